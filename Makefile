@@ -1,0 +1,51 @@
+# Two commands for a newcomer: `make demo` and `make test`. One before a commit: `make check`.
+# Everything lands in .venv; nothing global, nothing by hand.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types layers oracles clean
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .venv/uv/bin/uv
+RUN := .venv/bin/python
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+# uv lives beside the environment that it makes, so that `make` needs Python and nothing else.
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Paysaga needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .venv/uv
+	@.venv/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/locked: uv.lock pyproject.toml | $(UV)
+	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --locked --quiet --python $(PYTHON) --allow-existing 2>/dev/null || \
+		$(UV) sync --locked --quiet --python $(PYTHON)
+	@touch $@
+
+demo: .venv/locked ## start everything, push real payments through, stay up (ONCE=1: exit after the table)
+	@$(RUN) -m cli demo $(if $(ONCE),--once)
+
+test: .venv/locked ## the whole test suite
+	@$(RUN) -m pytest $(ARGS)
+
+check: .venv/locked format lint types layers ## everything that must hold before a commit
+	@$(RUN) -m pytest --cov --cov-report=term $(ARGS)
+
+format: .venv/locked
+	@.venv/bin/ruff format --check .
+
+lint: .venv/locked
+	@.venv/bin/ruff check .
+
+types: .venv/locked
+	@.venv/bin/mypy .
+
+layers: .venv/locked
+	@.venv/bin/lint-imports --no-cache
+
+oracles: .venv/locked ## independent SDKs against the sandbox and against our provider code
+	@$(RUN) -m oracles.run
+
+clean: ## remove what the commands made
+	rm -rf .venv .paysaga .oracles .mypy_cache .ruff_cache .pytest_cache
