@@ -1,0 +1,29 @@
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from sandbox.app import create_app
+
+
+def main() -> None:
+    """Serve the sandbox until interrupted; the first line printed is its address."""
+    parser = argparse.ArgumentParser(prog="sandbox", description="Alipay and WeChat Pay, at home")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--data", type=Path, default=Path(".paysaga/sandbox"))
+    parser.add_argument("--time-scale", type=float, default=1.0, help="60: a minute in a second")
+    args = parser.parse_args()
+    listener = socket.create_server((args.host, args.port), backlog=1024)
+    base_url = f"http://{args.host}:{listener.getsockname()[1]}"
+    app = create_app(args.data, base_url, time_scale=args.time_scale)
+    sys.stdout.write(f"sandbox ready at {base_url}, manifest {args.data / 'sandbox.json'}\n")
+    sys.stdout.flush()
+    # A scripted lost answer ends in an exception by design; uvicorn would print each of them.
+    uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False)).run([listener])
+
+
+if __name__ == "__main__":
+    main()

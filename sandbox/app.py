@@ -1,0 +1,89 @@
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from sandbox.alipay.side import AlipaySide
+from sandbox.books import Books
+from sandbox.cashier import cashier_router
+from sandbox.clock import Clock
+from sandbox.context import Context
+from sandbox.control import control_router
+from sandbox.database import Database
+from sandbox.faults import FaultBook
+from sandbox.merchant import MerchantInbox, merchant_router
+from sandbox.notifier import Notifier
+from sandbox.side import ProviderSide
+from sandbox.sweeper import sweeping
+from sandbox.wechatpay.side import WechatpaySide
+
+
+def create_app(
+    data_dir: Path,
+    base_url: str,
+    *,
+    time_scale: float = 1.0,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> FastAPI:
+    """Build the sandbox over `data_dir`; keys and state there are reused.
+
+    `base_url` is the origin that clients reach it under. `transport` carries the notifications,
+    for tests without a network. Run the app's lifespan, or nothing expires by itself.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(data_dir / "sandbox.sqlite3")
+    clock, faults = Clock(time_scale), FaultBook(database)
+    context = Context(
+        data_dir=data_dir.resolve(),
+        base_url=base_url.rstrip("/"),
+        clock=clock,
+        books=Books(database),
+        faults=faults,
+        notifier=Notifier(database, clock, faults, transport),
+    )
+    sides: dict[str, ProviderSide] = {
+        side.name: side for side in (AlipaySide(context), WechatpaySide(context))
+    }
+    inbox = MerchantInbox(database, clock)
+    app = FastAPI(title="Paysaga sandbox", lifespan=_lifespan(context, sides, database))
+    for side in sides.values():
+        context.notifier.register(side)
+        app.include_router(side.router())
+    app.include_router(control_router(context, sides, inbox, database))
+    app.include_router(cashier_router(context, sides))
+    app.include_router(merchant_router(inbox))
+    app.add_api_route("/healthz", _healthy)
+    write_manifest(context, sides)
+    return app
+
+
+def write_manifest(context: Context, sides: dict[str, ProviderSide]) -> None:
+    """Write `sandbox.json`: all that a client needs, with absolute file names."""
+    manifest: dict[str, Any] = {"base_url": context.base_url}
+    manifest |= {name: side.manifest() for name, side in sides.items()}
+    manifest |= {
+        "cashier_url": f"{context.base_url}/cashier",
+        "control_url": f"{context.base_url}/_sandbox",
+        "merchant_url": f"{context.base_url}/merchant",
+    }
+    (context.data_dir / "sandbox.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+async def _healthy() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+def _lifespan(context: Context, sides: dict[str, ProviderSide], database: Database) -> Any:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        context.notifier.resume()
+        async with sweeping(sides):
+            yield
+        await context.notifier.stop()
+        database.close()
+
+    return lifespan

@@ -1,0 +1,31 @@
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.books import Books
+from sandbox.clock import Clock
+from sandbox.faults import FaultBook
+from sandbox.notifier import Notifier
+
+
+@dataclass(kw_only=True)
+class Context:
+    """What every part of the sandbox works with.
+
+    `base_url` is the origin without a trailing slash; keys live in `data_dir / "keys"`.
+    """
+
+    data_dir: Path
+    base_url: str
+    clock: Clock
+    books: Books
+    faults: FaultBook
+    notifier: Notifier
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def keys_dir(self) -> Path:
+        """The folder of private keys and certificates, made on first use."""
+        folder = self.data_dir / "keys"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
