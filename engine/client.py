@@ -1,0 +1,43 @@
+"""The one way to reach Temporal, for the API, the worker and the command line alike."""
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import Runtime
+
+from engine.encryption import KeyRing, data_converter
+
+LOCAL_ADDRESS = "127.0.0.1:7233"
+
+
+def configured_target(profile: str | None = None) -> ClientConnectConfig:
+    """Read where Temporal is from the TEMPORAL_* variables and the profile file.
+
+    Args:
+        profile: a profile of the file; None means TEMPORAL_PROFILE, or else `default`.
+    """
+    return ClientConfig.load_client_connect_config(profile)
+
+
+async def connect(
+    keys: KeyRing,
+    *,
+    target: ClientConnectConfig | None = None,
+    lazy: bool = False,
+    runtime: Runtime | None = None,
+) -> Client:
+    """Connect with sealed Pydantic payloads.
+
+    Args:
+        keys: the payload keys; there is no unsealed mode.
+        target: address, namespace and credentials; None means `configured_target()`.
+        lazy: connect at the first call, so that a process may start before Temporal does.
+        runtime: the SDK runtime with the process's metrics; None means the default one.
+
+    Raises:
+        RuntimeError: Temporal can't be reached (never when lazy).
+    """
+    config = configured_target() if target is None else target
+    config.setdefault("target_host", LOCAL_ADDRESS)
+    return await Client.connect(
+        **config, data_converter=data_converter(keys), lazy=lazy, runtime=runtime
+    )
