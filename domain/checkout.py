@@ -1,0 +1,40 @@
+"""Checkout: what the payer needs next."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from domain.frozen import Frozen
+from domain.report import PaymentReport
+
+
+class CheckoutKind(StrEnum):
+    """How the merchant's front end uses the checkout."""
+
+    ORDER_STRING = "order_string"
+    REDIRECT = "redirect"
+    QR = "qr"
+    SDK = "sdk"
+    NONE = "none"
+
+
+class Checkout(Frozen):
+    """What the merchant hands to the payer's device.
+
+    `value` is the order string, redirect URL or QR text; `parameters` are the SDK's, exactly as
+    its call takes them. A barcode payment needs nothing more from the payer's device: `none`.
+    """
+
+    kind: CheckoutKind
+    value: str | None = Field(default=None, examples=["https://qr.alipay.com/bax03431"])
+    parameters: dict[str, str] | None = None
+    expires_at: datetime | None = None
+
+
+class Created(Frozen):
+    """A provider's answer to `create`: the checkout, and a report where it already says one."""
+
+    checkout: Checkout
+    report: PaymentReport | None = None
+    provider_reference: str | None = None

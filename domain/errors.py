@@ -1,0 +1,99 @@
+"""Every error that Paysaga raises on purpose. `message` is safe to show to a merchant.
+
+PaymentError                    code, message
+├─ InvalidRequest               the merchant's fault                                  422
+├─ NotFound                     no such record for this merchant                      404
+├─ Conflict                     wrong state, key reused, over-refund                  409
+├─ ReportMismatch               the provider's words do not fit the payment           park, alert
+└─ ProviderError                provider, provider_code, provider_message
+   ├─ ProviderRejected          a definite no                   -> failed, never retried
+   ├─ ProviderUnavailable       certainly not processed         -> retry
+   ├─ OutcomeUnknown            timeout, 5xx, garbled or badly signed answer
+   │                            -> retry only with the same reference, and ask first
+   └─ InvalidSignature          an inbound message that is not theirs -> never acted on
+
+A badly signed answer to our own call is OutcomeUnknown, not InvalidSignature: the money may have
+moved.
+"""
+
+
+class PaymentError(Exception):
+    """Base of all. `code` is stable and machine-readable, `message` is for people."""
+
+    code = "payment_error"
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        if code is not None:
+            self.code = code
+
+
+class InvalidRequest(PaymentError):  # noqa: N818 - the name says what it is
+    """The request cannot be honoured as sent; `param` names the field to mend."""
+
+    code = "invalid_request"
+
+
+class NotFound(PaymentError):  # noqa: N818
+    """No such record, or not this merchant's."""
+
+    code = "not_found"
+
+
+class Conflict(PaymentError):  # noqa: N818
+    """The request is well formed but the record's state forbids it."""
+
+    code = "conflict"
+
+
+class ReportMismatch(PaymentError):  # noqa: N818
+    """What a provider says does not fit our payment (amount, currency, account)."""
+
+    code = "report_mismatch"
+
+
+class ProviderError(PaymentError):
+    """A provider call went wrong; the subclass says what that means for the money."""
+
+    code = "provider_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        provider_code: str | None = None,
+        provider_message: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.provider_code = provider_code
+        self.provider_message = provider_message
+        self.retry_after = retry_after
+
+
+class ProviderRejected(ProviderError):  # noqa: N818
+    """A definite no by the provider's own word: nothing moved and nothing will."""
+
+    code = "provider_rejected"
+
+
+class ProviderUnavailable(ProviderError):  # noqa: N818
+    """Certainly not processed (refused connection, rate limit): safe to send again."""
+
+    code = "provider_unavailable"
+
+
+class OutcomeUnknown(ProviderError):  # noqa: N818
+    """Nobody can say whether it was executed: ask with the same ids before sending again."""
+
+    code = "outcome_unknown"
+
+
+class InvalidSignature(ProviderError):  # noqa: N818
+    """An inbound message that the provider did not sign, or that is stale: changes nothing."""
+
+    code = "invalid_signature"

@@ -1,0 +1,78 @@
+"""Event: one thing a merchant is told, exactly once recorded and at least once delivered."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from domain.frozen import Frozen
+from domain.payment import Payment, PaymentStatus
+from domain.refund import Refund, RefundStatus
+
+
+class EventType(StrEnum):
+    """What happened."""
+
+    PAYMENT_SUCCEEDED = "payment.succeeded"
+    PAYMENT_FAILED = "payment.failed"
+    PAYMENT_CLOSED = "payment.closed"
+    PAYMENT_ATTENTION = "payment.attention"
+    REFUND_SUCCEEDED = "refund.succeeded"
+    REFUND_FAILED = "refund.failed"
+
+
+class DeliveryStatus(StrEnum):
+    """Whether the merchant knows."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+    NO_ENDPOINT = "no_endpoint"
+
+
+class Event(Frozen):
+    """What the merchant is told of one change; `sequence` orders the events of one payment."""
+
+    id: UUID
+    payment_id: UUID
+    refund_id: UUID | None = None
+    merchant_id: str
+    sequence: int
+    type: EventType
+    data: dict[str, Any]
+    created_at: datetime
+    delivery: DeliveryStatus = DeliveryStatus.WAITING
+    attempts: int = 0
+    delivered_at: datetime | None = None
+
+
+PAYMENT_EVENTS = {
+    PaymentStatus.SUCCEEDED: EventType.PAYMENT_SUCCEEDED,
+    PaymentStatus.FAILED: EventType.PAYMENT_FAILED,
+    PaymentStatus.CLOSED: EventType.PAYMENT_CLOSED,
+}
+REFUND_EVENTS = {
+    RefundStatus.SUCCEEDED: EventType.REFUND_SUCCEEDED,
+    RefundStatus.FAILED: EventType.REFUND_FAILED,
+}
+
+# What a merchant is told of the payment: nothing of the payer, nothing of our bookkeeping.
+_PAYMENT_FIELDS = {
+    "id", "order_no", "provider", "account", "channel", "amount", "currency", "status",
+    "provider_reference", "captured", "refunded", "paid_at", "late", "duplicate", "attention",
+    "failure", "metadata", "created_at", "expires_at",
+}  # fmt: skip
+_REFUND_FIELDS = {
+    "id", "payment_id", "amount", "currency", "reason", "cause", "status", "provider_reference",
+    "refunded_at", "attention", "failure", "created_at",
+}  # fmt: skip
+
+
+def payment_data(payment: Payment) -> dict[str, Any]:
+    """The `data` of a payment event, JSON-ready."""
+    return payment.model_dump(mode="json", include=_PAYMENT_FIELDS)
+
+
+def refund_data(refund: Refund) -> dict[str, Any]:
+    """The `data` of a refund event, JSON-ready."""
+    return refund.model_dump(mode="json", include=_REFUND_FIELDS)

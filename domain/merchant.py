@@ -1,0 +1,22 @@
+"""Merchant: whose orders these are, and how it wants to be told."""
+
+from enum import StrEnum
+
+from domain.frozen import Frozen
+
+
+class LatePolicy(StrEnum):
+    """What to do with money that arrives for a payment we had closed."""
+
+    REFUND = "refund"
+    ACCEPT = "accept"
+
+
+class Merchant(Frozen):
+    """One merchant. `webhook_secret` is a Standard Webhooks secret (`whsec_…`)."""
+
+    id: str
+    name: str
+    webhook_url: str | None = None
+    webhook_secret: str | None = None
+    late_policy: LatePolicy = LatePolicy.REFUND

@@ -1,0 +1,24 @@
+"""Money is an integer in minor units (`amount`: fen for CNY) beside an ISO 4217 currency."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+# One hundred million yuan: the largest order that Alipay documents, and none of the others takes
+# more. A larger number is a mistake in units.
+LARGEST_AMOUNT = 10_000_000_000
+
+Amount = Annotated[
+    int,
+    Field(
+        strict=True,
+        gt=0,
+        le=LARGEST_AMOUNT,
+        description="Whole minor units of the currency (fen for CNY); no decimals, no floats.",
+        examples=[1999],
+    ),
+]
+Currency = Annotated[
+    str,
+    Field(pattern=r"^[A-Z]{3}$", description="ISO 4217 code.", examples=["CNY"]),
+]

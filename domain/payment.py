@@ -1,0 +1,199 @@
+"""What a payment is and how it may change. Pure: no I/O, no clock, no provider's words.
+
+May live here: the payment's shape, its transitions as data, and the one function that applies a
+report. A repeat is a no-op, and a late failure never downgrades a success.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from pydantic import Field
+
+from domain.checkout import Checkout
+from domain.frozen import Frozen
+from domain.money import Amount, Currency
+from domain.report import Attention, Outcome, PaymentReport
+
+
+class Channel(StrEnum):
+    """How the payer meets the payment."""
+
+    APP = "app"
+    PAGE = "page"
+    WAP = "wap"
+    QR = "qr"
+    JSAPI = "jsapi"
+    BARCODE = "barcode"
+
+
+class PaymentStatus(StrEnum):
+    """Where the payment stands; all but `pending` are final."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+    PaymentStatus.PENDING: frozenset(
+        {PaymentStatus.SUCCEEDED, PaymentStatus.FAILED, PaymentStatus.CLOSED}
+    ),
+    PaymentStatus.SUCCEEDED: frozenset(),
+    PaymentStatus.FAILED: frozenset(),
+    PaymentStatus.CLOSED: frozenset(),
+}
+# Only by a decision of the merchant's policy or of an operator, never by a report alone.
+LATE_TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+    PaymentStatus.FAILED: frozenset({PaymentStatus.SUCCEEDED}),
+    PaymentStatus.CLOSED: frozenset({PaymentStatus.SUCCEEDED}),
+}
+_STATUS_OF_OUTCOME = {
+    Outcome.PAID: PaymentStatus.SUCCEEDED,
+    Outcome.FAILED: PaymentStatus.FAILED,
+    Outcome.CLOSED: PaymentStatus.CLOSED,
+}
+
+
+class Payer(Frozen):
+    """What a channel must know of the payer. Never stored, never searchable, never logged.
+
+    `open_id` is the payer's id at the provider (WeChat openid, Alipay buyer_open_id), `buyer_id`
+    Alipay's older user id, `auth_code` the code on the payer's screen for `barcode`, `client_ip`
+    the payer's address for browser channels.
+    """
+
+    open_id: str | None = Field(default=None, max_length=128)
+    buyer_id: str | None = Field(default=None, max_length=32)
+    auth_code: str | None = Field(default=None, pattern=r"^\d{16,24}$")
+    client_ip: str | None = Field(default=None, max_length=45)
+
+
+class Failure(Frozen):
+    """Why the payment or refund failed: our stable code, and the provider's own words."""
+
+    code: str
+    message: str
+    provider_code: str | None = None
+    provider_message: str | None = None
+
+
+class Payment(Frozen):
+    """One payment: what was asked, and where it stands.
+
+    `amount`, `captured`, `refund_reserved` and `refunded` are minor units. `late` means paid after
+    we had closed it, `duplicate` that another payment had already paid the same order.
+    """
+
+    id: UUID
+    merchant_id: str
+    order_no: str
+    idempotency_key: str
+    request_hash: str
+    provider: str
+    account: str
+    channel: Channel
+    amount: Amount
+    currency: Currency = "CNY"
+    subject: str
+    payer: Payer = Payer()
+    return_url: str | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    created_at: datetime
+    expires_at: datetime
+
+    status: PaymentStatus = PaymentStatus.PENDING
+    checkout: Checkout | None = None
+    provider_reference: str | None = None
+    raw_status: str | None = None
+    captured: int = 0
+    refund_reserved: int = 0
+    refunded: int = 0
+    paid_at: datetime | None = None
+    late: bool = False
+    duplicate: bool = False
+    attention: Attention | None = None
+    failure: Failure | None = None
+
+    @property
+    def reference(self) -> str:
+        """Our order number at the provider: the id as 32 hex characters."""
+        return self.id.hex
+
+    @property
+    def refundable(self) -> int:
+        """What may still be refunded, in minor units."""
+        return self.captured - self.refund_reserved - self.refunded
+
+    def mismatch(self, report: PaymentReport) -> Attention | None:
+        """Why the report cannot be about this payment, or None where it fits.
+
+        Only a report of money is held against the amount: pending and closed orders often carry
+        none.
+        """
+        if report.reference != self.reference:
+            return Attention.REFERENCE_MISMATCH
+        if report.mismatch is not None:
+            return report.mismatch
+        if report.outcome is not Outcome.PAID:
+            return None
+        if report.amount != self.amount:
+            return Attention.AMOUNT_MISMATCH
+        if report.currency not in (None, self.currency):
+            return Attention.CURRENCY_MISMATCH
+        return None
+
+    def apply(self, report: PaymentReport) -> Self:
+        """The payment after this report. A report that changes nothing returns the payment itself.
+
+        Money that arrives for a payment we had closed or failed keeps the status, sets `late` and
+        counts as captured: what to do with it is the merchant's policy, not the report's.
+        The caller asks `mismatch` first.
+        """
+        status = _STATUS_OF_OUTCOME.get(report.outcome)
+        if status is PaymentStatus.SUCCEEDED and self.captured:
+            return self
+        if status is PaymentStatus.SUCCEEDED:
+            return self._capture(report)
+        if status is None or status not in TRANSITIONS[self.status]:
+            return self
+        return self.model_copy(
+            update={
+                "status": status,
+                "raw_status": report.raw_status,
+                "provider_reference": report.provider_reference or self.provider_reference,
+                "failure": _failure(report) if status is PaymentStatus.FAILED else None,
+            }
+        )
+
+    def accept_late(self) -> Self:
+        """The late payment taken as paid, by policy or by an operator."""
+        if not self.late or PaymentStatus.SUCCEEDED not in LATE_TRANSITIONS.get(
+            self.status, frozenset()
+        ):
+            return self
+        return self.model_copy(update={"status": PaymentStatus.SUCCEEDED, "failure": None})
+
+    def _capture(self, report: PaymentReport) -> Self:
+        on_time = self.status is PaymentStatus.PENDING
+        return self.model_copy(
+            update={
+                "status": PaymentStatus.SUCCEEDED if on_time else self.status,
+                "late": not on_time,
+                "captured": report.amount or 0,
+                "raw_status": report.raw_status,
+                "provider_reference": report.provider_reference or self.provider_reference,
+                "paid_at": report.paid_at,
+            }
+        )
+
+
+def _failure(report: PaymentReport) -> Failure:
+    return Failure(
+        code="provider_rejected",
+        message=report.message or f"The provider reports {report.raw_status}.",
+        provider_code=report.code or report.raw_status,
+        provider_message=report.message,
+    )

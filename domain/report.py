@@ -1,0 +1,80 @@
+"""What a provider says now of a payment or refund; notification and query both yield a report."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from domain.frozen import Frozen
+
+
+class Outcome(StrEnum):
+    """What the report means for the payment, whatever the provider's own word was."""
+
+    PENDING = "pending"
+    PAID = "paid"
+    FAILED = "failed"
+    CLOSED = "closed"
+    # The provider knows no such order (yet). Before expiry this is not a failure: Alipay creates
+    # an app or page trade only when the payer opens it.
+    NOT_FOUND = "not_found"
+
+
+class RefundOutcome(StrEnum):
+    """What the report means for the refund."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    # Accepted, but a person must act before it can finish (WeChat Pay's ABNORMAL).
+    ABNORMAL = "abnormal"
+    NOT_FOUND = "not_found"
+
+
+class Attention(StrEnum):
+    """Why a person must look."""
+
+    AMOUNT_MISMATCH = "amount_mismatch"
+    CURRENCY_MISMATCH = "currency_mismatch"
+    ACCOUNT_MISMATCH = "account_mismatch"
+    REFERENCE_MISMATCH = "reference_mismatch"
+    CONTRADICTION = "contradiction"
+    EXTERNAL_REFUND = "external_refund"
+    REFUND_ABNORMAL = "refund_abnormal"
+    REFUND_FAILED = "refund_failed"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+
+class PaymentReport(Frozen):
+    """A provider's word on one payment.
+
+    `amount` is what the payer was charged before coupons, in minor units, and is present where
+    `outcome` is paid. `refunded` is the provider's cumulative refunded sum where it says one.
+    `mismatch` is set where the provider's own identity fields (app, seller, merchant id) are not
+    our account's.
+    """
+
+    reference: str
+    outcome: Outcome
+    raw_status: str
+    provider_reference: str | None = None
+    amount: int | None = None
+    currency: str | None = None
+    refunded: int | None = None
+    paid_at: datetime | None = None
+    mismatch: Attention | None = None
+    code: str | None = None
+    message: str | None = None
+
+
+class RefundReport(Frozen):
+    """A provider's word on one refund. `amount` is this refund's, in minor units."""
+
+    reference: str
+    refund_reference: str
+    outcome: RefundOutcome
+    raw_status: str
+    provider_reference: str | None = None
+    amount: int | None = None
+    refunded_at: datetime | None = None
+    mismatch: Attention | None = None
+    code: str | None = None
+    message: str | None = None

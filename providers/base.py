@@ -1,0 +1,110 @@
+"""The seam: what every provider can do, and how a provider's words become one of five verdicts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import NoReturn, Protocol
+
+from domain.checkout import Created
+from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
+from domain.notification import Acknowledgement, Notification
+from domain.payment import Channel, Payment
+from domain.refund import Refund
+from domain.report import PaymentReport, RefundReport
+
+
+class Verdict(StrEnum):
+    """What a status or an error code says of the money. Every documented code has one."""
+
+    PAID = "paid"
+    PENDING = "pending"
+    REJECTED = "rejected"
+    NOT_PROCESSED = "not_processed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class ChannelRules:
+    """What a channel needs and how long it lives; variation between providers is this data.
+
+    `needs` names the `payer` fields that the provider demands, `default_expiry` the payment's
+    life where the merchant names none, `shortest_expiry`/`longest_expiry` the provider's bounds,
+    `local` is true where the checkout is only signed here and no call is made.
+    """
+
+    needs: tuple[str, ...] = ()
+    default_expiry: timedelta = timedelta(minutes=15)
+    shortest_expiry: timedelta = timedelta(minutes=1)
+    longest_expiry: timedelta = timedelta(hours=2)
+    local: bool = False
+
+
+class Provider(Protocol):
+    """One account at one provider.
+
+    Every verb that calls out raises `ProviderRejected` (a definite no), `ProviderUnavailable`
+    (certainly not processed) or `OutcomeUnknown`; nothing else leaves a provider. All verbs are
+    safe to repeat with the same ids.
+    """
+
+    name: str
+    account: str
+    channels: Mapping[Channel, ChannelRules]
+    currencies: frozenset[str]
+
+    async def create(self, payment: Payment) -> Created:
+        """Sign and submit the order, our reference as the provider's idempotency key."""
+        ...
+
+    async def query(self, payment: Payment) -> PaymentReport:
+        """Ask what is true of the payment; an order that does not exist is a report, no error."""
+        ...
+
+    async def close(self, payment: Payment) -> PaymentReport:
+        """End the order so that it can no longer be paid; says what it found instead."""
+        ...
+
+    async def refund(self, refund: Refund, payment: Payment) -> RefundReport:
+        """Give money back. A success by the provider's word is often only `pending`."""
+        ...
+
+    async def query_refund(self, refund: Refund, payment: Payment) -> RefundReport:
+        """Ask what is true of the refund."""
+        ...
+
+    async def parse_notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
+        """Verify the raw bytes, then parse only what was verified.
+
+        Header names are lower-case. Raises InvalidSignature for anything that is not the
+        provider's fresh, well-formed word; may fetch newer provider keys once.
+        """
+        ...
+
+    def parse_return(self, query: str) -> str | None:
+        """The payment reference of a verified browser return (raw query string), for display.
+
+        None where this provider signs no return. Raises InvalidSignature.
+        """
+        ...
+
+    def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:
+        """The provider's exact acknowledgement, or its exact refusal (it will retry)."""
+        ...
+
+
+def raise_verdict(
+    verdict: Verdict, *, provider: str, code: str, message: str, retry_after: float | None = None
+) -> NoReturn:
+    """Raise the one error that the verdict of a failed call stands for."""
+    kind = {
+        Verdict.REJECTED: ProviderRejected,
+        Verdict.NOT_PROCESSED: ProviderUnavailable,
+    }.get(verdict, OutcomeUnknown)
+    raise kind(
+        f"{provider} answered {code}: {message}",
+        provider=provider,
+        provider_code=code,
+        provider_message=message,
+        retry_after=retry_after,
+    )

@@ -1,0 +1,77 @@
+"""The only reader of our environment (`PAYSAGA_*`); Temporal's own `TEMPORAL_*` go to its SDK."""
+
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Mode(StrEnum):
+    """`sandbox` relaxes what a newcomer on one machine needs relaxed, and nothing else."""
+
+    SANDBOX = "sandbox"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """What a process of Paysaga must be told. Secrets come by file, never by value."""
+
+    model_config = SettingsConfigDict(env_prefix="PAYSAGA_", extra="ignore")
+
+    mode: Mode = Mode.PRODUCTION
+    database_url: SecretStr = Field(
+        description="postgresql+asyncpg://user@host:port/name; the password may come by file."
+    )
+    database_password_file: Path | None = None
+    public_url: str = Field(
+        description="Where providers and payers reach this API, without a trailing slash."
+    )
+    accounts_file: Path = Field(description="TOML: one [[alipay]] or [[wechatpay]] per account.")
+    payload_keys_file: Path = Field(
+        description='TOML: current = "k1" and [keys] k1 = "<base64 of 32 bytes>".'
+    )
+    ui_origin: str | None = Field(
+        default=None, description="Origin of the Temporal UI that may ask to decrypt payloads."
+    )
+    operator_token_file: Path | None = Field(
+        default=None, description="Bearer token of operators (payload decryption); by file."
+    )
+    metrics_address: str | None = Field(
+        default=None, description="host:port where the worker serves Temporal's metrics."
+    )
+    build_id: str = "development"
+
+    @property
+    def is_sandbox(self) -> bool:
+        """True where loopback webhooks and an open codec endpoint are acceptable."""
+        return self.mode is Mode.SANDBOX
+
+    def read_database_url(self) -> str:
+        """The database URL, with the password from its file put in."""
+        url = self.database_url.get_secret_value()
+        if self.database_password_file is None:
+            return url
+        password = self.database_password_file.read_text().strip()
+        scheme, _, rest = url.partition("://")
+        user, _, place = rest.partition("@")
+        return f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{place}"
+
+    def read_accounts(self) -> dict[str, list[dict[str, Any]]]:
+        """Accounts by provider; each `*_file` entry is replaced by the file's text."""
+        sections = tomllib.loads(self.accounts_file.read_text())
+        base = self.accounts_file.parent
+        return {
+            provider: [_read_files(account, base) for account in accounts]
+            for provider, accounts in sections.items()
+        }
+
+
+def _read_files(account: dict[str, Any], base: Path) -> dict[str, Any]:
+    return {
+        key.removesuffix("_file"): (base / value).read_text() if key.endswith("_file") else value
+        for key, value in account.items()
+    }
