@@ -5,11 +5,10 @@ while every older one still opens what it sealed.
 """
 
 import base64
-import binascii
 import dataclasses
 import os
 import secrets
-import time
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -59,33 +58,30 @@ class KeyRing:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `<id> <base64 of 32 bytes>` lines, the newest last; `#` starts a comment line."""
-        keys: dict[str, bytes] = {}
-        for number, line in enumerate(text.splitlines(), start=1):
-            if not line.strip() or line.lstrip().startswith("#"):
-                continue
-            try:
-                key_id, encoded = line.split()
-                key = base64.b64decode(encoded, validate=True)
-            except (ValueError, binascii.Error) as error:
-                raise KeyRingError(f"payload keys, line {number}: want `<id> <base64>`") from error
-            if key_id in keys:
-                raise KeyRingError(f"payload keys, line {number}: {key_id!r} is there twice")
-            keys[key_id] = key
-        if not keys:
-            raise KeyRingError("no payload key in the file")
-        return cls(newest=next(reversed(keys)), keys=keys)
+        """Read TOML: `current = "k1"` and `[keys]` with one `k1 = "<base64 of 32 bytes>"` each.
+
+        Raises:
+            KeyRingError: the text isn't that; its message never quotes a key.
+        """
+        try:
+            document = tomllib.loads(text)
+            newest, encoded = document["current"], document["keys"]
+            keys = {name: base64.b64decode(key, validate=True) for name, key in encoded.items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            form = 'current = "k1" and [keys] k1 = "<base64>"'
+            raise KeyRingError(f"payload keys: want {form}") from error
+        return cls(newest=newest, keys=keys)
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
         """Read the ring from a file as `parse` describes it."""
-        return cls.parse(path.read_text(encoding="ascii"))
+        return cls.parse(path.read_text())
 
 
-def new_key_line() -> str:
-    """Make a fresh key as one line of a key file; appending it to the file rotates the keys."""
-    encoded = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
-    return f"k{int(time.time())}-{secrets.token_hex(2)} {encoded}\n"
+def new_key_file() -> str:
+    """Make the text of a key file with one fresh key."""
+    key = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+    return f'current = "k1"\n\n[keys]\nk1 = "{key}"\n'
 
 
 class PayloadEncryption(PayloadCodec):

@@ -16,7 +16,7 @@ from engine.encryption import (
     PayloadEncryption,
     SealedPayloadError,
     data_converter,
-    new_key_line,
+    new_key_file,
 )
 
 SECRET = "6222021234567890 张三"
@@ -138,24 +138,31 @@ async def test_models_arrive_as_models(ring: KeyRing) -> None:
     assert await converter.decode(payloads, [Payer]) == [Payer(card=SECRET)]
 
 
-def test_the_last_line_of_the_key_file_is_the_newest_key() -> None:
-    first, second = new_key_line(), new_key_line()
-    ring = KeyRing.parse(f"# rotated\n\n{first}{second}")
+def test_a_new_key_file_makes_a_ring_that_no_other_file_opens() -> None:
+    first, second = KeyRing.parse(new_key_file()), KeyRing.parse(new_key_file())
 
-    assert ring.newest == second.split()[0]
-    assert list(ring.keys) == [first.split()[0], second.split()[0]]
+    assert first.newest == "k1"
+    assert first.keys != second.keys
+
+
+def test_an_older_key_stays_in_the_file_beside_the_current_one() -> None:
+    old, new = (base64.b64encode(key * 32).decode() for key in (b"a", b"b"))
+    ring = KeyRing.parse(f'current = "k2"\n[keys]\nk1 = "{old}"\nk2 = "{new}"\n')
+
+    assert ring == KeyRing(newest="k2", keys={"k1": b"a" * 32, "k2": b"b" * 32})
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "",
-        "# nothing\n",
-        "k1\n",
-        "k1 not-base64!\n",
-        f"k1 {base64.b64encode(b'short').decode()}\n",
-        f"k1 {base64.b64encode(bytes(32)).decode()} extra\n",
-        f"k1 {base64.b64encode(bytes(32)).decode()}\n" * 2,
+        'current = "k1"',
+        'current = "k1"\n[keys]',
+        'current = ["k1"]\n[keys]\nk1 = 1',
+        'current = "k1"\nkeys = "k1"',
+        'current = "k1"\n[keys]\nk1 = "not base64!"',
+        f'current = "k1"\n[keys]\nk1 = "{base64.b64encode(b"short").decode()}"',
+        f'current = "k2"\n[keys]\nk1 = "{base64.b64encode(bytes(32)).decode()}"',
     ],
 )
 def test_a_bad_key_file_is_refused(text: str) -> None:
