@@ -1,0 +1,3 @@
+async def upgrade(url: str) -> None:
+    """Bring the database at `url` to the newest schema; safe to call from several processes."""
+    raise NotImplementedError
