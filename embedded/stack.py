@@ -1,0 +1,262 @@
+"""The one-command stack: every server that a payment needs, as children of this process."""
+
+import asyncio
+import fcntl
+import functools
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from temporalio.client import Client
+
+from embedded import application, environment
+from embedded.child import Child
+from embedded.config import UI_PORT, Service, StackConfig
+from embedded.ports import HOST, assign_ports
+from embedded.postgres import Postgres
+from embedded.program import Program
+from embedded.temporal import NAMESPACE, Temporal
+from engine.client import connect
+from engine.encryption import KeyRing
+from storage.migrate import upgrade
+from workflows import policies, search_attributes
+
+# Last started, first stopped; those of one row end together.
+STOP_ORDER = (
+    (Service.WORKER, Service.API),
+    (Service.SANDBOX, Service.TEMPORAL),
+    (Service.POSTGRES,),
+)
+
+
+class StackRunningError(RuntimeError):
+    """Another stack runs on the same folder."""
+
+
+class Stack:
+    """The running stack, as an async context manager; it is ready once entered."""
+
+    def __init__(self, config: StackConfig) -> None:
+        self.config = config
+        self._state = config.state_dir.resolve()
+        self._children: dict[Service, Child] = {}
+        self._held = AsyncExitStack()
+        self._ports: dict[str, int] = {}
+
+    async def __aenter__(self) -> Self:
+        self._state.mkdir(parents=True, exist_ok=True)
+        self._hold_folder()
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stop()
+
+    def process(self, name: str) -> int:
+        """The process id of a service; LookupError while it isn't running."""
+        return self._child(name).pid
+
+    async def restart(self, name: str) -> None:
+        """Stop a service cleanly and start it; returns when it is ready."""
+        child = self._child(name)
+        await child.stop()
+        await child.start()
+
+    async def wait_ready(self, name: str) -> None:
+        """Return when a service is ready, after a crash: again."""
+        await self._child(name).wait_ready()
+
+    async def stop(self, name: str) -> None:
+        """Stop a service until `restart`."""
+        await self._child(name).stop()
+
+    def log(self, name: str) -> Path:
+        """A service's log file."""
+        return self._state / "logs" / f"{name}.log"
+
+    @functools.cached_property
+    def keys(self) -> KeyRing:
+        """The payload keys, made at the first start."""
+        return KeyRing.from_file(environment.keep_payload_keys(self._state / "payload-keys.toml"))
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's URL of the database."""
+        return self.config.database_url or self._postgres.url
+
+    @property
+    def api_url(self) -> str:
+        """Our API, without a trailing slash."""
+        return f"http://{HOST}:{self._ports[Service.API]}"
+
+    @property
+    def sandbox_url(self) -> str:
+        """The sandbox, without a trailing slash."""
+        return f"http://{HOST}:{self._ports[Service.SANDBOX]}"
+
+    @property
+    def temporal_address(self) -> str:
+        """The embedded Temporal server's gRPC address."""
+        return self._temporal.address
+
+    @property
+    def ui_url(self) -> str:
+        """The embedded Temporal server's UI, without a trailing slash."""
+        return self._temporal.ui_url
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The sandbox's keys and addresses, as it wrote them."""
+        manifest: dict[str, Any] = json.loads((self._state / "sandbox/sandbox.json").read_text())
+        return manifest
+
+    @property
+    def links(self) -> dict[str, str]:
+        """What a person may open, by title."""
+        links: dict[str, str] = {}
+        if self.config.starts(Service.API):
+            links["API documentation"] = f"{self.api_url}/docs"
+        if self.config.starts(Service.TEMPORAL):
+            links["Temporal UI"] = f"{self.ui_url}/namespaces/{NAMESPACE}/workflows"
+        if self.config.starts(Service.SANDBOX):
+            links["Sandbox cashier"] = f"{self.sandbox_url}/cashier/"
+        return links
+
+    async def temporal_client(self) -> Client:
+        """A client with the stack's payload keys, of the embedded server or the user's cluster."""
+        if self.config.external_temporal:
+            return await connect(self.keys)
+        return await self._temporal.client()
+
+    @functools.cached_property
+    def _postgres(self) -> Postgres:
+        port = self._ports[Service.POSTGRES]
+        return Postgres(self._state / "postgres", port, self.log(Service.POSTGRES))
+
+    @functools.cached_property
+    def _temporal(self) -> Temporal:
+        return Temporal(
+            self._state / "temporal",
+            (self._ports[Service.TEMPORAL], self._ports[UI_PORT]),
+            self.log(Service.TEMPORAL),
+            self.keys,
+            search_attributes.ALL,
+        )
+
+    def _hold_folder(self) -> None:
+        """Two stacks on one folder would fight over every file in it."""
+        holder = self._held.enter_context((self._state / "lock").open("a+"))
+        try:
+            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder.seek(0)
+            message = f"process {holder.read().strip()} already runs a stack in {self._state}"
+            holder.close()
+            raise StackRunningError(message) from error
+        holder.truncate(0)
+        holder.write(str(os.getpid()))
+        holder.flush()
+
+    async def _start(self) -> None:
+        names = [*Service, UI_PORT]
+        self._ports = assign_ports(names, self.config.ports, self._state / "ports.json")
+        servers: dict[Service, Callable[[], Awaitable[None]]] = {
+            Service.POSTGRES: self._start_postgres,
+            Service.TEMPORAL: self._start_temporal,
+            Service.SANDBOX: self._start_sandbox,
+        }
+        await _together(start() for name, start in servers.items() if self.config.starts(name))
+        if {Service.API, Service.WORKER} & self.config.services:
+            await upgrade(self.database_url)
+            await self._start_application()
+
+    async def _start_postgres(self) -> None:
+        await self._postgres.create()
+        await self._start_child(Service.POSTGRES, self._postgres.program())
+
+    async def _start_temporal(self) -> None:
+        if self.config.set_temporal_aside:
+            self._temporal.set_aside()
+        self._temporal.check_version()
+        program = self._temporal.program(f"{self.api_url}/ops/codec")
+        await self._start_child(Service.TEMPORAL, program)
+
+    async def _start_sandbox(self) -> None:
+        program = application.sandbox_program(
+            self._state / "sandbox",
+            self._ports[Service.SANDBOX],
+            self.log(Service.SANDBOX),
+            environment.inherited(),
+            self.config.sandbox_time_scale,
+        )
+        await self._start_child(Service.SANDBOX, program)
+
+    async def _start_application(self) -> None:
+        told = environment.compose(environment.inherited(), self._wiring())
+        port = self._ports[Service.API]
+        api = application.api_program(port, self.log(Service.API), told)
+        worker = application.worker_program(
+            self.temporal_client, _queues(), self.log(Service.WORKER), told
+        )
+        programs = {Service.API: api, Service.WORKER: worker}
+        await _together(
+            self._start_child(name, program)
+            for name, program in programs.items()
+            if self.config.starts(name)
+        )
+
+    def _wiring(self) -> environment.Wiring:
+        embedded = self.config.starts(Service.TEMPORAL)
+        accounts = self._state / "accounts.toml"
+        if self.config.starts(Service.SANDBOX):
+            environment.write_accounts(accounts, self.manifest)
+        return environment.Wiring(
+            database_url=self.database_url,
+            api_url=self.api_url,
+            keys_file=environment.keep_payload_keys(self._state / "payload-keys.toml"),
+            accounts_file=accounts if self.config.starts(Service.SANDBOX) else None,
+            temporal=(self.temporal_address, NAMESPACE) if embedded else None,
+            ui_origin=self.ui_url if embedded else None,
+        )
+
+    async def _start_child(self, name: Service, program: Program) -> None:
+        self._children[name] = Child(program)
+        await self._children[name].start()
+
+    def _child(self, name: str) -> Child:
+        return self._children[Service(name)]
+
+    async def _stop(self) -> None:
+        for row in STOP_ORDER:
+            running = [self._children[name] for name in row if name in self._children]
+            await asyncio.gather(*(child.stop() for child in running))
+        await self._held.aclose()
+
+
+def _queues() -> list[str]:
+    providers = [policies.provider_queue(name) for name in ("alipay", "wechatpay")]
+    return [policies.TASK_QUEUE, policies.WEBHOOK_QUEUE, *providers]
+
+
+async def _together(starts: Iterable[Awaitable[None]]) -> None:
+    """Await all; the first failure ends the others and is raised as itself."""
+    tasks = [asyncio.ensure_future(start) for start in starts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
