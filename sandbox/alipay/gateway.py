@@ -1,0 +1,130 @@
+import asyncio
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from sandbox.alipay import answers
+from sandbox.alipay.envelope import Call, find_app, merge, verify
+from sandbox.alipay.errors import MESSAGES, GatewayError
+from sandbox.alipay.keys import App, KeyRing
+from sandbox.alipay.methods import CHECKOUTS, OPERATIONS, Methods, cashier_url
+from sandbox.alipay.signing import sign
+from sandbox.books import Order
+from sandbox.context import Context
+from sandbox.faults import Fault
+from sandbox.lost_answer import LostAnswer
+
+KNOWN = CHECKOUTS | OPERATIONS
+NOT_EXECUTED = {
+    "server_error": ("20000", "isp.unknow-error", "服务暂不可用"),
+    "rate_limited": ("40005", "isv.app-call-limited", "应用调用次数超限"),
+}
+PAGE_ERROR = """<!doctype html><html lang="zh"><meta charset="utf-8"><title>支付宝</title>
+<body><h1>调试错误，请回到请求来源地，重新发起请求。</h1>
+<p>错误代码 <code>{code}</code></p><p>错误原因: {reason}</p></body></html>"""
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """`gateway.do`: verifies every request before it believes a word of it."""
+
+    context: Context
+    keys: KeyRing
+    methods: Methods
+    writer: answers.AnswerWriter
+
+    def router(self) -> APIRouter:
+        """Both addresses, GET and POST."""
+        router = APIRouter(tags=["alipay"])
+        for path in ("/alipay/gateway.do", "/gateway.do"):
+            router.add_api_route(path, self.answer, methods=["GET", "POST"], response_model=None)
+        return router
+
+    async def answer(self, request: Request) -> Response:
+        """One HTTP request to the gateway."""
+        params: dict[str, str] = {}
+        app: App | None = None
+        try:
+            params = merge(request.url.query, await request.body())
+            app = find_app(params, self.keys)
+            call = verify(params, app, KNOWN, self.context.clock)
+            if call.method in CHECKOUTS:
+                order = self.show(call)
+                return RedirectResponse(cashier_url(self.methods.trades, order), 302)
+        except GatewayError as error:
+            return self._refuse(error, params, app)
+        return await self._serve(call)
+
+    def show(self, call: Call) -> Order:
+        """The phone or browser arrives with a signed order; raises GatewayError."""
+        return self.methods.trades.accept(call, CHECKOUTS[call.method], shown=True)
+
+    async def _serve(self, call: Call) -> Response:
+        fields = ("out_trade_no", "out_request_no", "trade_no")
+        references = [call.content.get(field) for field in fields]
+        fault = self.context.faults.take("alipay", OPERATIONS[call.method], *references)
+        kind = fault.kind if fault else ""
+        params = fault.params if fault else {}
+        seconds = float(params.get("seconds", 1))
+        if kind == "delay" and params.get("before"):
+            await asyncio.sleep(seconds)
+        content = self._content(call, fault)
+        if kind == "delay" and not params.get("before"):
+            await asyncio.sleep(seconds)
+        if kind == "lost_answer":
+            return LostAnswer(float(params.get("seconds", 0)))
+        if "http_status" in params:
+            return Response("<html><body>bad gateway</body></html>", int(params["http_status"]))
+        return answers.response(self._body(call, content, kind), call.params)
+
+    def _content(self, call: Call, fault: Fault | None) -> dict[str, Any]:
+        kind = fault.kind if fault else ""
+        executed = bool(fault and fault.params.get("executed", kind == "system_error"))
+        if kind in NOT_EXECUTED:
+            if executed:
+                self.methods.run(call, None)
+            return GatewayError(*NOT_EXECUTED[kind]).content()
+        if kind != "system_error":
+            return self.methods.run(call, fault)
+        if executed:
+            self.methods.run(call, None)
+        error = ("ACQ.SYSTEM_ERROR", "系统错误")
+        return {
+            "code": "40004",
+            "msg": MESSAGES["40004"],
+            "sub_code": error[0],
+            "sub_msg": error[1],
+        }
+
+    def _body(self, call: Call, content: dict[str, Any], kind: str) -> bytes:
+        name = answers.node_name(call.method)
+        node = self.writer.node(content, call.app, call.params)
+        if kind == "unsigned":
+            text = answers.envelope(name, node, None, None)
+        elif kind in ("bad_signature", "signtest"):
+            signature = sign(answers.encoded(node, call.params), self.keys.stranger)
+            text = answers.envelope(name, node, call.app, signature)
+        else:
+            text = self.writer.signed(name, node, call.app, call.params)
+        if kind == "garbled":
+            text = text[: len(text) // 2]
+        return answers.encoded(text, call.params)
+
+    def _refuse(self, error: GatewayError, params: Mapping[str, str], app: App | None) -> Response:
+        method = params.get("method", "")
+        if CHECKOUTS.get(method) in ("wap", "page"):
+            code = error.sub_code.removeprefix("isv.")
+            page = PAGE_ERROR.format(code=html.escape(code), reason=html.escape(error.sub_msg))
+            return HTMLResponse(page)
+        name = answers.node_name(method if method in KNOWN else "")
+        if app is None or not error.signed:
+            node = self.writer.node(error.content(), None, params)
+            text = answers.envelope(name, node, None, None)
+        else:
+            node = self.writer.node(error.content(), None, params)
+            text = self.writer.signed(name, node, app, params)
+        return answers.response(answers.encoded(text, params), params)

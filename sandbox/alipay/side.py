@@ -1,0 +1,142 @@
+from typing import Any
+
+from fastapi import APIRouter
+
+from sandbox.alipay.answers import AnswerWriter
+from sandbox.alipay.envelope import find_app, merge, verify
+from sandbox.alipay.errors import GatewayError
+from sandbox.alipay.gateway import KNOWN, Gateway
+from sandbox.alipay.keys import KeyRing
+from sandbox.alipay.methods import CHECKOUTS, Methods
+from sandbox.alipay.notices import Herald
+from sandbox.alipay.payments import BarcodePayments
+from sandbox.alipay.refunds import DONE, PROCESSING, Refunds
+from sandbox.alipay.trades import PROVIDER, SHOWN, WAITING, Trades
+from sandbox.books import Order, Refund
+from sandbox.context import Context
+from sandbox.faults import Fault
+from sandbox.side import ControlError, Message, Notice
+
+
+class AlipaySide:
+    """Alipay as the rest of the sandbox sees it."""
+
+    name = PROVIDER
+    ladder = (240.0, 600.0, 600.0, 3600.0, 7200.0, 21600.0, 54000.0)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._keys = KeyRing(context.keys_dir)
+        self._herald = Herald(context, self._keys)
+        self._trades = Trades(context, self._keys.seller_id, self._herald)
+        self._refunds = Refunds(self._trades)
+        methods = Methods(self._trades, self._refunds, BarcodePayments(self._trades))
+        self._gateway = Gateway(context, self._keys, methods, AnswerWriter())
+
+    def router(self) -> APIRouter:
+        """The gateway's two addresses."""
+        return self._gateway.router()
+
+    def manifest(self) -> dict[str, Any]:
+        """Gateway, seller and applications."""
+        return {
+            "gateway_url": f"{self._context.base_url}/alipay/gateway.do",
+            "seller_id": self._keys.seller_id,
+            "apps": self._keys.manifest(),
+        }
+
+    def open_checkout(self, checkout: str) -> Order:
+        """What the phone does with an order string, and a browser or scanner with a URL."""
+        cashier = f"{self._context.base_url}/cashier/{PROVIDER}/"
+        if checkout.startswith(cashier):
+            return self._scanned(checkout.removeprefix(cashier))
+        query = checkout.partition("?")[2] if checkout.startswith("http") else checkout
+        try:
+            params = merge(query, b"")
+            call = verify(params, find_app(params, self._keys), KNOWN, self._context.clock)
+            if call.method not in CHECKOUTS:
+                raise ControlError(f"{call.method} is not a checkout", 422)
+            return self.open(self._gateway.show(call))
+        except GatewayError as error:
+            raise ControlError(f"{error.sub_code}: {error.sub_msg}", 422) from error
+
+    def open(self, order: Order) -> Order:
+        """The trade comes into being."""
+        order = self._trades.refresh(order)
+        if order.status == SHOWN and self._trades.is_expired(order):
+            raise ControlError("the order has expired")
+        return self._trades.open(order)
+
+    def pay(self, order: Order, *, notify: bool = True, amount: int | None = None) -> Order:
+        """The payer pays; `amount` makes Alipay report another sum than was asked for."""
+        order = self._payable(order)
+        order.extra.pop("pending", None)
+        paid = order.amount if amount is None else amount
+        return self._trades.pay(order, paid, notify=notify)
+
+    def decline(self, order: Order, *, notify: bool = True) -> Order:
+        """A refused attempt leaves the trade waiting; a code at the till ends it."""
+        order = self._payable(order)
+        order.extra.pop("pending", None)
+        if order.channel == "pay":
+            return self._trades.close(order, notify=notify)
+        self._context.books.put_order(order)
+        return order
+
+    def cancel(self, order: Order, *, notify: bool = True) -> Order:
+        """Walking away changes nothing at Alipay: the trade waits until its time is over."""
+        return self.decline(order, notify=notify)
+
+    def return_url(self, order: Order) -> str | None:
+        """The signed synchronous return, for payments in a browser."""
+        return self._herald.return_url(order)
+
+    def complete_refund(self, refund: Refund, status: str) -> Refund:
+        """End a refund in flight: `SUCCESS` moves the money, anything else fails it."""
+        if refund.status != PROCESSING:
+            raise ControlError(f"the refund is {refund.status}")
+        order = self._context.books.get_order(PROVIDER, refund.merchant, refund.reference)
+        if order is not None and status in ("SUCCESS", DONE):
+            self._refunds.settle(order, refund)
+        else:
+            self._refunds.fail(refund)
+        return refund
+
+    def rotate_keys(self, mode: str | None) -> dict[str, Any]:
+        """Alipay's keys change only with the merchant's configuration."""
+        raise ControlError(f"Alipay does not rotate keys by itself ({mode or 'any mode'})", 422)
+
+    def notice(self, order: Order, refund: Refund | None) -> Notice | None:
+        """The notification of the state as it is."""
+        return self._herald.notice(order, refund)
+
+    def build(self, notice: Notice, fault: Fault | None) -> Message:
+        """Sign one attempt."""
+        return self._herald.build(notice, fault)
+
+    def accepts(self, status: int, body: bytes) -> bool:
+        """Exactly seven bytes; `SUCCESS`, JSON or a byte order mark are not it."""
+        return status == 200 and body == b"success"  # noqa: PLR2004 - HTTP's own number
+
+    def sweep(self) -> None:
+        """Expire what was not paid, finish what was pending."""
+        for order in self._context.books.orders(PROVIDER, status=WAITING):
+            self._trades.refresh(order)
+        for refund in self._context.books.refunds(PROVIDER, status=PROCESSING):
+            self._refunds.end_pending(refund)
+
+    def is_open(self, order: Order) -> bool:
+        """Whether the payer can still pay."""
+        return order.status in (SHOWN, WAITING) and not self._trades.is_expired(order)
+
+    def _payable(self, order: Order) -> Order:
+        order = self.open(order)
+        if order.status != WAITING:
+            raise ControlError(f"the trade is {order.status}")
+        return order
+
+    def _scanned(self, reference: str) -> Order:
+        order = self._context.books.find_order(PROVIDER, reference)
+        if order is None:
+            raise ControlError(f"no order {reference!r}", 404)
+        return self.open(order)
