@@ -1,0 +1,94 @@
+"""What WeChat Pay's error codes say of the money (docs: each API's error code table).
+
+Old and new pages spell the same code with and without underscores, so codes are compared bare.
+"""
+
+from enum import StrEnum
+from http import HTTPStatus
+
+from providers.base import Verdict
+
+
+class Operation(StrEnum):
+    """What was called; the same code means different things for money that moves."""
+
+    CREATE = "create"
+    QUERY = "query"
+    CLOSE = "close"
+    REVERSE = "reverse"
+    REFUND = "refund"
+    QUERY_REFUND = "query_refund"
+
+
+CODES: dict[Verdict, tuple[str, ...]] = {
+    Verdict.PENDING: ("USERPAYING",),
+    Verdict.PAID: ("ORDERPAID",),
+    Verdict.REJECTED: (
+        "PARAM_ERROR",
+        "INVALID_REQUEST",
+        "APPID_MCHID_NOT_MATCH",
+        "MCH_NOT_EXISTS",
+        "ORDER_CLOSED",
+        "SIGN_ERROR",
+        "NO_AUTH",
+        "RULE_LIMIT",
+        "TRADE_ERROR",
+        "ACCOUNT_ERROR",
+        "NOT_ENOUGH",
+        "USER_ACCOUNT_ABNORMAL",
+        "OUT_TRADE_NO_USED",
+        "ORDER_NOT_EXIST",
+        "RESOURCE_NOT_EXISTS",
+        "AUTH_CODE_EXPIRED",
+        "AUTH_CODE_INVALID",
+        # Answered with HTTP 500, and yet definite.
+        "OPENID_MISMATCH",
+        "INVALID_TRANSACTIONID",
+    ),
+    Verdict.NOT_PROCESSED: ("FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED", "RATE_LIMITED"),
+    Verdict.UNKNOWN: ("SYSTEM_ERROR", "BANK_ERROR", "SERVICE_UNAVAILABLE"),
+}
+
+
+def bare(code: str) -> str:
+    """The code without its spelling: `ORDER_NOT_EXIST` and `ORDERNOTEXIST` are one."""
+    return code.replace("_", "").upper()
+
+
+_VERDICTS = {bare(code): verdict for verdict, codes in CODES.items() for code in codes}
+
+MISSING = frozenset({bare("ORDER_NOT_EXIST"), bare("RESOURCE_NOT_EXISTS")})
+CLOSED = frozenset({bare("ORDER_CLOSED")})
+# The number is taken or paid, maybe by our own earlier attempt: ask before believing the refusal.
+TAKEN = frozenset({bare("OUT_TRADE_NO_USED"), bare("ORDERPAID")})
+NO_CERTIFICATES = frozenset({bare("RESOURCE_NOT_EXISTS")})
+
+# A refused question, or a refused close, says nothing of the money: the order may yet be paid.
+_ASKING = frozenset({Operation.QUERY, Operation.QUERY_REFUND, Operation.CLOSE, Operation.REVERSE})
+# Refund page: orders older than a month are throttled by message, under a code of its own whim.
+_THROTTLED_REFUND = "频率限制"
+
+
+def verdict(operation: Operation, status: int, code: str | None, message: str = "") -> Verdict:
+    """What an answer other than success means; `code` is None where the body is not WeChat's."""
+    found = _VERDICTS.get(bare(code)) if code else None
+    found = found or _by_class(status, code)
+    if operation in _ASKING and found is Verdict.REJECTED:
+        return Verdict.UNKNOWN
+    if operation is Operation.REFUND and (
+        found is Verdict.NOT_PROCESSED or _THROTTLED_REFUND in message
+    ):
+        # A throttled refund may have been taken all the same: again, with the same number.
+        return Verdict.UNKNOWN
+    return found
+
+
+def _by_class(status: int, code: str | None) -> Verdict:
+    if status == HTTPStatus.ACCEPTED:
+        return Verdict.PENDING
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Verdict.NOT_PROCESSED
+    # A 4xx without WeChat's code may be any proxy's between us, so it is nobody's definite no.
+    if code and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Verdict.REJECTED
+    return Verdict.UNKNOWN

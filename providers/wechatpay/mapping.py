@@ -1,0 +1,219 @@
+"""Domain to wire and wire to domain: every word of WeChat Pay's own lives here. Pure.
+
+Docs: pay.weixin.qq.com, direct merchant, API v3. Amounts are fen on both sides.
+"""
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from domain.notification import Notification, NotificationKind
+from domain.payment import Channel, Payment
+from domain.refund import Refund
+from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
+from providers.base import ChannelRules
+from providers.wechatpay.config import PROVIDER, WechatpayConfig
+from providers.wechatpay.encryption import decrypt
+from providers.wechatpay.wire import (
+    Envelope,
+    Malformed,
+    RefundAnswer,
+    RefundNotice,
+    Transaction,
+    read,
+)
+
+BEIJING = timezone(timedelta(hours=8))
+DESCRIPTION_BYTES = 127
+REASON_BYTES = 80
+# `time_expire` must lie a minute ahead when it arrives. It only bounds when the payer may pay:
+# what ends the order is our own close.
+SHORTEST_TIME_EXPIRE = timedelta(minutes=2)
+
+CHANNELS: dict[Channel, ChannelRules] = {
+    Channel.APP: ChannelRules(),
+    Channel.JSAPI: ChannelRules(needs=("open_id",)),
+    Channel.WAP: ChannelRules(needs=("client_ip",)),
+    Channel.QR: ChannelRules(),
+    Channel.BARCODE: ChannelRules(
+        needs=("auth_code",),
+        # The payer stands at the till; a password takes them half a minute.
+        default_expiry=timedelta(minutes=1),
+        longest_expiry=timedelta(minutes=10),
+    ),
+}
+_PATHS = {
+    Channel.APP: "app",
+    Channel.JSAPI: "jsapi",
+    Channel.WAP: "h5",
+    Channel.QR: "native",
+    Channel.BARCODE: "codepay",
+}
+CURRENCY = "CNY"
+
+TRADE_STATES = {
+    "NOTPAY": Outcome.PENDING,
+    "USERPAYING": Outcome.PENDING,
+    "ACCEPT": Outcome.PENDING,
+    "SUCCESS": Outcome.PAID,
+    # Paid, and something of it was given back: the refunds tell how much.
+    "REFUND": Outcome.PAID,
+    "CLOSED": Outcome.CLOSED,
+    "REVOKED": Outcome.CLOSED,
+    "PAYERROR": Outcome.FAILED,
+}
+NOT_PAID = "NOTPAY"
+REFUND_STATUSES = {
+    "PROCESSING": RefundOutcome.PENDING,
+    "SUCCESS": RefundOutcome.SUCCEEDED,
+    "CLOSED": RefundOutcome.FAILED,
+    "ABNORMAL": RefundOutcome.ABNORMAL,
+}
+
+
+def order_path(channel: Channel) -> str:
+    """Where an order of this channel is made."""
+    return f"/v3/pay/transactions/{_PATHS[channel]}"
+
+
+def payment_path(payment: Payment) -> str:
+    """The order, by our number; its verbs come after it."""
+    return f"/v3/pay/transactions/out-trade-no/{payment.reference}"
+
+
+def order_body(payment: Payment, config: WechatpayConfig, notify_url: str) -> dict[str, Any]:
+    """The order. The same payment gives the same body: WeChat Pay compares repeats with it."""
+    body: dict[str, Any] = {
+        "appid": config.appid,
+        "mchid": config.mchid,
+        "description": shorten(payment.subject, DESCRIPTION_BYTES),
+        "out_trade_no": payment.reference,
+        "amount": {"total": payment.amount, "currency": payment.currency},
+    }
+    if payment.channel is Channel.BARCODE:
+        # Answered at once, and never notified: neither `time_expire` nor `notify_url`.
+        body["payer"] = {"auth_code": payment.payer.auth_code}
+        body["scene_info"] = {"store_info": {"id": config.store_id}}
+        return body
+    expiry = max(payment.expires_at, payment.created_at + SHORTEST_TIME_EXPIRE)
+    body["time_expire"] = beijing_time(expiry)
+    body["notify_url"] = notify_url
+    if payment.channel is Channel.JSAPI:
+        body["payer"] = {"openid": payment.payer.open_id}
+    if payment.channel is Channel.WAP:
+        body["scene_info"] = {
+            "payer_client_ip": payment.payer.client_ip,
+            "h5_info": {"type": config.h5_type},
+        }
+    return body
+
+
+def refund_body(refund: Refund, payment: Payment, notify_url: str) -> dict[str, Any]:
+    """The refund; `total` is the whole order's amount."""
+    body: dict[str, Any] = {
+        "out_trade_no": refund.payment_reference,
+        "out_refund_no": refund.reference,
+        "notify_url": notify_url,
+        "amount": {
+            "refund": refund.amount,
+            "total": payment.amount,
+            "currency": refund.currency,
+        },
+    }
+    if refund.reason:
+        body["reason"] = shorten(refund.reason, REASON_BYTES)
+    return body
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` bytes of UTF-8 (WeChat Pay counts bytes), no character cut in two."""
+    return text.encode()[:limit].decode(errors="ignore")
+
+
+def beijing_time(instant: datetime) -> str:
+    """RFC 3339 to the second, in `+08:00`."""
+    return instant.astimezone(BEIJING).isoformat(timespec="seconds")
+
+
+def payment_report(transaction: Transaction, config: WechatpayConfig) -> PaymentReport:
+    """What a transaction says. A state that we do not know is pending, its name kept."""
+    ours = (transaction.mchid, transaction.appid) == (config.mchid, config.appid)
+    return PaymentReport(
+        reference=transaction.out_trade_no,
+        outcome=TRADE_STATES.get(transaction.trade_state, Outcome.PENDING),
+        raw_status=transaction.trade_state,
+        provider_reference=transaction.transaction_id,
+        amount=transaction.amount.total,
+        currency=transaction.amount.currency,
+        paid_at=transaction.success_time,
+        mismatch=None if ours else Attention.ACCOUNT_MISMATCH,
+        message=transaction.trade_state_desc,
+    )
+
+
+def bare_report(payment: Payment, outcome: Outcome, raw_status: str) -> PaymentReport:
+    """A report where WeChat Pay answered with a code, or with nothing but success."""
+    return PaymentReport(reference=payment.reference, outcome=outcome, raw_status=raw_status)
+
+
+def refund_report(answer: RefundAnswer) -> RefundReport:
+    """What the refund API says. Status 200 alone means accepted, not done."""
+    return RefundReport(
+        reference=answer.out_trade_no,
+        refund_reference=answer.out_refund_no,
+        outcome=REFUND_STATUSES.get(answer.status, RefundOutcome.PENDING),
+        raw_status=answer.status,
+        provider_reference=answer.refund_id,
+        amount=answer.amount.refund,
+        refunded_at=answer.success_time,
+    )
+
+
+def missing_refund(refund: Refund, raw_status: str) -> RefundReport:
+    """The report where WeChat Pay knows no such refund."""
+    return RefundReport(
+        reference=refund.payment_reference,
+        refund_reference=refund.reference,
+        outcome=RefundOutcome.NOT_FOUND,
+        raw_status=raw_status,
+    )
+
+
+def notification(body: bytes, config: WechatpayConfig) -> Notification:
+    """The notification in a verified body; raises Malformed."""
+    envelope = read(Envelope, body)
+    subject = envelope.event_type.partition(".")[0]
+    if subject not in ("TRANSACTION", "REFUND"):
+        raise Malformed(f"{envelope.event_type!r} is about neither a payment nor a refund")
+    plaintext = decrypt(config.api_v3_key.get_secret_value().encode(), envelope.resource)
+    if subject == "REFUND":
+        return _of_refund(envelope.id, read(RefundNotice, plaintext), config)
+    report = payment_report(read(Transaction, plaintext), config)
+    return Notification(
+        provider=PROVIDER,
+        account=config.name,
+        notification_id=envelope.id,
+        kind=NotificationKind.PAYMENT,
+        reference=report.reference,
+        payment=report,
+    )
+
+
+def _of_refund(id_: str, notice: RefundNotice, config: WechatpayConfig) -> Notification:
+    report = RefundReport(
+        reference=notice.out_trade_no,
+        refund_reference=notice.out_refund_no,
+        outcome=REFUND_STATUSES.get(notice.refund_status, RefundOutcome.PENDING),
+        raw_status=notice.refund_status,
+        provider_reference=notice.refund_id,
+        amount=notice.amount.refund,
+        refunded_at=notice.success_time,
+        mismatch=None if notice.mchid == config.mchid else Attention.ACCOUNT_MISMATCH,
+    )
+    return Notification(
+        provider=PROVIDER,
+        account=config.name,
+        notification_id=id_,
+        kind=NotificationKind.REFUND,
+        reference=report.reference,
+        refund=report,
+    )

@@ -1,0 +1,214 @@
+"""One WeChat Pay account: each verb maps, sends and maps back."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import httpx
+
+from domain.checkout import Checkout, Created
+from domain.errors import InvalidSignature, ProviderRejected, ProviderUnavailable
+from domain.notification import Acknowledgement, Notification
+from domain.payment import Channel, Payment
+from domain.refund import Refund
+from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
+from providers.base import ChannelRules, Verdict
+from providers.wechatpay import codes, mapping
+from providers.wechatpay.checkouts import NOTHING_NEEDED, Checkouts
+from providers.wechatpay.client import Answer, WechatpayClient, unknown
+from providers.wechatpay.codes import Operation
+from providers.wechatpay.config import PROVIDER, WechatpayConfig
+from providers.wechatpay.signing import BadSignature, MerchantSigner, load_private_key
+from providers.wechatpay.wire import Malformed, RefundAnswer, Transaction
+
+# Docs of the reverse call: not earlier than 15 s after the payment.
+REVERSE_AFTER = timedelta(seconds=15)
+JSON_TYPE = "application/json"
+
+
+def build(
+    account: Mapping[str, Any],
+    *,
+    http: httpx.AsyncClient,
+    clock: Callable[[], datetime],
+    notify_url: str,
+    return_url: str | None = None,
+) -> "WechatpayProvider":
+    """The provider for one `[[wechatpay]]` account; raises ValueError for a bad one.
+
+    `clock` gives aware datetimes. `notify_url` is this account's own, public, without a query.
+    `return_url` is where an h5 payer goes whose payment names no place of its own.
+    """
+    config = WechatpayConfig.model_validate(dict(account))
+    signer = MerchantSigner(
+        mchid=config.mchid,
+        serial=config.merchant_serial,
+        private_key=load_private_key(config.merchant_private_key.get_secret_value()),
+    )
+    client = WechatpayClient(config, signer=signer, http=http, clock=clock)
+    checkouts = Checkouts(config, signer, return_url)
+    return WechatpayProvider(
+        config, client=client, checkouts=checkouts, clock=clock, notify_url=notify_url
+    )
+
+
+class WechatpayProvider:
+    """Implements `providers.base.Provider` over API v3."""
+
+    name = PROVIDER
+    channels: Mapping[Channel, ChannelRules] = mapping.CHANNELS
+    currencies = frozenset({mapping.CURRENCY})
+
+    def __init__(
+        self,
+        config: WechatpayConfig,
+        *,
+        client: WechatpayClient,
+        checkouts: Checkouts,
+        clock: Callable[[], datetime],
+        notify_url: str,
+    ) -> None:
+        self.account = config.name
+        self._config = config
+        self._client = client
+        self._checkouts = checkouts
+        self._clock = clock
+        self._notify_url = notify_url
+
+    async def create(self, payment: Payment) -> Created:
+        """Make the order; a barcode order is charged at once."""
+        if payment.channel not in self.channels:
+            raise ProviderRejected(
+                f"{PROVIDER} has no {payment.channel} channel", provider=PROVIDER
+            )
+        body = mapping.order_body(payment, self._config, self._notify_url)
+        path = mapping.order_path(payment.channel)
+        answer = await self._client.call(Operation.CREATE, "POST", path, body)
+        if payment.channel is Channel.BARCODE:
+            return await self._charged(answer, payment)
+        if answer.is_success:
+            return Created(checkout=self._checkout(payment, answer))
+        if answer.says(codes.TAKEN):
+            report = await self.query(payment)
+            if report.outcome is Outcome.PAID:
+                return _settled(report)
+        return answer.fail()
+
+    async def query(self, payment: Payment) -> PaymentReport:
+        """What WeChat Pay says of the order now."""
+        target = f"{mapping.payment_path(payment)}?mchid={self._config.mchid}"
+        answer = await self._client.call(Operation.QUERY, "GET", target)
+        if answer.is_success:
+            return mapping.payment_report(answer.read(Transaction), self._config)
+        if answer.says(codes.MISSING):
+            return mapping.bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
+        return answer.fail()
+
+    async def close(self, payment: Payment) -> PaymentReport:
+        """Close the order. A barcode order has no close but a reverse, and that 15 s old."""
+        if payment.channel is Channel.BARCODE:
+            return await self._reverse(payment)
+        path = f"{mapping.payment_path(payment)}/close"
+        body = {"mchid": self._config.mchid}
+        answer = await self._client.call(Operation.CLOSE, "POST", path, body)
+        return await self._ended(answer, payment, "CLOSED")
+
+    async def refund(self, refund: Refund, payment: Payment) -> RefundReport:
+        """Submit the refund; the same refund keeps its number, so WeChat Pay makes only one."""
+        body = mapping.refund_body(refund, payment, self._notify_url)
+        answer = await self._client.call(
+            Operation.REFUND, "POST", "/v3/refund/domestic/refunds", body
+        )
+        if answer.is_success:
+            return mapping.refund_report(answer.read(RefundAnswer))
+        if answer.verdict is Verdict.REJECTED:
+            # An earlier attempt may have been taken: only a refund unknown to them was refused.
+            report = await self.query_refund(refund, payment)
+            if report.outcome is not RefundOutcome.NOT_FOUND:
+                return report
+        return answer.fail()
+
+    async def query_refund(self, refund: Refund, payment: Payment) -> RefundReport:  # noqa: ARG002 - the seam's signature
+        """What WeChat Pay says of the refund now."""
+        target = f"/v3/refund/domestic/refunds/{refund.reference}"
+        answer = await self._client.call(Operation.QUERY_REFUND, "GET", target)
+        if answer.is_success:
+            return mapping.refund_report(answer.read(RefundAnswer))
+        if answer.says(codes.MISSING):
+            return mapping.missing_refund(refund, str(answer.code))
+        return answer.fail()
+
+    async def parse_notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
+        """Verify the raw bytes (and their age), decrypt, and say what they tell."""
+        try:
+            await self._client.keys.verify(headers, body)
+            return mapping.notification(body, self._config)
+        except (BadSignature, Malformed) as error:
+            raise InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER) from error
+
+    def parse_return(self, query: str) -> str | None:  # noqa: ARG002 - WeChat Pay signs no return
+        """None: whoever comes back from h5 carries no proof."""
+        return None
+
+    def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:
+        """204, or 500 with a reason. The status decides: 200 with FAIL would count as success."""
+        if accepted:
+            return Acknowledgement(status=204, content_type=JSON_TYPE, body=b"")
+        refusal = {"code": "FAIL", "message": message or "not accepted"}
+        body = json.dumps(refusal, ensure_ascii=False).encode()
+        return Acknowledgement(status=500, content_type=JSON_TYPE, body=body)
+
+    def _checkout(self, payment: Payment, answer: Answer) -> Checkout:
+        try:
+            return self._checkouts.build(payment, answer.body, self._clock())
+        except Malformed as error:
+            raise unknown(f"the order's answer is unreadable: {error}") from error
+
+    async def _charged(self, answer: Answer, payment: Payment) -> Created:
+        if answer.is_success:
+            return _settled(mapping.payment_report(answer.read(Transaction), self._config))
+        if answer.verdict is Verdict.PENDING:
+            raw = answer.code or "USERPAYING"
+            return _settled(mapping.bare_report(payment, Outcome.PENDING, raw))
+        if answer.verdict in (Verdict.REJECTED, Verdict.PAID):
+            # The code is good once: an earlier attempt of ours may have used it.
+            report = await self.query(payment)
+            in_hand = report.outcome is Outcome.PENDING and report.raw_status != mapping.NOT_PAID
+            if in_hand or report.outcome is Outcome.PAID:
+                return _settled(report)
+        return answer.fail()
+
+    async def _reverse(self, payment: Payment) -> PaymentReport:
+        # Reversing a paid order gives the money back, so a paid one is left alone.
+        report = await self.query(payment)
+        if report.outcome in (Outcome.PAID, Outcome.CLOSED, Outcome.FAILED):
+            return report
+        wait = payment.created_at + REVERSE_AFTER - self._clock()
+        if wait > timedelta():
+            raise ProviderUnavailable(
+                f"{PROVIDER} reverses no order younger than {REVERSE_AFTER.seconds} s",
+                provider=PROVIDER,
+                retry_after=wait.total_seconds(),
+            )
+        path = f"{mapping.payment_path(payment)}/reverse"
+        body = {"appid": self._config.appid, "mchid": self._config.mchid}
+        answer = await self._client.call(Operation.REVERSE, "POST", path, body)
+        return await self._ended(answer, payment, "REVOKED")
+
+    async def _ended(self, answer: Answer, payment: Payment, raw_status: str) -> PaymentReport:
+        if answer.is_success:
+            return mapping.bare_report(payment, Outcome.CLOSED, raw_status)
+        if answer.says(codes.CLOSED):
+            return mapping.bare_report(payment, Outcome.CLOSED, str(answer.code))
+        if answer.says(codes.MISSING):
+            return mapping.bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
+        if answer.verdict is Verdict.PAID:
+            return await self.query(payment)
+        return answer.fail()
+
+
+def _settled(report: PaymentReport) -> Created:
+    return Created(
+        checkout=NOTHING_NEEDED, report=report, provider_reference=report.provider_reference
+    )

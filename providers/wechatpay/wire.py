@@ -1,0 +1,174 @@
+"""The shapes on WeChat Pay's wire, read strictly; `mapping.py` says what they mean.
+
+Only fields that decide something are named. What is not as documented is Malformed: never a
+guess, never a crash.
+"""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+# The largest genuine message (a list of several certificates) is about 20 kB.
+LARGEST_MESSAGE = 256 * 1024
+
+
+class Malformed(ValueError):  # noqa: N818 - the name says what it is
+    """Bytes that are not the documented message."""
+
+
+def _instant(value: object) -> datetime | None:
+    # A time is for display. A success is not turned away because its time is unreadable.
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return instant if instant is not None and instant.tzinfo is not None else None
+
+
+Instant = Annotated[datetime | None, BeforeValidator(_instant)]
+
+
+class Wire(BaseModel):
+    """One JSON object: no coercion, unknown fields ignored, values kept out of error messages."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+class Amount(Wire):
+    """Fen. `total` is the order's, before coupons (`payer_total` would be after them)."""
+
+    total: int | None = None
+    refund: int | None = None
+    currency: str | None = None
+
+
+class Transaction(Wire):
+    """An order: the query's answer, and the plaintext of a payment notification."""
+
+    appid: str | None = None
+    mchid: str | None = None
+    out_trade_no: str
+    transaction_id: str | None = None
+    trade_state: str
+    trade_state_desc: str | None = None
+    success_time: Instant = None
+    amount: Amount = Amount()
+
+
+class RefundAnswer(Wire):
+    """A refund, as the API answers it."""
+
+    refund_id: str | None = None
+    out_refund_no: str
+    out_trade_no: str
+    status: str
+    success_time: Instant = None
+    amount: Amount = Amount()
+
+
+class RefundNotice(Wire):
+    """A refund, as a notification tells it: `refund_status`, and whose merchant id."""
+
+    mchid: str | None = None
+    refund_id: str | None = None
+    out_refund_no: str
+    out_trade_no: str
+    refund_status: str
+    success_time: Instant = None
+    amount: Amount = Amount()
+
+
+class Prepay(Wire):
+    """Answer of the app and jsapi order calls."""
+
+    prepay_id: str
+
+
+class CodeUrl(Wire):
+    """Answer of the native order call."""
+
+    code_url: str
+
+
+class H5Url(Wire):
+    """Answer of the h5 order call."""
+
+    h5_url: str
+
+
+class Resource(Wire):
+    """An encrypted value."""
+
+    algorithm: str
+    ciphertext: str
+    nonce: str
+    associated_data: str = ""
+
+
+class Envelope(Wire):
+    """A notification's body."""
+
+    id: str
+    event_type: str
+    resource: Resource
+
+
+class CertificateEntry(Wire):
+    """One platform certificate in the download."""
+
+    serial_no: str
+    encrypt_certificate: Resource
+
+
+class CertificateList(Wire):
+    """The download of platform certificates."""
+
+    data: list[CertificateEntry]
+
+
+class Refusal(Wire):
+    """The body of an error."""
+
+    code: str
+    message: str = ""
+
+
+Model = TypeVar("Model", bound=Wire)
+
+
+def read(model: type[Model], body: bytes) -> Model:
+    """Parse the bytes as the model; raises Malformed."""
+    try:
+        return model.model_validate(_parse(body))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Malformed(f"{model.__name__} {place}: {first['msg']}") from None
+
+
+def _parse(body: bytes) -> Any:
+    if len(body) > LARGEST_MESSAGE:
+        raise Malformed("the message is too large")
+    try:
+        return json.loads(
+            body.decode(), object_pairs_hook=_without_repeats, parse_constant=_no_constant
+        )
+    except Malformed:
+        raise
+    # Deep nesting exhausts the stack, a number of thousands of digits is a ValueError.
+    except (ValueError, RecursionError):
+        raise Malformed("the message is not JSON") from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # With a key twice, two readers of the same signed bytes may see two different values.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Malformed("the message has a key twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise Malformed(f"the message holds {name}")
