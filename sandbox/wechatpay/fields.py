@@ -1,0 +1,163 @@
+# What a request body must look like. The words of the answers are WeChat Pay's own: lengths are
+# counted in bytes, `detail.value` holds the length or the value that broke the rule.
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.wechatpay.errors import ApiError
+
+NUMBER = re.compile(r"[0-9A-Za-z_\-|*]+")
+REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]+")
+URL = re.compile(r"https?://([^\s/?#\[\]@]+@)?([^\s/?#@:]+)(?::\d{2,5})?([^\s?#\[\]]*)")
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d")
+AUTH_CODE = re.compile(r"1[0-5]\d{16}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """The rule for the value at a dotted `path`; lengths are bytes, `least` is for numbers.
+
+    A required field inside an optional object is only required where the object is there.
+    """
+
+    path: str
+    kind: type = str
+    required: bool = False
+    shortest: int = 1
+    longest: int = 0
+    pattern: re.Pattern[str] | None = None
+    allowed: tuple[str, ...] = ()
+    least: int | None = None
+
+
+AMOUNT = (
+    Field(path="amount", kind=dict, required=True),
+    Field(path="amount.total", kind=int, required=True, least=1),
+    Field(path="amount.currency", allowed=("CNY",)),
+)
+ORDER = (
+    Field(path="appid", required=True, longest=32),
+    Field(path="mchid", required=True, longest=32),
+    Field(path="description", required=True, longest=127),
+    Field(path="out_trade_no", required=True, shortest=6, longest=32, pattern=NUMBER),
+    Field(path="attach", longest=128),
+    Field(path="goods_tag", longest=32),
+    Field(path="support_fapiao", kind=bool),
+    Field(path="settle_info", kind=dict),
+    Field(path="settle_info.profit_sharing", kind=bool),
+    *AMOUNT,
+    Field(path="detail", kind=dict),
+    Field(path="detail.cost_price", kind=int),
+    Field(path="detail.invoice_id", longest=32),
+    Field(path="detail.goods_detail", kind=list),
+    Field(path="scene_info.payer_client_ip", longest=45),
+    Field(path="scene_info.device_id", longest=32),
+    Field(path="scene_info.store_info", kind=dict),
+    Field(path="scene_info.store_info.id", longest=32),
+)
+PREPAY = (
+    *ORDER,
+    Field(path="time_expire", longest=64, pattern=TIME),
+    Field(path="notify_url", required=True, longest=255, pattern=URL),
+)
+SCENE = Field(path="scene_info", kind=dict)
+BY_CHANNEL = {
+    "app": (*PREPAY, SCENE),
+    "native": (*PREPAY, SCENE),
+    "jsapi": (
+        *PREPAY,
+        SCENE,
+        Field(path="payer", kind=dict, required=True),
+        Field(path="payer.openid", required=True, longest=128),
+    ),
+    "h5": (
+        Field(path="scene_info", kind=dict, required=True),
+        Field(path="scene_info.payer_client_ip", required=True, longest=45),
+        Field(path="scene_info.h5_info", kind=dict, required=True),
+        Field(
+            path="scene_info.h5_info.type",
+            required=True,
+            longest=32,
+            allowed=("Wap", "iOS", "Android"),
+        ),
+        *PREPAY,
+    ),
+    "codepay": (
+        *ORDER,
+        Field(path="payer", kind=dict, required=True),
+        Field(path="payer.auth_code", required=True, longest=32, pattern=AUTH_CODE),
+        Field(path="scene_info", kind=dict, required=True),
+    ),
+}
+REFUND = (
+    Field(path="transaction_id", longest=32),
+    Field(path="out_trade_no", shortest=6, longest=32, pattern=NUMBER),
+    Field(path="out_refund_no", required=True, longest=64, pattern=REFUND_NUMBER),
+    Field(path="reason", longest=80),
+    Field(path="notify_url", longest=256, pattern=URL),
+    Field(path="funds_account", allowed=("AVAILABLE", "UNSETTLED")),
+    Field(path="amount", kind=dict, required=True),
+    Field(path="amount.refund", kind=int, required=True, least=1),
+    Field(path="amount.total", kind=int, required=True, least=1),
+    Field(path="amount.currency", required=True, allowed=("CNY",)),
+    Field(path="amount.from", kind=list),
+    Field(path="goods_detail", kind=list),
+)
+CLOSE = (Field(path="mchid", required=True, longest=32),)
+REVERSE = (
+    Field(path="appid", required=True, longest=32),
+    Field(path="mchid", required=True, longest=32),
+)
+
+
+def check(body: dict[str, Any], rules: tuple[Field, ...]) -> None:
+    """Raise PARAM_ERROR for the first rule that the body breaks."""
+    for rule in rules:
+        *parents, name = rule.path.split(".")
+        holder: Any = body
+        for parent in parents:
+            holder = holder.get(parent) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict):
+            continue
+        value = holder.get(name)
+        if value is None:
+            if rule.required:
+                raise refused(rule.path, "", "必填性规则校验失败，此字段为必填项")
+            continue
+        _check_value(rule, value)
+
+
+def refused(path: str, value: Any, issue: str, location: str = "body") -> ApiError:
+    """The PARAM_ERROR about one field."""
+    pointer = f"/{location}/{path.replace('.', '/')}"
+    name = path.rsplit(".", 1)[-1]
+    return ApiError(
+        "PARAM_ERROR",
+        f"输入源“{pointer}”映射到字段“{name}”{issue}",
+        detail={"location": location, "field": pointer, "value": value},
+    )
+
+
+def _check_value(rule: Field, value: Any) -> None:
+    if type(value) is not rule.kind:
+        raise refused(rule.path, value, f"类型校验失败，应为{rule.kind.__name__}")
+    if isinstance(value, str):
+        _check_text(rule, value)
+    if isinstance(value, int) and rule.least is not None and value < rule.least:
+        raise refused(rule.path, value, f"数值规则校验失败，值小于最小值 {rule.least}")
+
+
+def _check_text(rule: Field, value: str) -> None:
+    size = len(value.encode())
+    if rule.longest and size > rule.longest:
+        issue = f"字符串规则校验失败，字节数 {size}，大于最大值 {rule.longest}"
+        raise refused(rule.path, size, issue)
+    if size < rule.shortest:
+        issue = f"字符串规则校验失败，字节数 {size}，小于最小值 {rule.shortest}"
+        raise refused(rule.path, size, issue)
+    if rule.pattern and not rule.pattern.fullmatch(value):
+        issue = f"字符串规则校验失败，字符串必须匹配正则表达式“^{rule.pattern.pattern}$”"
+        raise refused(rule.path, value, issue)
+    if rule.allowed and value not in rule.allowed:
+        issue = f"枚举规则校验失败，应为{'、'.join(rule.allowed)}之一"
+        raise refused(rule.path, value, issue)

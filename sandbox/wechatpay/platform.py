@@ -1,0 +1,42 @@
+from typing import Any
+
+from sandbox.wechatpay.answers import Reply
+from sandbox.wechatpay.call import Call
+from sandbox.wechatpay.certificates import certificate_pem
+from sandbox.wechatpay.encryption import seal
+from sandbox.wechatpay.errors import ApiError
+from sandbox.wechatpay.keys import PlatformKey
+from sandbox.wechatpay.views import moment
+
+
+def list_certificates(call: Call) -> Reply:
+    """`GET /v3/certificates`: every live platform certificate, sealed with the APIv3 key."""
+    merchant = call.merchant
+    if not merchant.certificates:
+        raise ApiError(
+            "RESOURCE_NOT_EXISTS",
+            "无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。",
+        )
+    live = merchant.certificates[-2:]
+    return Reply(200, {"data": [_listed(item, merchant.api_v3_key) for item in live]})
+
+
+def echo(call: Call) -> Reply:
+    """`POST /v3/security/echo`: proves that both signatures hold."""
+    return Reply(200, call.body)
+
+
+def no_such_resource(call: Call) -> Reply:
+    """Every path that the sandbox does not know."""
+    raise ApiError("RESOURCE_NOT_EXISTS", f"no such resource in the sandbox: {call.path['rest']}")
+
+
+def _listed(item: PlatformKey, api_v3_key: str) -> dict[str, Any]:
+    if item.certificate is None:
+        raise TypeError("only certificates are listed")
+    return {
+        "serial_no": item.serial,
+        "effective_time": moment(item.certificate.not_valid_before_utc),
+        "expire_time": moment(item.certificate.not_valid_after_utc),
+        "encrypt_certificate": seal(api_v3_key, certificate_pem(item.certificate), "certificate"),
+    }

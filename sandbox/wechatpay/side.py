@@ -1,0 +1,164 @@
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from sandbox.books import Order, Refund
+from sandbox.context import Context
+from sandbox.faults import Fault
+from sandbox.side import ControlError, Message, Notice
+from sandbox.wechatpay import invocation
+from sandbox.wechatpay.accounts import Accounts
+from sandbox.wechatpay.barcode import Barcode
+from sandbox.wechatpay.call import PROVIDER
+from sandbox.wechatpay.checkouts import H5_PATH, Checkouts
+from sandbox.wechatpay.gateway import Gateway, Handler
+from sandbox.wechatpay.notices import LADDER, Postman, payment_notice, refund_notice
+from sandbox.wechatpay.orders import Orders
+from sandbox.wechatpay.payer import Payer
+from sandbox.wechatpay.platform import echo, list_certificates, no_such_resource
+from sandbox.wechatpay.refunds import Refunds
+
+TRANSACTIONS = "/v3/pay/transactions"
+BY_NUMBER = f"{TRANSACTIONS}/out-trade-no/{{out_trade_no}}"
+REFUNDS = "/v3/refund/domestic/refunds"
+ACCEPTED = (200, 204)
+
+
+class WechatpaySide:
+    """WeChat Pay as the rest of the sandbox sees it."""
+
+    name = PROVIDER
+    ladder = LADDER
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._accounts = Accounts(context.keys_dir / PROVIDER)
+        self._checkouts = Checkouts(context)
+        self._payer = Payer(context, self._checkouts)
+        self._refunds = Refunds(context)
+        self._gateway = Gateway(context, self._accounts.by_mchid)
+        self._postman = Postman(self._accounts.by_mchid, context.clock)
+
+    def router(self) -> APIRouter:
+        """The API at the root, because the signed path is `/v3/…`, and the H5 link."""
+        router = APIRouter(tags=["wechatpay"])
+        for method, path, operation, handler in self._routes():
+            endpoint = self._endpoint(operation, handler)
+            router.add_api_route(path, endpoint, methods=[method], include_in_schema=False)
+        router.add_api_route(H5_PATH, self._open_in_browser, include_in_schema=False)
+        return router
+
+    def manifest(self) -> dict[str, Any]:
+        """Origin, app and merchants."""
+        return {
+            "base_url": self._context.base_url,
+            "appid": self._accounts.appid,
+            "merchants": self._accounts.manifest(),
+        }
+
+    def open_checkout(self, checkout: str) -> Order:
+        """The phone scans a code URL, opens an H5 URL, or gets an app's or a page's parameters.
+
+        The latter are JSON and their signature is checked; a bare prepay id does as well.
+        """
+        cashier = f"{self._context.base_url}/cashier/{PROVIDER}/"
+        if checkout.startswith(cashier):
+            order = self._context.books.find_order(PROVIDER, checkout.removeprefix(cashier))
+            if order is None:
+                raise ControlError("no such order", 404)
+            return order
+        if not checkout.startswith("{"):
+            return self._checkouts.find(checkout)
+        params = invocation.parse(checkout)
+        order = self._checkouts.find(invocation.prepay_id(params))
+        invocation.check(params, self._accounts.by_mchid[order.merchant], order.app_id)
+        return order
+
+    def open(self, order: Order) -> Order:
+        """Looking at an order changes nothing here."""
+        return order
+
+    def pay(self, order: Order, *, notify: bool = True, amount: int | None = None) -> Order:
+        """The payer pays, `amount` fen if given; raises ControlError."""
+        return self._payer.pay(order, notify=notify, amount=amount)
+
+    def decline(self, order: Order, *, notify: bool = True) -> Order:  # noqa: ARG002 - never told
+        """The attempt fails; WeChat Pay does not tell the merchant."""
+        return self._payer.decline(order)
+
+    def cancel(self, order: Order, *, notify: bool = True) -> Order:
+        """The payer walks away, which looks like a failed attempt."""
+        return self.decline(order, notify=notify)
+
+    def return_url(self, order: Order) -> str | None:
+        """The `redirect_url` that the merchant appended to the H5 link, unsigned."""
+        return order.extra.get("redirect_url")
+
+    def complete_refund(self, refund: Refund, status: str) -> Refund:
+        """A refund in flight reaches SUCCESS, CLOSED or ABNORMAL; raises ControlError."""
+        return self._refunds.complete(refund, status)
+
+    def rotate_keys(self, mode: str | None) -> dict[str, Any]:
+        """`overlap`, `public_key` or `finish` (see `Accounts.rotate`); raises ControlError."""
+        self._accounts.rotate(mode)
+        return self.manifest()
+
+    def notice(self, order: Order, refund: Refund | None) -> Notice | None:
+        """The notification for the state as it is; unpaid orders have none."""
+        return refund_notice(refund, order) if refund else payment_notice(order)
+
+    def build(self, notice: Notice, fault: Fault | None) -> Message:
+        """Seal and sign one attempt."""
+        return self._postman.build(notice, fault)
+
+    def accepts(self, status: int, body: bytes) -> bool:  # noqa: ARG002 - the status decides
+        """200 with a FAIL body counts as received."""
+        return status in ACCEPTED
+
+    def sweep(self) -> None:
+        """Barcode payments and refunds under way come to their end."""
+        self._payer.let_time_pass()
+        self._refunds.let_time_pass()
+
+    def is_open(self, order: Order) -> bool:
+        """Whether the payer can still pay."""
+        return self._payer.is_open(order)
+
+    def _routes(self) -> list[tuple[str, str, str, Handler]]:
+        orders = Orders(self._context, self._accounts.appid, self._checkouts)
+        barcode = Barcode(self._context, self._accounts.appid, self._payer)
+        placing = [
+            ("POST", f"{TRANSACTIONS}/{channel}", "create", partial(orders.place, channel=channel))
+            for channel in ("app", "jsapi", "native", "h5")
+        ]
+        return [
+            *placing,
+            ("POST", f"{TRANSACTIONS}/codepay", "create", barcode.pay),
+            ("GET", f"{TRANSACTIONS}/id/{{transaction_id}}", "query", orders.query),
+            ("GET", BY_NUMBER, "query", orders.query),
+            ("POST", f"{BY_NUMBER}/close", "close", orders.close),
+            ("POST", f"{BY_NUMBER}/reverse", "cancel", barcode.reverse),
+            ("POST", REFUNDS, "refund", self._refunds.apply),
+            ("GET", f"{REFUNDS}/{{out_refund_no}}", "refund_query", self._refunds.query),
+            ("GET", "/v3/certificates", "certificates", list_certificates),
+            ("POST", "/v3/security/echo", "echo", echo),
+            ("GET", "/v3/{rest:path}", "unknown", no_such_resource),
+            ("POST", "/v3/{rest:path}", "unknown", no_such_resource),
+        ]
+
+    def _endpoint(self, operation: str, handler: Handler) -> Callable[..., Any]:
+        async def endpoint(request: Request) -> Response:
+            return await self._gateway.serve(request, operation, handler)
+
+        return endpoint
+
+    async def _open_in_browser(self, request: Request) -> Response:
+        try:
+            order = self._checkouts.find(str(request.url))
+        except ControlError as error:
+            return PlainTextResponse(error.message, error.status)
+        return RedirectResponse(f"{self._context.base_url}/cashier/{PROVIDER}/{order.reference}")
