@@ -1,0 +1,46 @@
+"""What an order's answer gives to the payer's device. Pure."""
+
+from domain.checkout import Checkout, CheckoutKind, Created
+from domain.errors import OutcomeUnknown
+from domain.payment import Channel, Payment
+from domain.report import Outcome, PaymentReport
+from providers.alipay import codes, mapping
+from providers.alipay.client import Answer
+
+
+def created(payment: Payment, answer: Answer) -> Created:
+    """The checkout of an accepted order; raises OutcomeUnknown where the answer lacks it."""
+    number = mapping.text(answer.fields, "trade_no")
+    if payment.channel is Channel.BARCODE:
+        return Created(
+            checkout=Checkout(kind=CheckoutKind.NONE, expires_at=payment.expires_at),
+            report=_at_till(payment, answer),
+            provider_reference=number,
+        )
+    code = mapping.text(answer.fields, "qr_code")
+    if payment.channel is Channel.QR and code:
+        checkout = Checkout(kind=CheckoutKind.QR, value=code, expires_at=payment.expires_at)
+    elif payment.channel is Channel.JSAPI and number:
+        checkout = Checkout(
+            kind=CheckoutKind.SDK, parameters={"tradeNO": number}, expires_at=payment.expires_at
+        )
+    else:
+        raise OutcomeUnknown(
+            "Alipay's answer lacks the checkout", provider="alipay", provider_code=answer.code
+        )
+    return Created(checkout=checkout, provider_reference=number)
+
+
+def nothing_left(report: PaymentReport) -> Created:
+    """Of an order that was paid before: its payer has nothing left to do."""
+    return Created(
+        checkout=Checkout(kind=CheckoutKind.NONE),
+        report=report,
+        provider_reference=report.provider_reference,
+    )
+
+
+def _at_till(payment: Payment, answer: Answer) -> PaymentReport:
+    if answer.code == codes.SUCCESS:
+        return mapping.paid_at_till(answer.fields, payment.reference)
+    return mapping.word(payment.reference, Outcome.PENDING, answer.code, answer.message)

@@ -1,0 +1,200 @@
+"""Sending: sign, post, verify the raw answer. What cannot be verified is an unknown outcome."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import httpx
+
+from domain.errors import OutcomeUnknown, ProviderUnavailable
+from providers.alipay import codes, encryption, signing
+from providers.alipay.config import AlipayConfig
+from providers.alipay.credentials import Credentials
+from providers.alipay.envelope import Envelope, open_envelope, read_object
+
+BEIJING = timezone(timedelta(hours=8))
+TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+_DOWNLOAD = "alipay.open.app.alipaycert.download"
+_OK = 200
+# These break before a byte of the request has left: nothing was processed.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A verified answer. `fields` is the whole node; `sub_code` is without its `ACQ.` prefix."""
+
+    code: str
+    sub_code: str
+    message: str
+    fields: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The most precise code there is, as Alipay wrote it."""
+        return str(self.fields.get("sub_code") or self.code)
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where Alipay sends its notification and the payer's browser."""
+
+    notify_url: str | None = None
+    return_url: str | None = None
+
+
+class AlipayClient:
+    """Signs for one account and speaks with the gateway."""
+
+    def __init__(
+        self,
+        config: AlipayConfig,
+        credentials: Credentials,
+        http: httpx.AsyncClient,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._config = config
+        self._credentials = credentials
+        self._http = http
+        self._clock = clock
+        self._timeout = httpx.Timeout(config.read_timeout, connect=config.connect_timeout)
+
+    def order_string(self, method: str, content: Mapping[str, Any], links: Links) -> str:
+        """Everything signed, as the phone's SDK takes it. No call is made."""
+        return self._encode(self._signed(method, content, links))
+
+    def page_url(self, method: str, content: Mapping[str, Any], links: Links) -> str:
+        """Where the payer's browser goes. No call is made."""
+        return f"{self._config.gateway_url}?{self.order_string(method, content, links)}"
+
+    async def call(
+        self, method: str, content: Mapping[str, Any], links: Links | None = None
+    ) -> Answer:
+        """Send and return what Alipay signed, good or bad.
+
+        Raises ProviderUnavailable where nothing was sent, OutcomeUnknown for every other trouble.
+        """
+        text = await self._post(method, content, links or Links())
+        envelope = self._open(text, method)
+        await self._learn(envelope.cert_sn)
+        signed = envelope.text.encode(self._config.codec)
+        if envelope.signature is None or not self._credentials.is_alipays(
+            signed, envelope.signature, envelope.cert_sn
+        ):
+            self._distrust(envelope.value)
+        return self._answer(envelope.value)
+
+    async def _post(self, method: str, content: Mapping[str, Any], links: Links) -> str:
+        params = self._signed(method, content, links)
+        body = self._encode({"biz_content": params.pop("biz_content")})
+        kind = f"application/x-www-form-urlencoded;charset={self._config.charset}"
+        try:
+            response = await self._http.post(
+                f"{self._config.gateway_url}?{self._encode(params)}",
+                content=body,
+                headers={"content-type": kind},
+                timeout=self._timeout,
+            )
+        except _NOT_SENT as error:
+            raise ProviderUnavailable(
+                "Alipay could not be reached", provider="alipay", provider_code=_kind(error)
+            ) from error
+        except httpx.HTTPError as error:
+            raise self._unknown("Alipay's answer was lost", _kind(error)) from error
+        if response.status_code != _OK:
+            raise self._unknown("Alipay answered by HTTP status", str(response.status_code))
+        try:
+            return response.content.decode(self._config.codec)
+        except UnicodeDecodeError as error:
+            raise self._unknown("Alipay's answer is in another charset", "garbled") from error
+
+    def _signed(self, method: str, content: Mapping[str, Any], links: Links) -> dict[str, str]:
+        # Pure ASCII, so that no subject is beyond the account's charset.
+        text = json.dumps(content, separators=(",", ":"))
+        params = {
+            "app_id": self._config.app_id,
+            "method": method,
+            "format": "JSON",
+            "charset": self._config.charset,
+            "sign_type": "RSA2",
+            "timestamp": self._clock().astimezone(BEIJING).strftime(TIME_FORMAT),
+            "version": "1.0",
+            "notify_url": links.notify_url or "",
+            "return_url": links.return_url or "",
+            "biz_content": text,
+            **self._credentials.identity,
+        }
+        if self._credentials.aes_key:
+            # First sealed, then signed: the signature covers the ciphertext (sheet 1.6).
+            sealed = encryption.encrypt(self._credentials.aes_key, text.encode())
+            params |= {"biz_content": sealed, "encrypt_type": "AES"}
+        params = {key: value for key, value in params.items() if value}
+        raw = {key.encode(): self._bytes(value) for key, value in params.items()}
+        canonical = signing.canonical(raw, without=frozenset({b"sign"}))
+        return params | {"sign": signing.sign(self._credentials.private_key, canonical)}
+
+    def _bytes(self, value: str) -> bytes:
+        return value.encode(self._config.codec, "replace")
+
+    def _encode(self, params: Mapping[str, str]) -> str:
+        return "&".join(
+            f"{key}={quote(self._bytes(value), safe='')}" for key, value in params.items()
+        )
+
+    def _open(self, text: str, method: str) -> Envelope:
+        try:
+            return open_envelope(text, method)
+        except ValueError as error:
+            raise self._unknown("Alipay's answer is garbled", "garbled") from error
+
+    def _answer(self, value: Any) -> Answer:
+        try:
+            if isinstance(value, str):
+                value = self._decrypted(value)
+        except ValueError as error:
+            raise self._unknown("Alipay's answer cannot be decrypted", "garbled") from error
+        if not isinstance(value, dict) or not isinstance(value.get("code"), str):
+            raise self._unknown("Alipay's answer has no code", "garbled")
+        message = str(value.get("sub_msg") or value.get("msg") or "")
+        return Answer(value["code"], codes.bare(str(value.get("sub_code") or "")), message, value)
+
+    def _decrypted(self, text: str) -> dict[str, Any]:
+        if self._credentials.aes_key is None:
+            raise ValueError("no aes_key is configured")
+        plain = encryption.decrypt(self._credentials.aes_key, text)
+        return read_object(plain.decode(self._config.codec))
+
+    def _distrust(self, value: Any) -> NoReturn:
+        """Unsigned words help a person to find the fault, and prove nothing (sheet 1.4)."""
+        said = value if isinstance(value, dict) else {}
+        code = str(said.get("sub_code") or said.get("code") or "unsigned")
+        message = str(said.get("sub_msg") or said.get("msg") or "")
+        raise self._unknown("Alipay's answer is not signed by Alipay", code, message)
+
+    async def _learn(self, cert_sn: str | None) -> None:
+        """Fetch the certificate that an answer was signed with, where it is new to us.
+
+        The download cannot be verified with the key that it brings: only the chain is believed.
+        """
+        if cert_sn is None or self._credentials.knows(cert_sn):
+            return
+        text = await self._post(_DOWNLOAD, {"alipay_cert_sn": cert_sn}, Links())
+        value = self._open(text, _DOWNLOAD).value
+        answer = self._answer(value)
+        try:
+            encoded = str(answer.fields.get("alipay_cert_content", ""))
+            pem = base64.b64decode(encoded, validate=True).decode()
+        except ValueError as error:
+            raise self._unknown("Alipay's new certificate is garbled", "garbled") from error
+        self._credentials.learn(cert_sn, pem, self._clock())
+
+    def _unknown(self, message: str, code: str, said: str | None = None) -> OutcomeUnknown:
+        return OutcomeUnknown(message, provider="alipay", provider_code=code, provider_message=said)
+
+
+def _kind(error: httpx.HTTPError) -> str:
+    return type(error).__name__

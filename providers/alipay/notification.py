@@ -1,0 +1,96 @@
+"""A form from outside, verified before anything in it is believed (sheet 1.3, 1.11)."""
+
+from urllib.parse import unquote_to_bytes
+
+from domain.errors import InvalidSignature
+from domain.notification import Notification, NotificationKind
+from domain.report import Attention
+from providers.alipay import mapping, signing
+from providers.alipay.config import CODECS, AlipayConfig
+from providers.alipay.credentials import Credentials
+
+_TRADE = b"trade_status_sync"
+
+
+def read_notification(body: bytes, config: AlipayConfig, credentials: Credentials) -> Notification:
+    """Verify the raw form, then map it; raises InvalidSignature."""
+    form = read_form(body)
+    fields = verified(form, credentials, is_return=False)
+    if not (fields.get("out_trade_no") and fields.get("notify_id")):
+        raise _refused("it is about no trade")
+    mismatch = None if is_ours(fields, config) else Attention.ACCOUNT_MISMATCH
+    about_refund = bool(fields.get("out_biz_no")) and mapping.has_refund(fields)
+    report = mapping.payment_report(fields, fields["out_trade_no"])
+    return Notification(
+        provider="alipay",
+        account=config.name,
+        notification_id=fields["notify_id"],
+        kind=NotificationKind.REFUND if about_refund else NotificationKind.PAYMENT,
+        reference=fields["out_trade_no"],
+        payment=None if about_refund else report.model_copy(update={"mismatch": mismatch}),
+        refund=mapping.notified_refund(fields, mismatch) if about_refund else None,
+    )
+
+
+def read_return(query: str, config: AlipayConfig, credentials: Credentials) -> str:
+    """The reference that a browser brings back; raises InvalidSignature."""
+    fields = verified(read_form(query.encode()), credentials, is_return=True)
+    if not is_ours(fields, config) or not fields.get("out_trade_no"):
+        raise _refused("it is not about this account")
+    return fields["out_trade_no"]
+
+
+def is_ours(fields: dict[str, str], config: AlipayConfig) -> bool:
+    """Whether app and, where it is named, seller are this account's."""
+    seller = fields.get("seller_id", config.seller_id)
+    return fields.get("app_id") == config.app_id and seller == config.seller_id
+
+
+def read_form(body: bytes) -> dict[bytes, bytes]:
+    """The form's raw values, percent-decoded once and not yet text; raises InvalidSignature.
+
+    Empty values are dropped: no signature covers them, so nobody may read them.
+    """
+    form: dict[bytes, bytes] = {}
+    for part in filter(None, body.split(b"&")):
+        key, _, value = (unquote_to_bytes(item.replace(b"+", b" ")) for item in _halves(part))
+        if key in form:
+            raise _refused("a key stands twice")
+        form[key] = value
+    return {key: value for key, value in form.items() if value}
+
+
+def _halves(part: bytes) -> tuple[bytes, bytes, bytes]:
+    # Only the first "=" divides: base64 ends in more of them.
+    return part.partition(b"=")
+
+
+def verified(
+    form: dict[bytes, bytes], credentials: Credentials, *, is_return: bool
+) -> dict[str, str]:
+    """The form as text, after its signature was found to be Alipay's; raises InvalidSignature."""
+    signature = form.get(b"sign", b"").decode("ascii", "replace")
+    rules = [frozenset({b"sign", b"sign_type"})]
+    if not is_return and form.get(b"notify_type") != _TRADE:
+        # Service-market notifications keep sign_type in what is signed.
+        rules.append(frozenset({b"sign"}))
+    if not any(
+        credentials.is_alipays(signing.canonical(form, without=rule), signature) for rule in rules
+    ):
+        raise _refused("its signature is not Alipay's")
+    return _as_text(form)
+
+
+def _as_text(form: dict[bytes, bytes]) -> dict[str, str]:
+    charset = form.get(b"charset", b"utf-8").decode("ascii", "replace").lower()
+    if charset not in CODECS:
+        raise _refused("its charset is unknown")
+    codec = CODECS[charset]
+    try:
+        return {key.decode("ascii"): value.decode(codec) for key, value in form.items()}
+    except UnicodeDecodeError as error:
+        raise _refused("it is not in the charset that it names") from error
+
+
+def _refused(reason: str) -> InvalidSignature:
+    return InvalidSignature(f"The message is refused: {reason}.", provider="alipay")

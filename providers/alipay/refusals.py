@@ -1,0 +1,46 @@
+"""From a refusal's code to the one error that it stands for."""
+
+from typing import NoReturn
+
+from providers.alipay import codes
+from providers.alipay.client import Answer
+from providers.base import Verdict, raise_verdict
+
+_RETRY_AFTER_SECONDS = {"SELLER_BALANCE_NOT_ENOUGH": 300.0}
+_RETRY_AFTER_LIMIT_SECONDS = 5.0
+
+
+def verdict_of(answer: Answer) -> Verdict:
+    """What the answer's codes say of the money."""
+    return codes.verdict_of(answer.code, answer.sub_code)
+
+
+def is_business_no(answer: Answer) -> bool:
+    """Whether the trade's own state, not the request, stands in the way."""
+    refused = verdict_of(answer) in (Verdict.REJECTED, Verdict.PAID)
+    return answer.code == codes.BUSINESS_FAILED and refused
+
+
+def refuse_order(answer: Answer) -> NoReturn:
+    """Raise for a call that moves money."""
+    _raise(answer, verdict_of(answer))
+
+
+def refuse_question(answer: Answer) -> NoReturn:
+    """Raise for a question or a close that was not answered.
+
+    A refused question says nothing of the payment: it may be asked again, never believed.
+    """
+    verdict = verdict_of(answer)
+    _raise(answer, Verdict.NOT_PROCESSED if verdict is Verdict.REJECTED else verdict)
+
+
+def _raise(answer: Answer, verdict: Verdict) -> NoReturn:
+    wait = _RETRY_AFTER_SECONDS.get(answer.sub_code, _RETRY_AFTER_LIMIT_SECONDS)
+    raise_verdict(
+        verdict,
+        provider="alipay",
+        code=answer.name,
+        message=answer.message,
+        retry_after=wait if verdict is Verdict.NOT_PROCESSED else None,
+    )
