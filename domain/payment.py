@@ -15,6 +15,7 @@ from domain.checkout import Checkout
 from domain.frozen import Frozen
 from domain.money import Amount, Currency
 from domain.report import Attention, Outcome, PaymentReport
+from domain.resolution import ResolveAction
 
 
 class Channel(StrEnum):
@@ -175,6 +176,21 @@ class Payment(Frozen):
         ):
             return self
         return self.model_copy(update={"status": PaymentStatus.SUCCEEDED, "failure": None})
+
+    def resolve(self, action: ResolveAction, report: PaymentReport | None) -> Self:
+        """The payment after a person's decision on a disputed report.
+
+        `accept` takes what was paid as the payment; `refund` closes it and counts the money as
+        captured, so that it can be given back; `close` closes it and counts nothing.
+        """
+        if self.status is not PaymentStatus.PENDING or action is ResolveAction.ASK_AGAIN:
+            return self.model_copy(update={"attention": None})
+        closed = self.model_copy(update={"status": PaymentStatus.CLOSED, "attention": None})
+        if action is ResolveAction.CLOSE or report is None:
+            return closed
+        if action is ResolveAction.REFUND:
+            return closed._capture(report)  # noqa: SLF001 - the same class
+        return self.model_copy(update={"attention": None})._capture(report)  # noqa: SLF001
 
     def _capture(self, report: PaymentReport) -> Self:
         on_time = self.status is PaymentStatus.PENDING

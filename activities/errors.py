@@ -1,0 +1,67 @@
+"""The one place where our errors become Temporal's, so that "is this retried?" has one answer."""
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from domain.errors import (
+    Conflict,
+    InvalidRequest,
+    InvalidSignature,
+    NotFound,
+    PaymentError,
+    ProviderError,
+    ProviderRejected,
+    ReportMismatch,
+)
+from domain.payment import Failure
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# Trying these again cannot change the answer. Everything else is retried by its step's policy.
+_FINAL = (ProviderRejected, InvalidSignature, InvalidRequest, Conflict, NotFound, ReportMismatch)
+
+STILL_PENDING = "still_pending"
+
+
+def to_temporal(error: PaymentError) -> ApplicationError:
+    """`type` is the error's code; the first detail is a Failure that a merchant may see."""
+    return ApplicationError(
+        error.message,
+        failure_of(error),
+        type=error.code,
+        non_retryable=isinstance(error, _FINAL),
+    )
+
+
+def failure_of(error: PaymentError) -> Failure:
+    """What a merchant may see of the error."""
+    if isinstance(error, ProviderError):
+        return Failure(
+            code=error.code,
+            message=error.message,
+            provider_code=error.provider_code,
+            provider_message=error.provider_message,
+        )
+    return Failure(code=error.code, message=error.message)
+
+
+def still_pending(what: str) -> ApplicationError:
+    """Not an error but "ask again later": no failure metric, no error log."""
+    return ApplicationError(what, type=STILL_PENDING, category=ApplicationErrorCategory.BENIGN)
+
+
+def translated(step: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """An activity whose PaymentErrors reach the workflow as ApplicationErrors."""
+
+    @wraps(step)
+    async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await step(*args, **kwargs)
+        except PaymentError as error:
+            raise to_temporal(error) from error
+
+    return run

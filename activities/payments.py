@@ -1,0 +1,81 @@
+"""The payment's steps in our own books. Each may run twice and changes nothing the second time."""
+
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.errors import translated
+from domain.errors import NotFound
+from domain.frozen import Frozen
+from domain.payment import Payment
+from domain.report import Attention
+from storage.payments import PaymentStore
+
+
+class Settled(Frozen):
+    """The payment as it now stands in our books, and the event that tells the merchant."""
+
+    payment: Payment
+    event_id: UUID | None = None
+
+
+class Flag(Frozen):
+    """A person must look at this payment, and why."""
+
+    payment_id: UUID
+    attention: Attention
+    detail: str
+
+
+class PaymentActivities:
+    """Writes payments."""
+
+    def __init__(self, payments: PaymentStore) -> None:
+        self._payments = payments
+
+    @activity.defn
+    @translated
+    async def record_payment(self, payment: Payment) -> Payment:
+        """The order exists before anything leaves the house. Raises Conflict."""
+        return await self._payments.record(payment)
+
+    @activity.defn
+    @translated
+    async def load_payment(self, payment_id: UUID) -> Payment:
+        """The payment as our books have it. Raises NotFound."""
+        payment = await self._payments.get(payment_id)
+        if payment is None:
+            raise NotFound(f"No payment {payment_id}.")
+        return payment
+
+    @activity.defn
+    @translated
+    async def finalise_payment(self, payment: Payment) -> Settled:
+        """Write the final status and its one event, together."""
+        stored, event_id = await self._payments.finalise(payment)
+        return Settled(payment=stored, event_id=event_id)
+
+    @activity.defn
+    @translated
+    async def capture_late_payment(self, payment: Payment) -> Payment:
+        """Count money that arrived after we had closed the payment."""
+        return await self._payments.capture_late(payment)
+
+    @activity.defn
+    @translated
+    async def accept_late_payment(self, payment: Payment) -> Settled:
+        """Take a late payment as paid."""
+        stored, event_id = await self._payments.accept_late(payment.id)
+        return Settled(payment=stored, event_id=event_id)
+
+    @activity.defn
+    @translated
+    async def flag_payment(self, flag: Flag) -> UUID:
+        """Raise the flag and record the event that tells the merchant; returns the event's id."""
+        return await self._payments.flag(flag.payment_id, flag.attention, flag.detail)
+
+    @activity.defn
+    @translated
+    async def clear_flag(self, payment_id: UUID) -> None:
+        """A person has looked, or the provider has cleared it up."""
+        await self._payments.clear(payment_id)

@@ -1,0 +1,178 @@
+"""The calls to providers. Every one is safe to repeat with the same ids.
+
+A submit after an unknown outcome asks before it sends, and a rejection is believed only after the
+provider was asked: the attempt before may have been executed and its answer lost.
+"""
+
+from temporalio import activity
+
+from activities.errors import still_pending, translated
+from domain.checkout import Checkout, CheckoutKind, Created
+from domain.errors import ProviderRejected
+from domain.frozen import Frozen
+from domain.payment import Payment
+from domain.refund import Refund
+from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
+from providers.base import Provider
+from providers.registry import Registry
+from storage.payments import PaymentStore
+
+_NOTHING_TO_DO = Checkout(kind=CheckoutKind.NONE)
+
+
+class Submission(Frozen):
+    """A payment to submit; `ask_first` where an earlier try may have reached the provider."""
+
+    payment: Payment
+    ask_first: bool = False
+
+
+class RefundSubmission(Frozen):
+    """A refund to submit; `ask_first` as for a payment."""
+
+    refund: Refund
+    payment: Payment
+    ask_first: bool = False
+
+
+class ProviderActivities:
+    """Talks to providers; writes only the checkout."""
+
+    def __init__(self, registry: Registry, payments: PaymentStore) -> None:
+        self._registry = registry
+        self._payments = payments
+
+    @activity.defn
+    @translated
+    async def create_checkout(self, submission: Submission) -> Created:
+        """Submit the order and keep what the payer needs next."""
+        payment = submission.payment
+        provider = self._of(payment)
+        created = None
+        if submission.ask_first or activity.info().attempt > 1:
+            created = _known(await provider.query(payment), Outcome.PENDING, Outcome.NOT_FOUND)
+        if created is None:
+            created = await _submit(provider, payment)
+        await self._payments.save_checkout(payment.id, created)
+        return created
+
+    @activity.defn
+    @translated
+    async def query_payment(self, payment: Payment) -> PaymentReport:
+        """What the provider says now."""
+        return await self._of(payment).query(payment)
+
+    @activity.defn
+    @translated
+    async def poll_payment(self, payment: Payment) -> PaymentReport:
+        """Ask until the provider's word is final: the retry policy is the poll curve."""
+        report = await _ask(self._of(payment), payment)
+        if report.outcome in (Outcome.PENDING, Outcome.NOT_FOUND):
+            raise still_pending(f"the provider says {report.raw_status}")
+        return report
+
+    @activity.defn
+    @translated
+    async def close_payment(self, payment: Payment) -> PaymentReport:
+        """End the order at the provider, then ask once more: it may have been paid meanwhile.
+
+        An order that the provider does not know is closed: nobody can pay it after its expiry.
+        """
+        provider = self._of(payment)
+        try:
+            closed = await provider.close(payment)
+        except ProviderRejected as rejection:
+            raise still_pending(f"the provider will not close yet: {rejection}") from rejection
+        if closed.outcome in (Outcome.PAID, Outcome.FAILED):
+            return closed
+        found = await _ask(provider, payment)
+        if found.outcome is Outcome.PENDING and closed.outcome is not Outcome.CLOSED:
+            raise still_pending(f"the provider still says {found.raw_status}")
+        if found.outcome in (Outcome.PENDING, Outcome.NOT_FOUND):
+            return found.model_copy(update={"outcome": Outcome.CLOSED})
+        return found
+
+    @activity.defn
+    @translated
+    async def submit_refund(self, submission: RefundSubmission) -> RefundReport:
+        """Ask the provider to give the money back."""
+        refund, payment = submission.refund, submission.payment
+        provider = self._of(payment)
+        if submission.ask_first or activity.info().attempt > 1:
+            found = await provider.query_refund(refund, payment)
+            if found.outcome is not RefundOutcome.NOT_FOUND:
+                return found
+        try:
+            return await provider.refund(refund, payment)
+        except ProviderRejected:
+            found = await provider.query_refund(refund, payment)
+            if found.outcome is RefundOutcome.NOT_FOUND:
+                raise
+            return found
+
+    @activity.defn
+    @translated
+    async def query_refund(self, submission: RefundSubmission) -> RefundReport:
+        """What the provider says now of the refund."""
+        provider = self._of(submission.payment)
+        return await provider.query_refund(submission.refund, submission.payment)
+
+    @activity.defn
+    @translated
+    async def poll_refund(self, submission: RefundSubmission) -> RefundReport:
+        """Ask until the provider's word on the refund needs an answer from us."""
+        provider = self._of(submission.payment)
+        try:
+            report = await provider.query_refund(submission.refund, submission.payment)
+        except ProviderRejected as rejection:
+            raise still_pending(str(rejection)) from rejection
+        if report.outcome is RefundOutcome.NOT_FOUND:
+            # Accepted once and gone now: the same number may be sent again, it is one refund.
+            report = await provider.refund(submission.refund, submission.payment)
+        if report.outcome in (RefundOutcome.PENDING, RefundOutcome.NOT_FOUND):
+            raise still_pending(f"the provider says {report.raw_status}")
+        if report.outcome is RefundOutcome.ABNORMAL and submission.refund.attention:
+            raise still_pending(f"the provider still says {report.raw_status}")
+        return report
+
+    def _of(self, payment: Payment) -> Provider:
+        return self._registry.get(payment.provider, payment.account)
+
+
+async def _submit(provider: Provider, payment: Payment) -> Created:
+    try:
+        return await provider.create(payment)
+    except ProviderRejected as rejection:
+        known = await _after_rejection(provider, payment, rejection)
+        if known is None:
+            raise
+        return known
+
+
+async def _after_rejection(
+    provider: Provider, payment: Payment, rejection: ProviderRejected
+) -> Created | None:
+    try:
+        report = await provider.query(payment)
+    except ProviderRejected:
+        # The provider refuses the question as it refused the order (a wrong app id, a revoked
+        # key): its no stands.
+        raise rejection from None
+    return _known(report, Outcome.NOT_FOUND, Outcome.FAILED, Outcome.CLOSED)
+
+
+def _known(report: PaymentReport, *unsubmitted: Outcome) -> Created | None:
+    """The order as the provider already has it, or None where it must (still) be submitted."""
+    if report.outcome in unsubmitted:
+        return None
+    return Created(
+        checkout=_NOTHING_TO_DO, report=report, provider_reference=report.provider_reference
+    )
+
+
+async def _ask(provider: Provider, payment: Payment) -> PaymentReport:
+    """A question refused is not an answer about the money: it is asked again."""
+    try:
+        return await provider.query(payment)
+    except ProviderRejected as rejection:
+        raise still_pending(f"the provider refuses to say: {rejection}") from rejection

@@ -1,0 +1,52 @@
+"""The refund's steps in our own books: reserve, settle or release, flag."""
+
+from uuid import UUID
+
+from temporalio import activity
+
+from activities.errors import translated
+from domain.frozen import Frozen
+from domain.refund import Refund
+from domain.report import Attention
+from storage.refunds import RefundStore
+
+
+class RefundSettled(Frozen):
+    """The refund as it now stands in our books, and the event that tells the merchant."""
+
+    refund: Refund
+    event_id: UUID | None = None
+
+
+class RefundFlag(Frozen):
+    """A person must look at this refund, and why."""
+
+    refund_id: UUID
+    attention: Attention
+    detail: str
+
+
+class RefundActivities:
+    """Writes refunds."""
+
+    def __init__(self, refunds: RefundStore) -> None:
+        self._refunds = refunds
+
+    @activity.defn
+    @translated
+    async def reserve_refund(self, refund: Refund) -> Refund:
+        """Set the money aside, so that no two refunds give the same fen. Raises Conflict."""
+        return await self._refunds.reserve(refund)
+
+    @activity.defn
+    @translated
+    async def settle_refund(self, refund: Refund) -> RefundSettled:
+        """Write the refund's end: given back, or released for another refund."""
+        stored, event_id = await self._refunds.settle(refund)
+        return RefundSettled(refund=stored, event_id=event_id)
+
+    @activity.defn
+    @translated
+    async def flag_refund(self, flag: RefundFlag) -> UUID:
+        """Raise the flag and record the event that tells the merchant; returns the event's id."""
+        return await self._refunds.flag(flag.refund_id, flag.attention, flag.detail)

@@ -1,0 +1,89 @@
+"""Tell the merchant: one event at a time, in order per payment, only what is committed."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from activities.errors import translated
+from domain.errors import NotFound
+from domain.event import DeliveryStatus, Event
+from domain.frozen import Frozen
+from domain.merchant import Merchant
+from storage.events import EventStore
+from storage.merchants import MerchantStore
+from webhooks.sender import WebhookFailed, WebhookSender
+
+# How soon an event looks again whether the one before it has been delivered.
+_ORDER_RECHECK = timedelta(seconds=2)
+
+
+class Told(Frozen):
+    """How the merchant answered; `refund` where it cannot fulfil the order."""
+
+    delivery: DeliveryStatus
+    refund: bool = False
+    reason: str | None = None
+
+
+class WebhookActivities:
+    """Sends events."""
+
+    def __init__(self, events: EventStore, merchants: MerchantStore, sender: WebhookSender) -> None:
+        self._events = events
+        self._merchants = merchants
+        self._sender = sender
+
+    @activity.defn
+    @translated
+    async def deliver_event(self, event_id: UUID) -> Told:
+        """Deliver one event. A failure is retried by the policy until the window closes."""
+        event = await self._event(event_id)
+        if event.delivery is not DeliveryStatus.WAITING:
+            return Told(delivery=event.delivery)
+        if await self._events.has_earlier_waiting(event):
+            raise ApplicationError(
+                "an earlier event of this payment is still on its way",
+                type="earlier_event_waiting",
+                next_retry_delay=_ORDER_RECHECK,
+                category=ApplicationErrorCategory.BENIGN,
+            )
+        merchant = await self._merchants.get(event.merchant_id)
+        if merchant is None or merchant.webhook_url is None:
+            await self._events.mark(event_id, DeliveryStatus.NO_ENDPOINT)
+            return Told(delivery=DeliveryStatus.NO_ENDPOINT)
+        return await self._send(event, merchant)
+
+    @activity.defn
+    @translated
+    async def give_up_event(self, event_id: UUID) -> None:
+        """The window has closed: later events of the payment must not wait any longer."""
+        await self._events.mark(event_id, DeliveryStatus.GIVEN_UP)
+
+    async def _send(self, event: Event, merchant: Merchant) -> Told:
+        try:
+            answer = await self._sender.deliver(event, merchant)
+        except WebhookFailed as failure:
+            await self._events.record_attempt(event.id, failure.status, failure.message)
+            raise ApplicationError(
+                failure.message,
+                type="webhook_failed",
+                non_retryable=failure.gone,
+                next_retry_delay=(
+                    None if failure.retry_after is None else timedelta(seconds=failure.retry_after)
+                ),
+            ) from failure
+        await self._events.record_attempt(event.id, answer.status, None)
+        await self._events.mark(event.id, DeliveryStatus.DELIVERED)
+        return Told(
+            delivery=DeliveryStatus.DELIVERED,
+            refund=answer.decision == "refund",
+            reason=answer.reason,
+        )
+
+    async def _event(self, event_id: UUID) -> Event:
+        event = await self._events.get(event_id)
+        if event is None:
+            raise NotFound(f"No event {event_id}.")
+        return event

@@ -1,0 +1,100 @@
+"""A payment's conversation with its provider: submit, ask, close. Every call may be repeated."""
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+from domain.checkout import Created
+from domain.report import PaymentReport
+from workflows.failures import refusal
+from workflows.payment_state import PaymentState
+from workflows.policies import PaymentPolicy, provider_queue
+from workflows.steps import happens, seconds_until
+
+with workflow.unsafe.imports_passed_through():
+    from activities.provider_calls import ProviderActivities, Submission
+
+
+class Conversation:
+    """Talks to the provider on behalf of one run and lets its state hear the answers."""
+
+    def __init__(self, state: PaymentState, policy: PaymentPolicy) -> None:
+        self._state = state
+        self._policy = policy
+        self._queue = provider_queue(state.payment.provider)
+
+    async def submit(self, *, resumed: bool) -> Created:
+        """The provider's answer to the order. Raises FailureError: a definite no, or the expiry."""
+        submission = Submission(payment=self._state.payment, ask_first=resumed)
+        try:
+            return await workflow.execute_local_activity_method(
+                ProviderActivities.create_checkout,
+                submission,
+                **self._policy.call_fast.local("submit the order"),
+            )
+        except FailureError as error:
+            if refusal(error):
+                raise
+        return await self._submit_again(submission.model_copy(update={"ask_first": True}))
+
+    async def ask(self, summary: str) -> PaymentReport:
+        """What the provider says now. Raises FailureError where it does not say within 30 s."""
+        return await workflow.execute_activity_method(
+            ProviderActivities.query_payment,
+            self._state.payment,
+            **self._policy.call_slow.activity(summary, queue=self._queue, total=30),
+        )
+
+    async def poll(self) -> None:
+        """Ask until the word is final or the payment expires; a notification may come first."""
+        asking = workflow.start_activity_method(
+            ProviderActivities.poll_payment,
+            self._state.payment,
+            **self._policy.poll.activity(
+                "ask until the word is final", queue=self._queue, total=self._until_expiry()
+            ),
+        )
+        await workflow.wait_condition(lambda: asking.done() or self._state.moved)
+        if not asking.done():
+            asking.cancel()
+            return
+        try:
+            self._state.hear(asking.result())
+        except FailureError:
+            # The next question would have come after the expiry: wait for that instead.
+            await happens(lambda: self._state.moved, self._until_expiry(), "until expiry")
+
+    async def close(self) -> bool:
+        """End the order at the provider; paid after all is heard too. False: nobody can say."""
+        closing = workflow.start_activity_method(
+            ProviderActivities.close_payment,
+            self._state.payment,
+            **self._policy.close.activity(
+                "close, then ask once more", queue=self._queue, total=self._policy.alarm_after
+            ),
+        )
+        await workflow.wait_condition(lambda: closing.done() or self._state.decided)
+        if not closing.done():
+            closing.cancel()
+            return True
+        try:
+            self._state.hear(closing.result())
+        except FailureError:
+            return False
+        return True
+
+    async def _submit_again(self, submission: Submission) -> Created:
+        """The outcome is unknown: ask before sending again, until the payment expires."""
+        sending = workflow.start_activity_method(
+            ProviderActivities.create_checkout,
+            submission,
+            **self._policy.call_slow.activity(
+                "submit the order, asking first", queue=self._queue, total=self._until_expiry()
+            ),
+        )
+        await workflow.wait_condition(lambda: sending.done() or self._state.moved)
+        if not sending.done():
+            sending.cancel()
+        return await sending
+
+    def _until_expiry(self) -> float:
+        return seconds_until(self._state.payment.expires_at)

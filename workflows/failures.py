@@ -1,0 +1,24 @@
+"""What a failed step means to a workflow.
+
+A local activity's failure arrives as a bare ApplicationError, a queued one's wrapped in an
+ActivityError: both are unwrapped here.
+"""
+
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+
+from domain.payment import Failure
+
+
+def refusal(error: FailureError) -> ApplicationError | None:
+    """The step's definite no, or None where trying again may help."""
+    found = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(found, ApplicationError) and found.non_retryable:
+        return found
+    return None
+
+
+def failure_of(refused: ApplicationError) -> Failure:
+    """The Failure that the activity attached, as a merchant may see it."""
+    if refused.details:
+        return Failure.model_validate(refused.details[0])
+    return Failure(code=refused.type or "failed", message=refused.message)

@@ -1,0 +1,57 @@
+"""Give money back of our own accord: it came late, twice, or for an order without goods."""
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from domain.identity import refund_id, refund_workflow_id
+from domain.payment import Payer, Payment
+from domain.refund import Refund, RefundCause
+from workflows import details, search_attributes
+from workflows.policies import Policy, RefundPolicy
+from workflows.refund import RefundOrder, RefundWorkflow
+from workflows.steps import in_our_books
+
+with workflow.unsafe.imports_passed_through():
+    from activities.payments import PaymentActivities
+
+
+async def give_back(
+    policy: Policy, refund_policy: RefundPolicy, payment: Payment, cause: RefundCause, reason: str
+) -> None:
+    """Start the refund of all that is still refundable, once per payment and cause."""
+    stored = await in_our_books(
+        policy, PaymentActivities.load_payment, payment.id, "what is refundable"
+    )
+    if stored.refundable <= 0:
+        return
+    key = f"automatic:{cause}"
+    refund = Refund(
+        id=refund_id(payment.id, key),
+        payment_id=payment.id,
+        merchant_id=payment.merchant_id,
+        idempotency_key=key,
+        request_hash=key,
+        provider=payment.provider,
+        account=payment.account,
+        amount=stored.refundable,
+        currency=payment.currency,
+        reason=reason,
+        cause=cause,
+        created_at=workflow.now(),
+    )
+    order = RefundOrder(
+        refund=refund, payment=stored.model_copy(update={"payer": Payer()}), policy=refund_policy
+    )
+    try:
+        await workflow.start_child_workflow(
+            RefundWorkflow.run,
+            order,
+            id=refund_workflow_id(refund.id),
+            # The refund outlives the payment's run: it ends by the provider's word, not by ours.
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            search_attributes=search_attributes.for_refund(refund, stored),
+            static_summary=details.refund_summary(refund, stored),
+            static_details=details.refund_details(refund, stored),
+        )
+    except WorkflowAlreadyStartedError:
+        workflow.logger.info("refund %s is already under way", refund.id)

@@ -1,0 +1,34 @@
+"""Money that came after we had closed the payment: counted, then given back or accepted."""
+
+from temporalio import workflow
+
+from domain.merchant import LatePolicy
+from domain.payment import Payment
+from domain.refund import RefundCause
+from workflows.giving_back import give_back
+from workflows.policies import Policy, RefundPolicy
+from workflows.steps import in_our_books, tell_merchant
+
+with workflow.unsafe.imports_passed_through():
+    from activities.payments import PaymentActivities
+
+
+async def settle_late_money(
+    policy: Policy, refund_policy: RefundPolicy, payment: Payment, late_policy: LatePolicy
+) -> Payment:
+    """The payment after its late money was dealt with. Safe to repeat."""
+    stored = await in_our_books(
+        policy, PaymentActivities.capture_late_payment, payment, "count the late money"
+    )
+    if late_policy is LatePolicy.ACCEPT:
+        settled = await in_our_books(
+            policy, PaymentActivities.accept_late_payment, stored, "accept the late money"
+        )
+        if settled.event_id is not None:
+            await tell_merchant(policy, settled.event_id)
+        if not settled.payment.duplicate:
+            return settled.payment
+        stored = settled.payment
+    cause = RefundCause.DUPLICATE_PAYMENT if stored.duplicate else RefundCause.LATE_PAYMENT
+    await give_back(policy, refund_policy, stored, cause, "paid after the payment had ended")
+    return stored

@@ -1,0 +1,129 @@
+"""A notification for a payment whose run has ended: find the truth, then put the books right."""
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+from domain.frozen import Frozen
+from domain.merchant import LatePolicy
+from domain.notification import Notification
+from domain.payment import Payment, PaymentStatus
+from domain.refund import RefundCause
+from domain.report import Attention, PaymentReport
+from workflows import details
+from workflows.attention import Calls
+from workflows.giving_back import give_back
+from workflows.late_money import settle_late_money
+from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
+from workflows.steps import in_our_books, tell_merchant
+
+with workflow.unsafe.imports_passed_through():
+    from activities.payments import PaymentActivities
+    from activities.provider_calls import ProviderActivities
+
+
+class LateOrder(Frozen):
+    """What a late-payment workflow is started with; always together with a `notify` signal."""
+
+    payment: Payment
+    policy: PaymentPolicy
+    refund_policy: RefundPolicy = refund_policy()
+    late_policy: LatePolicy = LatePolicy.REFUND
+
+
+@workflow.defn
+class LatePaymentWorkflow:
+    """Ask the provider for the truth, fold duplicates in, settle what the books do not know."""
+
+    @workflow.init
+    def __init__(self, order: LateOrder) -> None:
+        self._order = order
+        self._policy = order.policy
+        self._payment = order.payment
+        self._calls = Calls(order.policy)
+        self._inbox: list[Notification] = []
+
+    @workflow.run
+    async def run(self, order: LateOrder) -> Payment:
+        """The payment as it stands after every notification received was dealt with."""
+        while self._inbox:
+            batch, self._inbox = self._inbox, []
+            if any(notification.refund is not None for notification in batch):
+                await self._flag(Attention.EXTERNAL_REFUND)
+            if any(notification.payment is not None for notification in batch):
+                await self._find_the_truth()
+            await self._calls.answered()
+        self._show("Done")
+        return self._payment
+
+    @workflow.signal(description="A provider's notification, verified by the API")
+    def notify(self, notification: Notification) -> None:
+        """Keep the provider's word; repeats are answered together."""
+        self._inbox.append(notification)
+
+    async def _find_the_truth(self) -> None:
+        self._show("Asking the provider for the truth")
+        report = await self._ask()
+        self._payment = await in_our_books(
+            self._policy, PaymentActivities.load_payment, self._payment.id, "what our books say"
+        )
+        if report is None:
+            return
+        mismatch = self._payment.mismatch(report)
+        if mismatch is not None:
+            await self._flag(mismatch)
+            return
+        before = self._payment
+        self._payment = before.apply(report)
+        try:
+            if before.status is PaymentStatus.PENDING and self._payment is not before:
+                await self._finalise()
+            elif self._payment.late and self._payment.status is not PaymentStatus.SUCCEEDED:
+                await self._settle_late_money()
+        except FailureError:
+            # Our books refuse it: another payment holds the same provider's number.
+            await self._flag(Attention.CONTRADICTION)
+
+    async def _settle_late_money(self) -> None:
+        self._show("Money came late")
+        self._payment = await settle_late_money(
+            self._policy, self._order.refund_policy, self._payment, self._order.late_policy
+        )
+
+    async def _ask(self) -> PaymentReport | None:
+        """The provider's word, asked for until it answers; None where it refuses for good."""
+        try:
+            return await workflow.execute_activity_method(
+                ProviderActivities.query_payment,
+                self._payment,
+                **self._policy.call_slow.activity(
+                    "ask the provider for the truth",
+                    queue=provider_queue(self._payment.provider),
+                ),
+            )
+        except FailureError:
+            await self._flag(Attention.OUTCOME_UNKNOWN)
+            return None
+
+    async def _finalise(self) -> None:
+        """The payment's own run was gone before it could write its end down."""
+        settled = await in_our_books(
+            self._policy, PaymentActivities.finalise_payment, self._payment, "write the end down"
+        )
+        self._payment = settled.payment
+        if self._payment.duplicate:
+            await give_back(
+                self._policy,
+                self._order.refund_policy,
+                self._payment,
+                RefundCause.DUPLICATE_PAYMENT,
+                "the order was already paid",
+            )
+        if settled.event_id is not None:
+            await tell_merchant(self._policy, settled.event_id)
+
+    async def _flag(self, why: Attention) -> None:
+        self._payment = self._payment.model_copy(update={"attention": why})
+        await self._calls.about_payment(self._payment.id, why, f"after the end: {why}")
+
+    def _show(self, headline: str) -> None:
+        workflow.set_current_details(details.payment_now(self._payment, headline))

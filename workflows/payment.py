@@ -1,0 +1,287 @@
+"""One payment, from the order written down to the merchant told."""
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError, FailureError
+
+from domain.frozen import Frozen
+from domain.merchant import LatePolicy
+from domain.notification import Notification
+from domain.payment import Payment, PaymentStatus
+from domain.refund import RefundCause
+from domain.report import Attention, PaymentReport
+from domain.resolution import Resolution, ResolveAction
+from workflows import details, search_attributes
+from workflows.attention import Calls
+from workflows.conversation import Conversation
+from workflows.failures import failure_of, refusal
+from workflows.giving_back import give_back
+from workflows.late_money import settle_late_money
+from workflows.payment_state import PaymentState
+from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
+from workflows.steps import happens, in_our_books, seconds_until, tell_merchant
+
+with workflow.unsafe.imports_passed_through():
+    from activities.payments import PaymentActivities
+
+
+class PaymentOrder(Frozen):
+    """What a payment workflow is started with; the policies are fixed for the whole run."""
+
+    payment: Payment
+    policy: PaymentPolicy
+    refund_policy: RefundPolicy = refund_policy()
+    late_policy: LatePolicy = LatePolicy.REFUND
+
+
+KEY_REUSED = (
+    "This Idempotency-Key was used with another request. Use a new key, or repeat the first"
+    " request unchanged."
+)
+
+
+@workflow.defn
+class PaymentWorkflow:
+    """Record, submit, wait for the provider's word, finalise, tell the merchant.
+
+    Handlers only change state; `run` does the work. The payment in `_state` is what we
+    believe, the row in our books is what counts.
+    """
+
+    @workflow.init
+    def __init__(self, order: PaymentOrder) -> None:
+        self._policy = order.policy
+        self._state = PaymentState(order.payment)
+        self._provider = Conversation(self._state, order.policy)
+        self._refund_policy = order.refund_policy
+        self._late_policy = order.late_policy
+        self._request_hash = order.payment.request_hash
+        self._calls = Calls(order.policy)
+        self._refused: ApplicationError | None = None
+        self._resumed = False
+
+    @workflow.run
+    async def run(self, order: PaymentOrder) -> Payment:
+        """The payment as it ended. Fails only where nothing was recorded and nothing sent."""
+        await self._record()
+        if not self._state.final:
+            await self._submit()
+        while not self._state.final:
+            await self._await_outcome()
+            await self._finalise()
+        await self._settle_what_came_late()
+        self._show("Done")
+        return self._state.payment
+
+    # What is asked of the payment
+
+    @workflow.update(description="Waits until the provider has answered the submission")
+    async def checkout(self, request_hash: str) -> Payment:
+        """The payment with its checkout, or as it ended where it ended at once."""
+        await workflow.wait_condition(lambda: self._refused is not None or self._state.answerable)
+        if self._refused is not None:
+            raise self._refused
+        return self._state.payment
+
+    @checkout.validator
+    def _same_request(self, request_hash: str) -> None:
+        if request_hash != self._request_hash:
+            _refuse("idempotency_key_reused", KEY_REUSED)
+
+    @workflow.signal(description="A provider's notification, verified by the API")
+    def notify(self, notification: Notification) -> None:
+        """Hear the provider's word; a repeat changes nothing."""
+        if notification.payment is not None:
+            self._state.hear(notification.payment)
+
+    @workflow.update(description="Ask the provider now")
+    async def sync(self) -> Payment:
+        """The payment after asking the provider."""
+        if not self._state.final:
+            self._state.hear(await self._provider.ask("ask the provider (operator)"))
+            await workflow.wait_condition(lambda: self._state.final or self._state.pending)
+        return self._state.payment
+
+    @workflow.update(description="Close the order: 'who and why'")
+    async def cancel(self, reason: str) -> Payment:
+        """The payment once it is closed, or as it ended instead: it may have been paid already."""
+        workflow.logger.info("cancelled: %s", reason)
+        self._state.cancelled = True
+        await workflow.wait_condition(lambda: self._state.final or self._state.disputed is not None)
+        return self._state.payment
+
+    @cancel.validator
+    def _cancellable(self, reason: str) -> None:
+        _refuse("not_cancellable", self._state.refuses_cancel())
+
+    @workflow.update(description='{"action": "accept|refund|close|ask_again", "note": "who, why"}')
+    async def resolve(self, resolution: Resolution) -> Payment:
+        """A person's decision, where the provider's word does not fit the payment."""
+        self._state.resolution = resolution
+        await workflow.wait_condition(
+            lambda: self._state.resolution is None and (self._state.final or self._state.pending)
+        )
+        return self._state.payment
+
+    @resolve.validator
+    def _resolvable(self, resolution: Resolution) -> None:
+        _refuse("not_resolvable", self._state.refuses_resolution(resolution))
+
+    # What happens, in order
+
+    async def _record(self) -> None:
+        self._show("Writing the order down")
+        try:
+            stored = await in_our_books(
+                self._policy, PaymentActivities.record_payment, self._state.payment, "write it down"
+            )
+        except FailureError as error:
+            self._refused = refusal(error)
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            raise
+        self._resumed = stored.created_at != self._state.payment.created_at
+        self._state.payment = stored.model_copy(update={"payer": self._state.payment.payer})
+        self._state.final = stored.status is not PaymentStatus.PENDING
+        self._state.answered = self._state.final
+
+    async def _submit(self) -> None:
+        self._show("Submitting the order")
+        try:
+            self._state.take(await self._provider.submit(resumed=self._resumed))
+        except FailureError as error:
+            refused = refusal(error)
+            if refused is not None:
+                self._state.fail(failure_of(refused))
+        self._state.answered = True
+
+    async def _await_outcome(self) -> None:
+        while self._state.pending:
+            if self._state.resolution is not None:
+                self._decide(self._state.resolution)
+            elif self._state.disputed is not None:
+                await self._settle_dispute(self._state.disputed)
+            elif self._state.cancelled or workflow.now() >= self._state.payment.expires_at:
+                await self._close()
+            elif not self._state.silent:
+                await self._wait_for_word()
+            else:
+                self._show("Asking the provider")
+                await self._provider.poll()
+
+    def _decide(self, resolution: Resolution) -> None:
+        if resolution.action is ResolveAction.REFUND:
+            self._late_policy = LatePolicy.REFUND
+        self._state.resolve(resolution)
+
+    async def _wait_for_word(self) -> None:
+        self._show("Waiting for the payer")
+        within = min(self._policy.grace, seconds_until(self._state.payment.expires_at))
+        self._state.silent = not await happens(
+            lambda: self._state.moved, within, "silence before the provider is asked"
+        )
+
+    async def _close(self) -> None:
+        """End the order at the provider. Paid after all? Then that is what happened."""
+        self._show("Closing the order at the provider")
+        if await self._provider.close():
+            return
+        await self._flag(Attention.OUTCOME_UNKNOWN)
+        await happens(
+            lambda: self._state.decided, self._policy.alarm_after, "the provider does not answer"
+        )
+
+    async def _settle_dispute(self, disputed: PaymentReport) -> None:
+        """The provider's word does not fit: ask it once, then a person decides."""
+        await self._flag(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
+        try:
+            found = await self._provider.ask("ask the provider about the mismatch")
+        except FailureError:
+            found = disputed
+        if self._state.disputed is disputed and self._state.payment.mismatch(found) is None:
+            self._state.disputed = None
+            self._state.silent = True
+            self._state.hear(found)
+            return
+        self._show("A person must decide")
+        await workflow.wait_condition(
+            lambda: self._state.resolution is not None or not self._state.pending
+        )
+
+    async def _finalise(self) -> None:
+        self._show("Writing the end down")
+        ended = self._state.ended()
+        try:
+            settled = await in_our_books(
+                self._policy, PaymentActivities.finalise_payment, ended, "write the end down"
+            )
+        except FailureError:
+            await self._park()
+            return
+        self._state.finalise(settled.payment)
+        await self._unflag()
+        self._mark_end()
+        if self._state.payment.duplicate:
+            await self._give_back(RefundCause.DUPLICATE_PAYMENT, "the order was already paid")
+        if settled.event_id is None:
+            return
+        told = await tell_merchant(self._policy, settled.event_id)
+        if told is not None and told.refund and ended.captured:
+            await self._give_back(RefundCause.MERCHANT_VETO, told.reason or "merchant's veto")
+
+    async def _park(self) -> None:
+        """Our books refuse this end: another payment holds the same provider's number."""
+        self._state.reopen()
+        await self._flag(Attention.CONTRADICTION)
+        self._show("A person must decide")
+        await workflow.wait_condition(lambda: self._state.resolution is not None)
+
+    async def _unflag(self) -> None:
+        """The payment has ended: nobody needs to look any more."""
+        if self._state.payment.attention is None:
+            return
+        self._state.flag(None)
+        await in_our_books(
+            self._policy, PaymentActivities.clear_flag, self._state.payment.id, "clear the flag"
+        )
+
+    def _mark_end(self) -> None:
+        self._show("Telling the merchant")
+        workflow.upsert_search_attributes(
+            [
+                search_attributes.STATUS.value_set(self._state.payment.status),
+                search_attributes.attention_update(self._state.payment.attention),
+            ]
+        )
+
+    async def _settle_what_came_late(self) -> None:
+        """Money for a payment that had ended without it; handlers may still bring some."""
+        await self._calls.answered()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if not self._state.owes_a_settlement:
+            return
+        try:
+            self._state.payment = await settle_late_money(
+                self._policy, self._refund_policy, self._state.payment, self._late_policy
+            )
+        except FailureError:
+            await self._flag(Attention.CONTRADICTION)
+        await self._calls.answered()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _flag(self, why: Attention) -> None:
+        """Call a person, once per reason."""
+        if self._state.payment.attention is why:
+            return
+        self._state.flag(why)
+        self._show("Flagged for a person")
+        await self._calls.about_payment(self._state.payment.id, why, str(why))
+
+    async def _give_back(self, cause: RefundCause, reason: str) -> None:
+        await give_back(self._policy, self._refund_policy, self._state.payment, cause, reason)
+
+    def _show(self, headline: str) -> None:
+        workflow.set_current_details(details.payment_now(self._state.payment, headline))
+
+
+def _refuse(code: str, why: str | None) -> None:
+    if why is not None:
+        raise ApplicationError(why, type=code, non_retryable=True)

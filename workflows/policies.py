@@ -1,0 +1,143 @@
+"""Every timeout, retry and poll curve, named once with its reason.
+
+A policy is built by whoever starts a workflow and travels in its input: it is recorded with the
+run, so that a deploy never changes a payment that is already under way.
+"""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityConfig, LocalActivityConfig
+
+from domain.frozen import Frozen
+from domain.payment import Channel
+
+TASK_QUEUE = "payments"
+# Apart from the providers' calls: a merchant that answers slowly must not hold up payments.
+WEBHOOK_QUEUE = "webhooks"
+
+
+def provider_queue(provider: str) -> str:
+    """The queue of calls to one provider: rate limits and outages stay its own."""
+    return f"provider-{provider}"
+
+
+class Attempts(Frozen):
+    """How often and how long one step is tried; all times in seconds.
+
+    `timeout` bounds one attempt, `total` all of them together (None: no bound), `attempts` their
+    number (0: no bound). Waits between attempts grow from `first_wait` by `backoff` to
+    `longest_wait`.
+    """
+
+    timeout: float
+    total: float | None = None
+    attempts: int = 0
+    first_wait: float = 1.0
+    backoff: float = 2.0
+    longest_wait: float = 60.0
+
+    def activity(
+        self, summary: str, *, queue: str | None = None, total: float | None = None
+    ) -> ActivityConfig:
+        """For a step on a task queue (None: the workflow's own); `total` replaces the policy's."""
+        bound = self.total if total is None else total
+        return ActivityConfig(
+            task_queue=queue,
+            summary=summary,
+            start_to_close_timeout=timedelta(seconds=self.timeout),
+            schedule_to_close_timeout=None if bound is None else timedelta(seconds=bound),
+            retry_policy=self._retries(),
+        )
+
+    def local(self, summary: str) -> LocalActivityConfig:
+        """For a step inside the workflow task: must end well within the task's ten seconds."""
+        return LocalActivityConfig(
+            summary=summary,
+            start_to_close_timeout=timedelta(seconds=self.timeout),
+            schedule_to_close_timeout=timedelta(seconds=self.total or self.timeout),
+            retry_policy=self._retries(),
+        )
+
+    def _retries(self) -> RetryPolicy:
+        return RetryPolicy(
+            initial_interval=timedelta(seconds=self.first_wait),
+            backoff_coefficient=self.backoff,
+            maximum_interval=timedelta(seconds=self.longest_wait),
+            maximum_attempts=self.attempts,
+        )
+
+
+# A database write inside the workflow task: three quick tries cover a dropped connection.
+LEDGER_FAST = Attempts(timeout=2.5, total=6, attempts=3, first_wait=0.2)
+# The database is down: the payment waits for it, however long that takes.
+LEDGER_SLOW = Attempts(timeout=15, first_wait=1, longest_wait=30)
+# The provider's first answer inside the workflow task. One try: whatever goes wrong is unknown,
+# and the slow path asks before it sends again.
+CALL_FAST = Attempts(timeout=3.5, total=3.5, attempts=1)
+# The timeout is longer than the HTTP client's ten seconds, so that the client gives up first and
+# says why.
+CALL_SLOW = Attempts(timeout=15, first_wait=1, longest_wait=60)
+# Closing repeats until the provider says what became of the order: the money may have moved.
+CLOSE = Attempts(timeout=25, first_wait=2, longest_wait=300)
+# A merchant's endpoint may be down over a weekend; about three days, then the event is given up
+# and still listed by GET /v1/events.
+WEBHOOK = Attempts(timeout=20, total=3 * 24 * 3600, first_wait=5, backoff=2.5, longest_wait=3600)
+# A refund may take a bank days: ask fast at first, then hourly, for ever.
+REFUND_POLL = Attempts(timeout=15, first_wait=5, backoff=2, longest_wait=3600)
+
+
+class PaymentPolicy(Frozen):
+    """How one payment is carried. `grace` and `alarm_after` are seconds.
+
+    `grace` is how long a provider may stay silent before it is asked; `alarm_after` how long the
+    end of an expired payment may stay unknown before a person is told.
+    """
+
+    grace: float
+    poll: Attempts
+    alarm_after: float = 3600
+    ledger_fast: Attempts = LEDGER_FAST
+    ledger_slow: Attempts = LEDGER_SLOW
+    call_fast: Attempts = CALL_FAST
+    call_slow: Attempts = CALL_SLOW
+    close: Attempts = CLOSE
+    webhook: Attempts = WEBHOOK
+
+
+class RefundPolicy(Frozen):
+    """How one refund is carried. `grace` is seconds of silence before the provider is asked."""
+
+    grace: float = 10
+    poll: Attempts = REFUND_POLL
+    ledger_fast: Attempts = LEDGER_FAST
+    ledger_slow: Attempts = LEDGER_SLOW
+    call_fast: Attempts = CALL_FAST
+    call_slow: Attempts = CALL_SLOW
+    webhook: Attempts = WEBHOOK
+
+
+Policy = PaymentPolicy | RefundPolicy
+
+# The payer still has to scan, log in and type a password: asking earlier finds nothing, and most
+# payments are notified within seconds of being paid.
+_PAYER_ACTS = PaymentPolicy(
+    grace=20, poll=Attempts(timeout=15, first_wait=10, backoff=1.5, longest_wait=60)
+)
+# The payer stands at the till with a code on the screen; both providers advise a query every
+# three to five seconds and an end after some forty-five.
+_AT_THE_TILL = PaymentPolicy(
+    grace=3, poll=Attempts(timeout=15, first_wait=3, backoff=1.2, longest_wait=5)
+)
+
+_BY_CHANNEL: dict[Channel, PaymentPolicy] = {Channel.BARCODE: _AT_THE_TILL}
+
+
+def payment_policy(channel: Channel) -> PaymentPolicy:
+    """The policy of a payment that starts now."""
+    return _BY_CHANNEL.get(channel, _PAYER_ACTS)
+
+
+def refund_policy() -> RefundPolicy:
+    """The policy of a refund that starts now."""
+    return RefundPolicy()

@@ -1,0 +1,71 @@
+"""How workflows take a step: in the workflow task while all is well, on a queue when it is not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+from workflows.failures import refusal
+from workflows.policies import WEBHOOK_QUEUE, Policy
+
+with workflow.unsafe.imports_passed_through():
+    from activities.webhooks import Told, WebhookActivities
+
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
+# An activity method of one argument, seen from outside its class.
+Step = Callable[[Any, Argument], Awaitable[Result]]
+
+
+async def in_our_books(
+    policy: Policy, step: Step[Argument, Result], argument: Argument, summary: str
+) -> Result:
+    """Read or write our books, waiting for as long as the database is away.
+
+    Raises FailureError only for a definite no.
+    """
+    try:
+        return await workflow.execute_local_activity_method(
+            step, argument, **policy.ledger_fast.local(summary)
+        )
+    except FailureError as error:
+        if refusal(error):
+            raise
+    return await workflow.execute_activity_method(
+        step, argument, **policy.ledger_slow.activity(summary)
+    )
+
+
+async def tell_merchant(policy: Policy, event_id: UUID) -> Told | None:
+    """Deliver an event; None where the merchant did not listen for the whole window."""
+    try:
+        return await workflow.execute_activity_method(
+            WebhookActivities.deliver_event,
+            event_id,
+            **policy.webhook.activity("tell the merchant", queue=WEBHOOK_QUEUE),
+        )
+    except FailureError:
+        await in_our_books(
+            policy, WebhookActivities.give_up_event, event_id, "the merchant did not listen"
+        )
+        return None
+
+
+async def happens(condition: Callable[[], bool], within: float, summary: str) -> bool:
+    """Wait for a condition, at most `within` seconds; says whether it came true."""
+    try:
+        await workflow.wait_condition(
+            condition, timeout=timedelta(seconds=max(within, 0.001)), timeout_summary=summary
+        )
+    except asyncio.TimeoutError:  # noqa: UP041 - temporalio raises asyncio's name for it
+        return condition()
+    return True
+
+
+def seconds_until(moment: datetime) -> float:
+    """Seconds from the workflow's now; never less than one, for an activity needs some time."""
+    return max((moment - workflow.now()).total_seconds(), 1.0)
