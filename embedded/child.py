@@ -59,6 +59,11 @@ class Child:
         if self._task.done():
             self._task.result()
 
+    async def watch(self) -> None:
+        """Raise what ended the supervision, if ever something does."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
     async def stop(self) -> None:
         """End the program and its supervision."""
         task, self._task = self._task, None

@@ -2,13 +2,32 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from embedded.ports import HOST
 from engine.encryption import new_key_file
+
+# What our provider configurations take of the sandbox's manifest; they refuse anything else.
+ALIPAY_APP = (
+    "app_id",
+    "app_private_key_file",
+    "alipay_public_key_file",
+    "app_cert_file",
+    "alipay_cert_file",
+    "alipay_root_cert_file",
+    "aes_key",
+)
+WECHAT_MERCHANT = (
+    "mchid",
+    "api_v3_key",
+    "merchant_serial",
+    "merchant_private_key_file",
+    "public_key_id",
+    "public_key_file",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,14 @@ def inherited() -> dict[str, str]:
 
 def compose(base: Mapping[str, str], wiring: Wiring) -> dict[str, str]:
     """The whole environment of the API and the worker."""
+    if wiring.temporal is not None:
+        # A profile or an API key meant for another cluster must not reach the embedded server.
+        base = {name: value for name, value in base.items() if not name.startswith("TEMPORAL_")}
+    return dict(base) | variables(wiring)
+
+
+def variables(wiring: Wiring) -> dict[str, str]:
+    """The part of the environment that is ours to say."""
     ours = {
         "PAYSAGA_MODE": "sandbox",
         "PAYSAGA_DATABASE_URL": wiring.database_url,
@@ -53,17 +80,15 @@ def compose(base: Mapping[str, str], wiring: Wiring) -> dict[str, str]:
         ours["PAYSAGA_ACCOUNTS_FILE"] = str(wiring.accounts_file)
     if wiring.ui_origin is not None:
         ours["PAYSAGA_UI_ORIGIN"] = wiring.ui_origin
-    if wiring.temporal is None:
-        return dict(base) | ours
-    # A profile or an API key meant for another cluster must not reach the embedded server.
-    kept = {name: value for name, value in base.items() if not name.startswith("TEMPORAL_")}
-    address, namespace = wiring.temporal
-    temporal = {
-        "TEMPORAL_ADDRESS": address,
-        "TEMPORAL_NAMESPACE": namespace,
-        "TEMPORAL_CONFIG_FILE": os.devnull,
-    }
-    return kept | ours | temporal
+    if wiring.temporal is not None:
+        ours["TEMPORAL_ADDRESS"], ours["TEMPORAL_NAMESPACE"] = wiring.temporal
+        ours["TEMPORAL_CONFIG_FILE"] = os.devnull
+    return ours
+
+
+def write_variables(path: Path, wiring: Wiring) -> None:
+    """Keep our variables in a dotenv file, so that commands beside the stack find it."""
+    _write_private(path, "".join(f"{k}={json.dumps(v)}\n" for k, v in variables(wiring).items()))
 
 
 def keep_payload_keys(path: Path) -> Path:
@@ -80,24 +105,32 @@ def write_accounts(path: Path, manifest: Mapping[str, Any]) -> Path:
     for provider, accounts in sections.items():
         for account in accounts:
             lines += ["", f"[[{provider}]]"]
-            # JSON's strings and integers are TOML's too.
+            # JSON's strings and booleans are TOML's too.
             lines += [
-                f"{key} = {json.dumps(value, ensure_ascii=False)}"
-                for key, value in account.items()
-                if value is not None
+                f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in account.items()
             ]
     _write_private(path, "\n".join([*lines, ""]))
     return path
 
 
 def _alipay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
-    shared = {key: side[key] for key in ("gateway_url", "seller_id")}
-    return [{"account": name, **shared, **app} for name, app in side["apps"].items()]
+    shared = _pick(side, ("gateway_url", "seller_id"))
+    return [{"name": name} | shared | _pick(app, ALIPAY_APP) for name, app in side["apps"].items()]
 
 
 def _wechat(side: Mapping[str, Any]) -> list[dict[str, Any]]:
-    shared = {key: side[key] for key in ("base_url", "appid")}
-    return [{"account": name, **shared, **merchant} for name, merchant in side["merchants"].items()]
+    shared = _pick(side, ("base_url", "appid"))
+    return [
+        {"name": name}
+        | shared
+        | _pick(merchant, WECHAT_MERCHANT)
+        | {"platform_certificates": merchant["mode"] == "platform_certificate"}
+        for name, merchant in side["merchants"].items()
+    ]
+
+
+def _pick(source: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: source[key] for key in keys if source.get(key) is not None}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -1,5 +1,6 @@
 """A real PostgreSQL 18 from PyPI, run as our own child, as root too."""
 
+import asyncio
 import contextlib
 import functools
 import importlib.util
@@ -22,6 +23,10 @@ ROLE = "paysaga"
 DATABASE = "paysaga"
 CONNECTIONS = 200
 PROBE_TIMEOUT_SECONDS = 2.0
+# An immediate shutdown kills its own backends after 5 seconds.
+PREDECESSOR_SECONDS = 10.0
+# Above the kernel's PID_MAX_LIMIT.
+ABSENT_PID = 2**31 - 1
 
 
 class Postgres:
@@ -55,8 +60,13 @@ class Postgres:
         return f"postgresql+asyncpg://{ROLE}:{self.password}@{HOST}:{self._port}/{DATABASE}"
 
     async def create(self) -> None:
-        """Make the data folder if there is none; killed half-way, the next call begins anew."""
+        """Make the data folder if there is none; killed half-way, the next call begins anew.
+
+        Raises:
+            TimeoutError: another server runs on the folder and doesn't end.
+        """
         if self._data.exists():
+            await self._await_predecessor()
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         half_made, password_file = self._folder / "data.new", self._folder / "initdb.password"
@@ -88,8 +98,14 @@ class Postgres:
             stop_signal=signal.SIGINT,  # "fast": doesn't wait for clients to leave
             death_signal=signal.SIGQUIT,  # "immediate": its backends end with it, then recovery
             user=self._user,
-            prepare=self._forget_a_strangers_pid,
+            prepare=self._disown_pid_file,
         )
+
+    async def _await_predecessor(self) -> None:
+        """Wait for a server whose supervisor was killed: it is on its way down."""
+        async with asyncio.timeout(PREDECESSOR_SECONDS):
+            while self._rival() is not None:  # noqa: ASYNC110 - not our child: no event to await
+                await asyncio.sleep(0.05)
 
     def _initdb(self, data: Path, password_file: Path) -> Program:
         return Program(
@@ -118,17 +134,29 @@ class Postgres:
             for path in paths:
                 os.chown(path, *self._user)
 
-    def _forget_a_strangers_pid(self) -> None:
-        """Remove a stale pid file whose number now belongs to some other program.
+    def _disown_pid_file(self) -> None:
+        """Put a number that no process has into a pid file whose own now belongs to a stranger.
 
-        PostgreSQL sees through a dead pid by itself, but takes any living one for a rival; after
-        a crash in a container, where numbers are small, that is common.
+        PostgreSQL sees through a dead pid by itself, but takes any living one, even a zombie,
+        for a rival; after a crash in a container, where numbers are small, that is common. The
+        file's other lines stay: by them it detects backends that still hold the shared memory.
         """
-        pid_file = self._data / "postmaster.pid"
-        with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
-            pid = int(pid_file.read_text().splitlines()[0])
-            if Path(f"/proc/{pid}/comm").read_text().strip() != "postgres":
-                pid_file.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            if self._rival() is None:
+                _, _, rest = self._pid_file.read_text().partition("\n")
+                self._pid_file.write_text(f"{ABSENT_PID}\n{rest}")
+
+    def _rival(self) -> int | None:
+        """The process id of another server on our data, if one is alive."""
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(self._pid_file.read_text().partition("\n")[0])
+            if Path(f"/proc/{pid}/cwd").readlink() == self._data:
+                return pid
+        return None
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._data / "postmaster.pid"
 
     async def _ready(self) -> bool:
         try:

@@ -25,6 +25,8 @@ from engine.encryption import KeyRing
 from storage.migrate import upgrade
 from workflows import policies, search_attributes
 
+# In the state folder: the variables that settings read, for commands beside the stack.
+ENV_FILE = "env"
 # Last started, first stopped; those of one row end together.
 STOP_ORDER = (
     (Service.WORKER, Service.API),
@@ -78,6 +80,10 @@ class Stack:
     async def wait_ready(self, name: str) -> None:
         """Return when a service is ready, after a crash: again."""
         await self._child(name).wait_ready()
+
+    async def watch(self) -> None:
+        """Return never; raise when a program can't be kept running any more."""
+        await _together(child.watch() for child in self._children.values())
 
     async def stop(self, name: str) -> None:
         """Stop a service until `restart`."""
@@ -205,7 +211,9 @@ class Stack:
         await self._start_child(Service.SANDBOX, program)
 
     async def _start_application(self) -> None:
-        told = environment.compose(environment.inherited(), self._wiring())
+        wiring = self._wiring()
+        environment.write_variables(self._state / ENV_FILE, wiring)
+        told = environment.compose(environment.inherited(), wiring)
         port = self._ports[Service.API]
         api = application.api_program(port, self.log(Service.API), told)
         worker = application.worker_program(

@@ -65,7 +65,7 @@ class KeyRing:
         """
         try:
             document = tomllib.loads(text)
-            newest, encoded = document["current"], document["keys"]
+            newest, encoded = str(document["current"]), document["keys"]
             keys = {name: base64.b64decode(key, validate=True) for name, key in encoded.items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             form = 'current = "k1" and [keys] k1 = "<base64>"'

@@ -1,0 +1,135 @@
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from embedded.environment import (
+    Wiring,
+    compose,
+    inherited,
+    keep_payload_keys,
+    write_accounts,
+    write_variables,
+)
+from engine.encryption import KeyRing
+from settings import Settings
+
+MANIFEST: dict[str, Any] = {
+    "alipay": {
+        "gateway_url": "http://127.0.0.1:1/alipay/gateway.do",
+        "seller_id": "2088000000000001",
+        "apps": {
+            "main": {
+                "mode": "public_key",
+                "app_id": "2021",
+                "app_private_key_file": "a.pem",
+                "app_private_key_pkcs1_file": "a1.pem",
+                "alipay_public_key_file": "p.pem",
+                "aes_key": None,
+            }
+        },
+    },
+    "wechatpay": {
+        "base_url": "http://127.0.0.1:1",
+        "appid": "wx1",
+        "merchants": {
+            "cert": {
+                "mode": "platform_certificate",
+                "mchid": "1900000001",
+                "api_v3_key": "k" * 32,
+                "merchant_serial": "AB",
+                "merchant_private_key_file": "m.pem",
+                "platform_certificate_file": "c.pem",
+                "platform_serial": "CD",
+            }
+        },
+    },
+}
+
+
+@pytest.fixture
+def wiring(tmp_path: Path) -> Wiring:
+    return Wiring(
+        database_url="postgresql+asyncpg://u:p@127.0.0.1:1/d",
+        api_url="http://127.0.0.1:2",
+        keys_file=tmp_path / "keys.toml",
+        accounts_file=tmp_path / "accounts.toml",
+        temporal=("127.0.0.1:3", "default"),
+        ui_origin="http://127.0.0.1:4",
+    )
+
+
+def test_credentials_of_another_cluster_never_reach_the_embedded_server(wiring: Wiring) -> None:
+    base = {"TEMPORAL_API_KEY": "secret", "TEMPORAL_PROFILE": "prod", "PATH": "/bin"}
+    environment = compose(base, wiring)
+
+    temporal = {k: v for k, v in environment.items() if k.startswith("TEMPORAL_")}
+    assert temporal == {
+        "TEMPORAL_ADDRESS": "127.0.0.1:3",
+        "TEMPORAL_NAMESPACE": "default",
+        "TEMPORAL_CONFIG_FILE": "/dev/null",
+    }
+    assert environment["PATH"] == "/bin"
+
+
+def test_the_users_own_cluster_stays_as_the_user_said(wiring: Wiring) -> None:
+    external = Wiring(**(vars(wiring) | {"temporal": None, "ui_origin": None}))
+    environment = compose({"TEMPORAL_PROFILE": "prod"}, external)
+
+    assert environment["TEMPORAL_PROFILE"] == "prod"
+    assert "TEMPORAL_ADDRESS" not in environment
+
+
+def test_settings_read_what_a_stack_wrote(wiring: Wiring, tmp_path: Path) -> None:
+    write_variables(tmp_path / "env", wiring)
+    settings = Settings(_env_file=tmp_path / "env")
+
+    assert settings.is_sandbox
+    assert settings.read_database_url() == wiring.database_url
+    assert settings.ui_origin == wiring.ui_origin
+    assert (tmp_path / "env").stat().st_mode & 0o777 == 0o600
+
+
+def test_loopback_goes_around_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "corp.example")
+
+    assert inherited()["no_proxy"] == "corp.example,127.0.0.1,localhost"
+
+
+def test_payload_keys_are_made_once_and_private(tmp_path: Path) -> None:
+    path = keep_payload_keys(tmp_path / "keys.toml")
+    ring = KeyRing.from_file(path)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert KeyRing.from_file(keep_payload_keys(path)) == ring
+
+
+def test_accounts_name_what_the_provider_configurations_take(tmp_path: Path) -> None:
+    path = write_accounts(tmp_path / "accounts.toml", MANIFEST)
+
+    assert tomllib.loads(path.read_text()) == {
+        "alipay": [
+            {
+                "name": "main",
+                "gateway_url": "http://127.0.0.1:1/alipay/gateway.do",
+                "seller_id": "2088000000000001",
+                "app_id": "2021",
+                "app_private_key_file": "a.pem",
+                "alipay_public_key_file": "p.pem",
+            }
+        ],
+        "wechatpay": [
+            {
+                "name": "cert",
+                "base_url": "http://127.0.0.1:1",
+                "appid": "wx1",
+                "mchid": "1900000001",
+                "api_v3_key": "k" * 32,
+                "merchant_serial": "AB",
+                "merchant_private_key_file": "m.pem",
+                "platform_certificates": True,
+            }
+        ],
+    }

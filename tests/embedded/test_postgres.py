@@ -1,0 +1,71 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from embedded.config import Service, StackConfig
+from embedded.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+
+async def ask(stack: Stack, question: str) -> object:
+    connection = await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+    try:
+        return await connection.fetchval(question)
+    finally:
+        await connection.close()
+
+
+async def test_it_is_postgresql_18_with_checksums_and_fsync_on_loopback_alone(
+    only: Callable[[Service], StackConfig],
+) -> None:
+    async with Stack(only(Service.POSTGRES)) as stack:
+        assert str(await ask(stack, "SHOW server_version")).startswith("18.")
+        assert await ask(stack, "SHOW data_checksums") == "on"
+        assert await ask(stack, "SHOW fsync") == "on"
+        assert await ask(stack, "SHOW server_encoding") == "UTF8"
+        assert await ask(stack, "SHOW listen_addresses") == "127.0.0.1"
+
+
+async def test_nobody_enters_without_the_password(only: Callable[[Service], StackConfig]) -> None:
+    async with Stack(only(Service.POSTGRES)) as stack:
+        _, _, place = stack.database_url.partition("@")
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await asyncpg.connect(f"postgresql://paysaga:guess@{place}")
+        password = stack.config.state_dir / "postgres" / "password"
+        assert password.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_folder_left_half_made_is_made_anew(only: Callable[[Service], StackConfig]) -> None:
+    config = only(Service.POSTGRES)
+    half_made = config.state_dir / "postgres" / "data.new"
+    half_made.mkdir(parents=True)
+    (half_made / "PG_VERSION").write_text("18\n")
+
+    async with Stack(config) as stack:
+        assert await ask(stack, "SELECT 1") == 1
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1], ids=["a stranger's", "a dead one"])
+async def test_a_stale_pid_file_does_not_keep_it_from_starting(
+    only: Callable[[Service], StackConfig], pid: int
+) -> None:
+    config = only(Service.POSTGRES)
+    data = config.state_dir / "postgres" / "data"
+    async with Stack(config):
+        left_behind = copy_of(data / "postmaster.pid", pid)
+    left_behind.rename(data / "postmaster.pid")
+
+    async with Stack(config) as stack:
+        assert await ask(stack, "SELECT 1") == 1
+
+
+def copy_of(pid_file: Path, pid: int) -> Path:
+    """What a crash would leave, had the server had this process id."""
+    copy, status = pid_file.with_suffix(".copy"), pid_file.stat()
+    copy.write_text("\n".join([str(pid), *pid_file.read_text().splitlines()[1:], ""]))
+    os.chown(copy, status.st_uid, status.st_gid)
+    return copy

@@ -1,0 +1,58 @@
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+from embedded.config import Service, StackConfig
+from embedded.program import ProgramFailedError, run
+from embedded.stack import Stack
+from embedded.temporal import Temporal, TemporalVersionError
+from engine.namespace import verify_search_attributes
+from workflows import search_attributes
+
+pytestmark = pytest.mark.stack
+
+
+async def test_it_is_ready_with_our_search_attributes_and_a_long_memory(
+    only: Callable[[Service], StackConfig],
+) -> None:
+    async with Stack(only(Service.TEMPORAL)) as stack:
+        client = await stack.temporal_client()
+        await verify_search_attributes(client, search_attributes.ALL)
+        namespace = await client.workflow_service.describe_namespace(
+            DescribeNamespaceRequest(namespace=client.namespace)
+        )
+
+    kept = namespace.config.workflow_execution_retention_ttl.ToTimedelta()
+    assert kept >= timedelta(days=30)
+
+
+async def test_a_second_server_on_the_file_is_refused(
+    only: Callable[[Service], StackConfig],
+) -> None:
+    async with Stack(only(Service.TEMPORAL)) as stack:
+        folder = stack.config.state_dir / "temporal"
+        rival = Temporal(folder, (0, 0), folder.parent / "rival.log", stack.keys, ())
+        with pytest.raises(ProgramFailedError, match=r"another process holds .*temporal\.db"):
+            await run(rival.program("http://127.0.0.1:1"))
+
+
+async def test_a_file_of_another_version_is_refused_until_it_is_set_aside(
+    only: Callable[[Service], StackConfig],
+) -> None:
+    config = only(Service.TEMPORAL)
+    async with Stack(config) as stack:
+        client = await stack.temporal_client()
+        await client.start_workflow("Anything", id="old", task_queue="nobody")
+    (config.state_dir / "temporal" / "version").write_text("1.0.0\n")
+
+    with pytest.raises(TemporalVersionError, match=r"1\.0\.0.*set-temporal-aside"):
+        await Stack(config).__aenter__()
+
+    async with Stack(dataclasses.replace(config, set_temporal_aside=True)) as stack:
+        client = await stack.temporal_client()
+        assert (await client.count_workflows("WorkflowId = 'old'")).count == 0
+    (kept,) = config.state_dir.glob("temporal-*")
+    assert (kept / "temporal.db").exists()
