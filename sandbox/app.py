@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from sandbox.alipay.side import AlipaySide
 from sandbox.books import Books
-from sandbox.cashier import cashier_router
+from sandbox.cashier import Cashier
 from sandbox.clock import Clock
 from sandbox.context import Context
 from sandbox.control import control_router
@@ -46,7 +46,8 @@ def create_app(
         notifier=Notifier(database, clock, faults, transport),
     )
     sides: dict[str, ProviderSide] = {
-        side.name: side for side in (AlipaySide(context), WechatpaySide(context))
+        "alipay": AlipaySide(context),
+        "wechatpay": WechatpaySide(context),
     }
     inbox = MerchantInbox(database, clock)
     app = FastAPI(title="Paysaga sandbox", lifespan=_lifespan(context, sides, database))
@@ -54,7 +55,7 @@ def create_app(
         context.notifier.register(side)
         app.include_router(side.router())
     app.include_router(control_router(context, sides, inbox, database))
-    app.include_router(cashier_router(context, sides))
+    app.include_router(Cashier(context, sides).router())
     app.include_router(merchant_router(inbox))
     app.add_api_route("/healthz", _healthy)
     write_manifest(context, sides)

@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
@@ -7,51 +9,69 @@ from sandbox.context import Context
 from sandbox.side import ControlError, ProviderSide
 
 MERCHANT = "Paysaga Sandbox Shop"
+ACTIONS = ("pay", "pay-silently", "cancel")
+LONGEST_LIST = 200
 
 
-def cashier_router(context: Context, sides: dict[str, ProviderSide]) -> APIRouter:
+@dataclass(frozen=True)
+class Cashier:
     """The pages where a person plays the payer."""
-    router = APIRouter(tags=["cashier"], default_response_class=HTMLResponse)
 
-    def find(provider: str, reference: str) -> Order | None:
-        return context.books.find_order(provider, reference) if provider in sides else None
+    context: Context
+    sides: dict[str, ProviderSide]
 
-    def show(order: Order, said: str | None = None, status: int = 200) -> HTMLResponse:
-        payable = sides[order.provider].is_open(order)
-        return HTMLResponse(order_page(order, MERCHANT, payable=payable, said=said), status)
+    def router(self) -> APIRouter:
+        """Everything under `/cashier`."""
+        router = APIRouter(prefix="/cashier", tags=["cashier"])
+        router.add_api_route("/", self.list, response_model=None)
+        router.add_api_route("/{provider}/{reference}", self.show, response_model=None)
+        router.add_api_route(
+            "/{provider}/{reference}/{action}", self.act, methods=["POST"], response_model=None
+        )
+        return router
 
-    @router.get("/cashier/")
-    async def listing() -> HTMLResponse:
-        waiting = [
-            order for order in context.books.orders() if sides[order.provider].is_open(order)
-        ]
-        return HTMLResponse(list_page(waiting[::-1][:200]))
+    async def list(self) -> Response:
+        """The orders that wait for a payer, newest first."""
+        orders = self.context.books.orders()
+        waiting = [order for order in orders if self.sides[order.provider].is_open(order)]
+        return HTMLResponse(list_page(waiting[::-1][:LONGEST_LIST]))
 
-    @router.get("/cashier/{provider}/{reference}")
-    async def page(provider: str, reference: str) -> HTMLResponse:
-        order = find(provider, reference)
+    async def show(self, provider: str, reference: str) -> Response:
+        """One order; looking at it counts as scanning or opening it."""
+        order = self._find(provider, reference)
         if order is None:
-            return HTMLResponse(message_page("Cashier", "There is no such order."), 404)
+            return _nothing()
         try:
-            return show(sides[provider].open(order))
+            return self._page(self.sides[provider].open(order))
         except ControlError as error:
-            return show(order, error.message)
+            return self._page(order, error.message)
 
-    @router.post("/cashier/{provider}/{reference}/{action}", response_model=None)
-    async def act(provider: str, reference: str, action: str) -> Response:
-        order = find(provider, reference)
-        if order is None or action not in ("pay", "pay-silently", "cancel"):
-            return HTMLResponse(message_page("Cashier", "There is no such order."), 404)
-        side = sides[provider]
+    async def act(self, provider: str, reference: str, action: str) -> Response:
+        """The payer pressed a button."""
+        order = self._find(provider, reference)
+        if order is None or action not in ACTIONS:
+            return _nothing()
+        side = self.sides[provider]
         try:
             if action == "cancel":
-                return show(side.cancel(order), "Cancelled by the payer.")
+                return self._page(side.cancel(order), "Cancelled by the payer.")
             paid = side.pay(order, notify=action == "pay")
         except ControlError as error:
-            return show(order, error.message, 409)
+            return self._page(order, error.message, 409)
         if target := side.return_url(paid):
             return RedirectResponse(target, 303)
         lost = "" if action == "pay" else " The merchant will not be told."
-        return show(paid, f"Paid.{lost}")
+        return self._page(paid, f"Paid.{lost}")
 
-    return router
+    def _find(self, provider: str, reference: str) -> Order | None:
+        if provider not in self.sides:
+            return None
+        return self.context.books.find_order(provider, reference)
+
+    def _page(self, order: Order, said: str | None = None, status: int = 200) -> HTMLResponse:
+        payable = self.sides[order.provider].is_open(order)
+        return HTMLResponse(order_page(order, MERCHANT, payable=payable, said=said), status)
+
+
+def _nothing() -> HTMLResponse:
+    return HTMLResponse(message_page("Cashier", "There is no such order."), 404)

@@ -3,8 +3,8 @@ import html
 from sandbox.books import Order
 
 STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#6b7686;--line:#e4e8ee;--card:#fff;--back:#f4f6f9;
---alipay:#1677ff;--wechatpay:#07a852}
+:root{color-scheme:light dark;--ink:#1c2430;--soft:#6b7686;--line:#e4e8ee;--card:#fff;
+--back:#f4f6f9;--alipay:#1677ff;--wechatpay:#07a852}
 @media(prefers-color-scheme:dark){:root{--ink:#e8edf4;--soft:#93a0b2;--line:#2b3442;--card:#1a212c;
 --back:#11161d}}
 *{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);
@@ -20,8 +20,10 @@ border-block:1px solid var(--line);font-size:.9rem}dt{color:var(--soft)}
 dd{margin:0;text-align:right;overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 form{display:grid;gap:.6rem}button{font:inherit;font-weight:600;padding:.8rem;border-radius:10px;
 border:1px solid var(--line);background:none;color:inherit;cursor:pointer}
-button.pay{border:0;color:#fff;background:var(--alipay)}.wechatpay button.pay{background:var(--wechatpay)}
-button:hover{filter:brightness(1.08)}button:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
+button.pay{border:0;color:#fff;background:var(--alipay)}
+.wechatpay button.pay{background:var(--wechatpay)}
+button:hover{filter:brightness(1.08)}
+button:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 .note{color:var(--soft);font-size:.85rem;margin:1.25rem 0 0}.done{font-weight:600;margin:0 0 1rem}
 table{width:100%;border-collapse:collapse;font-size:.92rem}th{text-align:left;color:var(--soft);
 font-weight:500}th,td{padding:.6rem .5rem;border-bottom:1px solid var(--line)}

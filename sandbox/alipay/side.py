@@ -22,7 +22,7 @@ class AlipaySide:
     """Alipay as the rest of the sandbox sees it."""
 
     name = PROVIDER
-    ladder = (240.0, 600.0, 600.0, 3600.0, 7200.0, 21600.0, 54000.0)
+    ladder: tuple[float, ...] = (240.0, 600.0, 600.0, 3600.0, 7200.0, 21600.0, 54000.0)
 
     def __init__(self, context: Context) -> None:
         self._context = context

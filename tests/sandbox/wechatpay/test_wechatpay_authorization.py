@@ -1,0 +1,194 @@
+"""Only what the merchant signed, just now and once, gets in."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from sandbox.wechatpay import signing
+from sandbox.wechatpay.authorization import Incoming, parse, signed_content
+from sandbox.wechatpay.certificates import serial_text
+from tests.sandbox.wechatpay.shop import WechatpayShop
+
+VECTORS = Path(__file__).parents[4] / "shared" / "vectors"
+ECHO = "/v3/security/echo"
+
+
+async def test_a_signed_call_is_answered_signed_in_the_content_type_that_sdks_compare(
+    shop: WechatpayShop,
+) -> None:
+    response = await shop.send("POST", ECHO, {"message": "你好"})
+    assert (response.status_code, response.json()) == (200, {"message": "你好"})
+    assert shop.is_genuine(response.headers, response.content)
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert response.headers["Wechatpay-Signature-Type"] == "WECHATPAY2-SHA256-RSA2048"
+    assert response.headers["Request-ID"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer secret",
+        "WECHATPAY2-SHA256-RSA2048",
+        'WECHATPAY2-SHA256-RSA2048 mchid="1"',
+        "WECHATPAY2-SHA256-RSA2048 mchid=1,nonce_str=a,timestamp=1,serial_no=2,signature=3",
+    ],
+)
+async def test_a_missing_or_garbled_authorization_is_a_sign_error(
+    shop: WechatpayShop, header: str
+) -> None:
+    response = await shop.send("POST", ECHO, {}, {"Authorization": header})
+    assert (response.status_code, response.json()["code"]) == (401, "SIGN_ERROR")
+    assert "Http头Authorization值格式错误" in response.json()["message"]
+    assert "Wechatpay-Signature" not in response.headers
+
+
+async def test_a_field_named_twice_is_refused(shop: WechatpayShop) -> None:
+    header = shop.authorization("POST", ECHO, "{}") + ',mchid="1900009999"'
+    response = await shop.send("POST", ECHO, {}, {"Authorization": header})
+    assert response.status_code == 401
+
+
+async def test_the_order_of_the_fields_is_free(shop: WechatpayShop) -> None:
+    scheme, _, fields = shop.authorization("POST", ECHO, "{}").partition(" ")
+    turned = ",".join(reversed(fields.split(",")))
+    response = await shop.send("POST", ECHO, {}, {"Authorization": f"{scheme} {turned}"})
+    assert response.status_code == 200
+
+
+async def test_a_wrong_signature_is_answered_with_what_should_have_been_signed(
+    shop: WechatpayShop,
+) -> None:
+    target, now = "/v3/certificates?a=%7C", str(int(time.time()))
+    header = shop.authorization("GET", "/v3/certificates", timestamp=now, nonce_str="n" * 32)
+    response = await shop.send("GET", target, None, {"Authorization": header})
+    assert response.status_code == 401
+    assert response.json() == {
+        "code": "SIGN_ERROR",
+        "message": "签名错误，请检查后再试",
+        "detail": {
+            "field": "signature",
+            "location": "authorization",
+            "detail": {"issue": "sign not match"},
+            "sign_information": {
+                "method": "GET",
+                "url": target,
+                "truncated_sign_message": f"GET\n{target}\n{now}\n",
+                "sign_message_length": len(f"GET\n{target}\n{now}\n" + "n" * 32 + "\n\n"),
+            },
+        },
+    }
+
+
+@pytest.mark.parametrize("body", ['{"a": 1}', '{"a":1} ', '{"a":2}', ""])
+async def test_every_byte_of_the_body_is_signed(shop: WechatpayShop, body: str) -> None:
+    header = shop.authorization("POST", ECHO, body)
+    response = await shop.client.post(
+        ECHO,
+        content=b'{"a":1}',
+        headers={"Authorization": header, "Content-Type": "application/json"},
+    )
+    assert (response.status_code, response.json()["code"]) == (401, "SIGN_ERROR")
+
+
+async def test_the_query_is_signed_as_sent(shop: WechatpayShop) -> None:
+    target = "/v3/pay/transactions/out-trade-no/a%7Cb%2Ac123?mchid=1&x=%20+"
+    assert await shop.refusal("GET", target) == (400, "PARAM_ERROR")
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(-301, 401), (301, 401), (-290, 200), (290, 200)])
+async def test_a_timestamp_is_good_for_five_minutes(
+    shop: WechatpayShop, seconds: int, status: int
+) -> None:
+    header = shop.authorization("POST", ECHO, "{}", timestamp=str(int(time.time()) + seconds))
+    response = await shop.send("POST", ECHO, {}, {"Authorization": header})
+    assert response.status_code == status
+
+
+async def test_a_repeated_nonce_is_refused(shop: WechatpayShop) -> None:
+    headers = {"Authorization": shop.authorization("POST", ECHO, "{}")}
+    first = await shop.send("POST", ECHO, {}, headers)
+    again = await shop.send("POST", ECHO, {}, headers)
+    assert (first.status_code, again.status_code) == (200, 401)
+
+
+async def test_a_nonce_of_more_than_32_characters_is_refused(shop: WechatpayShop) -> None:
+    header = shop.authorization("POST", ECHO, "{}", nonce_str="n" * 33)
+    response = await shop.send("POST", ECHO, {}, {"Authorization": header})
+    assert response.status_code == 401
+
+
+async def test_a_merchant_cannot_sign_for_another(
+    shop: WechatpayShop, key_shop: WechatpayShop
+) -> None:
+    other = {name: key_shop.merchant[name] for name in ("mchid",)}
+    header = shop.authorization("POST", ECHO, "{}", **other)
+    both = header.replace(shop.merchant["merchant_serial"], key_shop.merchant["merchant_serial"])
+    for forged in (header, both):
+        response = await shop.send("POST", ECHO, {}, {"Authorization": forged})
+        assert (response.status_code, response.json()["code"]) == (401, "SIGN_ERROR")
+
+
+async def test_a_serial_that_lost_its_leading_zero_is_unknown(shop: WechatpayShop) -> None:
+    serial = shop.merchant["merchant_serial"]
+    assert serial.startswith("0")
+    for wrong in (serial.lstrip("0"), serial.lower()):
+        header = shop.authorization("POST", ECHO, "{}", serial_no=wrong)
+        response = await shop.send("POST", ECHO, {}, {"Authorization": header})
+        assert (response.status_code, response.json()["code"]) == (401, "SIGN_ERROR")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"User-Agent": ""}, {"Accept": ""}, {"Accept": "text/html"}, {"Content-Type": "text/plain"}],
+)
+async def test_the_required_headers_are_required(
+    shop: WechatpayShop, headers: dict[str, str]
+) -> None:
+    response = await shop.send("POST", ECHO, {}, headers)
+    assert (response.status_code, response.json()["code"]) == (400, "PARAM_ERROR")
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"null"])
+async def test_a_body_that_is_no_json_object_is_refused(shop: WechatpayShop, body: bytes) -> None:
+    text = body.decode("latin-1") if body != b"\xff" else None
+    if text is None:
+        pytest.skip("the client signs text")
+    header = shop.authorization("POST", ECHO, text)
+    headers = {"Authorization": header, "Content-Type": "application/json"}
+    response = await shop.client.post(ECHO, content=body, headers=headers)
+    assert (response.status_code, response.json()["code"]) == (400, "PARAM_ERROR")
+
+
+def _vector(name: str) -> dict[str, Any]:
+    file = VECTORS / "wechat_v3.json"
+    if not file.exists():
+        pytest.skip("the published vectors are not here")
+    entries: list[dict[str, Any]] = json.loads(file.read_text())
+    return next(entry for entry in entries if entry["id"] == name)
+
+
+def test_a_published_authorization_verifies_over_its_published_request() -> None:
+    vector = _vector("yansongda-auth")
+    certificate = x509.load_pem_x509_certificate((VECTORS / vector["mch_cert_file"]).read_bytes())
+    key = certificate.public_key()
+    assert isinstance(key, RSAPublicKey)
+    method, target, _, _, body, _ = vector["message"].split("\n")
+    request = Incoming(method=method, target=target.encode(), headers={}, body=body.encode())
+    credentials = parse(vector["authorization"])
+    content = signed_content(request, credentials)
+    assert content == vector["message"].encode()
+    assert signing.is_signed(key, content, credentials.signature)
+    assert not signing.is_signed(key, content + b" ", credentials.signature)
+
+
+def test_published_serials_are_whole_bytes() -> None:
+    for name in ("go-cert-serial", "go-verifier-cert"):
+        vector = _vector(name)
+        pem = (VECTORS / vector["cert_file"]).read_bytes()
+        assert serial_text(x509.load_pem_x509_certificate(pem)) == vector["serial"]
