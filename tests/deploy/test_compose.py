@@ -1,0 +1,220 @@
+"""What can be known of the stack without an engine to run it."""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from settings import Settings
+from workflows.search_attributes import ALL
+
+Services = dict[str, dict[str, Any]]
+Execute = Callable[..., subprocess.CompletedProcess[str]]
+
+OURS = ("api", "worker", "migrate")
+JOBS = ("migrate", "temporal-schema", "temporal-namespace", "sandbox-accounts")
+SECRET_WORD = re.compile(r"password|passwd|pwd|secret|token|api_?key|private_key", re.IGNORECASE)
+PINNED = re.compile(r"^[\w./-]+:\d+\.\d+(\.\d+)?(-[\w.]+)?(@sha256:[0-9a-f]{64})?$")
+
+
+def test_the_file_is_valid_by_the_compose_specification(compose: dict[str, Any]) -> None:
+    package = pytest.importorskip("check_jsonschema", reason="ships the specification's schema")
+    vendor = resources.files(package) / "builtin_schemas" / "vendor" / "compose-spec.json"
+    errors = Draft202012Validator(json.loads(vendor.read_text())).iter_errors(compose)
+    assert [f"{error.json_path}: {error.message}" for error in errors] == []
+
+
+@pytest.mark.parametrize("env_file", [".env.example", "deploy/sandbox.env"])
+def test_compose_itself_accepts_the_file(execute: Execute, env_file: str) -> None:
+    if shutil.which("docker") is None or execute("docker", "compose", "version").returncode:
+        pytest.skip("this machine has no `docker compose`")
+    done = execute(
+        *("docker", "compose", "--env-file", env_file, "--profile", "sandbox", "config", "-q")
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_setting_is_given_and_none_that_nobody_reads(services: Services) -> None:
+    read = {f"PAYSAGA_{name.upper()}" for name in Settings.model_fields}
+    for name in OURS:
+        given = services[name]["environment"]
+        assert {key for key in given if key.startswith("PAYSAGA_")} == read, name
+        assert {key for key in given if key.startswith("TEMPORAL_")} == {
+            "TEMPORAL_ADDRESS",
+            "TEMPORAL_NAMESPACE",
+        }, name
+
+
+def test_the_settings_are_accepted_as_they_are_given(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in services["worker"]["environment"].items():
+        monkeypatch.setenv(name, value)
+    settings = Settings()
+    assert settings.build_id == services["worker"]["image"].partition(":")[2]
+
+
+def test_the_api_and_the_worker_are_told_the_same(services: Services) -> None:
+    told = [
+        {key: services[name][key] for key in ("environment", "secrets", "volumes", "image")}
+        for name in ("api", "worker")
+    ]
+    assert told[0] == told[1]
+
+
+def test_secrets_come_by_file_and_never_by_value(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        for key, value in service.get("environment", {}).items():
+            if SECRET_WORD.search(key) and key != "TEMPORAL_CODEC_PASS_ACCESS_TOKEN":
+                assert value.startswith("/run/secrets/"), f"{name}: {key}"
+                assert value.removeprefix("/run/secrets/") in service["secrets"], f"{name}: {key}"
+        assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
+    for name, secret in compose["secrets"].items():
+        assert secret["file"].startswith("./deploy/secrets/"), name
+
+
+def test_make_secrets_makes_every_secret_that_the_stack_names(
+    compose: dict[str, Any], execute: Execute, tmp_path: Path
+) -> None:
+    execute("deploy/make-secrets.sh", tmp_path)
+    for secret in compose["secrets"].values():
+        assert (tmp_path / Path(secret["file"]).name).is_file(), secret
+
+
+def test_no_secret_can_be_committed_or_sent_to_the_build(root: Path) -> None:
+    assert (root / "deploy/secrets/.gitignore").read_text().split() == ["*", "!.gitignore"]
+    ignored = (root / ".dockerignore").read_text().split()
+    assert "*" in ignored
+    assert not any("secrets" in line for line in ignored if line.startswith("!"))
+
+
+def test_every_image_is_pinned(services: Services) -> None:
+    for name, service in services.items():
+        if "build" in service:
+            assert service["image"].startswith("paysaga:"), name
+        else:
+            assert PINNED.match(service["image"]), f"{name}: {service['image']}"
+        assert "latest" not in service["image"], name
+
+
+def test_every_image_takes_a_digest(root: Path) -> None:
+    raw = yaml.safe_load((root / "docker-compose.yml").read_text())["services"]
+    images = {service["image"] for service in raw.values() if "build" not in service}
+    assert all(re.search(r"\$\{\w+_DIGEST:-\}$", image) for image in images)
+
+
+def test_only_loopback_is_published_and_temporal_and_postgres_are_not(services: Services) -> None:
+    for name, service in services.items():
+        for port in service.get("ports", []):
+            assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port), f"{name}: {port}"
+    assert "ports" not in services["temporal"]
+    assert "ports" not in services["postgres"]
+
+
+def test_every_server_has_a_health_check_and_comes_back(services: Services) -> None:
+    for name, service in services.items():
+        if name in JOBS:
+            assert service["restart"].startswith("on-failure:"), name
+        else:
+            assert service["restart"] == "unless-stopped", name
+            assert service["healthcheck"]["test"][0] == "CMD", name
+
+
+def test_nothing_starts_before_what_it_needs_is_healthy_or_done(services: Services) -> None:
+    for name, service in services.items():
+        for needed, rule in service.get("depends_on", {}).items():
+            done = "service_completed_successfully" if needed in JOBS else "service_healthy"
+            assert rule["condition"] == done, f"{name} -> {needed}"
+            same_profile = services[needed].get("profiles") == service.get("profiles")
+            optional = rule.get("required", True) is False
+            assert same_profile or optional or "profiles" not in services[needed]
+    for name in ("api", "worker"):
+        assert {"migrate", "temporal-namespace", "temporal", "postgres"} <= set(
+            services[name]["depends_on"]
+        )
+
+
+def test_a_service_can_reach_every_server_that_it_is_told_of(services: Services) -> None:
+    for name, service in services.items():
+        values = " ".join(str(value) for value in service.get("environment", {}).values())
+        for other in re.findall(r"(?:@|\b)(postgres|temporal|sandbox)(?::\d+|\b$)", values):
+            reachable = set(service["networks"]) & set(services[other]["networks"])
+            assert reachable or name == "migrate", f"{name} cannot reach {other}"
+
+
+def test_the_databases_are_on_networks_without_a_way_out(compose: dict[str, Any]) -> None:
+    assert all(compose["networks"][name]["internal"] for name in ("data", "engine"))
+    assert compose["services"]["postgres"]["networks"] == ["data"]
+    assert "edge" not in compose["services"]["temporal"]["networks"]
+
+
+def test_our_processes_may_write_nothing_and_gain_nothing(services: Services) -> None:
+    for name, service in services.items():
+        if service["image"].startswith("paysaga:"):
+            assert service["read_only"] is True, name
+            assert service["cap_drop"] == ["ALL"], name
+            assert service["security_opt"] == ["no-new-privileges:true"], name
+            assert "user" not in service, f"{name}: the image's own user"
+
+
+def test_the_ui_only_reads_and_asks_our_api_to_open_payloads(services: Services) -> None:
+    ui = services["temporal-ui"]["environment"]
+    assert ui["TEMPORAL_DISABLE_WRITE_ACTIONS"] is True or (
+        ui["TEMPORAL_DISABLE_WRITE_ACTIONS"] == "true"
+    )
+    assert ui["TEMPORAL_CODEC_ENDPOINT"].endswith("/ops/codec")
+    assert ui["TEMPORAL_CORS_ORIGINS"] == services["api"]["environment"]["PAYSAGA_UI_ORIGIN"]
+
+
+def test_the_number_of_history_shards_is_fixed(root: Path) -> None:
+    # Another number makes a server refuse its own databases, so no variable may reach it.
+    assert 'NUM_HISTORY_SHARDS: "512"' in (root / "docker-compose.yml").read_text()
+
+
+def test_workers_scale_by_a_number(services: Services) -> None:
+    assert services["worker"]["deploy"]["replicas"] >= 1
+    assert "ports" not in services["worker"]
+    assert "container_name" not in services["worker"]
+
+
+def test_the_sandbox_is_only_there_when_asked_for(services: Services) -> None:
+    profiled = {name for name, service in services.items() if service.get("profiles")}
+    assert profiled == {"sandbox", "sandbox-accounts"}
+    assert services["sandbox"]["profiles"] == ["sandbox"]
+
+
+def test_every_mounted_file_exists_and_scripts_can_be_run(services: Services, root: Path) -> None:
+    for name, service in services.items():
+        for volume in service.get("volumes", []):
+            source, target, *mode = volume.split(":")
+            if not source.startswith("./") or source == "./deploy/secrets/accounts":
+                continue
+            assert (root / source).is_file(), f"{name}: {source}"
+            assert mode == ["ro"], f"{name}: {source}"
+            if source.endswith(".sh"):
+                assert (root / source).stat().st_mode & 0o111, f"{source} is not executable"
+            command = service.get("command", [])
+            if command and command[0].startswith("/paysaga/"):
+                assert command[0] in {each.split(":")[1] for each in service["volumes"]}
+            assert target
+
+
+def test_every_variable_is_explained(root: Path, variables: set[str]) -> None:
+    papers = (root / ".env.example").read_text() + (root / "docs/operations.md").read_text()
+    papers += (root / "deploy/sandbox.env").read_text()
+    assert {name for name in variables if name not in papers} == set()
+
+
+def test_the_namespace_job_registers_our_search_attributes(root: Path) -> None:
+    script = (root / "deploy/temporal/namespace.sh").read_text()
+    registered = dict(re.findall(r"^attribute (\w+) (\w+)$", script, re.MULTILINE))
+    kinds = {"KEYWORD": "Keyword", "INT": "Int"}
+    assert registered == {key.name: kinds[key.indexed_value_type.name] for key in ALL}

@@ -1,0 +1,107 @@
+"""The set-up scripts against the servers that they are written for."""
+
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+from embedded.config import Service, StackConfig
+from embedded.postgres import BINARIES
+from embedded.stack import Stack
+from embedded.temporal import BINARY
+from engine.namespace import verify_search_attributes
+from workflows.search_attributes import ALL
+
+pytestmark = pytest.mark.stack
+
+Execute = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    services = frozenset({Service.POSTGRES, Service.TEMPORAL})
+    folder = tmp_path_factory.mktemp("deploy") / "state"
+    async with Stack(StackConfig(folder, services=services)) as running:
+        yield running
+
+
+def prepare(execute: Execute, stack: Stack, namespace: str) -> subprocess.CompletedProcess[str]:
+    return execute(
+        "deploy/temporal/namespace.sh",
+        PATH=f"{BINARY.parent}:/usr/bin:/bin",
+        TEMPORAL_ADDRESS=stack.temporal_address,
+        TEMPORAL_NAMESPACE=namespace,
+        TEMPORAL_RETENTION="90d",
+    )
+
+
+async def test_the_namespace_job_makes_what_our_code_demands_and_repeats(
+    stack: Stack, execute: Execute
+) -> None:
+    namespace = f"n-{uuid4().hex[:8]}"
+    for _ in range(2):
+        done = prepare(execute, stack, namespace)
+        assert done.returncode == 0, done.stderr
+    client = await stack.temporal_client()
+    service = client.workflow_service
+    found = await service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+    assert found.config.workflow_execution_retention_ttl.ToTimedelta().days == 90
+    config = client.config()
+    config["namespace"] = namespace
+    await verify_search_attributes(type(client)(**config), ALL)
+
+
+def test_an_attribute_of_another_type_ends_the_job_at_once(stack: Stack, execute: Execute) -> None:
+    namespace = f"n-{uuid4().hex[:8]}"
+    at = ("--address", stack.temporal_address, "--namespace", namespace)
+    execute(BINARY, "operator", "namespace", "create", *at)
+    wrong = ("--name", "Amount", "--type", "Keyword")
+    execute(BINARY, "operator", "search-attribute", "create", *wrong, *at)
+    done = prepare(execute, stack, namespace)
+    assert done.returncode != 0
+    assert "different type" in done.stderr
+
+
+async def test_each_user_of_the_database_server_gets_its_own_and_no_other(
+    stack: Stack, execute: Execute, tmp_path: Path
+) -> None:
+    place = stack.database_url.replace("+asyncpg", "").partition("@")[2].rpartition("/")[0]
+    await make_room(stack, place)
+    for name in ("paysaga", "temporal"):
+        (tmp_path / f"{name}_database_password").write_text(f"{name}'s \\ word\n")
+    host, _, port = place.partition(":")
+    done = execute(
+        "deploy/postgres/databases.sh",
+        PATH=f"{BINARIES}:/usr/bin:/bin",
+        SECRETS=str(tmp_path),
+        POSTGRES_USER="admin",
+        PGPASSWORD="admin",
+        PGHOST=host,
+        PGPORT=port,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "word" not in done.stdout + done.stderr
+    address = {"host": host, "port": int(port)}
+    for role, database in (("temporal", "temporal_visibility"), ("paysaga", "paysaga")):
+        word = f"{role}'s \\ word"
+        mine = await asyncpg.connect(user=role, password=word, database=database, **address)
+        await mine.execute("CREATE TABLE mine (id int)")
+        await mine.close()
+        other = "temporal" if role == "paysaga" else "paysaga"
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await asyncpg.connect(user=role, password=word, database=other, **address)
+
+
+async def make_room(stack: Stack, place: str) -> None:
+    """The embedded server's own role and database give way to those of the script."""
+    owner = await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+    await owner.execute("CREATE ROLE admin SUPERUSER LOGIN PASSWORD 'admin'")
+    await owner.close()
+    admin = await asyncpg.connect(f"postgresql://admin:admin@{place}/postgres")
+    await admin.execute("ALTER DATABASE paysaga RENAME TO embedded")
+    await admin.execute("ALTER ROLE paysaga RENAME TO embedded")
+    await admin.close()

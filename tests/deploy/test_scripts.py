@@ -1,0 +1,171 @@
+"""The scripts that the stack runs, each run for real or against a stand-in for its tool."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.probe import is_healthy
+from engine.encryption import KeyRing
+
+Execute = Callable[..., subprocess.CompletedProcess[str]]
+
+METRICS = b"""# TYPE temporal_num_pollers gauge
+temporal_num_pollers{poller_type="workflow_task"} 5
+temporal_num_pollers_other 9
+temporal_idle 0
+"""
+
+
+def test_making_secrets_twice_keeps_the_first_ones(execute: Execute, tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    first = execute("deploy/make-secrets.sh", folder)
+    assert first.returncode == 0, first.stderr
+    made = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    execute("deploy/make-secrets.sh", folder)
+    assert made == {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_made_secrets_are_all_different_and_closed_to_other_people(
+    execute: Execute, tmp_path: Path
+) -> None:
+    folder = tmp_path / "secrets"
+    execute("deploy/make-secrets.sh", folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    values = [path.read_text() for path in folder.iterdir() if path.is_file()]
+    assert len(values) == len(set(values)) == 5
+    assert all(len(value) >= 64 for value in values)
+
+
+def test_the_made_payload_keys_are_a_key_ring(execute: Execute, tmp_path: Path) -> None:
+    execute("deploy/make-secrets.sh", tmp_path)
+    assert KeyRing.from_file(tmp_path / "payload_keys.toml").newest == "k1"
+
+
+def test_the_servers_password_is_read_from_its_file(
+    execute: Execute, tmp_path: Path, fake_program: Any
+) -> None:
+    (tmp_path / "password").write_text("hunter2\n")
+    fake_program("entrypoint", 'printf %s "$POSTGRES_PWD"')
+    done = execute(
+        "deploy/temporal/server.sh",
+        POSTGRES_PWD_FILE=str(tmp_path / "password"),
+        TEMPORAL_ENTRYPOINT=str(tmp_path / "bin/entrypoint"),
+    )
+    assert (done.returncode, done.stdout) == (0, "hunter2")
+
+
+def test_a_missing_password_file_stops_the_server_before_it_starts(
+    execute: Execute, tmp_path: Path, fake_program: Any
+) -> None:
+    fake_program("entrypoint", "echo started")
+    done = execute(
+        "deploy/temporal/server.sh",
+        POSTGRES_PWD_FILE=str(tmp_path / "none"),
+        TEMPORAL_ENTRYPOINT=str(tmp_path / "bin/entrypoint"),
+    )
+    assert done.returncode != 0
+    assert "started" not in done.stdout
+
+
+def test_both_schemas_are_set_up_and_moved_forward(
+    execute: Execute, tmp_path: Path, fake_program: Any
+) -> None:
+    (tmp_path / "password").write_text("hunter2")
+    fake_program("temporal-sql-tool", 'echo "$SQL_PASSWORD $*"')
+    done = execute(
+        "deploy/temporal/schema.sh",
+        SQL_PASSWORD_FILE=str(tmp_path / "password"),
+        TEMPORAL_SCHEMAS="/schemas",
+    )
+    assert done.stdout.splitlines() == [
+        "hunter2 --db temporal setup-schema -v 0.0",
+        "hunter2 --db temporal update-schema -d /schemas/temporal/versioned",
+        "hunter2 --db temporal_visibility setup-schema -v 0.0",
+        "hunter2 --db temporal_visibility update-schema -d /schemas/visibility/versioned",
+    ]
+
+
+def test_a_failing_schema_step_fails_the_job(
+    execute: Execute, tmp_path: Path, fake_program: Any
+) -> None:
+    (tmp_path / "password").write_text("hunter2")
+    fake_program("temporal-sql-tool", 'case "$*" in *update-schema*) exit 1 ;; esac')
+    done = execute("deploy/temporal/schema.sh", SQL_PASSWORD_FILE=str(tmp_path / "password"))
+    assert done.returncode != 0
+
+
+def test_digests_are_printed_for_every_variable_that_takes_one(
+    execute: Execute, fake_program: Any, variables: set[str]
+) -> None:
+    fake_program("docker", 'for last; do :; done; echo "sha256:of-$last"')
+    done = execute("deploy/pin-digests.sh")
+    assert done.returncode == 0, done.stderr
+    pinned = dict(line.split("=", 1) for line in done.stdout.splitlines())
+    assert set(pinned) == {name for name in variables if name.endswith("_DIGEST")}
+    assert pinned["TEMPORAL_UI_DIGEST"].startswith("@sha256:of-temporalio/ui:2.")
+    assert pinned["PYTHON_DIGEST"].startswith("@sha256:of-python:3.11.")
+
+
+def test_a_backup_is_one_copy_of_the_whole_server(execute: Execute, fake_program: Any) -> None:
+    fake_program("docker", 'echo "$@"')
+    done = execute("deploy/backup.sh")
+    assert done.stdout.startswith("compose exec -T postgres pg_basebackup ")
+    assert "--wal-method=fetch" in done.stdout
+
+
+def test_the_sandboxs_manifest_becomes_accounts(execute: Execute, tmp_path: Path) -> None:
+    key = tmp_path / "key.pem"
+    key.write_text("a key")
+    app = {"mode": "public_key", "app_id": "2021", "app_private_key_file": str(key)}
+    merchant = {"mode": "public_key", "mchid": "1900", "merchant_private_key_file": str(key)}
+    manifest = {
+        "alipay": {"gateway_url": "http://s/g", "seller_id": "2088", "apps": {"main": app}},
+        "wechatpay": {"base_url": "http://s", "appid": "wx1", "merchants": {"pubkey": merchant}},
+    }
+    (tmp_path / "sandbox.json").write_text(json.dumps(manifest))
+    command = [sys.executable, "-m", "deploy.sandbox_accounts"]
+    files = [tmp_path / "sandbox.json", tmp_path / "accounts.toml"]
+    done = execute(*command, *files)
+    assert done.returncode == 0, done.stderr
+    accounts = tomllib.loads((tmp_path / "accounts.toml").read_text())
+    assert accounts["alipay"][0]["app_id"] == "2021"
+    assert accounts["wechatpay"][0]["mchid"] == "1900"
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/good" else 503)
+            self.end_headers()
+            self.wfile.write(METRICS)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+        thread.join()
+
+
+def test_the_probe_wants_a_good_answer(server: str) -> None:
+    assert is_healthy(f"{server}/good")
+    assert not is_healthy(f"{server}/bad")
+    assert not is_healthy("http://127.0.0.1:9/good")
+
+
+def test_the_probe_wants_the_metric_above_zero(server: str) -> None:
+    assert is_healthy(f"{server}/good", "temporal_num_pollers")
+    assert not is_healthy(f"{server}/good", "temporal_idle")
+    assert not is_healthy(f"{server}/good", "temporal_num")
