@@ -21,12 +21,9 @@ NOTHING_NEEDED = Checkout(kind=CheckoutKind.NONE)
 class Checkouts:
     """Builds the checkout of each channel for one account."""
 
-    def __init__(
-        self, config: WechatpayConfig, signer: MerchantSigner, return_url: str | None
-    ) -> None:
+    def __init__(self, config: WechatpayConfig, signer: MerchantSigner) -> None:
         self._config = config
         self._signer = signer
-        self._return_url = return_url
 
     def build(self, payment: Payment, body: bytes, now: datetime) -> Checkout:
         """The checkout in the answer's body; raises Malformed."""
@@ -39,7 +36,7 @@ class Checkouts:
         if payment.channel is Channel.WAP:
             return Checkout(
                 kind=CheckoutKind.REDIRECT,
-                value=self._h5_url(payment, read(H5Url, body).h5_url),
+                value=_returning(read(H5Url, body).h5_url, payment.return_url),
                 expires_at=min(payment.expires_at, now + H5_LIFE),
             )
         parameters = self._app if payment.channel is Channel.APP else self._jsapi
@@ -49,10 +46,6 @@ class Checkouts:
             parameters=parameters(prepay_id, str(int(now.timestamp())), token_hex(16)),
             expires_at=min(payment.expires_at, now + PREPAY_LIFE),
         )
-
-    def _h5_url(self, payment: Payment, h5_url: str) -> str:
-        target = payment.return_url or self._return_url
-        return f"{h5_url}&redirect_url={quote(target, safe='')}" if target else h5_url
 
     def _app(self, prepay_id: str, timestamp: str, nonce: str) -> dict[str, str]:
         return {
@@ -75,3 +68,8 @@ class Checkouts:
             "signType": "RSA",
             "paySign": self._signer.sign_lines(self._config.appid, timestamp, nonce, package),
         }
+
+
+def _returning(h5_url: str, target: str | None) -> str:
+    # Without it WeChat Pay goes back to the page that the payer came from.
+    return f"{h5_url}&redirect_url={quote(target, safe='')}" if target else h5_url

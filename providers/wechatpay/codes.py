@@ -39,8 +39,6 @@ CODES: dict[Verdict, tuple[str, ...]] = {
         "OUT_TRADE_NO_USED",
         "ORDER_NOT_EXIST",
         "RESOURCE_NOT_EXISTS",
-        "AUTH_CODE_EXPIRED",
-        "AUTH_CODE_INVALID",
         # Answered with HTTP 500, and yet definite.
         "OPENID_MISMATCH",
         "INVALID_TRANSACTIONID",

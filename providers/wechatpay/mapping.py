@@ -126,7 +126,7 @@ def refund_body(refund: Refund, payment: Payment, notify_url: str) -> dict[str, 
 
 def shorten(text: str, limit: int) -> str:
     """At most `limit` bytes of UTF-8 (WeChat Pay counts bytes), no character cut in two."""
-    return text.encode()[:limit].decode(errors="ignore")
+    return text.encode(errors="ignore")[:limit].decode(errors="ignore")
 
 
 def beijing_time(instant: datetime) -> str:

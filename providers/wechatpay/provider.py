@@ -33,12 +33,13 @@ def build(
     http: httpx.AsyncClient,
     clock: Callable[[], datetime],
     notify_url: str,
-    return_url: str | None = None,
+    return_url: str | None = None,  # noqa: ARG001 - the seam's; see below
 ) -> "WechatpayProvider":
     """The provider for one `[[wechatpay]]` account; raises ValueError for a bad one.
 
     `clock` gives aware datetimes. `notify_url` is this account's own, public, without a query.
-    `return_url` is where an h5 payer goes whose payment names no place of its own.
+    `return_url`, our own page, is for providers that sign the return: an h5 payer goes straight
+    to the payment's.
     """
     config = WechatpayConfig.model_validate(dict(account))
     signer = MerchantSigner(
@@ -47,7 +48,7 @@ def build(
         private_key=load_private_key(config.merchant_private_key.get_secret_value()),
     )
     client = WechatpayClient(config, signer=signer, http=http, clock=clock)
-    checkouts = Checkouts(config, signer, return_url)
+    checkouts = Checkouts(config, signer)
     return WechatpayProvider(
         config, client=client, checkouts=checkouts, clock=clock, notify_url=notify_url
     )

@@ -1,0 +1,38 @@
+from pathlib import Path
+from typing import Any
+
+from domain.checkout import Checkout
+from domain.payment import Channel, Payer
+
+_TEXTS = ("merchant_private_key", "public_key")
+_VALUES = ("mchid", "api_v3_key", "merchant_serial", "public_key_id")
+
+
+class WechatpayHarness:
+    """The sandbox's merchants: `cert` downloads certificates, `pubkey` has a public key."""
+
+    name = "wechatpay"
+    modes = ("cert", "pubkey")
+
+    def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
+        section = manifest["wechatpay"]
+        merchant = section["merchants"][mode]
+        files = {key: merchant.get(f"{key}_file") for key in _TEXTS}
+        return {
+            "name": mode,
+            "base_url": section["base_url"],
+            "appid": section["appid"],
+            "platform_certificates": mode == "cert",
+            **{key: merchant[key] for key in _VALUES if key in merchant},
+            **{key: Path(file).read_text() for key, file in files.items() if file},
+        }
+
+    def payer(self, channel: Channel) -> Payer:
+        if channel is Channel.BARCODE:
+            return Payer(auth_code="134567890123456789")
+        if channel is Channel.JSAPI:
+            return Payer(open_id="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")
+        return Payer(client_ip="203.0.113.7" if channel is Channel.WAP else None)
+
+    def checkout(self, checkout: Checkout) -> str | None:
+        return checkout.value
