@@ -1,0 +1,36 @@
+from pathlib import Path
+from typing import Any
+
+from domain.checkout import Checkout
+from domain.payment import Channel, Payer
+
+_TEXTS = ("app_private_key", "alipay_public_key", "app_cert", "alipay_cert", "alipay_root_cert")
+
+
+class AlipayHarness:
+    name = "alipay"
+    modes = ("main", "cert", "aes")
+
+    def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
+        app = manifest["alipay"]["apps"][mode]
+        files = {key: app.get(f"{key}_file") for key in _TEXTS}
+        texts = {key: Path(file).read_text() for key, file in files.items() if file}
+        account = {
+            "name": mode,
+            "app_id": app["app_id"],
+            "seller_id": manifest["alipay"]["seller_id"],
+            "gateway_url": manifest["alipay"]["gateway_url"],
+            **texts,
+        }
+        return account | ({"aes_key": app["aes_key"]} if app["aes_key"] else {})
+
+    def payer(self, channel: Channel) -> Payer:
+        if channel is Channel.BARCODE:
+            return Payer(auth_code="287654321098760000")
+        return Payer(open_id="ou_payer" if channel is Channel.JSAPI else None)
+
+    def checkout(self, checkout: Checkout) -> str | None:
+        return checkout.value
+
+
+HARNESS = AlipayHarness()

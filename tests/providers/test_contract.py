@@ -1,0 +1,351 @@
+"""What every provider promises, whoever it is: one body of tests and no special case."""
+
+import httpx
+import pytest
+
+from domain.errors import InvalidSignature, OutcomeUnknown, ProviderRejected, ProviderUnavailable
+from domain.notification import NotificationKind
+from domain.payment import Channel
+from domain.report import Attention, Outcome, RefundOutcome
+from tests.providers.conftest import Make
+from tests.providers.harness import Harness
+from tests.providers.stand import Stand
+
+REMOTE = (Channel.QR, Channel.JSAPI)
+UNPAID = (Outcome.PENDING, Outcome.NOT_FOUND)
+GONE = (Outcome.CLOSED, Outcome.NOT_FOUND)
+UNBELIEVABLE = ("unsigned", "bad_signature", "garbled", "server_error", "lost_answer")
+
+
+@pytest.mark.parametrize("channel", list(Channel))
+async def test_what_create_hands_out_can_be_paid_and_is_then_reported_as_paid(
+    stand: Stand, channel: Channel
+) -> None:
+    payment = await stand.paid(channel)
+    report = await stand.provider.query(payment)
+    assert (report.outcome, report.reference) == (Outcome.PAID, payment.reference)
+    assert payment.mismatch(report) is None
+    assert report.provider_reference
+    assert report.paid_at is not None
+    assert report.paid_at.tzinfo is not None
+
+
+@pytest.mark.parametrize("channel", [Channel.APP, Channel.PAGE, Channel.WAP, *REMOTE])
+async def test_an_order_that_nobody_paid_is_never_a_failure(stand: Stand, channel: Channel) -> None:
+    payment = stand.payment(channel)
+    await stand.provider.create(payment)
+    assert (await stand.provider.query(payment)).outcome in UNPAID
+
+
+async def test_an_order_that_was_never_made_is_reported_as_not_found(stand: Stand) -> None:
+    report = await stand.provider.query(stand.payment())
+    assert report.outcome is Outcome.NOT_FOUND
+
+
+@pytest.mark.parametrize("channel", REMOTE)
+async def test_creating_twice_makes_one_order(stand: Stand, channel: Channel) -> None:
+    payment = stand.payment(channel)
+    first = await stand.provider.create(payment)
+    again = await stand.provider.create(payment)
+    assert first.checkout.kind == again.checkout.kind
+    assert len(await stand.orders(payment)) == 1
+
+
+@pytest.mark.parametrize("channel", REMOTE)
+async def test_creating_a_paid_order_again_says_that_it_is_paid(
+    stand: Stand, channel: Channel
+) -> None:
+    payment = await stand.paid(channel)
+    created = await stand.provider.create(payment)
+    assert created.report is not None
+    assert created.report.outcome is Outcome.PAID
+    assert await stand.moved(payment, "capture") == [payment.amount]
+
+
+async def test_a_barcode_that_waits_for_the_payers_password_is_pending(stand: Stand) -> None:
+    payment = stand.payment(Channel.BARCODE)
+    await stand.fault("create", "pending", payment, then="pending")
+    created = await stand.provider.create(payment)
+    assert created.report is None or created.report.outcome is Outcome.PENDING
+    assert (await stand.provider.query(payment)).outcome is Outcome.PENDING
+    await stand.pay(payment, created)
+    assert (await stand.provider.query(payment)).outcome is Outcome.PAID
+
+
+async def test_closing_a_waiting_barcode_ends_it(stand: Stand) -> None:
+    payment = stand.payment(Channel.BARCODE)
+    await stand.fault("create", "pending", payment, then="pending")
+    created = await stand.provider.create(payment)
+    assert (await stand.provider.close(payment)).outcome is Outcome.CLOSED
+    assert not await stand.can_be_paid(payment, created)
+    assert (await stand.provider.query(payment)).outcome is Outcome.CLOSED
+
+
+@pytest.mark.parametrize("channel", list(Channel))
+async def test_closing_a_paid_order_reports_the_money_and_leaves_it_alone(
+    stand: Stand, channel: Channel
+) -> None:
+    payment = await stand.paid(channel)
+    assert (await stand.provider.close(payment)).outcome is Outcome.PAID
+    assert await stand.moved(payment, "refund") == []
+
+
+@pytest.mark.parametrize("channel", REMOTE)
+async def test_a_closed_order_cannot_be_paid_any_more(stand: Stand, channel: Channel) -> None:
+    payment = stand.payment(channel)
+    created = await stand.provider.create(payment)
+    closed = await stand.provider.close(payment)
+    assert closed.outcome in GONE
+    if closed.outcome is Outcome.CLOSED:
+        assert not await stand.can_be_paid(payment, created)
+        assert (await stand.provider.query(payment)).outcome in GONE
+        assert (await stand.provider.close(payment)).outcome in GONE
+
+
+async def test_a_payment_notification_is_believed_and_says_what_was_paid(stand: Stand) -> None:
+    payment = await stand.paid()
+    headers, body = await stand.notified(payment)
+    notification = await stand.provider.parse_notification(headers, body)
+    assert notification.kind is NotificationKind.PAYMENT
+    assert (notification.provider, notification.account) == (payment.provider, payment.account)
+    assert notification.reference == payment.reference
+    assert notification.notification_id
+    assert notification.payment is not None
+    assert notification.payment.outcome is Outcome.PAID
+    assert payment.mismatch(notification.payment) is None
+
+
+async def test_the_acknowledgement_satisfies_the_provider_and_the_refusal_does_not(
+    stand: Stand,
+) -> None:
+    payment = await stand.paid()
+    stand.inbox.answer = stand.provider.acknowledge(accepted=True)
+    assert await stand.notify(payment)
+    stand.inbox.answer = stand.provider.acknowledge(accepted=False, message="try again")
+    assert not await stand.notify(payment)
+
+
+@pytest.mark.parametrize("forgery", ["tamper_body", "foreign_key", "signtest"])
+async def test_a_forged_notification_is_refused(stand: Stand, forgery: str) -> None:
+    payment = await stand.paid()
+    headers, body = await stand.notified(payment, fault=forgery)
+    with pytest.raises(InvalidSignature):
+        await stand.provider.parse_notification(headers, body)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"=", b"\xff\x00", b"a=b&a=b", b"[1", b"null"])
+async def test_rubbish_is_refused_like_a_forgery(stand: Stand, body: bytes) -> None:
+    with pytest.raises(InvalidSignature):
+        await stand.provider.parse_notification({}, body)
+
+
+async def test_a_notification_changed_by_one_byte_is_refused(stand: Stand) -> None:
+    payment = await stand.paid()
+    headers, body = await stand.notified(payment)
+    for place in range(0, len(body), max(1, len(body) // 20)):
+        changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+        with pytest.raises(InvalidSignature):
+            await stand.provider.parse_notification(headers, changed)
+
+
+async def test_a_notification_with_another_amount_does_not_fit_the_payment(stand: Stand) -> None:
+    payment = await stand.paid()
+    headers, body = await stand.notified(payment, fault="wrong_amount", amount=1)
+    notification = await stand.provider.parse_notification(headers, body)
+    assert notification.payment is not None
+    assert payment.mismatch(notification.payment) is Attention.AMOUNT_MISMATCH
+
+
+async def test_a_notification_for_another_account_does_not_fit_ours(stand: Stand) -> None:
+    payment = await stand.paid()
+    headers, body = await stand.notified(payment, fault="foreign_app")
+    notification = await stand.provider.parse_notification(headers, body)
+    assert notification.mismatch is Attention.ACCOUNT_MISMATCH
+
+
+async def test_a_payer_who_paid_another_sum_is_reported_with_that_sum(stand: Stand) -> None:
+    payment = stand.payment()
+    await stand.pay(payment, await stand.provider.create(payment), amount=1)
+    report = await stand.provider.query(payment)
+    assert payment.mismatch(report) is Attention.AMOUNT_MISMATCH
+
+
+async def test_refunds_in_parts_move_exactly_what_was_asked(stand: Stand) -> None:
+    payment = await stand.paid()
+    for amount in (500, 1499):
+        refund = stand.refund(payment, amount)
+        assert (await stand.provider.refund(refund, payment)).refund_reference == refund.reference
+        report = await stand.provider.query_refund(refund, payment)
+        assert report.outcome is RefundOutcome.SUCCEEDED
+        assert refund.mismatch(report) is None
+    assert await stand.moved(payment, "refund") == [500, 1499]
+
+
+async def test_sending_a_refund_again_moves_the_money_once(stand: Stand) -> None:
+    payment = await stand.paid()
+    refund = stand.refund(payment, payment.amount)
+    for _ in range(3):
+        report = await stand.provider.refund(refund, payment)
+        assert report.outcome in (RefundOutcome.SUCCEEDED, RefundOutcome.PENDING)
+    assert await stand.moved(payment, "refund") == [payment.amount]
+
+
+async def test_a_refund_whose_answer_was_lost_is_found_by_asking(stand: Stand) -> None:
+    payment = await stand.paid()
+    refund = stand.refund(payment, 700)
+    await stand.fault("refund", "lost_answer", refund)
+    with pytest.raises(OutcomeUnknown):
+        await stand.provider.refund(refund, payment)
+    report = await stand.provider.query_refund(refund, payment)
+    assert refund.mismatch(report) is None
+    assert report.outcome is RefundOutcome.SUCCEEDED
+    await stand.provider.refund(refund, payment)
+    assert await stand.moved(payment, "refund") == [700]
+
+
+async def test_refunding_more_than_was_paid_is_a_definite_no(stand: Stand) -> None:
+    payment = await stand.paid()
+    refund = stand.refund(payment, payment.amount + 1)
+    with pytest.raises(ProviderRejected) as caught:
+        await stand.provider.refund(refund, payment)
+    assert caught.value.provider_code
+    assert await stand.moved(payment, "refund") == []
+
+
+async def test_a_refund_that_was_never_sent_is_reported_as_not_found(stand: Stand) -> None:
+    payment = await stand.paid()
+    report = await stand.provider.query_refund(stand.refund(payment, 1), payment)
+    assert report.outcome is RefundOutcome.NOT_FOUND
+
+
+async def test_a_refund_notification_finds_our_refund(stand: Stand) -> None:
+    payment = await stand.paid()
+    refund = stand.refund(payment, 700)
+    await stand.provider.refund(refund, payment)
+    headers, body = await stand.notified(payment, refund)
+    notification = await stand.provider.parse_notification(headers, body)
+    assert notification.kind is NotificationKind.REFUND
+    assert notification.payment is None
+    assert notification.refund is not None
+    assert notification.refund.refund_reference == refund.reference
+    assert notification.refund.outcome in (RefundOutcome.SUCCEEDED, RefundOutcome.PENDING)
+    assert refund.mismatch(notification.refund) is None
+
+
+@pytest.mark.parametrize("kind", UNBELIEVABLE)
+async def test_an_answer_to_create_that_proves_nothing_is_an_unknown_outcome(
+    stand: Stand, kind: str
+) -> None:
+    payment = stand.payment()
+    await stand.fault("create", kind, payment)
+    with pytest.raises(OutcomeUnknown):
+        await stand.provider.create(payment)
+    await stand.provider.create(payment)
+    assert len(await stand.orders(payment)) == 1
+
+
+@pytest.mark.parametrize("kind", UNBELIEVABLE)
+async def test_an_answer_to_a_question_that_proves_nothing_is_an_unknown_outcome(
+    stand: Stand, kind: str
+) -> None:
+    payment = await stand.paid()
+    refund = stand.refund(payment, 1)
+    await stand.fault("query", kind, payment)
+    await stand.fault("refund_query", kind, refund)
+    with pytest.raises(OutcomeUnknown):
+        await stand.provider.query(payment)
+    with pytest.raises(OutcomeUnknown):
+        await stand.provider.query_refund(refund, payment)
+
+
+@pytest.mark.parametrize("kind", UNBELIEVABLE)
+async def test_an_answer_to_close_that_proves_nothing_is_an_unknown_outcome(
+    stand: Stand, kind: str
+) -> None:
+    payment = stand.payment(Channel.JSAPI)
+    await stand.provider.create(payment)
+    await stand.fault("close", kind, payment)
+    with pytest.raises(OutcomeUnknown):
+        await stand.provider.close(payment)
+    assert (await stand.provider.close(payment)).outcome is Outcome.CLOSED
+
+
+@pytest.mark.parametrize("kind", [*UNBELIEVABLE, "system_error"])
+async def test_an_answer_to_a_refund_that_proves_nothing_is_an_unknown_outcome(
+    stand: Stand, kind: str
+) -> None:
+    payment = await stand.paid()
+    refund = stand.refund(payment, 700)
+    await stand.fault("refund", kind, refund)
+    with pytest.raises(OutcomeUnknown):
+        await stand.provider.refund(refund, payment)
+    await stand.provider.refund(refund, payment)
+    assert await stand.moved(payment, "refund") == [700]
+
+
+async def test_a_rate_limited_call_was_certainly_not_processed(stand: Stand) -> None:
+    payment = stand.payment()
+    await stand.fault("create", "rate_limited", payment)
+    with pytest.raises(ProviderUnavailable):
+        await stand.provider.create(payment)
+    assert await stand.orders(payment) == []
+
+
+async def test_a_provider_that_cannot_be_reached_did_nothing(
+    case: tuple[Harness, str], make_stand: Make
+) -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused", request=request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(refuse)) as http:
+        stand = make_stand(*case, http=http)
+        payment = stand.payment()
+        refund = stand.refund(payment, 1)
+        for call in (
+            stand.provider.create(payment),
+            stand.provider.query(payment),
+            stand.provider.close(payment),
+            stand.provider.refund(refund, payment),
+            stand.provider.query_refund(refund, payment),
+        ):
+            with pytest.raises(ProviderUnavailable):
+                await call
+
+
+async def test_a_provider_that_does_not_answer_in_time_leaves_the_outcome_unknown(
+    case: tuple[Harness, str], make_stand: Make
+) -> None:
+    def hang(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("too slow", request=request)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(hang)) as http:
+        stand = make_stand(*case, http=http)
+        payment = stand.payment()
+        with pytest.raises(OutcomeUnknown):
+            await stand.provider.create(payment)
+
+
+async def test_no_secret_shows_in_what_a_log_may_print(
+    case: tuple[Harness, str], make_stand: Make, sandbox_manifest: dict[str, object]
+) -> None:
+    stand = make_stand(*case)
+    shown = f"{stand.provider!r} {vars(stand.provider)!r}"
+    account = case[0].account(sandbox_manifest, case[1])
+    for name, value in account.items():
+        if "private_key" in name or name.endswith(("aes_key", "v3_key")):
+            assert str(value).strip().splitlines()[-2:][0] not in shown
+
+
+def test_a_return_that_is_not_signed_names_no_payment(stand: Stand) -> None:
+    try:
+        reference = stand.provider.parse_return("out_trade_no=1&sign=AAAA")
+    except InvalidSignature:
+        reference = None
+    assert reference is None
+
+
+def test_every_channel_says_how_long_it_lives(stand: Stand) -> None:
+    assert set(stand.provider.channels) == set(Channel)
+    assert "CNY" in stand.provider.currencies
+    for rules in stand.provider.channels.values():
+        assert rules.shortest_expiry <= rules.default_expiry <= rules.longest_expiry
