@@ -1,9 +1,37 @@
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+"""The one way to PostgreSQL: a pool, a statement, a transaction, and what their failures mean."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from domain.errors import PaymentError
+
+# Every verb is one or two short statements: more connections would only queue inside PostgreSQL,
+# whose default limit of 100 several API and worker processes share.
+POOL_SIZE = 10
+POOL_OVERFLOW = 10
+# Longer than any statement may take; a caller that waits more is better told "busy".
+POOL_WAIT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
+_SERVER_SETTINGS = {
+    "application_name": "paysaga",
+    # The slowest verb takes milliseconds; what takes seconds is stuck behind a lock.
+    "statement_timeout": "8s",
+    "lock_timeout": "5s",
+    # A process that dies or hangs inside a transaction must not hold a payment's lock for long.
+    "idle_in_transaction_session_timeout": "10s",
+    # No just-in-time compilation: it costs more than our queries take.
+    "jit": "off",
+}
+# SQLSTATE classes: connection, transaction rollback (deadlock), resources, state (lock timeout),
+# intervention (shutdown, statement timeout). https://www.postgresql.org/docs/18/errcodes-appendix.html
+_PASSING_CLASSES = frozenset({"08", "40", "53", "55", "57"})
+_IDLE_IN_TRANSACTION_TIMEOUT = "25P03"
 
 
 class DatabaseUnavailable(PaymentError):  # noqa: N818 - the name says what it is
@@ -16,13 +44,76 @@ class DatabaseUnavailable(PaymentError):  # noqa: N818 - the name says what it i
 
 
 class Database:
-    """The pool of connections, and the two ways to use one."""
+    """The pool of connections, and the two ways to use one.
+
+    Failures that pass by themselves are raised as `DatabaseUnavailable`.
+    """
 
     def __init__(self, url: str) -> None:
-        """`url` is `postgresql+asyncpg://…`."""
+        """`url` is `postgresql+asyncpg://…`; nothing is opened before the first use."""
+        self._engine = create_async_engine(
+            url,
+            pool_size=POOL_SIZE,
+            max_overflow=POOL_OVERFLOW,
+            pool_timeout=POOL_WAIT_SECONDS,
+            # One more round trip, so that a restarted database costs no caller an error.
+            pool_pre_ping=True,
+            connect_args={"server_settings": _SERVER_SETTINGS, "timeout": CONNECT_SECONDS},
+            # Log lines and error texts must not carry what payers and merchants sent.
+            hide_parameters=True,
+        )
+        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def close(self) -> None:
-        """Close every connection."""
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement commits by itself: one round trip a verb."""
+        with _translated():
+            async with self._autocommit.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """All or nothing. Never held across a call to anything but this database."""
+        with _translated():
+            async with self._engine.begin() as connection:
+                yield connection
 
     async def ping(self) -> None:
         """One round trip; DatabaseUnavailable where there is no answer."""
+        async with self.statement() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+def violated(error: IntegrityError) -> str | None:
+    """The name of the constraint that refused the statement."""
+    # SQLAlchemy wraps the driver's error twice; only the innermost one names the constraint.
+    cause = error.orig.__cause__ if error.orig else None
+    return getattr(cause, "constraint_name", None)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if not _passes(error):
+            raise
+        raise DatabaseUnavailable("The database did not answer in time.") from error
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailable("Every database connection is busy.") from error
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+        raise DatabaseUnavailable("The database cannot be reached.") from error
+
+
+def _passes(error: DBAPIError) -> bool:
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    return (
+        error.connection_invalidated
+        or isinstance(error, InterfaceError)
+        or state[:2] in _PASSING_CLASSES
+        or state == _IDLE_IN_TRANSACTION_TIMEOUT
+    )

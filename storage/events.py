@@ -1,17 +1,32 @@
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.sql.dml import Update
+
+from domain.errors import NotFound
 from domain.event import DeliveryStatus, Event, EventType
 from storage.database import Database
-from storage.page import LARGEST_PAGE, Page
+from storage.page import LARGEST_PAGE, Page, one_page, to_page
+from storage.rows import to_event
+from storage.tables import events
+
+# Enough to know what went wrong; an endpoint's whole error page is not ours to keep.
+LONGEST_ERROR = 500
 
 
 class EventStore:
     """What merchants are told. Rows are made by the payment and refund stores."""
 
-    def __init__(self, database: Database) -> None: ...
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def get(self, event_id: UUID) -> Event | None:
-        raise NotImplementedError
+        """The event, or None."""
+        async with self._database.statement() as connection:
+            result = await connection.execute(select(events).where(events.c.id == event_id))
+            row = result.mappings().one_or_none()
+        return to_event(row) if row else None
 
     async def list_for_merchant(
         self,
@@ -22,15 +37,63 @@ class EventStore:
         type: EventType | None = None,  # noqa: A002 - the merchant's word for it
         payment_id: UUID | None = None,
     ) -> Page[Event]:
-        raise NotImplementedError
+        """Newest first. InvalidRequest for a foreign cursor or a limit out of range."""
+        statement = select(events).where(events.c.merchant_id == merchant_id)
+        if type is not None:
+            statement = statement.where(events.c.type == type.value)
+        if payment_id is not None:
+            statement = statement.where(events.c.payment_id == payment_id)
+        async with self._database.statement() as connection:
+            result = await connection.execute(one_page(statement, events, cursor, limit))
+            rows = result.mappings().all()
+        return to_page(rows, limit, to_event)
 
     async def has_earlier_waiting(self, event: Event) -> bool:
-        raise NotImplementedError
+        """True while an event of the same payment must be delivered before this one."""
+        statement = select(
+            exists().where(
+                events.c.payment_id == event.payment_id,
+                events.c.sequence < event.sequence,
+                events.c.delivery == DeliveryStatus.WAITING.value,
+            )
+        )
+        async with self._database.statement() as connection:
+            return bool(await connection.scalar(statement))
 
     async def mark(self, event_id: UUID, delivery: DeliveryStatus) -> None:
-        raise NotImplementedError
+        """Set how the delivery stands; what was delivered stays delivered. NotFound."""
+        delivered = delivery is DeliveryStatus.DELIVERED
+        if not await self._update(
+            update(events)
+            .where(events.c.id == event_id, events.c.delivery != DeliveryStatus.DELIVERED.value)
+            .values(
+                delivery=delivery.value,
+                delivered_at=func.now() if delivered else events.c.delivered_at,
+            )
+        ):
+            await self._require(event_id)
 
     async def record_attempt(
         self, event_id: UUID, http_status: int | None, error: str | None
     ) -> None:
-        raise NotImplementedError
+        """Count one try and keep how it ended. NotFound."""
+        if not await self._update(
+            update(events)
+            .where(events.c.id == event_id)
+            .values(
+                attempts=events.c.attempts + 1,
+                last_attempt_at=func.now(),
+                last_http_status=http_status,
+                last_error=error and error[:LONGEST_ERROR],
+            )
+        ):
+            await self._require(event_id)
+
+    async def _update(self, statement: Update) -> bool:
+        async with self._database.statement() as connection:
+            result: Any = await connection.execute(statement)
+        return bool(result.rowcount)
+
+    async def _require(self, event_id: UUID) -> None:
+        if await self.get(event_id) is None:
+            raise NotFound("There is no such event.")

@@ -1,19 +1,48 @@
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from domain.errors import Conflict, NotFound
 from domain.merchant import Merchant
 from storage.database import Database
+from storage.rows import to_merchant
+from storage.tables import merchants
 
 
 class MerchantStore:
-    """Merchants as rows; payments refer to them."""
+    """Merchants as rows; a payment needs its merchant's."""
 
-    def __init__(self, database: Database) -> None: ...
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def create(self, merchant: Merchant) -> None:
-        """Conflict(merchant_exists)."""
-        raise NotImplementedError
+        """Add the merchant. Conflict(`merchant_exists`)."""
+        statement = (
+            insert(merchants)
+            .values(merchant.model_dump())
+            .on_conflict_do_nothing()
+            .returning(merchants.c.id)
+        )
+        async with self._database.statement() as connection:
+            if (await connection.execute(statement)).first() is None:
+                raise Conflict(f"Merchant {merchant.id} exists already.", code="merchant_exists")
 
     async def get(self, merchant_id: str) -> Merchant | None:
-        raise NotImplementedError
+        """The merchant, or None."""
+        async with self._database.statement() as connection:
+            result = await connection.execute(
+                select(merchants).where(merchants.c.id == merchant_id)
+            )
+            row = result.mappings().one_or_none()
+        return to_merchant(row) if row else None
 
     async def update(self, merchant: Merchant) -> None:
-        """NotFound."""
-        raise NotImplementedError
+        """Replace everything but the id. NotFound."""
+        statement = (
+            update(merchants)
+            .where(merchants.c.id == merchant.id)
+            .values(merchant.model_dump(exclude={"id"}))
+            .returning(merchants.c.id)
+        )
+        async with self._database.statement() as connection:
+            if (await connection.execute(statement)).first() is None:
+                raise NotFound("There is no such merchant.")

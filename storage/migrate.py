@@ -1,3 +1,28 @@
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+_CONFIG = Path(__file__).parent / "alembic.ini"
+# Any number, as long as it stays: whoever migrates holds it, whoever comes later waits.
+_LOCK = 5_140_211
+
+
 async def upgrade(url: str) -> None:
     """Bring the database at `url` to the newest schema; safe to call from several processes."""
-    raise NotImplementedError
+    engine = create_async_engine(url, poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config(str(_CONFIG))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,12 +1,27 @@
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Select, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.dml import ReturningUpdate
+
 from domain.checkout import Created
+from domain.errors import Conflict, NotFound, ReportMismatch
+from domain.event import PAYMENT_EVENTS, EventType, payment_data
 from domain.frozen import Frozen
+from domain.identity import event_id
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.report import Attention
-from storage.database import Database
-from storage.page import LARGEST_PAGE, Page
+from storage import payment_statements as statements
+from storage.database import Database, violated
+from storage.outbox import Alarm, Entry, appended, raise_alarm
+from storage.page import LARGEST_PAGE, Page, one_page, to_page
+from storage.rows import to_payment
+from storage.tables import payments
+
+# Columns of a payment that another transaction may have set since the caller read it.
+_LIVE = ("duplicate", "attention")
 
 
 class PaymentFilters(Frozen):
@@ -21,50 +36,194 @@ class PaymentFilters(Frozen):
     attention: bool | None = None
 
 
-class PaymentStore:
-    """Payments as rows. Every verb may be repeated."""
+_NO_FILTERS = PaymentFilters()
 
-    def __init__(self, database: Database) -> None: ...
+
+class PaymentStore:
+    """Payments as rows. Every verb may be repeated, and a repeat changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def record(self, payment: Payment) -> Payment:
-        """Conflict: idempotency_key_reused, order_already_paid."""
-        raise NotImplementedError
+        """The payment as stored, by this call or an earlier one.
+
+        Raises:
+            Conflict: `idempotency_key_reused` where the stored request was another;
+                `order_already_paid` where a new payment's order has been paid.
+        """
+        async with self._database.statement() as connection:
+            result = await connection.execute(statements.record(payment))
+            row = result.mappings().one_or_none()
+        # No row: the order is paid, or the same request won a race that this statement cannot see.
+        stored = to_payment(row) if row else await self.get(payment.id)
+        if stored is None:
+            raise Conflict(f"Order {payment.order_no} is paid already.", code="order_already_paid")
+        if stored.request_hash != payment.request_hash:
+            raise Conflict(
+                "This idempotency key came with another request before.",
+                code="idempotency_key_reused",
+            )
+        return stored
 
     async def save_checkout(self, payment_id: UUID, created: Created) -> None:
-        raise NotImplementedError
+        """Keep what the payer needs next. NotFound."""
+        await self._change(statements.save_checkout(payment_id, created))
 
     async def finalise(self, payment: Payment) -> tuple[Payment, UUID | None]:
-        """ReportMismatch where another captured payment holds this provider_reference."""
-        raise NotImplementedError
+        """Write the final status and append its event; the row and the event's id.
+
+        A row that is final already is returned as it is, with the event of its own status.
+
+        Raises:
+            ReportMismatch: another captured payment holds this `provider_reference`.
+            NotFound: the payment was never recorded.
+        """
+        if payment.status is PaymentStatus.PENDING:
+            return await self._require(payment.id), None
+        entry = Entry(
+            id=event_id(payment.id, payment.status),
+            type=PAYMENT_EVENTS[payment.status],
+            data=payment_data(payment),
+        )
+        final = await self._append(statements.finalise(payment), entry)
+        return await self._as_told(payment.id, final)
 
     async def capture_late(self, payment: Payment) -> Payment:
-        raise NotImplementedError
+        """Count money that came for a closed or failed payment; the row as it then is.
+
+        Raises:
+            ReportMismatch: another captured payment holds this `provider_reference`.
+            NotFound: the payment was never recorded.
+        """
+        async with self._database.statement() as connection:
+            try:
+                result = await connection.execute(statements.capture_late(payment))
+            except IntegrityError as error:
+                raise _refusal(error) from error
+            row = result.mappings().one_or_none()
+        return to_payment(row) if row else await self._require(payment.id)
 
     async def accept_late(self, payment_id: UUID) -> tuple[Payment, UUID | None]:
-        """None where there is nothing to accept (not late, or already being refunded)."""
-        raise NotImplementedError
+        """Take a late payment as paid and append `payment.succeeded`.
+
+        The event's id is None where there is nothing to accept: the payment is not late, or its
+        money is being given back.
+        """
+        accepted = (await self._require(payment_id)).accept_late()
+        entry = Entry(
+            id=event_id(payment_id, PaymentStatus.SUCCEEDED),
+            type=EventType.PAYMENT_SUCCEEDED,
+            data=payment_data(accepted),
+        )
+        row = await self._append(statements.accept_late(accepted), entry)
+        payment, event = await self._as_told(payment_id, row)
+        return payment, event if payment.status is PaymentStatus.SUCCEEDED else None
 
     async def flag(
         self, payment_id: UUID, attention: Attention, detail: str, refund_id: UUID | None = None
     ) -> UUID:
-        raise NotImplementedError
+        """Ask for a person; the id of the one event of this attention. NotFound."""
+        alarm = Alarm(attention=attention, detail=detail, refund_id=refund_id)
+        async with self._database.transaction() as connection:
+            await raise_alarm(connection, payment_id, alarm)
+            await connection.execute(
+                update(payments)
+                .where(payments.c.id == payment_id)
+                .values(attention=attention.value, attention_detail=detail)
+            )
+        return alarm.event_of(payment_id)
 
     async def clear(self, payment_id: UUID) -> None:
-        raise NotImplementedError
+        """A person has looked. NotFound."""
+        await self._change(
+            update(payments)
+            .where(payments.c.id == payment_id)
+            .values(attention=None, attention_detail=None)
+            .returning(payments.c.id)
+        )
 
     async def get(self, payment_id: UUID) -> Payment | None:
-        raise NotImplementedError
+        """The payment, or None."""
+        async with self._database.statement() as connection:
+            result = await connection.execute(select(payments).where(payments.c.id == payment_id))
+            row = result.mappings().one_or_none()
+        return to_payment(row) if row else None
 
     async def get_for_merchant(self, merchant_id: str, payment_id: UUID) -> Payment:
-        """NotFound."""
-        raise NotImplementedError
+        """The merchant's payment; NotFound also where it is another merchant's."""
+        payment = await self.get(payment_id)
+        if payment is None or payment.merchant_id != merchant_id:
+            raise NotFound("There is no such payment.")
+        return payment
 
     async def list_for_merchant(
         self,
         merchant_id: str,
         *,
-        filters: PaymentFilters = PaymentFilters(),  # noqa: B008 - frozen
+        filters: PaymentFilters = _NO_FILTERS,
         cursor: str | None = None,
         limit: int = LARGEST_PAGE,
     ) -> Page[Payment]:
-        raise NotImplementedError
+        """Newest first. InvalidRequest for a foreign cursor or a limit out of range."""
+        statement = one_page(_narrowed(merchant_id, filters), payments, cursor, limit)
+        async with self._database.statement() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return to_page(rows, limit, to_payment)
+
+    async def _append(self, change: ReturningUpdate[Any], entry: Entry) -> Payment | None:
+        """The changed row, with its event appended; None where the row was not as `change` asks."""
+        changed = change.cte("changed")
+        statement = select(changed).add_cte(appended(entry, changed, *_LIVE))
+        async with self._database.statement() as connection:
+            try:
+                result = await connection.execute(statement)
+            except IntegrityError as error:
+                if violated(error) != statements.ONE_SUCCESS:
+                    raise _refusal(error) from error
+                # Another payment of the order succeeded while this statement ran. It is committed,
+                # so the same statement now sees it and marks this one as the duplicate.
+                result = await connection.execute(statement)
+            row = result.mappings().one_or_none()
+        return to_payment(row) if row else None
+
+    async def _as_told(
+        self, payment_id: UUID, changed: Payment | None
+    ) -> tuple[Payment, UUID | None]:
+        payment = changed or await self._require(payment_id)
+        if payment.status is PaymentStatus.PENDING:
+            return payment, None
+        return payment, event_id(payment_id, payment.status)
+
+    async def _require(self, payment_id: UUID) -> Payment:
+        payment = await self.get(payment_id)
+        if payment is None:
+            raise NotFound("There is no such payment.")
+        return payment
+
+    async def _change(self, statement: ReturningUpdate[Any]) -> None:
+        async with self._database.statement() as connection:
+            result = await connection.execute(statement)
+            if result.first() is None:
+                raise NotFound("There is no such payment.")
+
+
+def _narrowed(merchant_id: str, filters: PaymentFilters) -> Select[Any]:
+    statement = select(payments).where(payments.c.merchant_id == merchant_id)
+    for name in ("status", "provider", "channel", "order_no"):
+        if (wanted := getattr(filters, name)) is not None:
+            statement = statement.where(payments.c[name] == wanted)
+    if filters.created_from is not None:
+        statement = statement.where(payments.c.created_at >= filters.created_from)
+    if filters.created_to is not None:
+        statement = statement.where(payments.c.created_at < filters.created_to)
+    if filters.attention is not None:
+        statement = statement.where(payments.c.attention.is_not(None) == filters.attention)
+    return statement
+
+
+def _refusal(error: IntegrityError) -> Exception:
+    """What the database's refusal means, where it is the provider's words that do not fit."""
+    if violated(error) == statements.ONE_PER_REFERENCE:
+        return ReportMismatch("Another payment was captured under this provider reference.")
+    return error

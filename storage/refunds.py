@@ -1,31 +1,148 @@
 from uuid import UUID
 
-from domain.refund import Refund
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from domain.errors import Conflict, NotFound
+from domain.event import REFUND_EVENTS, refund_data
+from domain.identity import event_id
+from domain.payment import Payment
+from domain.refund import Refund, RefundStatus
 from domain.report import Attention
-from storage.database import Database
+from storage import refund_statements as statements
+from storage.database import Database, violated
+from storage.outbox import Alarm, Entry, appended, raise_alarm
+from storage.rows import to_payment, to_refund
+from storage.tables import payments, refunds
+
+_REPEATS = ("refunds_pkey", "refunds_one_per_key")
 
 
 class RefundStore:
-    """Refunds as rows; each move of money moves the payment's row in the same transaction."""
+    """Refunds as rows; what they hold or gave back moves on the payment in the same statement.
 
-    def __init__(self, database: Database) -> None: ...
+    Every statement locks the payment's row before the refund's, so that none waits in a circle.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def reserve(self, refund: Refund) -> Refund:
-        """Conflict: refund_exceeds_captured, payment_not_paid, idempotency_key_reused. NotFound."""
-        raise NotImplementedError
+        """Set the money aside and record the refund; the refund as stored, now or before.
+
+        Raises:
+            Conflict: `refund_exceeds_captured`, `payment_not_paid`, or `idempotency_key_reused`
+                where the stored request was another.
+            NotFound: the merchant has no such payment.
+        """
+        stored = await self._insert(refund) or await self.get(refund.id)
+        if stored is None:
+            raise await self._why_not(refund)
+        if stored.request_hash != refund.request_hash:
+            raise Conflict(
+                "This idempotency key came with another request before.",
+                code="idempotency_key_reused",
+            )
+        return stored
 
     async def settle(self, refund: Refund) -> tuple[Refund, UUID | None]:
-        raise NotImplementedError
+        """Write the refund's end, move the payment's sums, append the event.
+
+        A refund that has ended already is returned as it is, with the event of its own status;
+        while it is pending, the event's id is None. NotFound where it was never reserved.
+        """
+        row = None
+        if refund.status is not RefundStatus.PENDING:
+            settled = statements.settled(refund)
+            moved = statements.moved(settled, refund.status)
+            entry = Entry(
+                id=event_id(refund.id, refund.status),
+                type=REFUND_EVENTS[refund.status],
+                data=refund_data(refund),
+                refund_id=refund.id,
+            )
+            statement = select(settled).add_cte(appended(entry, moved))
+            async with self._database.statement() as connection:
+                row = (await connection.execute(statement)).mappings().one_or_none()
+        stored = to_refund(row) if row else await self._require(refund.id)
+        if stored.status is RefundStatus.PENDING:
+            return stored, None
+        return stored, event_id(stored.id, stored.status)
 
     async def flag(self, refund_id: UUID, attention: Attention, detail: str) -> UUID:
-        raise NotImplementedError
+        """Ask for a person; the id of the one event of this attention. NotFound."""
+        refund = await self._require(refund_id)
+        alarm = Alarm(attention=attention, detail=detail, refund_id=refund_id)
+        async with self._database.transaction() as connection:
+            await raise_alarm(connection, refund.payment_id, alarm)
+            await connection.execute(
+                update(refunds)
+                .where(refunds.c.id == refund_id)
+                .values(attention=attention.value, attention_detail=detail)
+            )
+        return alarm.event_of(refund.payment_id)
 
     async def get(self, refund_id: UUID) -> Refund | None:
-        raise NotImplementedError
+        """The refund, or None."""
+        async with self._database.statement() as connection:
+            result = await connection.execute(select(refunds).where(refunds.c.id == refund_id))
+            row = result.mappings().one_or_none()
+        return to_refund(row) if row else None
 
     async def get_for_merchant(self, merchant_id: str, refund_id: UUID) -> Refund:
-        """NotFound."""
-        raise NotImplementedError
+        """The merchant's refund; NotFound also where it is another merchant's."""
+        refund = await self.get(refund_id)
+        if refund is None or refund.merchant_id != merchant_id:
+            raise NotFound("There is no such refund.")
+        return refund
 
     async def list_for_payment(self, payment_id: UUID) -> list[Refund]:
-        raise NotImplementedError
+        """Oldest first; as many as the amount allows."""
+        statement = (
+            select(refunds)
+            .where(refunds.c.payment_id == payment_id)
+            .order_by(refunds.c.created_at, refunds.c.id)
+        )
+        async with self._database.statement() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return [to_refund(row) for row in rows]
+
+    async def _insert(self, refund: Refund) -> Refund | None:
+        """The new row; None where it is there already or the payment does not hold the money."""
+        async with self._database.statement() as connection:
+            try:
+                result = await connection.execute(statements.reserve(refund))
+            except IntegrityError as error:
+                if violated(error) not in _REPEATS:
+                    raise
+                # The same refund was reserved while this statement waited; nothing was held twice.
+                return None
+            row = result.mappings().one_or_none()
+        return to_refund(row) if row else None
+
+    async def _why_not(self, refund: Refund) -> Conflict | NotFound:
+        async with self._database.statement() as connection:
+            result = await connection.execute(
+                select(payments).where(payments.c.id == refund.payment_id)
+            )
+            row = result.mappings().one_or_none()
+        if row is None or row["merchant_id"] != refund.merchant_id:
+            return NotFound("There is no such payment.")
+        return _shortage(to_payment(row), refund)
+
+    async def _require(self, refund_id: UUID) -> Refund:
+        refund = await self.get(refund_id)
+        if refund is None:
+            raise NotFound("There is no such refund.")
+        return refund
+
+
+def _shortage(payment: Payment, refund: Refund) -> Conflict:
+    if payment.captured == 0:
+        return Conflict("The payment has not been paid.", code="payment_not_paid")
+    if payment.currency != refund.currency:
+        return Conflict(f"The payment is in {payment.currency}.", code="currency_differs")
+    return Conflict(
+        f"The refund asks for {refund.amount}; {payment.refundable} is refundable.",
+        code="refund_exceeds_captured",
+    )

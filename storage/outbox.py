@@ -1,0 +1,101 @@
+"""Events are made here only: in the statement or transaction that makes the change they tell of."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CTE, Select, String, Uuid, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.errors import NotFound
+from domain.event import EventType, payment_data
+from domain.frozen import Frozen
+from domain.identity import event_id
+from domain.payment import Payment
+from domain.report import Attention
+from storage.rows import to_payment
+from storage.tables import DOCUMENT, events, payments
+
+_COLUMNS = ["id", "payment_id", "refund_id", "merchant_id", "sequence", "type", "data"]
+
+
+class Entry(Frozen):
+    """An event to append."""
+
+    id: UUID
+    type: EventType
+    data: dict[str, Any]
+    refund_id: UUID | None = None
+
+
+class Alarm(Frozen):
+    """Why a person must look at a payment, or at one of its refunds."""
+
+    attention: Attention
+    detail: str
+    refund_id: UUID | None = None
+
+    def event_of(self, payment_id: UUID) -> UUID:
+        """The one event of this attention of this subject."""
+        return event_id(self.refund_id or payment_id, f"attention:{self.attention}")
+
+
+def appended(entry: Entry, changed: CTE, *live: str) -> CTE:
+    """Append the event for each payment row in `changed`, whose `last_sequence` was just raised.
+
+    `live` names columns whose value is known only to the database: they replace the entry's.
+    """
+    pairs = [part for name in live for part in (literal(name, String()), changed.c[name])]
+    data: Any = literal(entry.data, DOCUMENT)
+    row: Select[Any] = select(
+        literal(entry.id, Uuid()),
+        changed.c.id,
+        literal(entry.refund_id, Uuid()),
+        changed.c.merchant_id,
+        changed.c.last_sequence,
+        literal(entry.type.value, String()),
+        data.op("||")(func.jsonb_build_object(*pairs)) if pairs else data,
+    )
+    return insert(events).from_select(_COLUMNS, row).returning(events.c.id).cte("told")
+
+
+async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alarm) -> Payment:
+    """Append the event of this attention, once; returns the payment, locked until the commit."""
+    found = await connection.execute(
+        select(payments).where(payments.c.id == payment_id).with_for_update()
+    )
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no such payment.")
+    payment = to_payment(row)
+    told = (
+        insert_or_skip(events)
+        .values(
+            id=alarm.event_of(payment_id),
+            payment_id=payment_id,
+            refund_id=alarm.refund_id,
+            merchant_id=payment.merchant_id,
+            sequence=row["last_sequence"] + 1,
+            type=EventType.PAYMENT_ATTENTION.value,
+            attention=alarm.attention.value,
+            data=_alarm_data(payment, alarm),
+        )
+        .on_conflict_do_nothing(constraint="events_one_per_change")
+        .returning(events.c.id)
+        .cte("told")
+    )
+    new = select(func.count()).select_from(told).scalar_subquery()
+    await connection.execute(
+        update(payments)
+        .where(payments.c.id == payment_id)
+        .values(last_sequence=payments.c.last_sequence + new)
+    )
+    return payment
+
+
+def _alarm_data(payment: Payment, alarm: Alarm) -> dict[str, Any]:
+    return payment_data(payment) | {
+        "attention": alarm.attention.value,
+        "detail": alarm.detail,
+        "refund_id": str(alarm.refund_id) if alarm.refund_id else None,
+    }

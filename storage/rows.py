@@ -1,0 +1,46 @@
+"""Rows to domain values and back. Nothing else may live here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from domain.event import Event
+from domain.merchant import Merchant
+from domain.payment import Payment
+from domain.refund import Refund
+
+
+def payment_values(payment: Payment) -> dict[str, Any]:
+    """The columns of a payment; the payer has none."""
+    documents = {
+        "checkout": payment.checkout and payment.checkout.model_dump(mode="json"),
+        "failure": payment.failure and payment.failure.model_dump(mode="json"),
+    }
+    return payment.model_dump(exclude={"payer", *documents}) | documents
+
+
+def refund_values(refund: Refund) -> dict[str, Any]:
+    """The columns of a refund."""
+    failure = refund.failure and refund.failure.model_dump(mode="json")
+    return refund.model_dump(exclude={"failure"}) | {"failure": failure}
+
+
+def to_payment(row: RowMapping | Mapping[str, Any]) -> Payment:
+    """A row of payments."""
+    return Payment.model_validate(dict(row))
+
+
+def to_refund(row: RowMapping | Mapping[str, Any]) -> Refund:
+    """A row of refunds."""
+    return Refund.model_validate(dict(row))
+
+
+def to_event(row: RowMapping | Mapping[str, Any]) -> Event:
+    """A row of events."""
+    return Event.model_validate(dict(row))
+
+
+def to_merchant(row: RowMapping | Mapping[str, Any]) -> Merchant:
+    """A row of merchants."""
+    return Merchant.model_validate(dict(row))

@@ -1,0 +1,161 @@
+"""What we remember, as tables. Constraints and triggers are in `migrations/`, where they bind.
+
+Statuses are text held by a CHECK (an enum type cannot lose a value), amounts BIGINT minor units,
+times `timestamptz`. Nothing of the payer has a column, so nothing of the payer can be stored.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+TIME: Any = DateTime(timezone=True)
+# SQL NULL, not JSON's: `IS NULL` must mean "nothing there".
+DOCUMENT: Any = JSONB(none_as_null=True)
+
+
+class Row(SQLModel):
+    """The base of our tables, with metadata of their own."""
+
+    metadata = MetaData()
+
+
+class PaymentRow(Row, table=True):
+    """A payment. `last_sequence` numbers its events, under this row's lock."""
+
+    __tablename__ = "payments"
+
+    id: UUID = Field(primary_key=True)
+    merchant_id: str = Field(sa_type=Text, foreign_key="merchants.id")
+    order_no: str = Field(sa_type=Text)
+    idempotency_key: str = Field(sa_type=Text)
+    request_hash: str = Field(sa_type=Text)
+    provider: str = Field(sa_type=Text)
+    account: str = Field(sa_type=Text)
+    channel: str = Field(sa_type=Text)
+    amount: int = Field(sa_type=BigInteger)
+    currency: str = Field(sa_type=Text)
+    subject: str = Field(sa_type=Text)
+    return_url: str | None = Field(sa_type=Text)
+    # SQLAlchemy keeps the attribute name `metadata` for itself.
+    details: dict[str, str] = Field(sa_type=DOCUMENT, sa_column_args=["metadata"])
+    created_at: datetime = Field(sa_type=TIME)
+    expires_at: datetime = Field(sa_type=TIME)
+    status: str = Field(sa_type=Text)
+    checkout: dict[str, Any] | None = Field(sa_type=DOCUMENT)
+    provider_reference: str | None = Field(sa_type=Text)
+    raw_status: str | None = Field(sa_type=Text)
+    captured: int = Field(sa_type=BigInteger)
+    refund_reserved: int = Field(sa_type=BigInteger)
+    refunded: int = Field(sa_type=BigInteger)
+    paid_at: datetime | None = Field(sa_type=TIME)
+    late: bool
+    duplicate: bool
+    attention: str | None = Field(sa_type=Text)
+    attention_detail: str | None = Field(sa_type=Text)
+    failure: dict[str, Any] | None = Field(sa_type=DOCUMENT)
+    last_sequence: int = Field(sa_type=BigInteger)
+
+
+class RefundRow(Row, table=True):
+    """A refund of a payment."""
+
+    __tablename__ = "refunds"
+
+    id: UUID = Field(primary_key=True)
+    payment_id: UUID = Field(foreign_key="payments.id")
+    merchant_id: str = Field(sa_type=Text)
+    idempotency_key: str = Field(sa_type=Text)
+    request_hash: str = Field(sa_type=Text)
+    provider: str = Field(sa_type=Text)
+    account: str = Field(sa_type=Text)
+    amount: int = Field(sa_type=BigInteger)
+    currency: str = Field(sa_type=Text)
+    reason: str | None = Field(sa_type=Text)
+    cause: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=TIME)
+    status: str = Field(sa_type=Text)
+    provider_reference: str | None = Field(sa_type=Text)
+    raw_status: str | None = Field(sa_type=Text)
+    refunded_at: datetime | None = Field(sa_type=TIME)
+    attention: str | None = Field(sa_type=Text)
+    attention_detail: str | None = Field(sa_type=Text)
+    failure: dict[str, Any] | None = Field(sa_type=DOCUMENT)
+
+
+class EventRow(Row, table=True):
+    """What a merchant is told, and how far the telling got."""
+
+    __tablename__ = "events"
+
+    id: UUID = Field(primary_key=True)
+    payment_id: UUID = Field(foreign_key="payments.id")
+    refund_id: UUID | None = Field(foreign_key="refunds.id")
+    merchant_id: str = Field(sa_type=Text)
+    sequence: int = Field(sa_type=BigInteger)
+    type: str = Field(sa_type=Text)
+    attention: str | None = Field(sa_type=Text)
+    data: dict[str, Any] = Field(sa_type=DOCUMENT)
+    created_at: datetime = Field(sa_type=TIME)
+    delivery: str = Field(sa_type=Text)
+    attempts: int
+    delivered_at: datetime | None = Field(sa_type=TIME)
+    last_attempt_at: datetime | None = Field(sa_type=TIME)
+    last_http_status: int | None
+    last_error: str | None = Field(sa_type=Text)
+
+
+class NotificationRow(Row, table=True):
+    """A verified notification as it arrived; a provider's retry is a row of its own."""
+
+    __tablename__ = "notifications"
+
+    id: UUID = Field(primary_key=True)
+    provider: str = Field(sa_type=Text)
+    account: str = Field(sa_type=Text)
+    notification_id: str = Field(sa_type=Text)
+    kind: str = Field(sa_type=Text)
+    reference: str = Field(sa_type=Text)
+    # No foreign key: a provider may name an order that we never made.
+    payment_id: UUID | None
+    headers: dict[str, str] = Field(sa_type=DOCUMENT)
+    body: bytes = Field(sa_type=LargeBinary)
+    received_at: datetime = Field(sa_type=TIME)
+    outcome: str = Field(sa_type=Text)
+    detail: str = Field(sa_type=Text)
+
+
+class MerchantRow(Row, table=True):
+    """A merchant. The webhook secret is readable here, for signing needs it."""
+
+    __tablename__ = "merchants"
+
+    id: str = Field(sa_type=Text, primary_key=True)
+    name: str = Field(sa_type=Text)
+    webhook_url: str | None = Field(sa_type=Text)
+    webhook_secret: str | None = Field(sa_type=Text)
+    late_policy: str = Field(sa_type=Text)
+
+
+class ApiKeyRow(Row, table=True):
+    """An API key: its digest, and the few characters that people know it by."""
+
+    __tablename__ = "api_keys"
+
+    digest: bytes = Field(sa_type=LargeBinary, primary_key=True)
+    prefix: str = Field(sa_type=Text)
+    merchant_id: str = Field(sa_type=Text, foreign_key="merchants.id")
+    label: str = Field(sa_type=Text)
+    created_at: datetime = Field(sa_type=TIME)
+    revoked_at: datetime | None = Field(sa_type=TIME)
+
+
+payments: Table = Row.metadata.tables["payments"]
+refunds: Table = Row.metadata.tables["refunds"]
+events: Table = Row.metadata.tables["events"]
+notifications: Table = Row.metadata.tables["notifications"]
+merchants: Table = Row.metadata.tables["merchants"]
+api_keys: Table = Row.metadata.tables["api_keys"]
