@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 
-from embedded.program import Program, ProgramFailedError, end, spawn
+from embedded.errors import ProgramFailedError
+from embedded.program import Program, end, spawn
 
 PROBE_SECONDS = 0.05
 START_ATTEMPTS = 3

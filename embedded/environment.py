@@ -60,6 +60,11 @@ def inherited() -> dict[str, str]:
     return base | {"PYTHONUNBUFFERED": "1"}
 
 
+def users_own() -> tuple[str | None, bool]:
+    """What the user brings: a database's URL, and whether a Temporal cluster is named."""
+    return os.environ.get("PAYSAGA_DATABASE_URL"), "TEMPORAL_ADDRESS" in os.environ
+
+
 def compose(base: Mapping[str, str], wiring: Wiring) -> dict[str, str]:
     """The whole environment of the API and the worker."""
     if wiring.temporal is not None:

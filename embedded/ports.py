@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from embedded.errors import PortTakenError
+
 HOST = "127.0.0.1"
-
-
-class PortTakenError(RuntimeError):
-    """A port that the user asked for is in use."""
 
 
 def assign_ports(names: Iterable[str], told: Mapping[str, int], memory: Path) -> dict[str, int]:

@@ -9,10 +9,12 @@ import pwd
 import secrets
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import asyncpg
 
+from embedded.errors import ProgramFailedError
 from embedded.ports import HOST
 from embedded.program import Program, run
 
@@ -63,7 +65,7 @@ class Postgres:
         """Make the data folder if there is none; killed half-way, the next call begins anew.
 
         Raises:
-            TimeoutError: another server runs on the folder and doesn't end.
+            ProgramFailedError: another server runs on the folder and doesn't end.
         """
         if self._data.exists():
             await self._await_predecessor()
@@ -103,9 +105,11 @@ class Postgres:
 
     async def _await_predecessor(self) -> None:
         """Wait for a server whose supervisor was killed: it is on its way down."""
-        async with asyncio.timeout(PREDECESSOR_SECONDS):
-            while self._rival() is not None:  # noqa: ASYNC110 - not our child: no event to await
-                await asyncio.sleep(0.05)
+        give_up = time.monotonic() + PREDECESSOR_SECONDS
+        while (rival := self._rival()) is not None:
+            if time.monotonic() > give_up:
+                raise ProgramFailedError(f"PostgreSQL {rival} still runs on {self._data}; end it")
+            await asyncio.sleep(0.05)
 
     def _initdb(self, data: Path, password_file: Path) -> Program:
         return Program(

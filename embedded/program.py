@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import IO
 
 from embedded import shim
+from embedded.errors import ProgramFailedError
 
 LOG_BYTES = 20_000_000
 TAIL_LINES = 15
-
-
-class ProgramFailedError(RuntimeError):
-    """A program ended with an error; the message carries the end of its log."""
 
 
 def _nothing() -> None:

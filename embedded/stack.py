@@ -16,6 +16,7 @@ from temporalio.client import Client
 from embedded import application, environment
 from embedded.child import Child
 from embedded.config import UI_PORT, Service, StackConfig
+from embedded.errors import StackRunningError
 from embedded.ports import HOST, assign_ports
 from embedded.postgres import Postgres
 from embedded.program import Program
@@ -33,10 +34,6 @@ STOP_ORDER = (
     (Service.SANDBOX, Service.TEMPORAL),
     (Service.POSTGRES,),
 )
-
-
-class StackRunningError(RuntimeError):
-    """Another stack runs on the same folder."""
 
 
 class Stack:
@@ -126,8 +123,13 @@ class Stack:
     @property
     def manifest(self) -> dict[str, Any]:
         """The sandbox's keys and addresses, as it wrote them."""
-        manifest: dict[str, Any] = json.loads((self._state / "sandbox/sandbox.json").read_text())
+        manifest: dict[str, Any] = json.loads(self.manifest_path.read_text())
         return manifest
+
+    @property
+    def manifest_path(self) -> Path:
+        """The file that the manifest is in."""
+        return self._state / "sandbox" / "sandbox.json"
 
     @property
     def links(self) -> dict[str, str]:

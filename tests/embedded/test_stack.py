@@ -10,9 +10,8 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from embedded.config import Service, StackConfig
-from embedded.ports import PortTakenError
-from embedded.program import ProgramFailedError
-from embedded.stack import Stack, StackRunningError
+from embedded.errors import PortTakenError, ProgramFailedError, StackRunningError
+from embedded.stack import Stack
 from tests.embedded.processes import alive, descendants, kill
 
 pytestmark = pytest.mark.stack

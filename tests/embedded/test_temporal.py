@@ -6,9 +6,10 @@ import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 from embedded.config import Service, StackConfig
-from embedded.program import ProgramFailedError, run
+from embedded.errors import ProgramFailedError, TemporalVersionError
+from embedded.program import run
 from embedded.stack import Stack
-from embedded.temporal import Temporal, TemporalVersionError
+from embedded.temporal import Temporal
 from engine.namespace import verify_search_attributes
 from workflows import search_attributes
 

@@ -1,0 +1,22 @@
+"""The commands, by name."""
+
+import typer
+
+from cli import keys, merchants, payments, refunds
+from cli.doctor import doctor
+from cli.up import sandbox, up
+
+app = typer.Typer(
+    name="paysaga",
+    help="Payments as durable workflows: Alipay and WeChat Pay on Temporal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # locals hold keys and payers
+)
+app.command()(up)
+app.command()(sandbox)
+app.command()(doctor)
+app.add_typer(merchants.app, name="merchants")
+app.add_typer(keys.app, name="keys")
+app.add_typer(payments.app, name="payments")
+app.add_typer(refunds.app, name="refunds")

@@ -1,0 +1,150 @@
+"""`doctor`: is everything here that a stack needs, and does a running one answer?"""
+
+import asyncio
+import dataclasses
+import fcntl
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import typer
+from rich.table import Table
+
+from cli.console import STATE_DIR, StateDir, console
+from embedded import postgres, temporal
+from embedded.config import UI_PORT, Service
+from embedded.ports import HOST
+
+OLDEST_PYTHON = (3, 11)
+DISK_NEEDED_GB = 1.0
+PROBE_SECONDS = 3.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What one check found; `advice` says what to do where it isn't good."""
+
+    what: str
+    good: bool
+    detail: str
+    advice: str = ""
+
+
+def doctor(state_dir: StateDir = STATE_DIR) -> None:
+    """Check the machine and, where one runs, the stack; exit 1 where something is wrong."""
+    findings = asyncio.run(examine(state_dir))
+    table = Table("", "What", "Found", "What to do")
+    for finding in findings:
+        mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
+        table.add_row(mark, finding.what, finding.detail, "" if finding.good else finding.advice)
+    console.print(table)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+async def examine(state_dir: Path) -> list[Finding]:
+    """Look at everything once."""
+    versions = await asyncio.gather(
+        _program("Temporal server", temporal.BINARY, "--version"),
+        _program("PostgreSQL", postgres.BINARIES / "postgres", "--version"),
+    )
+    return [
+        _python(),
+        *versions,
+        _platform(),
+        _disk(state_dir),
+        _temporal_file(state_dir),
+        *[finding async for finding in _running(state_dir)],
+    ]
+
+
+def _python() -> Finding:
+    return Finding(
+        "Python",
+        sys.version_info >= OLDEST_PYTHON,
+        platform.python_version(),
+        "Run make with PYTHON=/path/to/python3.11 or newer.",
+    )
+
+
+def _platform() -> Finding:
+    return Finding(
+        "Platform",
+        sys.platform == "linux",
+        f"{platform.system()} {platform.machine()}",
+        "Works, but kill -9 of ./paysaga may leave its servers running.",
+    )
+
+
+async def _program(what: str, path: Path, argument: str) -> Finding:
+    advice = "Run make .venv/locked again; the embedded group installs it."
+    if shutil.which(path) is None:
+        return Finding(what, good=False, detail=f"no {path}", advice=advice)
+    process = await asyncio.create_subprocess_exec(
+        str(path), argument, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await process.communicate()
+    return Finding(what, process.returncode == 0, output.decode().strip(), advice)
+
+
+def _disk(state_dir: Path) -> Finding:
+    there = next(
+        path for path in (state_dir.resolve(), *state_dir.resolve().parents) if path.exists()
+    )
+    free = shutil.disk_usage(there).free / 1e9
+    writable = os.access(there, os.W_OK)
+    detail = f"{free:.1f} GB free at {there}" if writable else f"{there} isn't writable"
+    advice = f"Choose another --state-dir, or free {DISK_NEEDED_GB:.0f} GB."
+    return Finding("Disk", writable and free > DISK_NEEDED_GB, detail, advice)
+
+
+def _temporal_file(state_dir: Path) -> Finding:
+    stamp, ours = state_dir / "temporal" / "version", temporal.installed_version()
+    found = stamp.read_text().strip() if stamp.exists() else None
+    return Finding(
+        "Temporal file",
+        found in (None, ours),
+        "none yet" if found is None else f"written by {found}, installed is {ours}",
+        "Start with ./paysaga up --set-temporal-aside once open payments have ended.",
+    )
+
+
+async def _running(state_dir: Path) -> AsyncIterator[Finding]:
+    if not _is_held(state_dir / "lock"):
+        yield Finding("Stack", good=True, detail=f"none runs in {state_dir}")
+        return
+    ports = json.loads((state_dir / "ports.json").read_text())
+    paths = {
+        Service.API: (ports[Service.API], "/readyz"),
+        Service.SANDBOX: (ports[Service.SANDBOX], "/healthz"),
+        "Temporal UI": (ports[UI_PORT], "/"),
+    }
+    async with httpx.AsyncClient(trust_env=False, timeout=PROBE_SECONDS) as http:
+        for name, (port, path) in paths.items():
+            yield await _answer(http, str(name), f"http://{HOST}:{port}{path}", state_dir)
+
+
+async def _answer(http: httpx.AsyncClient, name: str, url: str, state_dir: Path) -> Finding:
+    advice = f"Look into {state_dir / 'logs'}."
+    try:
+        response = await http.get(url)
+    except httpx.TransportError as error:
+        return Finding(name, good=False, detail=f"{url}: {type(error).__name__}", advice=advice)
+    good = response.status_code == httpx.codes.OK
+    return Finding(name, good, f"{url} answers {response.status_code}", advice)
+
+
+def _is_held(lock: Path) -> bool:
+    if not lock.exists():
+        return False
+    with lock.open() as holder:
+        try:
+            fcntl.flock(holder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,0 +1,104 @@
+"""Payments, as the database knows them."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+from rich.table import Table
+
+from cli.console import STATE_DIR, StateDir, console, details, moment, money, status
+from cli.keys import MerchantId
+from cli.ledger import open_database
+from domain.errors import NotFound
+from domain.identity import payment_workflow_id
+from domain.payment import Payment, PaymentStatus
+from domain.refund import Refund
+from storage.page import Page
+from storage.payments import PaymentFilters, PaymentStore
+from storage.refunds import RefundStore
+
+app = typer.Typer(help="Payments, as the database knows them.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_payments(
+    merchant: MerchantId,
+    only: Annotated[PaymentStatus | None, typer.Option("--status")] = None,
+    order_no: Annotated[str | None, typer.Option(help="The merchant's order number.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    state_dir: StateDir = STATE_DIR,
+) -> None:
+    """List a merchant's newest payments."""
+    filters = PaymentFilters(status=only, order_no=order_no)
+    page = asyncio.run(_list(state_dir, merchant, filters, limit))
+    table = Table("Created", "Id", "Order", "Provider", "Channel", "Amount", "Status", "Attention")
+    table.columns[1].no_wrap = True
+    table.columns[5].justify = "right"
+    for payment in page.items:
+        table.add_row(
+            moment(payment.created_at),
+            str(payment.id),
+            payment.order_no,
+            payment.provider,
+            payment.channel,
+            money(payment.amount, payment.currency),
+            status(payment.status),
+            payment.attention or "",
+        )
+    console.print(table)
+    if page.next_cursor is not None:
+        console.print("There are more; raise --limit or narrow the list.", style="dim")
+
+
+@app.command("show")
+def show(payment_id: UUID, state_dir: StateDir = STATE_DIR) -> None:
+    """Show one payment and its refunds."""
+    payment, refunds = asyncio.run(_show(state_dir, payment_id))
+    console.print(details(f"Payment {payment.id}", _rows(payment)))
+    if refunds:
+        table = Table("Refund", "Amount", "Status", "Cause", title="Refunds", title_justify="left")
+        for refund in refunds:
+            amount = money(refund.amount, refund.currency)
+            table.add_row(str(refund.id), amount, status(refund.status), refund.cause)
+        console.print(table)
+
+
+def _rows(payment: Payment) -> dict[str, object]:
+    return {
+        "status": status(payment.status),
+        "amount": money(payment.amount, payment.currency),
+        "captured": money(payment.captured, payment.currency) if payment.captured else None,
+        "refunded": money(payment.refunded, payment.currency) if payment.refunded else None,
+        "merchant": payment.merchant_id,
+        "order": payment.order_no,
+        "subject": payment.subject,
+        "provider": f"{payment.provider} / {payment.account} / {payment.channel}",
+        "their number": payment.provider_reference,
+        "their status": payment.raw_status,
+        "created": moment(payment.created_at),
+        "expires": moment(payment.expires_at),
+        "paid": moment(payment.paid_at),
+        "late": payment.late,
+        "duplicate": payment.duplicate,
+        "attention": payment.attention,
+        "failure": payment.failure.message if payment.failure else None,
+        "workflow": payment_workflow_id(payment.id),
+    }
+
+
+async def _list(
+    state_dir: Path, merchant_id: str, filters: PaymentFilters, limit: int
+) -> Page[Payment]:
+    async with open_database(state_dir) as database:
+        store = PaymentStore(database)
+        return await store.list_for_merchant(merchant_id, filters=filters, limit=limit)
+
+
+async def _show(state_dir: Path, payment_id: UUID) -> tuple[Payment, list[Refund]]:
+    async with open_database(state_dir) as database:
+        payment = await PaymentStore(database).get(payment_id)
+        if payment is None:
+            raise NotFound(f"No payment {payment_id}.")
+        return payment, await RefundStore(database).list_for_payment(payment_id)
