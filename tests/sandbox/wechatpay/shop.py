@@ -20,12 +20,16 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 @dataclass
 class WechatpayShop:
-    """One merchant of the manifest; `trusted` maps a `Wechatpay-Serial` to its key."""
+    """One merchant of the manifest; `trusted` maps a `Wechatpay-Serial` to its key.
+
+    `ahead` is how many seconds its clock is ahead of the wall clock.
+    """
 
     client: httpx.AsyncClient
     appid: str
     merchant: dict[str, Any]
     trusted: dict[str, rsa.RSAPublicKey] = field(default_factory=dict)
+    ahead: float = 0.0
 
     def __post_init__(self) -> None:
         if file := self.merchant.get("platform_certificate_file"):
@@ -54,7 +58,7 @@ class WechatpayShop:
         values = {
             "mchid": self.merchant["mchid"],
             "nonce_str": secrets.token_hex(16),
-            "timestamp": str(int(time.time())),
+            "timestamp": str(int(time.time() + self.ahead)),
             "serial_no": self.merchant["merchant_serial"],
         } | changes
         lines = (method, target, values["timestamp"], values["nonce_str"], body)
@@ -107,7 +111,7 @@ class WechatpayShop:
         """Whether a trusted key, named by the headers, signed these bytes just now."""
         key = self.trusted.get(headers.get("Wechatpay-Serial", ""))
         timestamp, nonce = headers.get("Wechatpay-Timestamp", "0"), headers.get("Wechatpay-Nonce")
-        if key is None or abs(time.time() - int(timestamp)) >= 300:
+        if key is None or abs(time.time() + self.ahead - int(timestamp)) >= 300:
             return False
         content = f"{timestamp}\n{nonce}\n".encode() + body + b"\n"
         try:

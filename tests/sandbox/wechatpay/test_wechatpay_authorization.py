@@ -154,14 +154,11 @@ async def test_the_required_headers_are_required(
     assert (response.status_code, response.json()["code"]) == (400, "PARAM_ERROR")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b"null"])
-async def test_a_body_that_is_no_json_object_is_refused(shop: WechatpayShop, body: bytes) -> None:
-    text = body.decode("latin-1") if body != b"\xff" else None
-    if text is None:
-        pytest.skip("the client signs text")
-    header = shop.authorization("POST", ECHO, text)
+@pytest.mark.parametrize("body", ["{", "[]", "null", ""])
+async def test_a_body_that_is_no_json_object_is_refused(shop: WechatpayShop, body: str) -> None:
+    header = shop.authorization("POST", ECHO, body)
     headers = {"Authorization": header, "Content-Type": "application/json"}
-    response = await shop.client.post(ECHO, content=body, headers=headers)
+    response = await shop.client.post(ECHO, content=body.encode(), headers=headers)
     assert (response.status_code, response.json()["code"]) == (400, "PARAM_ERROR")
 
 
