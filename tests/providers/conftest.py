@@ -1,6 +1,5 @@
 """The sandbox in this process, and one stand per provider and kind of account."""
 
-import importlib.util
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -14,15 +13,12 @@ from fastapi import FastAPI
 
 from providers import registry
 from sandbox.app import create_app
+from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.harness import Harness
 from tests.providers.stand import Clock, Inbox, Stand, now
+from tests.providers.wechatpay.harness import WechatpayHarness
 
-NAMES = ("alipay", "wechatpay")
-HARNESSES: tuple[Harness, ...] = tuple(
-    importlib.import_module(f"tests.providers.{name}.harness").HARNESS
-    for name in NAMES
-    if importlib.util.find_spec(f"tests.providers.{name}.harness")
-)
+HARNESSES: tuple[Harness, ...] = (AlipayHarness(), WechatpayHarness())
 ORIGIN = "http://sandbox.test"
 PUBLIC_URL = "http://paysaga.test"
 
@@ -48,6 +44,24 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
     manifest = json.loads((folder / "sandbox.json").read_text())
     async with app.router.lifespan_context(app):
         yield Sandbox(app, manifest, inbox)
+
+
+class Line(httpx.AsyncBaseTransport):
+    """The way to the sandbox; once `breaks_with` is set, every request ends so."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._inner = httpx.ASGITransport(app=app)
+        self.breaks_with: httpx.HTTPError | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.breaks_with is not None:
+            raise self.breaks_with
+        return await self._inner.handle_async_request(request)
+
+
+@pytest.fixture
+def line(sandbox: Sandbox) -> Line:
+    return Line(sandbox.app)
 
 
 @pytest.fixture

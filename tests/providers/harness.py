@@ -7,10 +7,14 @@ from domain.payment import Channel, Payer
 
 
 class Harness(Protocol):
-    """One provider, as the contract tests see it. `modes` are its kinds of account."""
+    """One provider, as the contract tests see it."""
 
     name: str
-    modes: tuple[str, ...]
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Its kinds of account in the sandbox's manifest."""
+        ...
 
     def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
         """The account of the sandbox's manifest, as `Settings.read_accounts` would give it."""

@@ -143,6 +143,12 @@ class Stand:
         }
         await self._control("/faults", content)
 
+    async def complete(self, refund: Refund) -> None:
+        """The bank has had its time; a refund that was done at once stays done."""
+        content = {"provider": self.provider.name, "refund_reference": refund.reference}
+        response = await self.control.post("/_sandbox/refunds/complete", json=content)
+        assert response.status_code in (200, 409), response.text
+
     async def moved(self, payment: Payment, kind: str) -> list[int]:
         """What really moved for the payment, in fen: `kind` is `capture` or `refund`."""
         response = await self.control.get("/_sandbox/ledger")
@@ -173,5 +179,5 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def in_past() -> datetime:
-    return now() - timedelta(hours=1)
+def minutes_ago(minutes: float) -> datetime:
+    return now() - timedelta(minutes=minutes)

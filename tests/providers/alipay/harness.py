@@ -31,6 +31,3 @@ class AlipayHarness:
 
     def checkout(self, checkout: Checkout) -> str | None:
         return checkout.value
-
-
-HARNESS = AlipayHarness()
