@@ -1,0 +1,88 @@
+"""The HTTP application, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+from fastapi import FastAPI
+
+from api import (
+    codec,
+    errors,
+    events,
+    health,
+    limits,
+    metrics,
+    notifications,
+    openapi,
+    payments,
+    refunds,
+    returns,
+)
+from api.dependencies import Dependencies, Stores
+from engine.client import connect
+from engine.encryption import KeyRing, PayloadEncryption
+from providers import registry
+from settings import Settings
+from storage.database import Database
+
+VERSION = "0.1.0"
+# A notification may need a provider's newer key before it can be verified.
+PROVIDER_HTTP_SECONDS = 4.0
+
+
+def create_app(dependencies: Dependencies | None = None) -> FastAPI:
+    """The application; with no dependencies given it reads the settings and opens its own."""
+    settings = dependencies.settings if dependencies else Settings()
+    counted = dependencies.metrics if dependencies else metrics.Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app.state.dependencies = dependencies or await _open(settings, counted, stack)
+            yield
+
+    app = FastAPI(
+        title=openapi.TITLE,
+        summary=openapi.SUMMARY,
+        description=openapi.DESCRIPTION,
+        version=VERSION,
+        openapi_tags=openapi.TAGS,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    for module in (payments, refunds, events, notifications, returns, health, codec):
+        app.include_router(module.router)
+    app.include_router(metrics.router(counted))
+    errors.install(app)
+    openapi.install(app)
+    # The last one added is the outermost: everything is timed, refusals of the limits included.
+    app.add_middleware(codec.CodecCors, origin=settings.ui_origin)
+    app.add_middleware(limits.Limited, larger={codec.PREFIX: limits.LARGEST_CODEC_BODY})
+    app.add_middleware(metrics.Measured, metrics=counted)
+    return app
+
+
+async def _open(
+    settings: Settings, counted: metrics.Metrics, stack: AsyncExitStack
+) -> Dependencies:
+    keys = KeyRing.from_file(settings.payload_keys_file)
+    database = Database(settings.read_database_url())
+    stack.push_async_callback(database.close)
+    http = await stack.enter_async_context(httpx.AsyncClient(timeout=PROVIDER_HTTP_SECONDS))
+    return Dependencies(
+        settings=settings,
+        database=database,
+        stores=Stores.on(database),
+        # Lazy: a restarting Temporal must not keep the API from answering "try again".
+        temporal=await connect(keys, lazy=True),
+        registry=registry.build(
+            settings.read_accounts(),
+            http=http,
+            clock=lambda: datetime.now(UTC),
+            public_url=settings.public_url,
+        ),
+        codec=PayloadEncryption(keys),
+        metrics=counted,
+    )

@@ -1,0 +1,187 @@
+"""POST that makes something: once per idempotency key, whatever dies on the way.
+
+Our books answer a repeat; else one update-with-start joins the run or starts it. Where no answer
+comes in time, the run's own input says what was asked for first.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Generic, TypeVar
+
+from api.dependencies import Dependencies
+from api.errors import unavailable
+from api.problems import ProviderWords, Refusal
+from api.proposals import propose_payment, propose_refund
+from api.runs import (
+    NoAnswerYet,
+    RunOver,
+    create_payment,
+    create_refund,
+    payment_order,
+    refund_order,
+)
+from api.schemas import PaymentRequest, RefundRequest
+from domain.errors import Conflict
+from domain.identity import payment_id, refund_id
+from domain.merchant import Merchant
+from domain.payment import Failure, Payment, PaymentStatus
+from domain.refund import Refund, RefundStatus
+from workflows.payment import PaymentOrder
+from workflows.policies import payment_policy, refund_policy
+from workflows.refund import RefundOrder
+
+Record = TypeVar("Record", Payment, Refund)
+
+
+@dataclass(frozen=True)
+class Made(Generic[Record]):
+    """What a POST made or found. `status` is 201 new, 200 found, 202 outcome still unknown."""
+
+    status: HTTPStatus
+    record: Record
+
+
+async def make_payment(
+    dependencies: Dependencies, merchant: Merchant, request: PaymentRequest, key: str
+) -> Made[Payment]:
+    """The payment that this merchant's key stands for.
+
+    Raises:
+        Conflict: the key was used with another request, or the order is paid.
+        InvalidRequest: the provider cannot do what is asked.
+        Refusal: the provider refused the order, or Temporal cannot be reached.
+    """
+    payments = dependencies.stores.payments
+    known = await payments.get(payment_id(merchant.id, key))
+    if known is not None:
+        _same_request(known, request.digest())
+        if known.checkout is not None or known.status is not PaymentStatus.PENDING:
+            return _payment_answer(known, HTTPStatus.OK)
+    proposed = propose_payment(merchant, request, key, dependencies.registry, datetime.now(UTC))
+    order = PaymentOrder(
+        payment=proposed,
+        policy=payment_policy(proposed.channel),
+        late_policy=merchant.late_policy,
+    )
+    try:
+        payment = await create_payment(dependencies.temporal, order)
+    except NoAnswerYet:
+        payment = await _unanswered_payment(dependencies, proposed)
+        return _payment_answer(payment, HTTPStatus.ACCEPTED)
+    except RunOver:
+        found = await payments.get(proposed.id)
+        return _payment_answer(_ended(found, proposed), HTTPStatus.OK)
+    # The run keeps the first request's time: another's means that we only joined it.
+    new = payment.created_at == proposed.created_at
+    if new:
+        dependencies.metrics.payment(payment)
+    return _payment_answer(payment, HTTPStatus.CREATED if new else HTTPStatus.OK)
+
+
+async def make_refund(
+    dependencies: Dependencies, payment: Payment, request: RefundRequest, key: str
+) -> Made[Refund]:
+    """The refund of this payment that the key stands for; raises as `make_payment` does."""
+    refunds = dependencies.stores.refunds
+    # Read after the payment was: where this very refund holds the money, its row is there too.
+    known = await refunds.get(refund_id(payment.id, key))
+    if known is not None:
+        _same_request(known, request.digest())
+        if known.status is not RefundStatus.PENDING:
+            return _refund_answer(known, HTTPStatus.OK)
+    proposed = known or propose_refund(payment, request, key, datetime.now(UTC))
+    order = RefundOrder(refund=proposed, payment=payment, policy=refund_policy())
+    try:
+        refund = await create_refund(dependencies.temporal, order)
+    except NoAnswerYet:
+        refund = await _unanswered_refund(dependencies, proposed)
+        return _refund_answer(refund, HTTPStatus.ACCEPTED)
+    except RunOver:
+        found = await refunds.get(proposed.id)
+        return _refund_answer(_ended(found, proposed), HTTPStatus.OK)
+    new = known is None and refund.created_at == proposed.created_at
+    return _refund_answer(refund, HTTPStatus.CREATED if new else HTTPStatus.OK)
+
+
+def _same_request(known: Payment | Refund, digest: str) -> None:
+    if known.request_hash != digest:
+        raise Refusal(
+            HTTPStatus.CONFLICT,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used with another request. Use a new key, or repeat the"
+            " first request unchanged.",
+            param="Idempotency-Key",
+            record_id=known.id,
+        )
+
+
+async def _unanswered_payment(dependencies: Dependencies, proposed: Payment) -> Payment:
+    """The payment as it is known so far, in our books from now on.
+
+    Only what the run was started with may be written down: a parallel request with another body
+    may have been the first.
+    """
+    stored = await dependencies.stores.payments.get(proposed.id)
+    if stored is None:
+        order = await payment_order(dependencies.temporal, proposed.id)
+        if order is None:
+            raise unavailable()
+        _same_request(order.payment, proposed.request_hash)
+        stored = await dependencies.stores.payments.record(order.payment)
+    _same_request(stored, proposed.request_hash)
+    return stored
+
+
+async def _unanswered_refund(dependencies: Dependencies, proposed: Refund) -> Refund:
+    """As for a payment; but the run alone may say that the money is not there."""
+    refunds = dependencies.stores.refunds
+    stored = await refunds.get(proposed.id)
+    if stored is None:
+        order = await refund_order(dependencies.temporal, proposed.id)
+        if order is None:
+            raise unavailable()
+        _same_request(order.refund, proposed.request_hash)
+        stored = order.refund
+        with suppress(Conflict):
+            stored = await refunds.reserve(order.refund)
+    return stored
+
+
+def _ended(found: Record | None, proposed: Record) -> Record:
+    """What our books say after the run ended; a run that wrote nothing down used up its key."""
+    if found is None:
+        raise Refusal(
+            HTTPStatus.CONFLICT,
+            "idempotency_key_reused",
+            "This Idempotency-Key belongs to an earlier request that was refused. Use a new key.",
+            param="Idempotency-Key",
+        )
+    _same_request(found, proposed.request_hash)
+    return found
+
+
+def _payment_answer(payment: Payment, status: HTTPStatus) -> Made[Payment]:
+    # Refused at submission: there was never anything to pay.
+    refused = payment.status is PaymentStatus.FAILED and payment.checkout is None
+    if refused and payment.failure is not None:
+        raise _refused(payment, payment.failure)
+    pending = payment.status is PaymentStatus.PENDING and payment.checkout is None
+    return Made(HTTPStatus.ACCEPTED if pending else status, payment)
+
+
+def _refund_answer(refund: Refund, status: HTTPStatus) -> Made[Refund]:
+    if refund.status is RefundStatus.FAILED and refund.failure is not None:
+        raise _refused(refund, refund.failure)
+    return Made(status, refund)
+
+
+def _refused(record: Payment | Refund, failure: Failure) -> Refusal:
+    return Refusal(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        failure.code,
+        failure.message,
+        record_id=record.id,
+        provider=ProviderWords(code=failure.provider_code, message=failure.provider_message),
+    )

@@ -1,0 +1,63 @@
+"""What the routes work with, made once per process and handed in."""
+
+from dataclasses import dataclass
+from typing import Annotated, Self, cast
+
+from fastapi import Depends, Request
+from temporalio.client import Client
+from temporalio.converter import PayloadCodec
+
+from api.metrics import Metrics
+from providers.registry import Registry
+from settings import Settings
+from storage.database import Database
+from storage.events import EventStore
+from storage.keys import ApiKeyStore
+from storage.merchants import MerchantStore
+from storage.notifications import NotificationStore
+from storage.payments import PaymentStore
+from storage.refunds import RefundStore
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Our books."""
+
+    payments: PaymentStore
+    refunds: RefundStore
+    events: EventStore
+    notifications: NotificationStore
+    merchants: MerchantStore
+    keys: ApiKeyStore
+
+    @classmethod
+    def on(cls, database: Database) -> Self:
+        """Every store on one database."""
+        return cls(
+            payments=PaymentStore(database),
+            refunds=RefundStore(database),
+            events=EventStore(database),
+            notifications=NotificationStore(database),
+            merchants=MerchantStore(database),
+            keys=ApiKeyStore(database),
+        )
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """Everything outside the process that the API talks to, and how it is set up."""
+
+    settings: Settings
+    database: Database
+    stores: Stores
+    temporal: Client
+    registry: Registry
+    codec: PayloadCodec
+    metrics: Metrics
+
+
+def _of(request: Request) -> Dependencies:
+    return cast("Dependencies", request.app.state.dependencies)
+
+
+Deps = Annotated[Dependencies, Depends(_of)]

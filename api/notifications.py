@@ -1,0 +1,104 @@
+"""The providers' door: verify, keep, hand on, and only then acknowledge.
+
+Anything but a durable hand-over is answered with the provider's own refusal, so that it sends the
+notification again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from fastapi import APIRouter, Request, Response
+from temporalio.service import RPCError
+
+from api.deliveries import Delivered, deliver
+from api.dependencies import Dependencies, Deps
+from api.openapi import problems
+from api.problems import Refusal
+from domain.errors import InvalidRequest, InvalidSignature, ProviderError
+from domain.notification import Notification, NotificationOutcome
+from providers.base import Provider
+from storage.database import DatabaseUnavailable
+
+router = APIRouter(tags=["providers"])
+_log = logging.getLogger(__name__)
+
+# WeChat Pay counts an answer after five seconds as a failure; ours would then be wasted.
+NOTIFY_SECONDS = 4.5
+# Never kept, whoever sends them.
+_PRIVATE_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+@router.post(
+    "/notify/{provider}/{account}",
+    summary="A provider's notification",
+    response_class=Response,
+    responses=problems(404, 413)
+    | {200: {"description": "The provider's own acknowledgement, byte for byte."}},
+)
+async def receive_notification(
+    provider: str, account: str, request: Request, dependencies: Deps
+) -> Response:
+    """For providers only. The address that they are given when a payment is made."""
+    source = _source(dependencies, provider, account)
+    body = await request.body()
+    try:
+        async with asyncio.timeout(NOTIFY_SECONDS):
+            delivered = await _handle(dependencies, source, request.headers, body)
+    except InvalidSignature as error:
+        # No word of it is believed, so no word of it is kept.
+        _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
+        return _refuse(dependencies, source, "forged", "signature not accepted")
+    except (RPCError, DatabaseUnavailable, ProviderError, TimeoutError) as error:
+        _log.warning("notification at %s/%s not taken: %s", provider, account, type(error).__name__)
+        return _refuse(dependencies, source, "not_taken", "try again later")
+    if not delivered.acknowledged:
+        _log.warning("notification at %s/%s: %s", provider, account, delivered)
+        return _refuse(dependencies, source, delivered.outcome, str(delivered.outcome))
+    dependencies.metrics.notification(provider, account, delivered.outcome)
+    return _answer(source, accepted=True)
+
+
+async def _handle(
+    dependencies: Dependencies, source: Provider, headers: Mapping[str, str], body: bytes
+) -> Delivered:
+    received_at = datetime.now(UTC)
+    notification = await source.parse_notification(headers, body)
+    row = await dependencies.stores.notifications.record(
+        notification, headers=_kept(headers), body=body, received_at=received_at
+    )
+    delivered = await deliver(dependencies, _named(notification, source))
+    await dependencies.stores.notifications.set_outcome(row, delivered.outcome, delivered.detail)
+    return delivered
+
+
+def _named(notification: Notification, source: Provider) -> Notification:
+    """The account is whose keys verified it, whatever the message says of itself."""
+    return notification.model_copy(update={"provider": source.name, "account": source.account})
+
+
+def _kept(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in _PRIVATE_HEADERS}
+
+
+def _source(dependencies: Dependencies, provider: str, account: str) -> Provider:
+    try:
+        return dependencies.registry.get(provider, account)
+    except InvalidRequest as error:
+        raise Refusal(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
+
+
+def _refuse(
+    dependencies: Dependencies, source: Provider, outcome: str | NotificationOutcome, why: str
+) -> Response:
+    dependencies.metrics.notification(source.name, source.account, outcome)
+    return _answer(source, accepted=False, message=why)
+
+
+def _answer(source: Provider, *, accepted: bool, message: str = "") -> Response:
+    answer = source.acknowledge(accepted=accepted, message=message)
+    return Response(
+        answer.body, status_code=answer.status, headers={"Content-Type": answer.content_type}
+    )

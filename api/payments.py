@@ -1,0 +1,198 @@
+"""Payments: POST, GET, list, cancel, sync."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from pydantic import AwareDatetime
+
+from api.auth import AuthenticatedMerchant
+from api.creating import make_payment
+from api.dependencies import Dependencies, Deps
+from api.openapi import PAYMENT_EXAMPLES, problems
+from api.problems import Refusal
+from api.runs import NoAnswerYet, RunOver, cancel_payment, sync_payment
+from api.schemas import CancelRequest, PaymentAnswer, PaymentFields, PaymentList, PaymentRequest
+from domain.errors import Conflict
+from domain.payment import Channel, Payment, PaymentStatus
+from storage.page import LARGEST_PAGE
+from storage.payments import PaymentFilters
+
+router = APIRouter(prefix="/v1/payments", tags=["payments"])
+
+_UNKNOWN = "The provider has not answered yet; repeat this request or read the payment."
+_UNPAYABLE = (PaymentStatus.CLOSED, PaymentStatus.FAILED)
+OptionalKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="What makes a repeat the same payment; `order_no` where it is not sent.",
+    ),
+]
+Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE)]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of a page.")]
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    summary="Make a payment",
+    responses=problems(400, 401, 409, 422, 503)
+    | {
+        200: {"model": PaymentAnswer, "description": "This key's payment, as it stands."},
+        202: {
+            "model": PaymentAnswer,
+            "description": "The payment exists; the provider's answer is unknown so far.",
+        },
+    },
+)
+async def post_payment(
+    merchant: AuthenticatedMerchant,
+    dependencies: Deps,
+    response: Response,
+    body: Annotated[PaymentRequest, Body(openapi_examples=PAYMENT_EXAMPLES)],
+    idempotency_key: OptionalKey = None,
+) -> PaymentAnswer:
+    """Submit an order to its provider and get what the payer needs next, the `checkout`.
+
+    Safe to repeat: the same key and body is the same payment, in parallel and for ever. An order
+    that the provider refuses answers 422 with its words, and the payment is `failed`.
+    """
+    made = await make_payment(dependencies, merchant, body, idempotency_key or body.order_no)
+    response.status_code = made.status
+    message = _UNKNOWN if made.status is HTTPStatus.ACCEPTED else "OK"
+    return PaymentAnswer.of(made.record, message=message)
+
+
+@router.get("/{payment_id}", summary="A payment", responses=problems(401, 404, 422, 503))
+async def get_payment(
+    payment_id: UUID, merchant: AuthenticatedMerchant, dependencies: Deps
+) -> PaymentAnswer:
+    """The payment as our books have it; `sync` asks the provider first."""
+    found = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
+    return PaymentAnswer.of(found)
+
+
+def _filters(  # noqa: PLR0913 - one argument is one filter
+    *,
+    status: PaymentStatus | None = None,
+    provider: Annotated[str | None, Query(max_length=32)] = None,
+    channel: Channel | None = None,
+    order_no: Annotated[str | None, Query(max_length=64)] = None,
+    created_from: AwareDatetime | None = None,
+    created_to: AwareDatetime | None = None,
+    attention: Annotated[bool | None, Query(description="Whether a person must look.")] = None,
+) -> PaymentFilters:
+    return PaymentFilters(
+        status=status,
+        provider=provider,
+        channel=channel,
+        order_no=order_no,
+        created_from=created_from,
+        created_to=created_to,
+        attention=attention,
+    )
+
+
+@router.get("", summary="List payments", responses=problems(401, 422, 503))
+async def list_payments(
+    merchant: AuthenticatedMerchant,
+    dependencies: Deps,
+    filters: Annotated[PaymentFilters, Depends(_filters)],
+    cursor: Cursor = None,
+    limit: Limit = 20,
+) -> PaymentList:
+    """Newest first. Rows that arrive while you page do not shift the pages."""
+    page = await dependencies.stores.payments.list_for_merchant(
+        merchant.id, filters=filters, cursor=cursor, limit=limit
+    )
+    data = [PaymentFields.model_validate(payment) for payment in page.items]
+    return PaymentList(data=data, next_cursor=page.next_cursor)
+
+
+@router.post(
+    "/{payment_id}/cancel",
+    summary="Cancel a payment",
+    responses=problems(401, 404, 409, 422, 429, 503)
+    | {202: {"model": PaymentAnswer, "description": "Taken on; it is not known yet how it ends."}},
+)
+async def post_cancel(  # noqa: PLR0913 - one argument is one part of the request
+    *,
+    payment_id: UUID,
+    merchant: AuthenticatedMerchant,
+    dependencies: Deps,
+    request: Request,
+    response: Response,
+    body: CancelRequest | None = None,
+) -> PaymentAnswer:
+    """Close the order at its provider, so that it can no longer be paid.
+
+    Read `status` in the answer: a payer may have been faster, then it is `succeeded`.
+    """
+    payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
+    request.state.record_id = payment.id
+    reason = (body or CancelRequest()).reason
+    try:
+        cancelled = await cancel_payment(dependencies.temporal, payment.id, reason)
+    except NoAnswerYet:
+        return await _still(dependencies, payment, response)
+    except RunOver:
+        return await _after_the_run(dependencies, payment, response, cancelling=True)
+    except Conflict:
+        # Closed already, by an earlier call or by expiry: that is what was asked for.
+        stored = await dependencies.stores.payments.get(payment.id)
+        if stored is None or stored.status not in _UNPAYABLE:
+            raise
+        return PaymentAnswer.of(stored)
+    return PaymentAnswer.of(cancelled)
+
+
+@router.post(
+    "/{payment_id}/sync",
+    summary="Ask the provider now",
+    responses=problems(401, 404, 422, 429, 503)
+    | {202: {"model": PaymentAnswer, "description": "The provider does not answer for now."}},
+)
+async def post_sync(
+    payment_id: UUID,
+    merchant: AuthenticatedMerchant,
+    dependencies: Deps,
+    request: Request,
+    response: Response,
+) -> PaymentAnswer:
+    """The payment after its provider was asked; one that has ended is only read."""
+    payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
+    request.state.record_id = payment.id
+    try:
+        synced = await sync_payment(dependencies.temporal, payment.id)
+    except NoAnswerYet:
+        return await _still(dependencies, payment, response)
+    except RunOver:
+        return await _after_the_run(dependencies, payment, response, cancelling=False)
+    return PaymentAnswer.of(synced)
+
+
+async def _still(dependencies: Dependencies, payment: Payment, response: Response) -> PaymentAnswer:
+    stored = await dependencies.stores.payments.get(payment.id) or payment
+    response.status_code = HTTPStatus.ACCEPTED
+    return PaymentAnswer.of(stored, message=_UNKNOWN)
+
+
+async def _after_the_run(
+    dependencies: Dependencies, payment: Payment, response: Response, *, cancelling: bool
+) -> PaymentAnswer:
+    stored = await dependencies.stores.payments.get(payment.id) or payment
+    if stored.status is PaymentStatus.PENDING:
+        return await _still(dependencies, stored, response)
+    if cancelling and stored.status is PaymentStatus.SUCCEEDED:
+        raise Refusal(
+            HTTPStatus.CONFLICT,
+            "not_cancellable",
+            "The payment is already succeeded. Refund it instead.",
+            record_id=stored.id,
+        )
+    return PaymentAnswer.of(stored)

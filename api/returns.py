@@ -1,0 +1,77 @@
+"""Where a payer's browser comes back to. For display: what is paid is said by our books alone."""
+
+from html import escape
+from http import HTTPStatus
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from api.dependencies import Deps
+from api.openapi import problems
+from api.problems import Refusal
+from domain.errors import InvalidRequest, InvalidSignature
+from domain.identity import parse_reference
+from domain.payment import Payment, PaymentStatus
+
+router = APIRouter(tags=["providers"])
+
+_SAFE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_WORDS = {
+    PaymentStatus.PENDING: "Your payment is being confirmed.",
+    PaymentStatus.SUCCEEDED: "Your payment has arrived. Thank you.",
+    PaymentStatus.FAILED: "Your payment did not go through.",
+    PaymentStatus.CLOSED: "This order is closed.",
+}
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>Payment</title>
+<style>body{{font:18px/1.5 system-ui;margin:20vh auto;max-width:28rem;padding:0 1rem;
+text-align:center}}small{{color:#666}}</style>
+<p>{words}</p><p><small>{note}</small></p></html>"""
+
+
+@router.get(
+    "/return/{provider}/{account}",
+    summary="The payer's way back",
+    response_class=HTMLResponse,
+    responses=problems(404) | {303: {"description": "On to the payment's `return_url`."}},
+)
+async def come_back(provider: str, account: str, request: Request, dependencies: Deps) -> Response:
+    """Verify the provider's signed return and send the payer on. Changes nothing.
+
+    The merchant's page gets `payment_id` and `status` as our books have them; it must not take
+    them for proof, and ask for the payment instead.
+    """
+    try:
+        source = dependencies.registry.get(provider, account)
+    except InvalidRequest as error:
+        raise Refusal(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
+    try:
+        reference = source.parse_return(request.url.query)
+    except InvalidSignature:
+        return _page("This link is not valid.", "Nothing was changed.", HTTPStatus.BAD_REQUEST)
+    payment_id = parse_reference(reference) if reference else None
+    payment = await dependencies.stores.payments.get(payment_id) if payment_id else None
+    if payment is None or (payment.provider, payment.account) != (provider, account):
+        return _page("You can close this page.", "The shop knows how your payment went.")
+    if payment.return_url is None:
+        return _page(_WORDS[payment.status], f"Order {payment.order_no}")
+    return RedirectResponse(
+        _with_result(payment.return_url, payment), HTTPStatus.SEE_OTHER, headers=_SAFE
+    )
+
+
+def _with_result(url: str, payment: Payment) -> str:
+    parts = urlsplit(url)
+    asked = parse_qsl(parts.query, keep_blank_values=True)
+    result = [("payment_id", str(payment.id)), ("status", str(payment.status))]
+    return urlunsplit(parts._replace(query=urlencode(asked + result)))
+
+
+def _page(words: str, note: str, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
+    page = _PAGE.format(words=escape(words), note=escape(note))
+    return HTMLResponse(page, status_code=status, headers=_SAFE)

@@ -1,0 +1,238 @@
+"""Start, ask and tell the runs at Temporal, and what each way of failing means.
+
+A call that gets no answer may still have done its work: every one is safe to repeat with the
+same ids.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.errors import Conflict, InvalidRequest
+from domain.identity import payment_workflow_id, refund_workflow_id
+from domain.notification import Notification
+from domain.payment import Payment
+from domain.refund import Refund
+from workflows.late_payment import LateOrder, LatePaymentWorkflow
+from workflows.payment import PaymentOrder, PaymentWorkflow
+from workflows.refund import RefundOrder, RefundWorkflow
+from workflows.starting import StartOptions, late_options, payment_options, refund_options
+
+Order = TypeVar("Order", PaymentOrder, RefundOrder)
+
+# The caller's HTTP client gives up after ten seconds or so: answer 202 before that.
+ANSWER = timedelta(seconds=8)
+# WeChat Pay counts a notification as failed after five seconds, the verifying included.
+SIGNAL = timedelta(seconds=3)
+# What an update may say no with; anything else is not for merchants.
+_REFUSALS = frozenset(
+    {
+        "idempotency_key_reused",
+        "order_already_paid",
+        "refund_exceeds_captured",
+        "payment_not_paid",
+        "not_cancellable",
+        "not_resolvable",
+    }
+)
+_GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS)
+
+# On type: ignore[arg-type] below: temporalio 1.35 types an update that was declared with a
+# description as returning its coroutine, where its client wants what the coroutine returns.
+
+
+class NoAnswerYet(Exception):  # noqa: N818 - not an error: the run goes on
+    """No answer in time. What was asked for may still happen, or be happening."""
+
+
+class RunOver(Exception):  # noqa: N818
+    """The run has ended or never was: our books know what became of it."""
+
+
+async def create_payment(client: Client, order: PaymentOrder) -> Payment:
+    """Start the payment's run, or join it, and wait for the provider's answer.
+
+    Raises:
+        Conflict: the run refuses the request.
+        NoAnswerYet: the run may exist.
+        RunOver: it ended and has no stored answer to this request.
+        RPCError: Temporal cannot be reached.
+    """
+    operation = _start(PaymentWorkflow.run, order, payment_options(order))
+    request_hash = order.payment.request_hash
+    async with _meaning(operation):
+        return await client.execute_update_with_start_workflow(
+            PaymentWorkflow.checkout,  # type: ignore[arg-type] # see above
+            request_hash,
+            start_workflow_operation=operation,
+            id=f"checkout-{request_hash[:32]}",
+            rpc_timeout=ANSWER,
+        )
+
+
+async def create_refund(client: Client, order: RefundOrder) -> Refund:
+    """Start the refund's run, or join it, and wait until the provider took it; as above."""
+    operation = _start(RefundWorkflow.run, order, refund_options(order))
+    request_hash = order.refund.request_hash
+    async with _meaning(operation):
+        return await client.execute_update_with_start_workflow(
+            RefundWorkflow.submitted,  # type: ignore[arg-type] # see above
+            request_hash,
+            start_workflow_operation=operation,
+            id=f"submitted-{request_hash[:32]}",
+            rpc_timeout=ANSWER,
+        )
+
+
+async def cancel_payment(client: Client, payment_id: UUID, reason: str) -> Payment:
+    """Ask the run to close the order; raises as `create_payment` does."""
+    handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
+    async with _meaning():
+        return await handle.execute_update(
+            PaymentWorkflow.cancel,  # type: ignore[arg-type] # see above
+            reason,
+            rpc_timeout=ANSWER,
+        )
+
+
+async def sync_payment(client: Client, payment_id: UUID) -> Payment:
+    """Have the provider asked now; raises as `create_payment` does."""
+    handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
+    async with _meaning():
+        return await handle.execute_update(
+            PaymentWorkflow.sync,  # type: ignore[arg-type] # see above
+            rpc_timeout=ANSWER,
+        )
+
+
+async def payment_order(client: Client, payment_id: UUID) -> PaymentOrder | None:
+    """What the payment's run was started with; None where there is no run."""
+    return await _order(client, payment_workflow_id(payment_id), PaymentOrder)
+
+
+async def refund_order(client: Client, refund_id: UUID) -> RefundOrder | None:
+    """What the refund's run was started with; None where there is no run."""
+    return await _order(client, refund_workflow_id(refund_id), RefundOrder)
+
+
+async def tell_payment(client: Client, payment_id: UUID, notification: Notification) -> None:
+    """Hand the provider's word to the payment's run; once this returns, it is durable.
+
+    Raises:
+        RunOver: there is no open run.
+        RPCError: Temporal cannot be reached.
+    """
+    handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
+    async with _meaning():
+        await handle.signal(PaymentWorkflow.notify, notification, rpc_timeout=SIGNAL)
+
+
+async def tell_refund(client: Client, refund_id: UUID, notification: Notification) -> None:
+    """Hand the provider's word to the refund's run; raises as `tell_payment` does."""
+    handle = client.get_workflow_handle_for(RefundWorkflow.run, refund_workflow_id(refund_id))
+    async with _meaning():
+        await handle.signal(RefundWorkflow.notify, notification, rpc_timeout=SIGNAL)
+
+
+async def tell_late(client: Client, order: LateOrder, notification: Notification) -> None:
+    """Start (or join) the run that deals with what comes after the payment's own run."""
+    options = late_options(order)
+    await client.start_workflow(
+        LatePaymentWorkflow.run,
+        order,
+        id=options.id,
+        task_queue=options.task_queue,
+        search_attributes=options.search_attributes,
+        static_summary=options.static_summary,
+        static_details=options.static_details,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        start_signal="notify",
+        start_signal_args=[notification],
+        rpc_timeout=SIGNAL,
+    )
+
+
+def _start(
+    run: Any, order: PaymentOrder | RefundOrder, options: StartOptions
+) -> WithStartWorkflowOperation[Any, Any]:
+    """One run an id, for ever: a second start joins it, and a finished one is never restarted."""
+    return WithStartWorkflowOperation(
+        run,
+        order,
+        id=options.id,
+        task_queue=options.task_queue,
+        search_attributes=options.search_attributes,
+        static_summary=options.static_summary,
+        static_details=options.static_details,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+    )
+
+
+@asynccontextmanager
+async def _meaning(
+    operation: WithStartWorkflowOperation[Any, Any] | None = None,
+) -> AsyncIterator[None]:
+    """Bound a call by `ANSWER`, and turn its ways of failing into ours."""
+    try:
+        # The SDK's own bound covers one request, not the long poll for the outcome after it.
+        async with asyncio.timeout(ANSWER.total_seconds()):
+            yield
+    except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        raise NoAnswerYet from error
+    except WorkflowAlreadyStartedError as error:
+        raise RunOver from error
+    except WorkflowUpdateFailedError as error:
+        raise _refusal(error) from error
+    except RPCError as error:
+        if error.status in _GONE:
+            raise RunOver from error
+        raise
+    finally:
+        if operation is not None:
+            await _consume(operation)
+
+
+def _refusal(error: WorkflowUpdateFailedError) -> Exception:
+    cause = error.cause
+    if not isinstance(cause, ApplicationError):
+        return RunOver()
+    if cause.type == InvalidRequest.code:
+        return InvalidRequest(cause.message)
+    if cause.type in _REFUSALS:
+        return Conflict(cause.message, code=cause.type)
+    return RunOver()
+
+
+async def _consume(operation: WithStartWorkflowOperation[Any, Any]) -> None:
+    """Take the start's own outcome: left alone, asyncio logs it as a lost exception."""
+    with suppress(RPCError, WorkflowAlreadyStartedError, TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(0):
+            await operation.workflow_handle()
+
+
+async def _order(client: Client, workflow_id: str, kind: type[Order]) -> Order | None:
+    """The first event of a run's history has its input, whether or not a worker is up."""
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        async for event in handle.fetch_history_events(page_size=1, rpc_timeout=SIGNAL):
+            payloads = event.workflow_execution_started_event_attributes.input.payloads
+            [order] = await client.data_converter.decode(payloads, [kind])
+            return kind.model_validate(order)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            raise
+    return None

@@ -1,0 +1,240 @@
+"""What merchants send and get. Amounts are minor units (fen), times RFC 3339 in UTC."""
+
+import hashlib
+import json
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic.functional_validators import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from api.problems import Answer
+from domain.checkout import Checkout
+from domain.event import DeliveryStatus, Event, EventType
+from domain.money import Amount, Currency
+from domain.payment import Channel, Failure, Payer, Payment, PaymentStatus
+from domain.refund import Refund, RefundCause, RefundStatus
+from domain.report import Attention
+
+UNKNOWN_FIELD = "unknown_field"
+_HTTP_URL = TypeAdapter(HttpUrl)
+
+
+def _http_url(value: str) -> str:
+    _HTTP_URL.validate_python(value)
+    return value
+
+
+def _address(value: str) -> str:
+    return str(ip_address(value))
+
+
+# Kept as the merchant wrote it: a parsed URL would come back changed.
+WebUrl = Annotated[str, Field(max_length=512), AfterValidator(_http_url)]
+Address = Annotated[str, AfterValidator(_address)]
+# Printable, so that it can be read aloud and searched for.
+OrderNo = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$", examples=["ORDER-20261122-0001"])
+]
+MetadataKey = Annotated[str, Field(min_length=1, max_length=40)]
+MetadataValue = Annotated[str, Field(max_length=500)]
+
+
+class Body(BaseModel):
+    """A request's body. An unknown field is a mistake that would cost the sender dearly later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_unknown(cls, data: Any) -> Any:
+        unknown = [name for name in data if name not in cls.model_fields] if data else []
+        if isinstance(data, dict) and unknown:
+            raise PydanticCustomError(
+                UNKNOWN_FIELD,
+                "unknown field; allowed here: {allowed}",
+                {"field": str(unknown[0]), "allowed": ", ".join(cls.model_fields)},
+            )
+        return data
+
+    def digest(self) -> str:
+        """SHA-256 of what was asked, however it was spelled; defaults do not count."""
+        asked = self.model_dump(mode="json", exclude_defaults=True)
+        canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class PayerRequest(Body):
+    """What the channel needs to know of the payer; the error names what is missing."""
+
+    open_id: str | None = Field(default=None, max_length=128, description="For `jsapi`.")
+    buyer_id: str | None = Field(default=None, max_length=32, description="Alipay's older user id.")
+    auth_code: str | None = Field(
+        default=None, pattern=r"^\d{16,24}$", description="The code on the payer's screen."
+    )
+    client_ip: Address | None = Field(default=None, description="The payer's own address.")
+
+    def to_domain(self) -> Payer:
+        """The domain's payer."""
+        return Payer(**self.model_dump())
+
+
+class PaymentRequest(Body):
+    """A payment to make."""
+
+    order_no: OrderNo
+    provider: str = Field(max_length=32, examples=["alipay"])
+    account: str | None = Field(
+        default=None, max_length=64, description="Which account takes the money; else the first."
+    )
+    channel: Channel
+    amount: Amount
+    currency: Currency = "CNY"
+    subject: str = Field(min_length=1, max_length=127, examples=["Two tickets"])
+    payer: PayerRequest = PayerRequest()
+    return_url: WebUrl | None = Field(
+        default=None, description="Where the payer's browser goes afterwards (http or https)."
+    )
+    expires_in: int | None = Field(
+        default=None, strict=True, gt=0, description="Seconds; else the channel's default."
+    )
+    metadata: dict[MetadataKey, MetadataValue] = Field(
+        default_factory=dict, max_length=20, description="Yours; comes back in answers and events."
+    )
+
+
+class CancelRequest(Body):
+    """Why the payment is no longer wanted."""
+
+    reason: str = Field(default="cancelled by the merchant", min_length=1, max_length=200)
+
+
+class RefundRequest(Body):
+    """Money to give back."""
+
+    amount: Amount | None = Field(default=None, description="Else all that is refundable.")
+    reason: str | None = Field(default=None, min_length=1, max_length=80)
+
+
+class PaymentFields(BaseModel):
+    """A payment as its merchant sees it; nothing of the payer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    order_no: str
+    provider: str
+    account: str
+    channel: Channel
+    amount: int
+    currency: str
+    subject: str
+    status: PaymentStatus
+    checkout: Checkout | None = Field(description="What the payer needs next.")
+    provider_reference: str | None
+    captured: int = Field(description="What the payer paid.")
+    refund_reserved: int = Field(description="Refunds under way.")
+    refunded: int
+    refundable: int
+    paid_at: datetime | None
+    late: bool = Field(description="Paid after we had closed it.")
+    duplicate: bool = Field(description="The order was already paid by another payment.")
+    attention: Attention | None = Field(description="Set where a person must look.")
+    failure: Failure | None
+    return_url: str | None
+    metadata: dict[str, str]
+    created_at: datetime
+    expires_at: datetime
+
+
+class PaymentAnswer(PaymentFields, Answer):
+    """One payment."""
+
+    id: UUID
+
+    @classmethod
+    def of(cls, payment: Payment, *, message: str = "OK") -> Self:
+        """The answer that shows this payment."""
+        return cls(**PaymentFields.model_validate(payment).model_dump(), result_msg=message)
+
+
+class RefundFields(BaseModel):
+    """A refund as its merchant sees it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    payment_id: UUID
+    amount: int
+    currency: str
+    reason: str | None
+    cause: RefundCause
+    status: RefundStatus
+    provider_reference: str | None
+    refunded_at: datetime | None
+    attention: Attention | None
+    failure: Failure | None
+    created_at: datetime
+
+
+class RefundAnswer(RefundFields, Answer):
+    """One refund."""
+
+    id: UUID
+
+    @classmethod
+    def of(cls, refund: Refund, *, message: str = "OK") -> Self:
+        """The answer that shows this refund."""
+        return cls(**RefundFields.model_validate(refund).model_dump(), result_msg=message)
+
+
+class EventFields(BaseModel):
+    """An event as it was sent to the merchant, and whether it arrived."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    type: EventType
+    payment_id: UUID
+    refund_id: UUID | None
+    sequence: int = Field(description="Orders the events of one payment.")
+    data: dict[str, Any]
+    delivery: DeliveryStatus
+    attempts: int
+    delivered_at: datetime | None
+    created_at: datetime
+
+
+class ListAnswer(Answer):
+    """A page of a list, newest first."""
+
+    next_cursor: str | None = Field(
+        default=None, description="Send it back as `cursor` for the next page; null on the last."
+    )
+
+
+class PaymentList(ListAnswer):
+    """A page of payments."""
+
+    data: list[PaymentFields]
+
+
+class RefundList(ListAnswer):
+    """The refunds of one payment, all of them."""
+
+    data: list[RefundFields]
+
+
+class EventList(ListAnswer):
+    """A page of events."""
+
+    data: list[EventFields]
+
+    @classmethod
+    def of(cls, events: list[Event], next_cursor: str | None) -> Self:
+        """The answer that shows these events."""
+        data = [EventFields.model_validate(event) for event in events]
+        return cls(data=data, next_cursor=next_cursor)
