@@ -1,4 +1,3 @@
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from sandbox.context import Context
 from sandbox.control import control_router
 from sandbox.database import Database
 from sandbox.faults import FaultBook
+from sandbox.manifest import write_manifest
 from sandbox.merchant import MerchantInbox, merchant_router
 from sandbox.notifier import Notifier
 from sandbox.side import ProviderSide
@@ -60,18 +60,6 @@ def create_app(
     app.add_api_route("/healthz", _healthy)
     write_manifest(context, sides)
     return app
-
-
-def write_manifest(context: Context, sides: dict[str, ProviderSide]) -> None:
-    """Write `sandbox.json`: all that a client needs, with absolute file names."""
-    manifest: dict[str, Any] = {"base_url": context.base_url}
-    manifest |= {name: side.manifest() for name, side in sides.items()}
-    manifest |= {
-        "cashier_url": f"{context.base_url}/cashier",
-        "control_url": f"{context.base_url}/_sandbox",
-        "merchant_url": f"{context.base_url}/merchant",
-    }
-    (context.data_dir / "sandbox.json").write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 async def _healthy() -> dict[str, str]:

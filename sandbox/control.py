@@ -8,6 +8,7 @@ from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.database import Database
 from sandbox.faults import Fault
+from sandbox.manifest import write_manifest
 from sandbox.merchant import MerchantInbox
 from sandbox.side import ControlError, ProviderSide
 
@@ -203,8 +204,9 @@ def _provider_routes(router: APIRouter, context: Context, sides: Sides) -> None:
         if content.get("provider") not in sides:
             raise HTTPException(404, "no such provider")
         side = sides[content["provider"]]
-        manifest: dict[str, Any] = _checked(lambda: side.rotate_keys(content.get("mode")))
-        return manifest
+        fresh: dict[str, Any] = _checked(lambda: side.rotate_keys(content.get("mode")))
+        write_manifest(context, sides)
+        return fresh
 
 
 def _merchant_routes(router: APIRouter, inbox: MerchantInbox) -> None:

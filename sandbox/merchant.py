@@ -3,7 +3,7 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from sandbox.clock import Clock
 from sandbox.database import Database
@@ -28,7 +28,10 @@ class MerchantInbox:
         )
 
     def receive(self, name: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
-        """Record one webhook and return the answer to give: status, body, delay_seconds."""
+        """Record one webhook and return the scripted answer.
+
+        It may hold `status`, `body` (JSON) or `text`, and `delay_seconds`.
+        """
         answer = self._next_answer(name)
         self._db.execute(
             "INSERT INTO received (name, at, headers, body, status) VALUES (?,?,?,?,?)",
@@ -74,6 +77,9 @@ def merchant_router(inbox: MerchantInbox) -> APIRouter:
     async def webhook(name: str, request: Request) -> Response:
         answer = inbox.receive(name, dict(request.headers), await request.body())
         await asyncio.sleep(float(answer.get("delay_seconds", 0)))
-        return JSONResponse(answer.get("body", {}), status_code=int(answer.get("status", 200)))
+        status = int(answer.get("status", 200))
+        if "text" in answer:
+            return PlainTextResponse(answer["text"], status)
+        return JSONResponse(answer.get("body", {}), status)
 
     return router

@@ -44,7 +44,14 @@ async def test_a_good_code_is_charged_once(rig: Rig, till: Any) -> None:
     ],
 )
 async def test_a_refused_code_moves_nothing(
-    rig: Rig, shop: AlipayShop, till: Any, reference: str, ending: str, sub_code: str, status: str
+    *,
+    rig: Rig,
+    shop: AlipayShop,
+    till: Any,
+    reference: str,
+    ending: str,
+    sub_code: str,
+    status: str,
 ) -> None:
     node = await till(GOOD[:-4] + ending)
     assert (node["sub_code"], node["buyer_pay_amount"]) == (sub_code, "0.00")
@@ -70,7 +77,7 @@ async def test_an_unknown_scene_is_refused(till: Any) -> None:
     [("0003", "TRADE_SUCCESS"), ("0004", "TRADE_CLOSED"), ("0005", "WAIT_BUYER_PAY")],
 )
 async def test_a_payer_who_types_a_password_decides_later(
-    rig: Rig, shop: AlipayShop, till: Any, reference: str, ending: str, status: str
+    *, rig: Rig, shop: AlipayShop, till: Any, reference: str, ending: str, status: str
 ) -> None:
     assert (await till(GOOD[:-4] + ending))["code"] == "10003"
     assert await status_of(shop, reference) == "WAIT_BUYER_PAY"

@@ -139,7 +139,7 @@ async def test_a_refund_in_flight_is_completed_by_hand(
 
 @pytest.mark.parametrize("executed", [True, False])
 async def test_fund_change_n_does_not_say_whether_money_moved(
-    rig: Rig, shop: AlipayShop, paid: Paid, executed: bool
+    *, rig: Rig, shop: AlipayShop, paid: Paid, executed: bool
 ) -> None:
     reference = await paid()
     await rig.control(
