@@ -11,7 +11,6 @@ import httpx
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
@@ -29,7 +28,7 @@ from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from webhooks.sender import WebhookSender
 from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
-from workflows.registered import WORKFLOWS
+from workflows.registered import WORKFLOWS, runner
 
 # Longer than a provider call may take, so that a deploy interrupts none.
 GRACEFUL_STOP = timedelta(seconds=20)
@@ -37,9 +36,6 @@ GRACEFUL_STOP = timedelta(seconds=20)
 CACHED_WORKFLOWS = 2000
 # After a worker is killed, its payments wait this long before another worker takes them over.
 STICKY_TIMEOUT = timedelta(seconds=2)
-# Our own modules are pure where workflows use them; loading them anew for each run would cost
-# more processor time than the run itself. Tests use the strict sandbox.
-PASSED_THROUGH = ("workflows", "activities", "domain", "providers", "storage", "webhooks")
 
 
 @asynccontextmanager
@@ -74,9 +70,7 @@ def workers(client: Client, activities: Activities, providers: Sequence[str]) ->
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=activities.workflow_steps(),
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
-        ),
+        workflow_runner=runner(),
         max_cached_workflows=CACHED_WORKFLOWS,
         sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
         graceful_shutdown_timeout=GRACEFUL_STOP,

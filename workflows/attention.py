@@ -5,15 +5,13 @@ from uuid import UUID
 
 from temporalio import workflow
 
+from activities.payments import Flag, PaymentActivities
+from activities.refunds import RefundActivities, RefundFlag
+from activities.webhooks import Told
 from domain.report import Attention
 from workflows import search_attributes
 from workflows.policies import Policy
 from workflows.steps import in_our_books, tell_merchant
-
-with workflow.unsafe.imports_passed_through():
-    from activities.payments import Flag, PaymentActivities
-    from activities.refunds import RefundActivities, RefundFlag
-    from activities.webhooks import Told
 
 
 class Calls:

@@ -3,15 +3,13 @@
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
+from activities.provider_calls import ProviderActivities, Submission
 from domain.checkout import Created
 from domain.report import PaymentReport
 from workflows.failures import refusal
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, provider_queue
 from workflows.steps import happens, seconds_until
-
-with workflow.unsafe.imports_passed_through():
-    from activities.provider_calls import ProviderActivities, Submission
 
 
 class Conversation:

@@ -3,6 +3,7 @@
 from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from activities.payments import PaymentActivities
 from domain.identity import refund_id, refund_workflow_id
 from domain.payment import Payer, Payment
 from domain.refund import Refund, RefundCause
@@ -10,9 +11,6 @@ from workflows import details, search_attributes
 from workflows.policies import Policy, RefundPolicy
 from workflows.refund import RefundOrder, RefundWorkflow
 from workflows.steps import in_our_books
-
-with workflow.unsafe.imports_passed_through():
-    from activities.payments import PaymentActivities
 
 
 async def give_back(

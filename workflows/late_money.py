@@ -1,16 +1,12 @@
 """Money that came after we had closed the payment: counted, then given back or accepted."""
 
-from temporalio import workflow
-
+from activities.payments import PaymentActivities
 from domain.merchant import LatePolicy
 from domain.payment import Payment
 from domain.refund import RefundCause
 from workflows.giving_back import give_back
 from workflows.policies import Policy, RefundPolicy
 from workflows.steps import in_our_books, tell_merchant
-
-with workflow.unsafe.imports_passed_through():
-    from activities.payments import PaymentActivities
 
 
 async def settle_late_money(

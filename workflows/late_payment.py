@@ -3,6 +3,8 @@
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
+from activities.payments import PaymentActivities
+from activities.provider_calls import ProviderActivities
 from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
@@ -15,10 +17,6 @@ from workflows.giving_back import give_back
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.steps import in_our_books, tell_merchant
-
-with workflow.unsafe.imports_passed_through():
-    from activities.payments import PaymentActivities
-    from activities.provider_calls import ProviderActivities
 
 
 class LateOrder(Frozen):

@@ -3,6 +3,7 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
+from activities.payments import PaymentActivities
 from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
@@ -19,9 +20,6 @@ from workflows.late_money import settle_late_money
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
 from workflows.steps import happens, in_our_books, seconds_until, tell_merchant
-
-with workflow.unsafe.imports_passed_through():
-    from activities.payments import PaymentActivities
 
 
 class PaymentOrder(Frozen):

@@ -3,6 +3,8 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
+from activities.provider_calls import ProviderActivities, RefundSubmission
+from activities.refunds import RefundActivities
 from domain.frozen import Frozen
 from domain.notification import Notification
 from domain.payment import Failure, Payment
@@ -14,10 +16,6 @@ from workflows.attention import Calls
 from workflows.failures import failure_of, refusal
 from workflows.policies import RefundPolicy, provider_queue
 from workflows.steps import happens, in_our_books, tell_merchant
-
-with workflow.unsafe.imports_passed_through():
-    from activities.provider_calls import ProviderActivities, RefundSubmission
-    from activities.refunds import RefundActivities
 
 
 class RefundOrder(Frozen):

@@ -9,11 +9,9 @@ from uuid import UUID
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
+from activities.webhooks import Told, WebhookActivities
 from workflows.failures import refusal
 from workflows.policies import WEBHOOK_QUEUE, Policy
-
-with workflow.unsafe.imports_passed_through():
-    from activities.webhooks import Told, WebhookActivities
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
