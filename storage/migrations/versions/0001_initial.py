@@ -240,13 +240,13 @@ END $$
 BALANCE = """
 CREATE FUNCTION balance_refunds() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    subject uuid := CASE TG_TABLE_NAME WHEN 'payments' THEN to_jsonb(NEW) ->> 'id'
+    owner_id uuid := CASE TG_TABLE_NAME WHEN 'payments' THEN to_jsonb(NEW) ->> 'id'
                     ELSE to_jsonb(NEW) ->> 'payment_id' END;
 BEGIN
-    PERFORM FROM payments WHERE id = subject AND (refund_reserved, refunded) IS DISTINCT FROM (
+    PERFORM FROM payments WHERE id = owner_id AND (refund_reserved, refunded) <> (
         SELECT coalesce(sum(amount) FILTER (WHERE status = 'pending'), 0)::bigint,
                coalesce(sum(amount) FILTER (WHERE status = 'succeeded'), 0)::bigint
-        FROM refunds WHERE payment_id = subject);
+        FROM refunds WHERE payment_id = owner_id);
     IF FOUND THEN
         PERFORM refuse('payments_refunds_balance',
                        'The refunds of a payment do not add up to what it holds for them.');

@@ -1,0 +1,115 @@
+import pytest
+
+from domain.errors import NotFound
+from domain.identity import event_id
+from domain.payment import Payment, PaymentStatus
+from domain.refund import RefundStatus
+from storage.payments import PaymentStore
+from storage.refunds import RefundStore
+from tests.storage.making import (
+    EventRows,
+    NewPayment,
+    NewRefund,
+    Paid,
+    closed,
+    ended,
+    paid_late,
+    succeeded,
+)
+
+
+@pytest.fixture
+async def shut(payments: PaymentStore, new_payment: NewPayment) -> Payment:
+    """A payment that was closed unpaid."""
+    final, _ = await payments.finalise(closed(await payments.record(new_payment())))
+    return final
+
+
+async def test_late_money_is_counted_once_and_the_status_stays(
+    payments: PaymentStore, shut: Payment
+) -> None:
+    first = await payments.capture_late(paid_late(shut))
+    second = await payments.capture_late(paid_late(shut))
+
+    assert first == second == paid_late(shut)
+    assert (first.status, first.late, first.captured) == (PaymentStatus.CLOSED, True, shut.amount)
+
+
+async def test_late_money_for_a_pending_or_paid_payment_is_not_late(
+    payments: PaymentStore, new_payment: NewPayment, paid: Paid
+) -> None:
+    pending, done = await payments.record(new_payment()), await paid()
+
+    assert await payments.capture_late(succeeded(pending, late=True)) == pending
+    assert await payments.capture_late(succeeded(done, late=True)) == done
+
+
+async def test_an_accepted_late_payment_succeeds_with_one_event(
+    payments: PaymentStore, shut: Payment, stored_events: EventRows
+) -> None:
+    late = await payments.capture_late(paid_late(shut))
+
+    first = await payments.accept_late(shut.id)
+    second = await payments.accept_late(shut.id)
+
+    assert first == second == (late.accept_late(), event_id(shut.id, "succeeded"))
+    types = [row["type"] for row in await stored_events(shut.id)]
+    assert types == ["payment.closed", "payment.succeeded"]
+
+
+async def test_an_accepted_late_payment_of_a_paid_order_is_a_duplicate(
+    payments: PaymentStore, shut: Payment, paid: Paid
+) -> None:
+    await paid(order_no=shut.order_no)
+    await payments.capture_late(paid_late(shut))
+
+    accepted, _ = await payments.accept_late(shut.id)
+
+    assert accepted.status is PaymentStatus.SUCCEEDED
+    assert accepted.duplicate
+
+
+async def test_a_closed_payment_without_money_cannot_be_accepted(
+    payments: PaymentStore, shut: Payment
+) -> None:
+    assert await payments.accept_late(shut.id) == (shut, None)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_late_money_on_its_way_back_cannot_be_accepted(
+    payments: PaymentStore,
+    refunds: RefundStore,
+    new_refund: NewRefund,
+    shut: Payment,
+    *,
+    gone: bool,
+) -> None:
+    late = await payments.capture_late(paid_late(shut))
+    refund = await refunds.reserve(new_refund(late, late.amount))
+    if gone:
+        await refunds.settle(ended(refund))
+
+    refused, event = await payments.accept_late(shut.id)
+
+    assert (refused.status, event) == (PaymentStatus.CLOSED, None)
+
+
+async def test_late_money_whose_refund_failed_can_be_accepted_after_all(
+    payments: PaymentStore, refunds: RefundStore, new_refund: NewRefund, shut: Payment
+) -> None:
+    late = await payments.capture_late(paid_late(shut))
+    refund = await refunds.reserve(new_refund(late, late.amount))
+    await refunds.settle(ended(refund, RefundStatus.FAILED))
+
+    accepted, event = await payments.accept_late(shut.id)
+
+    assert (accepted.status, event) == (PaymentStatus.SUCCEEDED, event_id(shut.id, "succeeded"))
+
+
+async def test_a_payment_never_recorded_is_neither_late_nor_accepted(
+    payments: PaymentStore, new_payment: NewPayment
+) -> None:
+    with pytest.raises(NotFound):
+        await payments.capture_late(succeeded(new_payment(), late=True))
+    with pytest.raises(NotFound):
+        await payments.accept_late(new_payment().id)
