@@ -17,6 +17,8 @@ from embedded.program import Program
 
 ROOT = Path(__file__).resolve().parent.parent
 PROBE_TIMEOUT_SECONDS = 2.0
+# The worker gives what is under way 20 seconds.
+WORKER_STOP_SECONDS = 25.0
 
 
 def sandbox_program(
@@ -60,6 +62,7 @@ def worker_program(
         name="worker",
         command=[sys.executable, "worker.py"],
         ready=pollers.seen,
+        stop_seconds=WORKER_STOP_SECONDS,
         log=log,
         environment=environment,
         directory=ROOT,

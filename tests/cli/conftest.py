@@ -1,0 +1,97 @@
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.app import app
+from domain.merchant import Merchant
+from domain.payment import Channel, Payment
+from embedded.config import Service, StackConfig
+from embedded.environment import Wiring, keep_payload_keys, write_variables
+from embedded.stack import ENV_FILE, Stack
+from storage.database import Database
+from storage.merchants import MerchantStore
+from storage.migrate import upgrade
+
+Paysaga = Callable[..., Awaitable[Result]]
+
+
+@pytest.fixture(scope="session")
+async def state_dir(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    """The folder of a stack whose database runs, and which says so in its variables."""
+    folder = tmp_path_factory.mktemp("cli")
+    async with Stack(StackConfig(folder, services=frozenset({Service.POSTGRES}))) as stack:
+        await upgrade(stack.database_url)
+        wiring = Wiring(
+            database_url=stack.database_url,
+            api_url=stack.api_url,
+            keys_file=keep_payload_keys(folder / "payload-keys.toml"),
+            accounts_file=folder / "accounts.toml",
+            temporal=None,
+            ui_origin=None,
+        )
+        write_variables(folder / ENV_FILE, wiring)
+        yield folder
+
+
+@pytest.fixture
+async def database(state_dir: Path) -> AsyncIterator[Database]:
+    """The stack's database, as the commands find it."""
+    (line,) = (
+        line
+        for line in (state_dir / ENV_FILE).read_text().splitlines()
+        if line.startswith("PAYSAGA_DATABASE_URL=")
+    )
+    database = Database(line.partition("=")[2].strip('"'))
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def merchant(database: Database) -> Merchant:
+    """A merchant that no other test knows."""
+    merchant = Merchant(id=f"m-{uuid4().hex[:8]}", name="Tea house")
+    await MerchantStore(database).create(merchant)
+    return merchant
+
+
+@pytest.fixture
+def payment(merchant: Merchant) -> Payment:
+    """A payment of 12.34 yuan, not yet recorded."""
+    now = datetime.now(UTC)
+    return Payment(
+        id=uuid4(),
+        merchant_id=merchant.id,
+        order_no="tea-1",
+        idempotency_key="tea-1",
+        request_hash="0" * 64,
+        provider="alipay",
+        account="main",
+        channel=Channel.QR,
+        amount=1234,
+        subject="A pot of tea",
+        created_at=now,
+        expires_at=now + timedelta(minutes=15),
+    )
+
+
+@pytest.fixture
+def paysaga(state_dir: Path) -> Paysaga:
+    """Run a command on the stack's folder, in a thread: commands bring their own event loop."""
+
+    async def run(*arguments: str) -> Result:
+        line = [*arguments, "--state-dir", str(state_dir)]
+        return await asyncio.to_thread(CliRunner().invoke, app, line, env={"COLUMNS": "200"})
+
+    return run
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """The command line as a process of its own."""
+    return [sys.executable, "-m", "cli"]

@@ -1,0 +1,104 @@
+from uuid import uuid4
+
+import pytest
+
+from cli.console import money
+from domain.errors import Conflict, NotFound
+from domain.merchant import Merchant
+from domain.payment import Payment
+from storage.database import Database
+from storage.keys import ApiKeyStore
+from storage.merchants import MerchantStore
+from storage.payments import PaymentStore
+from tests.cli.conftest import Paysaga
+
+pytestmark = pytest.mark.stack
+
+
+async def test_a_created_merchant_has_a_webhook_secret_of_its_own(
+    paysaga: Paysaga, database: Database
+) -> None:
+    merchant_id = f"m-{uuid4().hex[:8]}"
+    result = await paysaga("merchants", "create", merchant_id, "--name", "Tea house")
+
+    merchant = await MerchantStore(database).get(merchant_id)
+    assert merchant is not None
+    assert merchant.name == "Tea house"
+    assert merchant.webhook_secret is not None
+    assert merchant.webhook_secret in result.stdout
+
+
+async def test_a_merchant_is_not_created_twice(paysaga: Paysaga, merchant: Merchant) -> None:
+    result = await paysaga("merchants", "create", merchant.id)
+
+    assert isinstance(result.exception, Conflict)
+
+
+async def test_a_created_key_is_printed_alone_and_opens_the_door(
+    paysaga: Paysaga, database: Database, merchant: Merchant
+) -> None:
+    result = await paysaga("keys", "create", "--merchant", merchant.id, "--label", "till")
+
+    key = result.stdout.strip()
+    found = await ApiKeyStore(database).authenticate(key)
+    assert found is not None
+    assert found.id == merchant.id
+    listed = await paysaga("keys", "list", "--merchant", merchant.id)
+    assert "till" in listed.stdout
+    assert key not in listed.stdout
+
+
+async def test_a_revoked_key_opens_nothing(
+    paysaga: Paysaga, database: Database, merchant: Merchant
+) -> None:
+    key = (await paysaga("keys", "create", "--merchant", merchant.id)).stdout.strip()
+    (made,) = await ApiKeyStore(database).list_for_merchant(merchant.id)
+    await paysaga("keys", "revoke", made.prefix)
+
+    assert await ApiKeyStore(database).authenticate(key) is None
+
+
+async def test_a_key_for_nobody_is_refused(paysaga: Paysaga) -> None:
+    result = await paysaga("keys", "create", "--merchant", "nobody")
+
+    assert isinstance(result.exception, NotFound)
+    assert result.stdout == ""
+
+
+async def test_a_payment_is_listed_and_shown_with_its_amount_and_workflow(
+    paysaga: Paysaga, database: Database, payment: Payment
+) -> None:
+    await PaymentStore(database).record(payment)
+
+    listed = await paysaga("payments", "list", "--merchant", payment.merchant_id)
+    shown = await paysaga("payments", "show", str(payment.id))
+
+    assert str(payment.id) in listed.stdout
+    assert "¥12.34" in listed.stdout
+    assert f"payment-{payment.id.hex}" in shown.stdout
+    assert "pending" in shown.stdout
+
+
+async def test_a_list_is_narrowed_by_status(
+    paysaga: Paysaga, database: Database, payment: Payment
+) -> None:
+    await PaymentStore(database).record(payment)
+    line = ("payments", "list", "--merchant", payment.merchant_id, "--status")
+
+    assert str(payment.id) in (await paysaga(*line, "pending")).stdout
+    assert str(payment.id) not in (await paysaga(*line, "succeeded")).stdout
+
+
+@pytest.mark.parametrize("noun", ["payments", "refunds"])
+async def test_what_is_not_there_is_said_so(paysaga: Paysaga, noun: str) -> None:
+    result = await paysaga(noun, "show", str(uuid4()))
+
+    assert isinstance(result.exception, NotFound)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [(1, "CNY", "¥0.01"), (123456789, "CNY", "¥1,234,567.89"), (500, "EUR", "5.00 EUR")],
+)
+def test_minor_units_are_shown_as_people_read_them(amount: int, currency: str, text: str) -> None:
+    assert money(amount, currency) == text

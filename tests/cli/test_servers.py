@@ -1,0 +1,112 @@
+import asyncio
+import os
+import signal
+from asyncio.subprocess import PIPE, STDOUT, Process
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.embedded.processes import alive, descendants
+
+pytestmark = pytest.mark.stack
+
+
+async def start_sandbox(command: list[str], folder: Path) -> tuple[Process, str]:
+    """The running command and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *command, "sandbox", "--state-dir", str(folder), stdout=PIPE, env=wide()
+    )
+    assert process.stdout is not None
+    printed = ""
+    while "sandbox.json" not in printed:
+        line = await process.stdout.readline()
+        assert line, printed
+        printed += line.decode()
+    return process, printed
+
+
+def wide() -> dict[str, str]:
+    """The environment of a wide terminal."""
+    return dict(os.environ) | {"COLUMNS": "200"}
+
+
+async def finished(command: list[str], *arguments: str) -> tuple[int | None, str]:
+    """The command's exit status and output."""
+    process = await asyncio.create_subprocess_exec(
+        *command, *arguments, stdout=PIPE, stderr=STDOUT, env=wide()
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_the_sandbox_alone_serves_until_it_is_told_to_end(
+    command: list[str], tmp_path: Path, ending: signal.Signals
+) -> None:
+    process, printed = await start_sandbox(command, tmp_path)
+    family = descendants(process.pid)
+    (cashier,) = (word for word in printed.split() if word.endswith("/cashier/"))
+    async with httpx.AsyncClient(trust_env=False) as http:
+        assert (await http.get(cashier)).status_code == httpx.codes.OK
+
+    process.send_signal(ending)
+
+    assert await process.wait() == 0
+    assert family
+    assert not any(alive(pid) for pid in family)
+
+
+async def test_a_second_one_on_the_folder_is_refused_in_one_line(
+    command: list[str], tmp_path: Path
+) -> None:
+    process, _ = await start_sandbox(command, tmp_path)
+
+    code, output = await finished(command, "sandbox", "--state-dir", str(tmp_path))
+    process.terminate()
+    await process.wait()
+
+    assert code == 1
+    assert f"process {process.pid} already runs" in output
+    assert "Traceback" not in output
+
+
+async def test_without_a_stack_the_missing_settings_are_named(
+    command: list[str], tmp_path: Path
+) -> None:
+    code, output = await finished(
+        command, "payments", "list", "--merchant", "m", "--state-dir", str(tmp_path)
+    )
+
+    assert code == 1
+    assert "PAYSAGA_DATABASE_URL" in output
+    assert "Traceback" not in output
+
+
+async def test_a_port_of_no_service_is_refused(command: list[str], tmp_path: Path) -> None:
+    code, output = await finished(
+        command, "up", "--port", "mail=25", "--state-dir", str(tmp_path / "s")
+    )
+
+    assert code == 2
+    assert "mail=25" in output
+
+
+async def test_the_doctor_finds_a_fresh_checkout_well(command: list[str], tmp_path: Path) -> None:
+    code, output = await finished(command, "doctor", "--state-dir", str(tmp_path / "new"))
+
+    assert code == 0, output
+    assert "PostgreSQL) 18" in output
+    assert not (tmp_path / "new").exists()
+
+
+async def test_the_doctor_sees_a_file_of_another_temporal(
+    command: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "temporal").mkdir()
+    (tmp_path / "temporal" / "version").write_text("1.0.0\n")
+
+    code, output = await finished(command, "doctor", "--state-dir", str(tmp_path))
+
+    assert code == 1
+    assert "--set-temporal-aside" in output
