@@ -60,7 +60,8 @@ class Door:
         return merchant
 
     def _remember(self, credentials: Credentials, now: datetime) -> None:
-        self._seen = {key: at for key, at in self._seen.items() if now - at < 2 * WINDOW}
+        while self._seen and now - next(iter(self._seen.values())) > 2 * WINDOW:
+            del self._seen[next(iter(self._seen))]
         key = (credentials.mchid, credentials.nonce_str)
         if key in self._seen:
             raise ApiError("SIGN_ERROR", "Http头Authorization中的nonce_str重复，请勿重放请求")

@@ -32,7 +32,7 @@ class Checkouts:
         """
         now = self._context.clock.now()
         if not self.has_live_prepay(order):
-            order.extra["prepay_id"] = f"wx{now:%d%H%M%S}{secrets.token_hex(13)}0000"
+            order.extra["prepay_id"] = f"wx{now:%d%H%M%S}{secrets.token_hex(11)}0000"
             order.extra["code"] = "".join(secrets.choice(TOKEN_ALPHABET) for _ in range(9))
             order.extra["prepay_at"] = now.isoformat()
             self._remember(order)

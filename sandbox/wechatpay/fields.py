@@ -10,6 +10,7 @@ NUMBER = re.compile(r"[0-9A-Za-z_\-|*]+")
 REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]+")
 URL = re.compile(r"https?://([^\s/?#\[\]@]+@)?([^\s/?#@:]+)(?::\d{2,5})?([^\s?#\[\]]*)")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d")
+LARGEST = 10**12
 AUTH_CODE = re.compile(r"1[0-5]\d{16}")
 
 
@@ -145,6 +146,8 @@ def _check_value(rule: Field, value: Any) -> None:
         _check_text(rule, value)
     if isinstance(value, int) and rule.least is not None and value < rule.least:
         raise refused(rule.path, value, f"数值规则校验失败，值小于最小值 {rule.least}")
+    if isinstance(value, int) and value > LARGEST:
+        raise refused(rule.path, value, f"数值规则校验失败，值大于最大值 {LARGEST}")
 
 
 def _check_text(rule: Field, value: str) -> None:

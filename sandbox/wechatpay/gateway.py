@@ -96,6 +96,8 @@ def _call(request: Request, merchant: Merchant, body: bytes) -> Call:
     if request.method == "POST":
         try:
             content = json.loads(body)
+            # Half a surrogate pair is legal JSON and no text.
+            json.dumps(content, ensure_ascii=False).encode()
         except ValueError as error:
             raise ApiError("PARAM_ERROR", "请求体不是合法的JSON") from error
         if not isinstance(content, dict):

@@ -72,9 +72,9 @@ def refund_answer(refund: Refund, order: Order) -> dict[str, Any]:
     content = _refund(refund, order)
     content["amount"] |= {
         "currency": "CNY",
-        "discount_refund": 0,
+        "discount_refund": _discount(refund, order),
         "from": [],
-        "settlement_refund": refund.amount,
+        "settlement_refund": refund.amount - _discount(refund, order),
         "settlement_total": payer_total(order),
     }
     return content | {
@@ -95,7 +95,7 @@ def refund_notification(refund: Refund, order: Order) -> dict[str, Any]:
 def _refund(refund: Refund, order: Order) -> dict[str, Any]:
     content: dict[str, Any] = {
         "amount": {
-            "payer_refund": refund.amount,
+            "payer_refund": refund.amount - _discount(refund, order),
             "payer_total": payer_total(order),
             "refund": refund.amount,
             "total": total(order),
@@ -109,6 +109,11 @@ def _refund(refund: Refund, order: Order) -> dict[str, Any]:
     if refund.status == "SUCCESS" and refund.done_at is not None:
         content["success_time"] = moment(refund.done_at)
     return content
+
+
+def _discount(refund: Refund, order: Order) -> int:
+    """How much of the refund goes back into the coupon: all of it with the whole order."""
+    return total(order) - payer_total(order) if refund.amount == total(order) else 0
 
 
 def _device(order: Order) -> str:

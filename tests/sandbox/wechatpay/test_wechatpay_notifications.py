@@ -31,6 +31,14 @@ async def test_a_payment_is_told_with_the_content_of_a_query(
     assert plaintext == await shop.state(reference)
 
 
+async def test_only_the_raw_bytes_verify(rig: Rig, shop: WechatpayShop, paid: Step) -> None:
+    await paid(notify=True)
+    request = (await rig.receiver.wait_for(1))[0]
+    compact = json.dumps(json.loads(request.content), ensure_ascii=False, separators=(",", ":"))
+    assert shop.is_genuine(request.headers, request.content)
+    assert not shop.is_genuine(request.headers, compact.encode())
+
+
 async def test_a_merchant_with_a_public_key_is_told_under_that_key(
     rig: Rig, key_shop: WechatpayShop, order: dict[str, Any], reference: str
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.rig import Rig
-from tests.sandbox.wechatpay.conftest import PLACE, Place, Step
+from tests.sandbox.wechatpay.conftest import PLACE, REFUNDS, Place, Step
 from tests.sandbox.wechatpay.shop import WechatpayShop
 
 H5 = {"payer_client_ip": "10.0.0.1", "h5_info": {"type": "Wap"}}
@@ -50,6 +50,7 @@ async def test_every_channel_answers_with_its_checkout(
         ("native", {"amount": {"total": True}}, "amount/total", True),
         ("native", {"amount": {"total": 1, "currency": "USD"}}, "amount/currency", "USD"),
         ("native", {"amount": 2000}, "amount", 2000),
+        ("native", {"amount": {"total": 10**30}}, "amount/total", 10**30),
         ("native", {"attach": "a" * 129}, "attach", 129),
         ("native", {"time_expire": "2035-01-01T00:00:00Z"}, "time_expire", "2035-01-01T00:00:00Z"),
         (
@@ -157,6 +158,17 @@ async def test_a_coupon_makes_the_payer_pay_less_than_the_total(
     state = await shop.state(reference)
     assert (state["amount"]["total"], state["amount"]["payer_total"]) == (2000, 1999)
     assert state["promotion_detail"][0]["amount"] == 1
+    refund = await shop.call(
+        "POST",
+        REFUNDS,
+        {
+            "out_trade_no": reference,
+            "out_refund_no": "R1",
+            "amount": {"refund": 2000, "total": 2000, "currency": "CNY"},
+        },
+    )
+    amount = refund["amount"]
+    assert (amount["refund"], amount["payer_refund"], amount["discount_refund"]) == (2000, 1999, 1)
 
 
 async def test_another_merchants_order_does_not_exist(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.app import create_app
 from tests.sandbox.rig import Rig
 from tests.sandbox.wechatpay.conftest import NOTIFY_URL, REFUNDS, Step
 from tests.sandbox.wechatpay.shop import WechatpayShop
@@ -54,6 +55,16 @@ async def test_refunds_never_exceed_what_was_paid(
     await rig.control("clock", scale=1000)
     await rig.until("ledger", lambda ledger: len(ledger) == 5)
     assert sum(row["amount"] for row in await rig.look("ledger") if row["kind"] == "refund") == 2000
+
+
+async def test_a_refund_under_way_is_finished_by_the_next_process(
+    rig: Rig, shop: WechatpayShop, paid: Step
+) -> None:
+    await shop.call("POST", REFUNDS, await paid())
+    again = create_app(rig.folder, rig.manifest["base_url"], time_scale=1000)
+    async with again.router.lifespan_context(again):
+        await rig.until("refunds", lambda refunds: refunds[0]["status"] == "SUCCESS")
+    assert [row["kind"] for row in await rig.look("ledger")] == ["capture", "refund"]
 
 
 async def test_a_closed_refund_frees_its_amount(
