@@ -1,7 +1,9 @@
 """What one WeChat Pay account must be told; parsed and checked once, when the process starts."""
 
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from providers.wechatpay.signing import load_private_key, load_public_key
@@ -52,18 +54,23 @@ class WechatpayConfig(BaseModel):
             raise ValueError(f"an API v3 key is exactly {API_V3_KEY_BYTES} bytes")
         return value
 
-    @field_validator("merchant_private_key", mode="after")
-    @classmethod
-    def _is_private_key(cls, value: SecretStr) -> SecretStr:
-        load_private_key(value.get_secret_value())
-        return value
-
     @model_validator(mode="after")
-    def _can_verify(self) -> Self:
+    def _keys_are_good(self) -> Self:
         if (self.public_key_id is None) != (self.public_key is None):
             raise ValueError("public_key_id and public_key come together")
-        if self.public_key is not None:
-            load_public_key(self.public_key)
-        elif not self.platform_certificates:
+        _ = self.private_key
+        if not (self.public_keys or self.platform_certificates):
             raise ValueError("name a public key, or set platform_certificates = true")
         return self
+
+    @cached_property
+    def private_key(self) -> RSAPrivateKey:
+        """What we sign with; parsing checks the key, which is slow, so it is done once."""
+        return load_private_key(self.merchant_private_key.get_secret_value())
+
+    @cached_property
+    def public_keys(self) -> dict[str, RSAPublicKey]:
+        """WeChat Pay's public key by its id, where the account has one."""
+        if self.public_key_id is None or self.public_key is None:
+            return {}
+        return {self.public_key_id: load_public_key(self.public_key)}

@@ -20,7 +20,7 @@ from domain.errors import OutcomeUnknown, ProviderError, ProviderUnavailable
 from providers.wechatpay import codes
 from providers.wechatpay.config import PROVIDER, WechatpayConfig
 from providers.wechatpay.encryption import decrypt
-from providers.wechatpay.signing import BadSignature, Seal, certificate_serial, load_public_key
+from providers.wechatpay.signing import BadSignature, Seal, certificate_serial
 from providers.wechatpay.wire import CertificateEntry, CertificateList, Malformed, Refusal, read
 
 # Docs ask for less than 12 h between downloads.
@@ -95,9 +95,7 @@ class PlatformKeys:
         self._download = download
         self._api_v3_key = config.api_v3_key.get_secret_value().encode()
         self._downloads = config.platform_certificates
-        self._public: dict[str, RSAPublicKey] = {}
-        if config.public_key_id is not None and config.public_key is not None:
-            self._public[config.public_key_id] = load_public_key(config.public_key)
+        self._public = config.public_keys
         self._certificates: dict[str, PlatformCertificate] = {}
         self._fetched_at: datetime | None = None
         self._tried_at: datetime | None = None

@@ -19,7 +19,7 @@ from providers.wechatpay.checkouts import NOTHING_NEEDED, Checkouts
 from providers.wechatpay.client import Answer, WechatpayClient, unknown
 from providers.wechatpay.codes import Operation
 from providers.wechatpay.config import PROVIDER, WechatpayConfig
-from providers.wechatpay.signing import BadSignature, MerchantSigner, load_private_key
+from providers.wechatpay.signing import BadSignature, MerchantSigner
 from providers.wechatpay.wire import Malformed, RefundAnswer, Transaction
 
 # Docs of the reverse call: not earlier than 15 s after the payment.
@@ -45,7 +45,7 @@ def build(
     signer = MerchantSigner(
         mchid=config.mchid,
         serial=config.merchant_serial,
-        private_key=load_private_key(config.merchant_private_key.get_secret_value()),
+        private_key=config.private_key,
     )
     client = WechatpayClient(config, signer=signer, http=http, clock=clock)
     checkouts = Checkouts(config, signer)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ class WechatpayHarness:
             "base_url": section["base_url"],
             "appid": section["appid"],
             "platform_certificates": mode == "cert",
-            **{key: merchant[key] for key in _VALUES if key in merchant},
+            **{key: merchant[key] for key in _VALUES if merchant.get(key)},
             **{key: Path(file).read_text() for key, file in files.items() if file},
         }
 
@@ -35,4 +36,5 @@ class WechatpayHarness:
         return Payer(client_ip="203.0.113.7" if channel is Channel.WAP else None)
 
     def checkout(self, checkout: Checkout) -> str | None:
-        return checkout.value
+        """The link, or the SDK's parameters as JSON: the sandbox checks their signature."""
+        return json.dumps(checkout.parameters) if checkout.parameters else checkout.value

@@ -1,5 +1,6 @@
 """WeChat Pay's side in a test's hands: its own signing and sealing, and answers by script."""
 
+import asyncio
 import base64
 import json
 import secrets
@@ -32,6 +33,7 @@ def rsa_key(name: str) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
+@cache
 def private_pem(name: str) -> str:
     return (
         rsa_key(name)
@@ -77,19 +79,29 @@ class Key:
 
 def certificate(name: str, serial: str, **life: datetime) -> Key:
     """A self-signed platform certificate under this serial (hex)."""
+    return Key(serial, rsa_key(name), _certificate_pem(rsa_key(name), serial, **life).decode())
+
+
+def elliptic_certificate(serial: str) -> bytes:
+    """A certificate's PEM that is fine, and not RSA."""
+    return _certificate_pem(ec.generate_private_key(ec.SECP256R1()), serial)
+
+
+def _certificate_pem(
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, serial: str, **life: datetime
+) -> bytes:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com sign")])
     built = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
-        .public_key(rsa_key(name).public_key())
+        .public_key(key.public_key())
         .serial_number(int(serial, 16))
         .not_valid_before(life.get("start", NOW - timedelta(days=30)))
         .not_valid_after(life.get("end", NOW + timedelta(days=300)))
-        .sign(rsa_key(name), hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
-    pem = built.public_bytes(serialization.Encoding.PEM).decode()
-    return Key(serial, rsa_key(name), pem)
+    return built.public_bytes(serialization.Encoding.PEM)
 
 
 def sealed(plaintext: bytes, associated_data: str = "transaction") -> dict[str, str]:
@@ -117,10 +129,14 @@ class FakeWechat:
     requests: list[httpx.Request] = field(default_factory=list)
     downloads: list[httpx.Request] = field(default_factory=list)
     download: Handler | None = None
+    hold: asyncio.Event | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v3/certificates":
             self.downloads.append(request)
+            self.asked.set()
+            await (self.hold.wait() if self.hold else asyncio.sleep(0))
             return (self.download or self.good_download)(request)
         self.requests.append(request)
         return self.script.pop(0)(request)

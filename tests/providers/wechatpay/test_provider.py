@@ -1,0 +1,336 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain.checkout import CheckoutKind
+from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
+from domain.payment import Channel, Payment
+from domain.refund import Refund
+from domain.report import Attention, Outcome, RefundOutcome
+from providers.base import Provider
+from providers.wechatpay.provider import WechatpayProvider
+from tests.providers.wechatpay import wechat as side
+from tests.providers.wechatpay.wechat import FakeWechat, TurnableClock
+
+MISSING = {"code": "ORDER_NOT_EXIST", "message": "订单不存在"}
+NO_REFUND = {"code": "RESOURCE_NOT_EXISTS", "message": "退款单不存在"}
+
+
+def test_it_is_a_provider_of_five_channels_in_yuan(provider: WechatpayProvider) -> None:
+    seen: Provider = provider
+    assert (seen.name, seen.account) == ("wechatpay", "main")
+    assert {channel: rules.needs for channel, rules in seen.channels.items()} == {
+        Channel.APP: (),
+        Channel.JSAPI: ("open_id",),
+        Channel.WAP: ("client_ip",),
+        Channel.QR: (),
+        Channel.BARCODE: ("auth_code",),
+    }
+    assert seen.currencies == {"CNY"}
+
+
+async def test_a_channel_that_wechat_lacks_is_rejected_before_anything_is_sent(
+    provider: WechatpayProvider, wechat: FakeWechat, make_payment: Callable[..., Payment]
+) -> None:
+    with pytest.raises(ProviderRejected):
+        await provider.create(make_payment(Channel.PAGE))
+    assert wechat.requests == []
+
+
+async def test_the_same_payment_is_always_the_same_order(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, clock: TurnableClock
+) -> None:
+    for _ in range(2):
+        wechat.then(200, {"code_url": "weixin://wxpay/bizpayurl?pr=1"})
+        await provider.create(payment)
+        clock.advance(minutes=4)
+    first, second = wechat.requests
+    assert first.content == second.content
+
+
+@pytest.mark.parametrize("code", ["ORDERPAID", "ORDER_PAID", "OUT_TRADE_NO_USED"])
+async def test_an_order_number_that_is_taken_is_asked_about_before_anything_is_believed(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    transaction: dict[str, Any],
+    code: str,
+) -> None:
+    wechat.then(403, {"code": code, "message": ""})
+    wechat.then(200, transaction)
+    created = await provider.create(payment)
+    assert created.checkout.kind is CheckoutKind.NONE
+    assert created.report is not None
+    assert created.report.outcome is Outcome.PAID
+    assert created.provider_reference == "4200002026112200000000001"
+
+
+async def test_a_taken_number_that_nobody_paid_is_a_definite_no(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    wechat.then(403, {"code": "OUT_TRADE_NO_USED", "message": "商户订单号重复"})
+    wechat.then(200, transaction | {"trade_state": "NOTPAY"})
+    with pytest.raises(ProviderRejected):
+        await provider.create(payment)
+
+
+async def test_a_paid_order_that_the_query_does_not_know_yet_is_an_unknown_outcome(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
+) -> None:
+    wechat.then(400, {"code": "ORDERPAID", "message": ""})
+    wechat.then(404, MISSING)
+    with pytest.raises(OutcomeUnknown):
+        await provider.create(payment)
+
+
+async def test_an_order_that_is_merely_accepted_is_an_unknown_outcome(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
+) -> None:
+    wechat.then(202, {"code": "ACCEPTED", "message": ""})
+    with pytest.raises(OutcomeUnknown):
+        await provider.create(payment)
+
+
+async def test_a_query_asks_by_our_own_number(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    wechat.then(200, transaction)
+    report = await provider.query(payment)
+    assert (report.outcome, report.amount) == (Outcome.PAID, 1999)
+    request = wechat.requests[0]
+    assert request.method == "GET"
+    assert request.content == b""
+    assert request.url.raw_path.decode() == (
+        f"/v3/pay/transactions/out-trade-no/{payment.reference}?mchid={side.MCHID}"
+    )
+
+
+@pytest.mark.parametrize("code", ["ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"])
+async def test_an_order_that_does_not_exist_is_a_report(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, code: str
+) -> None:
+    wechat.then_unsigned(404, {"code": code, "message": ""})
+    report = await provider.query(payment)
+    assert (report.outcome, report.raw_status) == (Outcome.NOT_FOUND, code)
+    assert report.reference == payment.reference
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "SIGN_ERROR"), (403, "NO_AUTH"), (404, "MCH_NOT_EXISTS")]
+)
+async def test_a_refused_question_leaves_the_outcome_unknown(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, status: int, code: str
+) -> None:
+    wechat.then_unsigned(status, {"code": code, "message": ""})
+    with pytest.raises(OutcomeUnknown) as caught:
+        await provider.query(payment)
+    assert caught.value.provider_code == code
+
+
+async def test_an_answer_about_another_order_does_not_fit_the_payment(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    wechat.then(200, transaction | {"out_trade_no": "f" * 32})
+    report = await provider.query(payment)
+    assert payment.mismatch(report) is Attention.REFERENCE_MISMATCH
+
+
+async def test_a_close_is_a_signed_204(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
+) -> None:
+    wechat.then(204)
+    assert (await provider.close(payment)).outcome is Outcome.CLOSED
+    assert wechat.requests[0].url.path.endswith(f"/out-trade-no/{payment.reference}/close")
+    assert wechat.body_of() == {"mchid": side.MCHID}
+
+
+async def test_an_unsigned_204_closes_nothing(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
+) -> None:
+    wechat.then_unsigned(204, b"")
+    with pytest.raises(OutcomeUnknown):
+        await provider.close(payment)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "outcome"),
+    [
+        (400, "ORDER_CLOSED", Outcome.CLOSED),
+        (400, "ORDERCLOSED", Outcome.CLOSED),
+        (404, "ORDER_NOT_EXIST", Outcome.NOT_FOUND),
+        (404, "ORDERNOTEXIST", Outcome.NOT_FOUND),
+    ],
+)
+async def test_a_close_says_what_it_found_instead(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    status: int,
+    code: str,
+    outcome: Outcome,
+) -> None:
+    wechat.then(status, {"code": code, "message": ""})
+    report = await provider.close(payment)
+    assert (report.outcome, report.raw_status) == (outcome, code)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+async def test_a_close_that_comes_too_late_reports_the_payment(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    transaction: dict[str, Any],
+    status: int,
+) -> None:
+    wechat.then(status, {"code": "ORDERPAID", "message": "该订单已支付"})
+    wechat.then(200, transaction)
+    report = await provider.close(payment)
+    assert (report.outcome, report.amount) == (Outcome.PAID, 1999)
+
+
+async def test_a_refused_close_ends_nothing(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
+) -> None:
+    wechat.then(400, {"code": "INVALID_REQUEST", "message": ""})
+    with pytest.raises(OutcomeUnknown):
+        await provider.close(payment)
+
+
+async def test_an_accepted_refund_is_pending(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    refund: Refund,
+    refund_answer: dict[str, Any],
+) -> None:
+    wechat.then(200, refund_answer)
+    report = await provider.refund(refund, payment)
+    assert (report.outcome, report.provider_reference) == (
+        RefundOutcome.PENDING,
+        "50300000002026112200001",
+    )
+    assert refund.mismatch(report) is None
+    assert wechat.requests[0].url.path == "/v3/refund/domestic/refunds"
+
+
+async def test_a_refund_is_done_where_wechat_says_so(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    refund: Refund,
+    refund_answer: dict[str, Any],
+) -> None:
+    wechat.then(
+        200, refund_answer | {"status": "SUCCESS", "success_time": "2026-11-22T16:10:05+08:00"}
+    )
+    report = await provider.refund(refund, payment)
+    assert report.outcome is RefundOutcome.SUCCEEDED
+    assert report.refunded_at == side.NOW + timedelta(minutes=10, seconds=5)
+
+
+async def test_a_refused_refund_that_wechat_does_not_know_is_a_definite_no(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
+) -> None:
+    wechat.then(403, {"code": "NOT_ENOUGH", "message": "基本账户余额不足"})
+    wechat.then(404, NO_REFUND)
+    with pytest.raises(ProviderRejected) as caught:
+        await provider.refund(refund, payment)
+    assert caught.value.provider_code == "NOT_ENOUGH"
+
+
+async def test_a_refused_refund_that_was_taken_before_is_reported(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    refund: Refund,
+    refund_answer: dict[str, Any],
+) -> None:
+    wechat.then_unsigned(400, {"code": "INVALID_REQUEST", "message": "与之前请求不一致"})
+    wechat.then(200, refund_answer)
+    assert (await provider.refund(refund, payment)).outcome is RefundOutcome.PENDING
+
+
+async def test_a_refused_refund_that_cannot_be_asked_about_is_an_unknown_outcome(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
+) -> None:
+    wechat.then_unsigned(401, {"code": "SIGN_ERROR", "message": ""})
+    wechat.then_unsigned(401, {"code": "SIGN_ERROR", "message": ""})
+    with pytest.raises(OutcomeUnknown):
+        await provider.refund(refund, payment)
+
+
+async def test_a_refund_is_asked_for_by_its_own_number(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    refund: Refund,
+    refund_answer: dict[str, Any],
+) -> None:
+    wechat.then(200, refund_answer | {"status": "ABNORMAL"})
+    report = await provider.query_refund(refund, payment)
+    assert report.outcome is RefundOutcome.ABNORMAL
+    assert wechat.requests[0].url.path == f"/v3/refund/domestic/refunds/{refund.reference}"
+
+
+async def test_a_refused_question_about_a_refund_leaves_it_unknown(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
+) -> None:
+    wechat.then(403, {"code": "NO_AUTH", "message": ""})
+    with pytest.raises(OutcomeUnknown):
+        await provider.query_refund(refund, payment)
+
+
+def test_a_browser_that_returns_proves_nothing(provider: WechatpayProvider) -> None:
+    assert provider.parse_return("out_trade_no=1&trade_state=SUCCESS") is None
+
+
+def test_an_accepted_notification_gets_a_204(provider: WechatpayProvider) -> None:
+    answer = provider.acknowledge(accepted=True)
+    assert (answer.status, answer.body) == (204, b"")
+
+
+def test_a_refused_notification_gets_a_failing_status_and_a_reason(
+    provider: WechatpayProvider,
+) -> None:
+    answer = provider.acknowledge(accepted=False, message="签名错误")
+    assert answer.status == 500
+    assert answer.content_type == "application/json"
+    assert answer.body.decode() == '{"code": "FAIL", "message": "签名错误"}'
+
+
+async def test_a_refund_that_does_not_exist_is_a_report(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
+) -> None:
+    wechat.then(404, NO_REFUND)
+    report = await provider.query_refund(refund, payment)
+    assert report.outcome is RefundOutcome.NOT_FOUND
+    assert refund.mismatch(report) is None
+
+
+async def test_a_server_error_is_an_unknown_outcome_and_never_a_no(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
+) -> None:
+    wechat.then_unsigned(500, {"code": "SYSTEM_ERROR", "message": "系统异常"})
+    with pytest.raises(OutcomeUnknown):
+        await provider.refund(refund, payment)
+    wechat.then_unsigned(503, {"code": "SERVICE_UNAVAILABLE", "message": ""})
+    with pytest.raises(OutcomeUnknown):
+        await provider.create(payment)
+
+
+async def test_a_server_error_that_names_a_definite_cause_is_a_no(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
+) -> None:
+    wechat.then_unsigned(500, {"code": "OPENID_MISMATCH", "message": ""})
+    with pytest.raises(ProviderRejected):
+        await provider.create(payment)
+
+
+async def test_a_rate_limited_order_was_certainly_not_made(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
+) -> None:
+    wechat.then_unsigned(429, {"code": "RATELIMIT_EXCEEDED", "message": ""})
+    with pytest.raises(ProviderUnavailable):
+        await provider.create(payment)
