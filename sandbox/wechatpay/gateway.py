@@ -51,9 +51,12 @@ class Gateway:
             await asyncio.sleep(float(params.get("seconds", 1)))
         if kind == "server_error":
             raise ApiError(params.get("code", "SYSTEM_ERROR"), status=params.get("status"))
-        if kind == "rate_limited":
-            raise ApiError(params.get("code", "FREQUENCY_LIMITED"))
+        limited = ApiError(params.get("code", "FREQUENCY_LIMITED"))
+        if kind == "rate_limited" and not params.get("executed"):
+            raise limited
         reply = handler(replace(call, fault=fault))
+        if kind == "rate_limited":
+            raise limited
         if kind == "system_error":
             raise ApiError(params.get("code", "SYSTEM_ERROR"))
         return reply

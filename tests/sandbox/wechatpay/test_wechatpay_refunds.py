@@ -146,6 +146,7 @@ async def test_a_year_after_the_payment_it_is_too_late(
     [
         ("server_error", {"code": "NOT_ENOUGH"}, (403, "NOT_ENOUGH"), 0),
         ("rate_limited", {}, (429, "FREQUENCY_LIMITED"), 0),
+        ("rate_limited", {"executed": True}, (429, "FREQUENCY_LIMITED"), 1),
         ("system_error", {}, (500, "SYSTEM_ERROR"), 1),
     ],
 )
@@ -156,7 +157,7 @@ async def test_a_scripted_refusal_is_followed_by_success_under_the_same_number(
     paid: Step,
     script: Step,
     kind: str,
-    params: dict[str, str],
+    params: dict[str, Any],
     refusal: tuple[int, str],
     count: int,
 ) -> None:
