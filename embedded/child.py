@@ -7,7 +7,8 @@ import time
 from embedded.errors import ProgramFailedError
 from embedded.program import Program, end, spawn
 
-PROBE_SECONDS = 0.05
+PROBE_FIRST_SECONDS = 0.05
+PROBE_MAX_SECONDS = 0.3
 START_ATTEMPTS = 3
 # A program that lived this long had started well: the next death begins a new back-off.
 STEADY_SECONDS = 10.0
@@ -108,7 +109,9 @@ class Child:
             probing.cancel()
 
     async def _probe(self) -> None:
-        while not await self.program.ready():  # noqa: ASYNC110 - another process: no event to await
-            await asyncio.sleep(PROBE_SECONDS)
+        wait = PROBE_FIRST_SECONDS
+        while not await self.program.ready():
+            await asyncio.sleep(wait)
+            wait = min(wait * 1.5, PROBE_MAX_SECONDS)
         self._was_ready = True
         self._ready.set()

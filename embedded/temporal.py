@@ -78,7 +78,7 @@ class Temporal:
         Raises:
             TemporalVersionError: the file is of another version.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         stamp, ours = self._folder / "version", installed_version()
         theirs = stamp.read_text().strip() if stamp.exists() else ours
         if theirs != ours:

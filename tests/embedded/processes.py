@@ -16,6 +16,11 @@ async def kill(stack: Stack, name: str) -> None:
     """Kill -9 one service and return once another process of it is ready."""
     old = stack.process(name)
     os.kill(old, signal.SIGKILL)
+    await replaced(stack, name, old)
+
+
+async def replaced(stack: Stack, name: str, old: int) -> None:
+    """Return once another process than the old one runs as the service and is ready."""
     async with asyncio.timeout(PATIENCE_SECONDS):
         while _running(stack, name) in (None, old):  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.01)
