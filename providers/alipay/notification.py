@@ -69,6 +69,8 @@ def verified(
     form: dict[bytes, bytes], credentials: Credentials, *, is_return: bool
 ) -> dict[str, str]:
     """The form as text, after its signature was found to be Alipay's; raises InvalidSignature."""
+    if form.get(b"sign_type") != b"RSA2":
+        raise _refused("it is not signed by RSA2")
     signature = form.get(b"sign", b"").decode("ascii", "replace")
     rules = [frozenset({b"sign", b"sign_type"})]
     if not is_return and form.get(b"notify_type") != _TRADE:

@@ -25,9 +25,14 @@ def sign(key: rsa.RSAPrivateKey, content: bytes) -> str:
 
 
 def is_signed(key: rsa.RSAPublicKey, content: bytes, signature: str) -> bool:
-    """Whether the base64 `signature` is this key's over exactly these bytes."""
+    """Whether the base64 `signature` is this key's over exactly these bytes.
+
+    Only the one canonical base64 of it counts: the spare bits of the last letter are no play.
+    """
     try:
         raw = base64.b64decode(signature, validate=True)
+        if base64.b64encode(raw).decode() != signature:
+            return False
         key.verify(raw, content, padding.PKCS1v15(), hashes.SHA256())
     except (InvalidSignature, ValueError):
         return False

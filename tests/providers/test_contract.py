@@ -142,7 +142,7 @@ async def test_rubbish_is_refused_like_a_forgery(stand: Stand, body: bytes) -> N
 async def test_a_notification_changed_by_one_byte_is_refused(stand: Stand) -> None:
     payment = await stand.paid()
     headers, body = await stand.notified(payment)
-    for place in range(0, len(body), max(1, len(body) // 20)):
+    for place in range(len(body)):
         changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
         with pytest.raises(InvalidSignature):
             await stand.provider.parse_notification(headers, changed)
