@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from cli.app import app
 from domain.merchant import Merchant
 from domain.payment import Channel, Payment
+from domain.refund import Refund
 from embedded.config import Service, StackConfig
 from embedded.environment import Wiring, keep_payload_keys, write_variables
 from embedded.stack import ENV_FILE, Stack
@@ -77,6 +78,22 @@ def payment(merchant: Merchant) -> Payment:
         subject="A pot of tea",
         created_at=now,
         expires_at=now + timedelta(minutes=15),
+    )
+
+
+def refund_of(payment: Payment, *, amount: int) -> Refund:
+    """A refund of the payment, not yet reserved; `amount` in minor units."""
+    return Refund(
+        id=uuid4(),
+        payment_id=payment.id,
+        merchant_id=payment.merchant_id,
+        idempotency_key="r-1",
+        request_hash="0" * 64,
+        provider=payment.provider,
+        account=payment.account,
+        amount=amount,
+        reason="spilt",
+        created_at=payment.created_at,
     )
 
 

@@ -10,7 +10,9 @@ from storage.database import Database
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
-from tests.cli.conftest import Paysaga
+from storage.refunds import RefundStore
+from tests.cli.conftest import Paysaga, refund_of
+from tests.storage.making import succeeded
 
 pytestmark = pytest.mark.stack
 
@@ -87,6 +89,23 @@ async def test_a_list_is_narrowed_by_status(
 
     assert str(payment.id) in (await paysaga(*line, "pending")).stdout
     assert str(payment.id) not in (await paysaga(*line, "succeeded")).stdout
+
+
+async def test_a_refund_is_shown_by_itself_and_below_its_payment(
+    paysaga: Paysaga, database: Database, payment: Payment
+) -> None:
+    await PaymentStore(database).record(payment)
+    await PaymentStore(database).finalise(succeeded(payment))
+    refund = refund_of(payment, amount=234)
+    await RefundStore(database).reserve(refund)
+
+    shown = await paysaga("refunds", "show", str(refund.id))
+    above = await paysaga("payments", "show", str(payment.id))
+
+    assert "¥2.34" in shown.stdout
+    assert f"refund-{refund.id.hex}" in shown.stdout
+    assert "spilt" in shown.stdout
+    assert str(refund.id) in above.stdout
 
 
 @pytest.mark.parametrize("noun", ["payments", "refunds"])
