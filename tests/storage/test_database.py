@@ -1,0 +1,117 @@
+import asyncio
+import socket
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from storage.database import Database, DatabaseUnavailable
+from storage.payments import PaymentStore
+from tests.storage.making import NewPayment
+from tests.storage.raw import end_connection_running, in_one_transaction
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """The URL of a port where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"postgresql+asyncpg://paysaga:x@127.0.0.1:{free.getsockname()[1]}/paysaga"
+
+
+async def test_a_database_that_is_down_is_unavailable_and_not_a_strange_error(
+    nowhere: str,
+) -> None:
+    database = Database(nowhere)
+    with pytest.raises(DatabaseUnavailable):
+        await database.ping()
+    await database.close()
+
+
+async def test_a_database_that_is_up_answers_a_ping(database: Database) -> None:
+    await database.ping()
+
+
+async def test_connections_that_the_server_ended_cost_no_caller_an_error(
+    database_url: str, sql: asyncpg.Connection
+) -> None:
+    database = Database(database_url)
+    async with database.statement() as connection:
+        pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+    await sql.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+
+    await database.ping()
+    await database.close()
+
+
+async def test_a_connection_that_ends_mid_statement_is_unavailable(
+    database: Database, sql: asyncpg.Connection
+) -> None:
+    sleep = f"SELECT pg_sleep(7) AS nap_{uuid4().hex}"
+
+    with pytest.raises(DatabaseUnavailable):
+        await asyncio.gather(
+            in_one_transaction(database, sleep), end_connection_running(sql, sleep)
+        )
+
+
+async def test_a_statement_that_takes_too_long_is_stopped(database: Database) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        await in_one_transaction(
+            database, "SET LOCAL statement_timeout = '20ms'", "SELECT pg_sleep(7)"
+        )
+
+
+async def test_a_lock_that_somebody_keeps_is_not_waited_for_without_end(
+    database: Database, payments: PaymentStore, new_payment: NewPayment, sql: asyncpg.Connection
+) -> None:
+    payment = await payments.record(new_payment())
+    async with sql.transaction():
+        await sql.execute("SELECT FROM payments WHERE id = $1 FOR UPDATE", payment.id)
+        with pytest.raises(DatabaseUnavailable):
+            await in_one_transaction(
+                database,
+                "SET LOCAL lock_timeout = '20ms'",
+                f"SELECT FROM payments WHERE id = '{payment.id}' FOR UPDATE",
+            )
+
+
+async def test_every_connection_has_its_limits(database: Database) -> None:
+    async with database.statement() as connection:
+        for setting in (
+            "statement_timeout",
+            "lock_timeout",
+            "idle_in_transaction_session_timeout",
+        ):
+            assert await connection.scalar(text(f"SHOW {setting}")) != "0"
+
+
+async def test_our_own_mistake_in_sql_is_not_mistaken_for_an_outage(database: Database) -> None:
+    with pytest.raises(DBAPIError) as raised:
+        async with database.statement() as connection:
+            await connection.execute(text("SELECT nothing FROM nowhere"))
+    assert not isinstance(raised.value, DatabaseUnavailable)
+
+
+async def test_an_error_does_not_carry_what_was_stored(database: Database) -> None:
+    with pytest.raises(DBAPIError) as raised:
+        async with database.statement() as connection:
+            await connection.execute(text("SELECT CAST(:secret AS uuid)"), {"secret": "whsec_1"})
+    assert "[SQL parameters hidden" in str(raised.value)
+
+
+async def test_a_transaction_that_fails_leaves_nothing(
+    database: Database, payments: PaymentStore, new_payment: NewPayment
+) -> None:
+    payment = await payments.record(new_payment())
+
+    with pytest.raises(DBAPIError):
+        await in_one_transaction(
+            database,
+            f"UPDATE payments SET attention = 'contradiction' WHERE id = '{payment.id}'",
+            "SELECT nothing FROM nowhere",
+        )
+
+    assert await payments.get(payment.id) == payment

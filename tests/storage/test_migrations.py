@@ -1,0 +1,53 @@
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from storage.migrate import upgrade
+from storage.tables import Row
+
+
+@pytest.fixture
+async def empty_url(database_url: str, sql: asyncpg.Connection) -> AsyncIterator[str]:
+    """A database with nothing in it."""
+    name = f"empty_{uuid4().hex}"
+    await sql.execute(f"CREATE DATABASE {name}")
+    yield database_url.rpartition("/")[0] + f"/{name}"
+    await sql.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
+    await asyncio.gather(*(upgrade(empty_url) for _ in range(5)))
+
+    connection = await asyncpg.connect(empty_url.replace("+asyncpg", ""))
+    assert await connection.fetchval("SELECT version_num FROM alembic_version") == "0001"
+    await connection.close()
+
+
+async def test_an_upgraded_database_takes_another_upgrade_as_nothing(database_url: str) -> None:
+    await upgrade(database_url)
+
+
+async def test_the_tables_in_python_are_the_tables_in_the_database(database_url: str) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": False}
+        )
+        return [
+            change
+            for change in compare_metadata(context, Row.metadata)
+            # Indexes and constraints stand in the migration alone.
+            if change[0] not in ("remove_index", "remove_constraint")
+        ]
+
+    engine = create_async_engine(database_url)
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()

@@ -1,0 +1,85 @@
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.errors import NotFound
+from domain.notification import Notification, NotificationKind, NotificationOutcome
+from storage.database import Database
+from storage.notifications import NotificationStore
+
+HEADERS = {"wechatpay-serial": "5157F09EFDC096DE15EBE81A47057A7200000000"}
+BODY = b'{"id":"\xe4\xb8\x80"}\n\x00\xff'
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def notifications(database: Database) -> NotificationStore:
+    return NotificationStore(database)
+
+
+@pytest.fixture
+def notification() -> Notification:
+    return Notification(
+        provider="wechatpay",
+        account="main",
+        notification_id=uuid4().hex,
+        kind=NotificationKind.PAYMENT,
+        reference=uuid4().hex,
+    )
+
+
+async def test_a_notification_is_kept_byte_for_byte_with_what_it_led_to(
+    notifications: NotificationStore, notification: Notification
+) -> None:
+    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
+    await notifications.set_outcome(row_id, NotificationOutcome.MISMATCH, "another app")
+
+    [record] = await notifications.list_for_payment(UUID(notification.reference))
+    assert (record.id, record.body, record.headers) == (row_id, BODY, HEADERS)
+    assert (record.received_at, record.outcome) == (NOON, NotificationOutcome.MISMATCH)
+    assert record.detail == "another app"
+
+
+async def test_each_delivery_of_a_message_is_kept(
+    notifications: NotificationStore, notification: Notification
+) -> None:
+    for _ in range(3):
+        await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
+
+    records = await notifications.list_for_payment(UUID(notification.reference))
+    assert [record.outcome for record in records] == [NotificationOutcome.RECEIVED] * 3
+
+
+async def test_a_message_counts_as_seen_only_once_it_reached_its_workflow(
+    notifications: NotificationStore, notification: Notification
+) -> None:
+    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
+
+    assert not await notifications.seen(notification)
+    await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
+    assert await notifications.seen(notification)
+
+
+@pytest.mark.parametrize("field", ["provider", "account", "notification_id"])
+async def test_the_same_id_elsewhere_is_another_message(
+    notifications: NotificationStore, notification: Notification, field: str
+) -> None:
+    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
+    await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
+
+    assert not await notifications.seen(notification.model_copy(update={field: "other"}))
+
+
+async def test_a_notification_of_an_order_that_was_never_ours_is_kept_too(
+    notifications: NotificationStore, notification: Notification
+) -> None:
+    foreign = notification.model_copy(update={"reference": "20150806125346"})
+    row_id = await notifications.record(foreign, headers=HEADERS, body=BODY, received_at=NOON)
+
+    await notifications.set_outcome(row_id, NotificationOutcome.UNKNOWN_REFERENCE)
+
+
+async def test_the_outcome_of_nothing_is_not_found(notifications: NotificationStore) -> None:
+    with pytest.raises(NotFound):
+        await notifications.set_outcome(uuid4(), NotificationOutcome.IGNORED)
