@@ -183,14 +183,17 @@ class Payment(Frozen):
         `accept` takes what was paid as the payment; `refund` closes it and counts the money as
         captured, so that it can be given back; `close` closes it and counts nothing.
         """
+        cleared = self.model_copy(update={"attention": None})
+        closed = cleared.model_copy(update={"status": PaymentStatus.CLOSED})
         if self.status is not PaymentStatus.PENDING or action is ResolveAction.ASK_AGAIN:
-            return self.model_copy(update={"attention": None})
-        closed = self.model_copy(update={"status": PaymentStatus.CLOSED, "attention": None})
-        if action is ResolveAction.CLOSE or report is None:
+            return cleared
+        if action is ResolveAction.CLOSE:
             return closed
-        if action is ResolveAction.REFUND:
-            return closed._capture(report)  # noqa: SLF001 - the same class
-        return self.model_copy(update={"attention": None})._capture(report)  # noqa: SLF001
+        if report is None:
+            # The dispute was settled while the decision was on its way: nothing to take or give.
+            return cleared
+        found = closed if action is ResolveAction.REFUND else cleared
+        return found._capture(report)  # noqa: SLF001 - the same class
 
     def _capture(self, report: PaymentReport) -> Self:
         on_time = self.status is PaymentStatus.PENDING
