@@ -1,50 +1,22 @@
-import asyncio
-import os
 import signal
-from asyncio.subprocess import PIPE, STDOUT, Process
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.cli.running import finish, start
 from tests.embedded.processes import alive, descendants
 
 pytestmark = pytest.mark.stack
-
-
-async def start_sandbox(command: list[str], folder: Path) -> tuple[Process, str]:
-    """The running command and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *command, "sandbox", "--state-dir", str(folder), stdout=PIPE, env=wide()
-    )
-    assert process.stdout is not None
-    printed = ""
-    while "sandbox.json" not in printed:
-        line = await process.stdout.readline()
-        assert line, printed
-        printed += line.decode()
-    return process, printed
-
-
-def wide() -> dict[str, str]:
-    """The environment of a wide terminal."""
-    return dict(os.environ) | {"COLUMNS": "200"}
-
-
-async def finished(command: list[str], *arguments: str) -> tuple[int | None, str]:
-    """The command's exit status and output."""
-    process = await asyncio.create_subprocess_exec(
-        *command, *arguments, stdout=PIPE, stderr=STDOUT, env=wide()
-    )
-    output, _ = await process.communicate()
-    return process.returncode, output.decode()
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_the_sandbox_alone_serves_until_it_is_told_to_end(
     command: list[str], tmp_path: Path, ending: signal.Signals
 ) -> None:
-    process, printed = await start_sandbox(command, tmp_path)
+    process, printed = await start(
+        command, "sandbox", "--state-dir", str(tmp_path), until="sandbox.json"
+    )
     family = descendants(process.pid)
     (cashier,) = (word for word in printed.split() if word.endswith("/cashier/"))
     async with httpx.AsyncClient(trust_env=False) as http:
@@ -60,9 +32,9 @@ async def test_the_sandbox_alone_serves_until_it_is_told_to_end(
 async def test_a_second_one_on_the_folder_is_refused_in_one_line(
     command: list[str], tmp_path: Path
 ) -> None:
-    process, _ = await start_sandbox(command, tmp_path)
+    process, _ = await start(command, "sandbox", "--state-dir", str(tmp_path), until="sandbox.json")
 
-    code, output = await finished(command, "sandbox", "--state-dir", str(tmp_path))
+    code, output = await finish(command, "sandbox", "--state-dir", str(tmp_path))
     process.terminate()
     await process.wait()
 
@@ -74,7 +46,7 @@ async def test_a_second_one_on_the_folder_is_refused_in_one_line(
 async def test_without_a_stack_the_missing_settings_are_named(
     command: list[str], tmp_path: Path
 ) -> None:
-    code, output = await finished(
+    code, output = await finish(
         command, "payments", "list", "--merchant", "m", "--state-dir", str(tmp_path)
     )
 
@@ -84,7 +56,7 @@ async def test_without_a_stack_the_missing_settings_are_named(
 
 
 async def test_a_port_of_no_service_is_refused(command: list[str], tmp_path: Path) -> None:
-    code, output = await finished(
+    code, output = await finish(
         command, "up", "--port", "mail=25", "--state-dir", str(tmp_path / "s")
     )
 
@@ -93,7 +65,7 @@ async def test_a_port_of_no_service_is_refused(command: list[str], tmp_path: Pat
 
 
 async def test_the_doctor_finds_a_fresh_checkout_well(command: list[str], tmp_path: Path) -> None:
-    code, output = await finished(command, "doctor", "--state-dir", str(tmp_path / "new"))
+    code, output = await finish(command, "doctor", "--state-dir", str(tmp_path / "new"))
 
     assert code == 0, output
     assert "PostgreSQL) 18" in output
@@ -106,7 +78,7 @@ async def test_the_doctor_sees_a_file_of_another_temporal(
     (tmp_path / "temporal").mkdir()
     (tmp_path / "temporal" / "version").write_text("1.0.0\n")
 
-    code, output = await finished(command, "doctor", "--state-dir", str(tmp_path))
+    code, output = await finish(command, "doctor", "--state-dir", str(tmp_path))
 
     assert code == 1
     assert "--set-temporal-aside" in output

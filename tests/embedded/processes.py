@@ -9,7 +9,7 @@ from pathlib import Path
 
 from embedded.stack import Stack
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 async def kill(stack: Stack, name: str) -> None:
