@@ -8,6 +8,7 @@ they believe a refusal: see `provider.py`.
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,6 +27,7 @@ from providers.wechatpay.signing import BadSignature, MerchantAuth, MerchantSign
 from providers.wechatpay.wire import Malformed, Model, Refusal, read
 
 _log = logging.getLogger(__name__)
+_RETRY_AFTER = re.compile(r"[0-9]{1,5}", re.ASCII)
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -171,4 +173,4 @@ def _answer(operation: Operation, response: httpx.Response) -> Answer:
 
 
 def _seconds(text: str) -> float | None:
-    return float(text) if text.isascii() and text.isdigit() else None
+    return float(text) if _RETRY_AFTER.fullmatch(text) else None

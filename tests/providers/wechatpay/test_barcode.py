@@ -91,6 +91,7 @@ async def test_a_refused_charge_of_an_order_that_does_not_exist_is_a_no(
     ],
 )
 async def test_a_refusal_that_echoes_an_earlier_charge_reports_that_charge(
+    *,
     provider: WechatpayProvider,
     wechat: FakeWechat,
     barcode_payment: Payment,
@@ -129,6 +130,7 @@ async def test_a_system_error_is_an_unknown_outcome_and_asks_nothing(
     [("SUCCESS", Outcome.PAID), ("REVOKED", Outcome.CLOSED), ("PAYERROR", Outcome.FAILED)],
 )
 async def test_an_order_that_has_ended_is_never_reversed(
+    *,
     provider: WechatpayProvider,
     wechat: FakeWechat,
     barcode_payment: Payment,
@@ -158,6 +160,7 @@ async def test_an_order_younger_than_15_seconds_is_not_reversed_yet(
 
 @pytest.mark.parametrize("status", [200, 204])
 async def test_an_open_order_is_reversed_after_15_seconds(
+    *,
     provider: WechatpayProvider,
     wechat: FakeWechat,
     barcode_payment: Payment,

@@ -212,12 +212,11 @@ async def test_a_rate_limit_says_when_to_come_back(
     assert caught.value.retry_after == 7.0
 
 
-async def test_a_rate_limit_may_name_a_date_which_is_left_aside(
-    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
+@pytest.mark.parametrize("text", ["Sun, 22 Nov 2026 08:00:07 GMT", "-1", "soon", "9" * 400])
+async def test_a_rate_limit_that_names_no_seconds_names_nothing(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, text: str
 ) -> None:
-    wechat.then_unsigned(
-        429, {"code": "RATE_LIMITED"}, **{"Retry-After": "Sun, 22 Nov 2026 08:00:07 GMT"}
-    )
+    wechat.then_unsigned(429, {"code": "RATE_LIMITED"}, **{"Retry-After": text})
     with pytest.raises(ProviderUnavailable) as caught:
         await provider.create(payment)
     assert caught.value.retry_after is None

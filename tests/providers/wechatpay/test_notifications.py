@@ -53,6 +53,7 @@ async def test_a_genuine_refund_notification_is_evidence(
     ],
 )
 async def test_what_counts_is_the_sealed_status_and_not_the_envelope(
+    *,
     provider: WechatpayProvider,
     wechat: FakeWechat,
     refund_notice: dict[str, Any],
@@ -95,6 +96,7 @@ async def test_a_refund_notification_for_another_merchant_is_marked(
     ],
 )
 async def test_the_orders_total_is_held_against_the_payment(
+    *,
     provider: WechatpayProvider,
     wechat: FakeWechat,
     transaction: dict[str, Any],

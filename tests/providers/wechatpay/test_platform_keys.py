@@ -208,6 +208,7 @@ async def test_a_failed_refresh_keeps_the_keys_and_is_not_repeated_at_every_call
 
 
 async def test_an_unknown_serial_fetches_the_new_certificate_at_once(
+    *,
     certificate_provider: WechatpayProvider, wechat: FakeWechat, payment: Payment,
     transaction: dict[str, Any], old_certificate: Key, new_certificate: Key,
 ) -> None:  # fmt: skip
@@ -222,6 +223,7 @@ async def test_an_unknown_serial_fetches_the_new_certificate_at_once(
 
 
 async def test_an_unknown_serial_that_stays_unknown_is_searched_once_in_a_while(
+    *,
     certificate_provider: WechatpayProvider, wechat: FakeWechat, payment: Payment,
     transaction: dict[str, Any], old_certificate: Key, new_certificate: Key, clock: TurnableClock,
 ) -> None:  # fmt: skip
@@ -284,6 +286,7 @@ async def test_an_unknown_public_key_id_is_not_searched_among_certificates(
 
 
 async def test_a_certificate_is_not_used_after_its_end(
+    *,
     certificate_provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any],
     old_certificate: Key, new_certificate: Key, clock: TurnableClock,
 ) -> None:  # fmt: skip
@@ -299,6 +302,7 @@ async def test_a_certificate_is_not_used_after_its_end(
 
 
 async def test_when_every_certificate_has_ended_new_ones_are_fetched_before_a_call(
+    *,
     certificate_provider: WechatpayProvider, wechat: FakeWechat, payment: Payment,
     transaction: dict[str, Any], new_certificate: Key, clock: TurnableClock,
 ) -> None:  # fmt: skip
@@ -339,6 +343,7 @@ async def test_a_public_key_account_without_certificates_is_told_so_and_goes_on(
     "download", [refusing(404, {"code": "NOT_FOUND"}), refusing(404, []), refusing(401, NONE)]
 )
 async def test_another_refusal_of_the_download_keeps_what_is_known(
+    *,
     both_kinds: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any],
     old_certificate: Key, new_certificate: Key, download: Callable[..., httpx.Response],
 ) -> None:  # fmt: skip
@@ -354,6 +359,7 @@ async def test_another_refusal_of_the_download_keeps_what_is_known(
 
 
 async def test_many_calls_at_once_download_once(
+    *,
     build_provider: Callable[..., WechatpayProvider], certificate_account: dict[str, Any],
     wechat: FakeWechat, payment: Payment, transaction: dict[str, Any], old_certificate: Key,
     clock: TurnableClock,
@@ -379,6 +385,7 @@ async def test_many_calls_at_once_share_a_failed_download(
 
 
 async def test_a_cancelled_download_does_not_fail_those_who_wait_for_it(
+    *,
     build_provider: Callable[..., WechatpayProvider], certificate_account: dict[str, Any],
     wechat: FakeWechat, payment: Payment, transaction: dict[str, Any], old_certificate: Key,
 ) -> None:  # fmt: skip

@@ -164,6 +164,7 @@ async def test_an_unsigned_204_closes_nothing(
     ],
 )
 async def test_a_close_says_what_it_found_instead(
+    *,
     provider: WechatpayProvider,
     wechat: FakeWechat,
     payment: Payment,

@@ -1,8 +1,11 @@
+import json
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from providers.wechatpay.wire import Malformed, Refusal, Transaction, read
+from providers.wechatpay.wire import Envelope, Malformed, Refusal, Transaction, read
 
 GOOD = '{"out_trade_no":"n1","trade_state":"SUCCESS"'
 
@@ -60,3 +63,29 @@ def test_a_time_keeps_its_instant() -> None:
 def test_fields_that_nobody_has_heard_of_are_ignored() -> None:
     body = f'{GOOD},"promotion_detail":[{{"amount":100}}],"brand_new":{{}}}}'
     assert read(Transaction, body.encode()).out_trade_no == "n1"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["id", "event_type", "resource", "out_trade_no", "trade_state", "amount"]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+@pytest.mark.parametrize("model", [Envelope, Transaction])
+def test_any_bytes_are_the_message_or_malformed_and_nothing_else(
+    model: type[Envelope] | type[Transaction], body: bytes
+) -> None:
+    try:
+        read(model, body)
+    except Malformed as error:
+        assert str(error)  # noqa: PT017 - either way out is right, any other is not
