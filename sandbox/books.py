@@ -1,7 +1,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ class Record:
 
     def document(self) -> dict[str, Any]:
         """The record as plain JSON values."""
-        values = asdict(self)
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
         for key, value in values.items():
             if isinstance(value, datetime):
                 values[key] = value.isoformat()

@@ -74,5 +74,8 @@ def root_serial_number(pem: bytes) -> str:
 
 
 def pem(*certificates: x509.Certificate) -> bytes:
-    """One file of certificates."""
-    return b"".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)
+    """One file of certificates, a blank line between them as in Alipay's own root file.
+
+    python-alipay-sdk splits the file there.
+    """
+    return b"\n".join(certificate.public_bytes(Encoding.PEM) for certificate in certificates)

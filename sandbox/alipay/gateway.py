@@ -69,12 +69,9 @@ class Gateway:
         fault = self.context.faults.take("alipay", OPERATIONS[call.method], *references)
         kind = fault.kind if fault else ""
         params = fault.params if fault else {}
-        seconds = float(params.get("seconds", 1))
-        if kind == "delay" and params.get("before"):
-            await asyncio.sleep(seconds)
+        if kind == "delay":
+            await asyncio.sleep(float(params.get("seconds", 1)))
         content = self._content(call, fault)
-        if kind == "delay" and not params.get("before"):
-            await asyncio.sleep(seconds)
         if kind == "lost_answer":
             return LostAnswer(float(params.get("seconds", 0)))
         if "http_status" in params:
@@ -121,10 +118,9 @@ class Gateway:
             page = PAGE_ERROR.format(code=html.escape(code), reason=html.escape(error.sub_msg))
             return HTMLResponse(page)
         name = answers.node_name(method if method in KNOWN else "")
+        node = self.writer.node(error.content(), None, params)
         if app is None or not error.signed:
-            node = self.writer.node(error.content(), None, params)
             text = answers.envelope(name, node, None, None)
         else:
-            node = self.writer.node(error.content(), None, params)
             text = self.writer.signed(name, node, app, params)
         return answers.response(answers.encoded(text, params), params)

@@ -15,20 +15,24 @@ from sandbox.faults import Fault
 AUTH_CODE = re.compile(r"(2[5-9]|30)\d{14,22}")
 SCENES = ("bar_code", "wave_code", "security_code")
 PENDING_SECONDS = 5.0
-REFUSED = {
-    "0001": ("BUYER_BALANCE_NOT_ENOUGH", "买家余额不足"),
-    "0002": (
-        "PAYMENT_AUTH_CODE_INVALID",
-        "支付失败，获取顾客账户信息失败，请顾客刷新付款码后重新收款",
-    ),
-}
-PENDING = {"0003": "paid", "0004": "failed", "0005": "pending"}
 ZERO = {"buyer_pay_amount": "0.00", "invoice_amount": "0.00", "point_amount": "0.00"}
+# The last four digits of the payer's code decide what happens; any other code pays at once.
+# The endings mean the same at WeChat Pay.
+PENDING = {"0001": "paid", "0002": "failed", "0003": "pending"}
+REFUSED = {
+    "0004": business("BUYER_BALANCE_NOT_ENOUGH", "买家余额不足", **ZERO),
+    "0005": business("PAYMENT_AUTH_CODE_INVALID", "付款码已失效，请顾客刷新付款码", **ZERO),
+    "0006": business("PAYMENT_AUTH_CODE_INVALID", "付款码无效", **ZERO),
+}
+PAID_BUT_UNKNOWN = {
+    "0007": business("SYSTEM_ERROR", "系统错误"),
+    "0008": GatewayError("20000", "isp.unknow-error", "服务暂不可用"),
+}
 
 
 @dataclass(frozen=True)
 class BarcodePayments:
-    """The last four digits of the code decide; see REFUSED and PENDING."""
+    """Charges at the till."""
 
     trades: Trades
 
@@ -58,9 +62,11 @@ class BarcodePayments:
             order.extra["pending"] = {"then": then, "seconds": seconds}
             self.trades.context.books.put_order(order)
         elif ending in REFUSED:
-            raise business(*REFUSED[ending], **ZERO)
+            raise REFUSED[ending]
         else:
             self.trades.pay(order, order.amount, notify=True)
+        if ending in PAID_BUT_UNKNOWN:
+            raise PAID_BUT_UNKNOWN[ending]
 
 
 def buyer_content(order: Order) -> dict[str, Any]:
