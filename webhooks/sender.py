@@ -1,31 +1,164 @@
-from typing import Literal
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import httpx
 
 from domain.errors import PaymentError
 from domain.event import Event
-from domain.frozen import Frozen
 from domain.merchant import Merchant
+from webhooks.answers import WebhookAnswer, read_answer, read_retry_after
+from webhooks.signing import UnusableSecretError, signed_headers
+from webhooks.targets import Resolver, Target, TargetRefused, check, resolve
 
-
-class WebhookAnswer(Frozen):
-    """What the merchant's endpoint said: the HTTP status, and a veto where it sent one."""
-
-    status: int
-    decision: Literal["refund"] | None = None
-    reason: str | None = None
+# An endpoint should store the event and answer; what takes longer is retried.
+CONNECT_SECONDS = 5.0
+ATTEMPT_SECONDS = 12.0
+LARGEST_ANSWER = 16 * 1024
+_GONE = 410
 
 
 class WebhookFailed(PaymentError):  # noqa: N818 - the name says what it is
-    """The merchant was not told. `gone`: it wants no more (HTTP 410)."""
+    """The merchant was not told.
+
+    `gone`: it wants no more (HTTP 410). `retry_after`: seconds, where it named them. `status` is
+    None where there was no answer.
+    """
 
     code = "webhook_failed"
-    retry_after: float | None
-    gone: bool
-    status: int | None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        gone: bool = False,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.gone = gone
+        self.status = status
 
 
 class WebhookSender:
-    """`WebhookSender(http, allow_private, clock)`; `http` is an httpx.AsyncClient."""
+    """Sends one event once.
+
+    Args:
+        http: one that trusts no environment proxy; its redirects and cookies are not used.
+        allow_private: sandbox mode: plain http, loopback and private networks are lawful targets.
+        clock: now, in UTC.
+        resolver: addresses of a host, best first.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        allow_private: bool,  # noqa: FBT001 - the composition root names it
+        clock: Callable[[], datetime],
+        resolver: Resolver = resolve,
+    ) -> None:
+        self._http = http
+        self._allow_private = allow_private
+        self._clock = clock
+        self._resolver = resolver
 
     async def deliver(self, event: Event, merchant: Merchant) -> WebhookAnswer:
-        """Send once; WebhookFailed where the endpoint did not answer 2xx."""
-        raise NotImplementedError
+        """Send, and read what the endpoint answered. WebhookFailed for all but a 2xx."""
+        if merchant.webhook_url is None:
+            raise WebhookFailed("The merchant has no webhook URL.")
+        payload = serialise(event)
+        try:
+            headers = signed_headers(
+                payload,
+                event_id=event.id,
+                sent_at=self._clock(),
+                secret=merchant.webhook_secret,
+            )
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                target = await check(
+                    merchant.webhook_url,
+                    allow_private=self._allow_private,
+                    resolver=self._resolver,
+                )
+                return await self._send(target, payload.encode(), headers)
+        except UnusableSecretError as error:
+            raise WebhookFailed(f"Nothing is sent unsigned: {error}.") from error
+        except TargetRefused as error:
+            raise WebhookFailed(error.message) from error
+        except TimeoutError as error:
+            raise WebhookFailed("The endpoint did not answer in time.") from error
+        except httpx.HTTPError as error:
+            raise WebhookFailed(f"The endpoint did not answer: {type(error).__name__}.") from error
+
+    async def _send(self, target: Target, payload: bytes, headers: dict[str, str]) -> WebhookAnswer:
+        *others, last = target.addresses
+        for address in others:
+            try:
+                return await self._send_to(address, target, payload, headers)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                # Nothing was sent yet, so the next address is no second delivery.
+                continue
+        return await self._send_to(last, target, payload, headers)
+
+    async def _send_to(
+        self, address: str, target: Target, payload: bytes, headers: dict[str, str]
+    ) -> WebhookAnswer:
+        async with self._http.stream(
+            "POST",
+            target.pinned(address),
+            content=payload,
+            headers={
+                "host": target.authority,
+                "content-type": "application/json",
+                "user-agent": "Paysaga-Webhooks/1",
+                # The cap below counts what is read: nothing may unfold to more.
+                "accept-encoding": "identity",
+                # The pool knows connections by address; one that was verified for this host must
+                # not be reused for another host at the same address.
+                "connection": "close",
+                **headers,
+            },
+            extensions={"sni_hostname": target.host},
+            follow_redirects=False,
+            timeout=httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS),
+        ) as response:
+            if not response.is_success:
+                raise self._failure(response)
+            return read_answer(response.status_code, await _capped(response))
+
+    def _failure(self, response: httpx.Response) -> WebhookFailed:
+        status = response.status_code
+        note = " Redirects are not followed." if response.is_redirect else ""
+        return WebhookFailed(
+            f"The endpoint answered {status}.{note}",
+            retry_after=read_retry_after(response.headers.get("retry-after"), self._clock()),
+            gone=status == _GONE,
+            status=status,
+        )
+
+
+def serialise(event: Event) -> str:
+    """The body: compact JSON, made once, signed and sent as it is.
+
+    `timestamp` is when the change happened, the same on every try.
+    """
+    return json.dumps(
+        {
+            "type": event.type,
+            "timestamp": event.created_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+            "data": event.data,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+async def _capped(response: httpx.Response) -> bytes:
+    body = b""
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            return b""
+    return body

@@ -59,6 +59,6 @@ async def in_one_transaction(database: Database, *statements: str) -> None:
 async def end_connection_running(sql: asyncpg.Connection, statement: str) -> None:
     """Ends the server's side of whoever runs this statement, once somebody does."""
     query = "SELECT pid FROM pg_stat_activity WHERE query = $1 AND state = 'active'"
-    while (pid := await sql.fetchval(query, statement)) is None:
+    while (pid := await sql.fetchval(query, statement)) is None:  # noqa: ASYNC110 - nothing to await
         await asyncio.sleep(0.01)
     await sql.execute("SELECT pg_terminate_backend($1)", pid)

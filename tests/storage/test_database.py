@@ -110,7 +110,7 @@ async def test_a_transaction_that_fails_leaves_nothing(
     with pytest.raises(DBAPIError):
         await in_one_transaction(
             database,
-            f"UPDATE payments SET attention = 'contradiction' WHERE id = '{payment.id}'",
+            f"UPDATE payments SET attention = 'contradiction' WHERE id = '{payment.id}'",  # noqa: S608
             "SELECT nothing FROM nowhere",
         )
 

@@ -1,0 +1,125 @@
+"""Where a webhook may go: to the open internet, and not to anything that only we can reach.
+
+The host is resolved once, every address is checked, and the connection goes to a checked address:
+a name that answers differently a moment later (DNS rebinding) changes nothing.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+import httpx
+
+from domain.errors import PaymentError
+from domain.frozen import Frozen
+
+Address = IPv4Address | IPv6Address
+Resolver = Callable[[str, int], Awaitable[list[str]]]
+
+RESOLVE_SECONDS = 5.0
+# A dead first address should not hide a living second one; more would only stretch the attempt.
+MOST_ADDRESSES = 3
+_PORTS = {"https": 443, "http": 80}
+_PRIVATE = tuple(
+    ip_network(network)
+    for network in (
+        "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7",
+    )
+)  # fmt: skip
+_NAT64 = ip_network("64:ff9b::/96")
+# Reachable from inside a cloud only, though the registries count them as ordinary addresses:
+# Azure's platform address, and the IETF's block with Oracle's metadata service.
+_METADATA = (ip_network("168.63.129.16/32"), ip_network("192.0.0.0/24"))
+
+
+class TargetRefused(PaymentError):  # noqa: N818 - the name says what it is
+    """The merchant's URL is not one that we call."""
+
+    code = "webhook_target_refused"
+
+
+class Target(Frozen):
+    """A checked URL: `host` and `authority` are what the request says, `addresses` where it goes."""
+
+    url: str
+    host: str
+    authority: str
+    addresses: list[str]
+
+    def pinned(self, address: str) -> httpx.URL:
+        """The URL with the address in the host's place."""
+        return httpx.URL(self.url).copy_with(host=address)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The host's addresses, best first, by the system's resolver."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def check(url: str, *, allow_private: bool, resolver: Resolver = resolve) -> Target:
+    """The URL with its addresses, all of them lawful. TargetRefused otherwise.
+
+    `allow_private` (sandbox mode) also takes plain http, loopback and private networks; link-local,
+    metadata, multicast and unspecified addresses stay refused.
+    """
+    parts = parse(url, allow_private=allow_private)
+    host = parts.raw_host.decode("ascii")
+    port = parts.port or _PORTS[parts.scheme]
+    try:
+        async with asyncio.timeout(RESOLVE_SECONDS):
+            addresses = await resolver(host, port)
+    except (OSError, UnicodeError) as error:  # TimeoutError is an OSError
+        raise TargetRefused(f"The host {host} cannot be resolved.") from error
+    if not addresses:
+        raise TargetRefused(f"The host {host} has no address.")
+    for address in addresses:
+        if not is_lawful(ip_address(address), allow_private=allow_private):
+            raise TargetRefused(f"The host {host} is not on the open internet.")
+    return Target(
+        url=str(parts),
+        host=host,
+        authority=parts.netloc.decode("ascii"),
+        addresses=addresses[:MOST_ADDRESSES],
+    )
+
+
+def parse(url: str, *, allow_private: bool) -> httpx.URL:
+    """The URL, if its form is one that we call; for the door, where a merchant sets it."""
+    try:
+        parts = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise TargetRefused("The webhook URL is not a URL.") from error
+    if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
+        raise TargetRefused("The webhook URL must begin with https://.")
+    if not parts.host:
+        raise TargetRefused("The webhook URL names no host.")
+    if parts.userinfo:
+        raise TargetRefused("The webhook URL must not carry a user or password.")
+    return parts
+
+
+def is_lawful(address: Address, *, allow_private: bool) -> bool:
+    """True where a webhook may go to this address."""
+    address = _unwrapped(address)
+    if address.is_unspecified or address.is_multicast or address.is_link_local:
+        return False
+    if any(address in network for network in _METADATA):
+        return False
+    if any(address in network for network in _PRIVATE):
+        return allow_private
+    # `is_global` leaves out private, loopback, documentation and carrier-grade NAT ranges.
+    return address.is_global and not address.is_reserved
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address stands for, where it stands for one."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    # A Teredo address names its relay and its client; the client is where packets end.
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
