@@ -1,5 +1,4 @@
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,14 +7,13 @@ from domain.checkout import CheckoutKind
 from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
 from domain.payment import Channel, Payment
 from domain.refund import Refund
-from domain.report import Attention, Outcome, RefundOutcome
+from domain.report import Attention, Outcome
 from providers.base import Provider
 from providers.wechatpay.provider import WechatpayProvider
 from tests.providers.wechatpay import wechat as side
 from tests.providers.wechatpay.wechat import FakeWechat, TurnableClock
 
 MISSING = {"code": "ORDER_NOT_EXIST", "message": "订单不存在"}
-NO_REFUND = {"code": "RESOURCE_NOT_EXISTS", "message": "退款单不存在"}
 
 
 def test_it_is_a_provider_of_five_channels_in_yuan(provider: WechatpayProvider) -> None:
@@ -199,90 +197,6 @@ async def test_a_refused_close_ends_nothing(
         await provider.close(payment)
 
 
-async def test_an_accepted_refund_is_pending(
-    provider: WechatpayProvider,
-    wechat: FakeWechat,
-    payment: Payment,
-    refund: Refund,
-    refund_answer: dict[str, Any],
-) -> None:
-    wechat.then(200, refund_answer)
-    report = await provider.refund(refund, payment)
-    assert (report.outcome, report.provider_reference) == (
-        RefundOutcome.PENDING,
-        "50300000002026112200001",
-    )
-    assert refund.mismatch(report) is None
-    assert wechat.requests[0].url.path == "/v3/refund/domestic/refunds"
-
-
-async def test_a_refund_is_done_where_wechat_says_so(
-    provider: WechatpayProvider,
-    wechat: FakeWechat,
-    payment: Payment,
-    refund: Refund,
-    refund_answer: dict[str, Any],
-) -> None:
-    wechat.then(
-        200, refund_answer | {"status": "SUCCESS", "success_time": "2026-11-22T16:10:05+08:00"}
-    )
-    report = await provider.refund(refund, payment)
-    assert report.outcome is RefundOutcome.SUCCEEDED
-    assert report.refunded_at == side.NOW + timedelta(minutes=10, seconds=5)
-
-
-async def test_a_refused_refund_that_wechat_does_not_know_is_a_definite_no(
-    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
-) -> None:
-    wechat.then(403, {"code": "NOT_ENOUGH", "message": "基本账户余额不足"})
-    wechat.then(404, NO_REFUND)
-    with pytest.raises(ProviderRejected) as caught:
-        await provider.refund(refund, payment)
-    assert caught.value.provider_code == "NOT_ENOUGH"
-
-
-async def test_a_refused_refund_that_was_taken_before_is_reported(
-    provider: WechatpayProvider,
-    wechat: FakeWechat,
-    payment: Payment,
-    refund: Refund,
-    refund_answer: dict[str, Any],
-) -> None:
-    wechat.then_unsigned(400, {"code": "INVALID_REQUEST", "message": "与之前请求不一致"})
-    wechat.then(200, refund_answer)
-    assert (await provider.refund(refund, payment)).outcome is RefundOutcome.PENDING
-
-
-async def test_a_refused_refund_that_cannot_be_asked_about_is_an_unknown_outcome(
-    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
-) -> None:
-    wechat.then_unsigned(401, {"code": "SIGN_ERROR", "message": ""})
-    wechat.then_unsigned(401, {"code": "SIGN_ERROR", "message": ""})
-    with pytest.raises(OutcomeUnknown):
-        await provider.refund(refund, payment)
-
-
-async def test_a_refund_is_asked_for_by_its_own_number(
-    provider: WechatpayProvider,
-    wechat: FakeWechat,
-    payment: Payment,
-    refund: Refund,
-    refund_answer: dict[str, Any],
-) -> None:
-    wechat.then(200, refund_answer | {"status": "ABNORMAL"})
-    report = await provider.query_refund(refund, payment)
-    assert report.outcome is RefundOutcome.ABNORMAL
-    assert wechat.requests[0].url.path == f"/v3/refund/domestic/refunds/{refund.reference}"
-
-
-async def test_a_refused_question_about_a_refund_leaves_it_unknown(
-    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
-) -> None:
-    wechat.then(403, {"code": "NO_AUTH", "message": ""})
-    with pytest.raises(OutcomeUnknown):
-        await provider.query_refund(refund, payment)
-
-
 def test_a_browser_that_returns_proves_nothing(provider: WechatpayProvider) -> None:
     assert provider.parse_return("out_trade_no=1&trade_state=SUCCESS") is None
 
@@ -299,15 +213,6 @@ def test_a_refused_notification_gets_a_failing_status_and_a_reason(
     assert answer.status == 500
     assert answer.content_type == "application/json"
     assert answer.body.decode() == '{"code": "FAIL", "message": "签名错误"}'
-
-
-async def test_a_refund_that_does_not_exist_is_a_report(
-    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
-) -> None:
-    wechat.then(404, NO_REFUND)
-    report = await provider.query_refund(refund, payment)
-    assert report.outcome is RefundOutcome.NOT_FOUND
-    assert refund.mismatch(report) is None
 
 
 async def test_a_server_error_is_an_unknown_outcome_and_never_a_no(

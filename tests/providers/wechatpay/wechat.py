@@ -22,6 +22,7 @@ PUBLIC_KEY_ID = "PUB_KEY_ID_0116000000012026112200001"
 MCHID = "1900000109"
 APPID = "wx8888888888888888"
 MERCHANT_SERIAL = "0C4AEF34B89340881BB2B25226393DC2E47F094B"
+NO_CERTIFICATES = {"code": "RESOURCE_NOT_EXISTS", "message": "无可用的平台证书"}
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -116,6 +117,11 @@ def sealed(plaintext: bytes, associated_data: str = "transaction") -> dict[str, 
         "associated_data": associated_data,
         "ciphertext": base64.b64encode(content).decode(),
     }
+
+
+def refusing(status: int, content: Any) -> Handler:
+    """Always this answer, unsigned."""
+    return lambda _: httpx.Response(status, content=json.dumps(content).encode())
 
 
 @dataclass
