@@ -23,6 +23,7 @@ RequiredKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
         description="Required. A new key per refund; the same key never refunds twice.",
         examples=["REFUND-20261122-0001"],
     ),

@@ -150,19 +150,20 @@ async def tell_refund(client: Client, refund_id: UUID, notification: Notificatio
 async def tell_late(client: Client, order: LateOrder, notification: Notification) -> None:
     """Start (or join) the run that deals with what comes after the payment's own run."""
     options = late_options(order)
-    await client.start_workflow(
-        LatePaymentWorkflow.run,
-        order,
-        id=options.id,
-        task_queue=options.task_queue,
-        search_attributes=options.search_attributes,
-        static_summary=options.static_summary,
-        static_details=options.static_details,
-        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-        start_signal="notify",
-        start_signal_args=[notification],
-        rpc_timeout=SIGNAL,
-    )
+    async with _meaning():
+        await client.start_workflow(
+            LatePaymentWorkflow.run,
+            order,
+            id=options.id,
+            task_queue=options.task_queue,
+            search_attributes=options.search_attributes,
+            static_summary=options.static_summary,
+            static_details=options.static_details,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal="notify",
+            start_signal_args=[notification],
+            rpc_timeout=SIGNAL,
+        )
 
 
 def _start(
@@ -201,6 +202,11 @@ async def _meaning(
         if error.status in _GONE:
             raise RunOver from error
         raise
+    except RuntimeError as error:
+        # A lazy client that cannot make its first connection; the SDK has no type for that.
+        if "connect" not in str(error).lower():
+            raise
+        raise RPCError(str(error), RPCStatusCode.UNAVAILABLE, b"") from error
     finally:
         if operation is not None:
             await _consume(operation)
@@ -227,12 +233,10 @@ async def _consume(operation: WithStartWorkflowOperation[Any, Any]) -> None:
 async def _order(client: Client, workflow_id: str, kind: type[Order]) -> Order | None:
     """The first event of a run's history has its input, whether or not a worker is up."""
     handle = client.get_workflow_handle(workflow_id)
-    try:
-        async for event in handle.fetch_history_events(page_size=1, rpc_timeout=SIGNAL):
-            payloads = event.workflow_execution_started_event_attributes.input.payloads
-            [order] = await client.data_converter.decode(payloads, [kind])
-            return kind.model_validate(order)
-    except RPCError as error:
-        if error.status is not RPCStatusCode.NOT_FOUND:
-            raise
+    with suppress(RunOver):
+        async with _meaning():
+            async for event in handle.fetch_history_events(page_size=1, rpc_timeout=SIGNAL):
+                payloads = event.workflow_execution_started_event_attributes.input.payloads
+                [order] = await client.data_converter.decode(payloads, [kind])
+                return kind.model_validate(order)
     return None

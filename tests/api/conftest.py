@@ -1,0 +1,194 @@
+import json
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from google.protobuf.duration_pb2 import Duration
+from pydantic import SecretStr
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.envconfig import ClientConnectConfig
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.payments import PaymentActivities
+from activities.provider_calls import ProviderActivities
+from activities.refunds import RefundActivities
+from activities.registered import Activities
+from activities.webhooks import WebhookActivities
+from api.dependencies import Dependencies, Stores
+from api.metrics import Metrics
+from engine.client import connect
+from engine.encryption import KeyRing, PayloadEncryption
+from engine.namespace import prepare_namespace
+from providers import registry
+from sandbox.app import create_app as create_sandbox
+from settings import Mode, Settings
+from storage.database import Database
+from tests.api.house import ORIGIN, Door, House, ProviderSide, Shop, running, visitor
+from tests.providers.alipay.harness import AlipayHarness
+from tests.providers.wechatpay.harness import WechatpayHarness
+from webhooks.sender import WebhookSender
+from workflows import search_attributes
+from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
+from workflows.registered import WORKFLOWS
+
+TEMPORAL = Path(sys.executable).with_name("temporal")
+UI_ORIGIN = "http://127.0.0.1:8233"
+SANDBOX_ORIGIN = "http://sandbox.test"
+KEYS = KeyRing(newest="k1", keys={"k1": bytes(range(32))})
+
+
+@pytest_asyncio.fixture(scope="session")
+async def server() -> AsyncIterator[WorkflowEnvironment]:
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=str(TEMPORAL), dev_server_log_level="error"
+    ) as environment:
+        yield environment
+
+
+async def _client(server: WorkflowEnvironment) -> Client:
+    """A client of a namespace that nobody else uses."""
+    namespace = f"api-{uuid4().hex}"
+    await server.client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(
+            namespace=namespace, workflow_execution_retention_period=Duration(seconds=86400)
+        )
+    )
+    host = server.client.service_client.config.target_host
+    target = ClientConnectConfig(target_host=host, namespace=namespace)
+    client = await connect(KEYS, target=target)
+    await prepare_namespace(client, search_attributes.ALL)
+    return client
+
+
+@pytest_asyncio.fixture(scope="session")
+async def house(
+    database: Database,
+    database_url: str,
+    server: WorkflowEnvironment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[House]:
+    """The API, a real worker, and the sandbox's gateways, whose notifications reach the API."""
+    folder, door = tmp_path_factory.mktemp("sandbox"), Door()
+    sandbox = create_sandbox(folder, SANDBOX_ORIGIN, transport=door)
+    manifest = json.loads((folder / "sandbox.json").read_text())
+    async with (
+        sandbox.router.lifespan_context(sandbox),
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(sandbox), base_url=SANDBOX_ORIGIN
+        ) as provider_http,
+    ):
+        accounts = {
+            harness.name: [harness.account(manifest, mode) for mode in harness.modes]
+            for harness in (WechatpayHarness(), AlipayHarness())
+        }
+        built = registry.build(
+            accounts, http=provider_http, clock=lambda: datetime.now(UTC), public_url=ORIGIN
+        )
+        dependencies = Dependencies(
+            settings=Settings(
+                mode=Mode.SANDBOX,
+                database_url=SecretStr(database_url),
+                public_url=ORIGIN,
+                accounts_file=folder / "accounts.toml",
+                payload_keys_file=folder / "keys.toml",
+                ui_origin=UI_ORIGIN,
+            ),
+            database=database,
+            stores=Stores.on(database),
+            temporal=await _client(server),
+            registry=built,
+            codec=PayloadEncryption(KEYS),
+            metrics=Metrics(),
+        )
+        door.app = await running(dependencies)
+        async with _worker(dependencies, provider_http):
+            yield House(door.app, dependencies, ProviderSide(provider_http), door)
+
+
+def _worker(dependencies: Dependencies, http: httpx.AsyncClient) -> "_Workers":
+    stores = dependencies.stores
+    sender = WebhookSender.__new__(WebhookSender)
+    activities = Activities(
+        payments=PaymentActivities(stores.payments),
+        refunds=RefundActivities(stores.refunds),
+        providers=ProviderActivities(dependencies.registry, stores.payments),
+        webhooks=WebhookActivities(stores.events, stores.merchants, sender),
+    )
+    queues = {
+        provider_queue("wechatpay"): activities.provider_steps(),
+        provider_queue("alipay"): activities.provider_steps(),
+        WEBHOOK_QUEUE: activities.webhook_steps(),
+    }
+    client = dependencies.temporal
+    main = Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=activities.workflow_steps(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+    others = [Worker(client, task_queue=queue, activities=steps) for queue, steps in queues.items()]
+    return _Workers([main, *others])
+
+
+class _Workers:
+    def __init__(self, workers: list[Worker]) -> None:
+        self._workers = workers
+
+    async def __aenter__(self) -> None:
+        for worker in self._workers:
+            await worker.__aenter__()
+
+    async def __aexit__(self, *_error: object) -> None:
+        for worker in self._workers:
+            await worker.__aexit__(None, None, None)
+
+
+@pytest_asyncio.fixture
+async def shop(house: House) -> Shop:
+    """A merchant of this test alone, with an API key."""
+    return await house.shop()
+
+
+@pytest_asyncio.fixture
+async def other_shop(house: House) -> Shop:
+    """Another merchant."""
+    return await house.shop()
+
+
+@pytest_asyncio.fixture
+async def stranger(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody without an API key: a payer's browser, a provider, a burglar."""
+    async with visitor(house.app) as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def provider(house: House) -> AsyncIterator[ProviderSide]:
+    """The provider's server, behaving well at the start of each test."""
+    yield house.provider
+    await house.provider.control.delete("/_sandbox/faults")
+
+
+@pytest_asyncio.fixture(scope="session")
+async def house_without_worker(house: House, server: WorkflowEnvironment) -> House:
+    """The same books and providers, but nobody takes up the work."""
+    dependencies = replace(house.dependencies, temporal=await _client(server), metrics=Metrics())
+    return House(await running(dependencies), dependencies, house.provider, house.door)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def house_without_temporal(house: House) -> House:
+    """The same books and providers, but nothing answers where Temporal should be."""
+    target = ClientConnectConfig(target_host="127.0.0.1:1", namespace="none")
+    temporal = await connect(KEYS, target=target, lazy=True)
+    dependencies = replace(house.dependencies, temporal=temporal, metrics=Metrics())
+    return House(await running(dependencies), dependencies, house.provider, house.door)

@@ -1,0 +1,283 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.api.house import House, ProviderSide, Shop, eventually, order
+
+
+async def test_a_payment_is_made_with_what_the_payer_needs_next(shop: Shop) -> None:
+    body = order(metadata={"table": "7"})
+    response = await shop.create(body)
+    made = response.json()
+    assert response.status_code == 201
+    assert (made["result_code"], made["result_msg"], made["err_detail"]) == (0, "OK", None)
+    assert made["status"] == "pending"
+    assert made["checkout"]["kind"] == "qr"
+    assert made["checkout"]["value"].startswith("weixin://")
+    assert made["metadata"] == {"table": "7"}
+    assert made["created_at"].endswith("Z")
+    assert await shop.read(made) == made
+
+
+async def test_a_repeat_is_the_same_payment_and_makes_no_second_order(
+    shop: Shop, provider: ProviderSide
+) -> None:
+    body = order()
+    first, second = await shop.create(body), await shop.create(body)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert first.json() == second.json()
+    assert len(await provider.orders(first.json())) == 1
+
+
+async def test_fifty_parallel_creates_make_one_payment(shop: Shop, provider: ProviderSide) -> None:
+    body = order()
+    responses = await asyncio.gather(*(shop.create(body, key="k") for _ in range(50)))
+    assert sorted(r.status_code for r in responses) == [200] * 49 + [201]
+    assert len({r.json()["id"] for r in responses}) == 1
+    assert len({r.json()["checkout"]["value"] for r in responses}) == 1
+    assert len(await provider.orders(responses[0].json())) == 1
+
+
+async def test_another_body_under_the_same_key_is_refused(shop: Shop) -> None:
+    first = await shop.create(order(), key="key-1")
+    other = await shop.create(order(), key="key-1")
+    assert other.status_code == 409
+    assert other.json()["code"] == "idempotency_key_reused"
+    assert other.json()["id"] == first.json()["id"]
+
+
+async def test_parallel_creates_with_two_bodies_make_the_payment_of_one(shop: Shop) -> None:
+    bodies = [order(), order()]
+    responses = await asyncio.gather(*(shop.create(bodies[i % 2], "k") for i in range(20)))
+    made = [r for r in responses if r.status_code in (200, 201)]
+    refused = [r for r in responses if r.status_code == 409]
+    assert (len(made), len(refused)) == (10, 10)
+    assert len({r.json()["order_no"] for r in made}) == 1
+    assert {r.json()["code"] for r in refused} == {"idempotency_key_reused"}
+
+
+async def test_a_repeat_after_the_end_answers_with_the_end(
+    shop: Shop, provider: ProviderSide
+) -> None:
+    body = order()
+    made = (await shop.create(body)).json()
+    await provider.pay(made)
+    assert (await provider.notify(made))["accepted"]
+    await shop.reaches(made, "succeeded")
+    repeat, other = await shop.create(body), await shop.create(body | {"amount": 1})
+    assert (repeat.status_code, repeat.json()["status"]) == (200, "succeeded")
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+
+
+async def test_how_a_body_is_spelled_does_not_make_it_another(shop: Shop) -> None:
+    body = order()
+    first = await shop.create(body)
+    spelled = dict(reversed(body.items())) | {"metadata": {}, "payer": {}, "expires_in": None}
+    second = await shop.create(spelled)
+    assert (second.status_code, second.json()["id"]) == (200, first.json()["id"])
+
+
+async def test_an_order_that_is_paid_cannot_be_paid_again(
+    shop: Shop, provider: ProviderSide
+) -> None:
+    body = order()
+    made = (await shop.create(body)).json()
+    await provider.pay(made)
+    await provider.notify(made)
+    await shop.reaches(made, "succeeded")
+    for _ in range(2):
+        again = await shop.create(body, key="another-attempt")
+        assert (again.status_code, again.json()["code"]) == (409, "order_already_paid")
+
+
+async def test_a_refusal_by_the_provider_is_told_with_its_words(
+    shop: Shop, provider: ProviderSide
+) -> None:
+    await provider.fault("create", "server_error", code="PARAM_ERROR", status=400)
+    body = order()
+    for _ in range(2):
+        response = await shop.create(body)
+        problem = response.json()
+        assert response.status_code == 422
+        assert problem["code"] == "provider_rejected"
+        assert problem["provider"]["code"] == "PARAM_ERROR"
+        assert problem["retryable"] is False
+        found = await shop.http.get(f"/v1/payments/{problem['id']}")
+        assert found.json()["status"] == "failed"
+
+
+async def test_without_a_worker_the_payment_exists_and_its_outcome_is_unknown(
+    house_without_worker: House,
+) -> None:
+    shop = await house_without_worker.shop()
+    body = order()
+    response, other = await asyncio.gather(
+        shop.create(body, "k"), shop.create(body | {"amount": 1}, "k")
+    )
+    taken, refused = sorted((response, other), key=lambda r: r.status_code)
+    assert (taken.status_code, refused.status_code) == (202, 409)
+    made = taken.json()
+    assert (made["result_code"], made["status"], made["checkout"]) == (0, "pending", None)
+    assert await shop.read(made) | {"result_msg": made["result_msg"]} == made
+
+
+async def test_without_temporal_a_create_says_try_again(house_without_temporal: House) -> None:
+    shop = await house_without_temporal.shop()
+    response = await shop.create(order())
+    assert response.status_code == 503
+    assert (response.json()["code"], response.json()["retryable"]) == ("temporal_unavailable", True)
+
+
+async def test_without_temporal_a_repeat_still_gets_its_answer(
+    shop: Shop, house_without_temporal: House
+) -> None:
+    body = order()
+    made = (await shop.create(body)).json()
+    key = await house_without_temporal.dependencies.stores.keys.create(shop.merchant.id, "again")
+    shop.http.headers["Authorization"] = f"Bearer {key}"
+    repeat = await shop.create(body)
+    assert (repeat.status_code, repeat.json()["id"]) == (200, made["id"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "says"),
+    [
+        ({"provider": "paypal"}, "provider", "alipay"),
+        ({"account": "nobody"}, "account", "nobody"),
+        ({"provider": "wechatpay", "channel": "page"}, "channel", "qr"),
+        ({"channel": "carrier-pigeon"}, "channel", "jsapi"),
+        ({"channel": "jsapi"}, "payer.open_id", "payer.open_id"),
+        ({"currency": "XYZ"}, "currency", "CNY"),
+        ({"currency": "cny"}, "currency", "pattern"),
+        ({"amount": 0}, "amount", "greater than 0"),
+        ({"amount": 19.99}, "amount", "integer"),
+        ({"amount": 1.0}, "amount", "integer"),
+        ({"amount": "1999"}, "amount", "integer"),
+        ({"amount": True}, "amount", "integer"),
+        ({"expires_in": 1}, "expires_in", "between"),
+        ({"expires_in": 10**9}, "expires_in", "between"),
+        ({"order_no": "no spaces"}, "order_no", "pattern"),
+        ({"subject": ""}, "subject", "at least 1"),
+        ({"return_url": "javascript:alert(1)"}, "return_url", "http"),
+        ({"payer": {"client_ip": "not-an-ip"}}, "payer.client_ip", "IP"),
+        ({"amuont": 1}, "amuont", "amount"),
+        ({"payer": {"openid": "x"}}, "payer.openid", "open_id"),
+        ({"metadata": {"n": 7}}, "metadata.n", "string"),
+    ],
+)
+async def test_a_mistake_is_named_with_what_to_do(
+    shop: Shop, changes: dict[str, Any], param: str, says: str
+) -> None:
+    response = await shop.create(order(**changes))
+    problem = response.json()
+    assert response.status_code == 422
+    assert (problem["code"], problem["param"]) == ("invalid_request", param)
+    assert says in problem["detail"]
+
+
+async def test_the_first_account_is_the_default(shop: Shop) -> None:
+    body = order()
+    del body["account"]
+    made = (await shop.create(body)).json()
+    assert made["account"] == "cert"
+
+
+async def test_cancelling_closes_the_order_and_a_repeat_changes_nothing(
+    shop: Shop, provider: ProviderSide
+) -> None:
+    made = await shop.pending()
+    path = f"/v1/payments/{made['id']}/cancel"
+    cancelled = await shop.http.post(path, json={"reason": "out of stock"})
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "closed")
+    again = await shop.http.post(path)
+    assert (again.status_code, again.json()["status"]) == (200, "closed")
+    assert (await provider.orders(made))[0]["status"] == "CLOSED"
+
+
+async def test_cancelling_after_the_payer_paid_reports_the_money(
+    shop: Shop, provider: ProviderSide
+) -> None:
+    made = await shop.pending()
+    await provider.pay(made)
+    cancelled = await shop.http.post(f"/v1/payments/{made['id']}/cancel")
+    assert (cancelled.status_code, cancelled.json()["status"]) == (200, "succeeded")
+    await shop.reaches(made, "succeeded")
+    again = await shop.http.post(f"/v1/payments/{made['id']}/cancel")
+    assert (again.status_code, again.json()["code"]) == (409, "not_cancellable")
+    assert again.json()["id"] == made["id"]
+
+
+async def test_sync_finds_a_payment_whose_notification_was_lost(
+    shop: Shop, provider: ProviderSide
+) -> None:
+    made = await shop.pending()
+    path = f"/v1/payments/{made['id']}/sync"
+    assert (await shop.http.post(path)).json()["status"] == "pending"
+    await provider.pay(made)
+    synced = await shop.http.post(path)
+    assert (synced.status_code, synced.json()["status"]) == (200, "succeeded")
+    assert synced.json()["captured"] == made["amount"]
+    await shop.reaches(made, "succeeded")
+    assert (await shop.http.post(path)).json()["status"] == "succeeded"
+
+
+async def test_pages_follow_each_other_without_gaps_or_repeats(shop: Shop) -> None:
+    made = [(await shop.pending())["id"] for _ in range(5)]
+    seen: list[str] = []
+    params: dict[str, Any] = {"limit": 2}
+    while True:
+        page = (await shop.http.get("/v1/payments", params=params)).json()
+        assert page["result_code"] == 0
+        seen += [payment["id"] for payment in page["data"]]
+        if page["next_cursor"] is None:
+            break
+        params["cursor"] = page["next_cursor"]
+        if len(seen) == 2:
+            await shop.pending()
+    assert seen == made[::-1]
+
+
+async def test_a_list_is_narrowed_by_its_filters(shop: Shop) -> None:
+    wanted = await shop.pending(amount=5)
+    await shop.http.post(f"/v1/payments/{(await shop.pending())['id']}/cancel")
+    for narrowed in (
+        {"order_no": wanted["order_no"]},
+        {"status": "pending"},
+        {"created_to": "2999-01-01T00:00:00Z", "status": "pending", "provider": "wechatpay"},
+    ):
+        page = (await shop.http.get("/v1/payments", params=narrowed)).json()
+        assert [p["id"] for p in page["data"]] == [wanted["id"]], narrowed
+    none = (await shop.http.get("/v1/payments", params={"attention": True})).json()
+    assert none["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("params", "param"),
+    [
+        ({"cursor": "made-up"}, "cursor"),
+        ({"limit": 101}, "limit"),
+        ({"status": "paid"}, "status"),
+        ({"created_from": "2026-01-01T00:00:00"}, "created_from"),
+    ],
+)
+async def test_a_wrong_filter_is_named(shop: Shop, params: dict[str, Any], param: str) -> None:
+    response = await shop.http.get("/v1/payments", params=params)
+    assert (response.status_code, response.json()["param"]) == (422, param)
+
+
+async def test_events_tell_what_happened(shop: Shop, provider: ProviderSide) -> None:
+    made = await shop.pending()
+    await provider.pay(made)
+    await provider.notify(made)
+    await shop.reaches(made, "succeeded")
+
+    async def delivered() -> list[dict[str, Any]]:
+        page = (await shop.http.get("/v1/events", params={"payment_id": made["id"]})).json()
+        return [event for event in page["data"] if event["delivery"] == "no_endpoint"]
+
+    [event] = await eventually(delivered)
+    assert (event["type"], event["sequence"]) == ("payment.succeeded", 1)
+    assert event["data"]["status"] == "succeeded"
+    other = await shop.http.get("/v1/events", params={"type": "payment.failed"})
+    assert other.json()["data"] == []

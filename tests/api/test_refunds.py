@@ -1,0 +1,152 @@
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.api.house import House, ProviderSide, Shop, eventually
+
+
+@pytest.fixture
+def paid(shop: Shop, provider: ProviderSide) -> Any:
+    """Makes a payment that succeeded."""
+
+    async def make(**changes: Any) -> dict[str, Any]:
+        made = await shop.pending(**changes)
+        await provider.pay(made)
+        assert (await provider.notify(made))["accepted"]
+        return await shop.reaches(made, "succeeded")
+
+    return make
+
+
+async def settled(shop: Shop, refund: dict[str, Any]) -> dict[str, Any]:
+    async def ended() -> dict[str, Any] | None:
+        found: dict[str, Any] = (await shop.http.get(f"/v1/refunds/{refund['id']}")).json()
+        return found if found["status"] != "pending" else None
+
+    found: dict[str, Any] = await eventually(ended)
+    return found
+
+
+async def test_a_refund_is_made_notified_and_settled(
+    shop: Shop, provider: ProviderSide, paid: Any
+) -> None:
+    payment = await paid()
+    response = await shop.refund(payment, "r1", amount=500, reason="one ticket")
+    refund = response.json()
+    assert (response.status_code, refund["result_code"]) == (201, 0)
+    assert (refund["payment_id"], refund["amount"]) == (payment["id"], 500)
+    assert (refund["cause"], refund["reason"]) == ("requested", "one ticket")
+    await provider.control.post(
+        "/_sandbox/refunds/complete",
+        json={"provider": "wechatpay", "refund_reference": refund["id"].replace("-", "")},
+    )
+    answer = await provider.notify(
+        payment, kind="refund", refund_reference=refund["id"].replace("-", "")
+    )
+    assert answer["accepted"]
+    assert (await settled(shop, refund))["status"] == "succeeded"
+    assert (await shop.read(payment))["refunded"] == 500
+    listed = (await shop.http.get(f"/v1/payments/{payment['id']}/refunds")).json()
+    assert [found["id"] for found in listed["data"]] == [refund["id"]]
+    again = await provider.notify(
+        payment, kind="refund", refund_reference=refund["id"].replace("-", "")
+    )
+    assert again["accepted"]
+
+
+async def test_no_amount_refunds_all_that_is_left_and_a_repeat_refunds_nothing_more(
+    shop: Shop, paid: Any
+) -> None:
+    payment = await paid()
+    assert (await shop.refund(payment, "part", amount=999)).status_code == 201
+    rest = await shop.refund(payment, "rest")
+    again = await shop.refund(payment, "rest")
+    assert (rest.status_code, rest.json()["amount"]) == (201, 1000)
+    assert (again.status_code, again.json()["id"]) == (200, rest.json()["id"])
+    found = await shop.read(payment)
+    assert found["refund_reserved"] + found["refunded"] == found["captured"]
+
+
+async def test_fifty_parallel_identical_refunds_are_one(shop: Shop, paid: Any) -> None:
+    payment = await paid()
+    responses = await asyncio.gather(*(shop.refund(payment, "same") for _ in range(50)))
+    assert sorted(r.status_code for r in responses) == [200] * 49 + [201]
+    assert len({r.json()["id"] for r in responses}) == 1
+
+
+async def test_parallel_refunds_never_exceed_what_was_captured(shop: Shop, paid: Any) -> None:
+    payment = await paid(amount=1000)
+    responses = await asyncio.gather(
+        *(shop.refund(payment, f"r{n}", amount=300) for n in range(10))
+    )
+    refused = [r.json() for r in responses if r.status_code == 409]
+    assert [r.status_code for r in responses].count(201) == 3
+    assert {problem["code"] for problem in refused} == {"refund_exceeds_captured"}
+    found = await shop.read(payment)
+    assert found["refund_reserved"] + found["refunded"] == 900
+
+
+async def test_a_refund_without_a_key_is_refused_before_money_moves(shop: Shop, paid: Any) -> None:
+    payment = await paid()
+    response = await shop.http.post(f"/v1/payments/{payment['id']}/refunds", json={})
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (400, "idempotency_key_required")
+    assert (problem["param"], problem["id"]) == ("Idempotency-Key", payment["id"])
+
+
+@pytest.mark.parametrize("key", ["automatic:late_payment", "with space", "x" * 256, ""])
+async def test_a_key_that_we_cannot_take_is_refused(shop: Shop, paid: Any, key: str) -> None:
+    response = await shop.refund(await paid(), key)
+    assert response.status_code == 422
+    assert response.json()["param"].lower() == "idempotency-key"
+
+
+async def test_another_amount_under_the_same_key_is_refused(shop: Shop, paid: Any) -> None:
+    payment = await paid()
+    first = await shop.refund(payment, "r1", amount=1)
+    other = await shop.refund(payment, "r1", amount=2)
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert other.json()["id"] == first.json()["id"]
+
+
+async def test_what_was_not_paid_cannot_be_refunded(shop: Shop) -> None:
+    response = await shop.refund(await shop.pending(), "r1")
+    assert (response.status_code, response.json()["code"]) == (409, "payment_not_paid")
+
+
+async def test_more_than_was_paid_cannot_be_refunded(shop: Shop, paid: Any) -> None:
+    payment = await paid()
+    response = await shop.refund(payment, "r1", amount=payment["amount"] + 1)
+    assert (response.status_code, response.json()["code"]) == (409, "refund_exceeds_captured")
+    assert response.json()["id"] == payment["id"]
+    assert "1999" in response.json()["detail"]
+
+
+async def test_a_refund_that_the_provider_refuses_is_told_with_its_words(
+    shop: Shop, provider: ProviderSide, paid: Any
+) -> None:
+    payment = await paid()
+    await provider.fault("refund", "server_error", code="NOT_ENOUGH", status=403)
+    for _ in range(2):
+        response = await shop.refund(payment, "r1")
+        problem = response.json()
+        assert (response.status_code, problem["code"]) == (422, "provider_rejected")
+        assert problem["provider"]["code"] == "NOT_ENOUGH"
+        found = (await shop.http.get(f"/v1/refunds/{problem['id']}")).json()
+        assert found["status"] == "failed"
+    assert (await shop.read(payment))["refundable"] == payment["captured"]
+
+
+async def test_without_a_worker_a_refund_is_taken_on_and_readable(
+    shop: Shop, house_without_worker: House, paid: Any
+) -> None:
+    payment = await paid()
+    key = await house_without_worker.dependencies.stores.keys.create(shop.merchant.id, "idle")
+    idle = await house_without_worker.shop()
+    idle.http.headers["Authorization"] = f"Bearer {key}"
+    response = await idle.refund(payment, "r1", amount=500)
+    assert (response.status_code, response.json()["status"]) == (202, "pending")
+    found = await shop.http.get(f"/v1/refunds/{response.json()['id']}")
+    assert found.json()["status"] == "pending"
+    assert (await shop.read(payment))["refund_reserved"] == 500
