@@ -4,7 +4,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -15,9 +15,8 @@ from providers.alipay import codes, encryption, signing
 from providers.alipay.config import AlipayConfig
 from providers.alipay.credentials import Credentials
 from providers.alipay.envelope import Envelope, open_envelope, read_object
+from providers.alipay.mapping import stamp
 
-BEIJING = timezone(timedelta(hours=8))
-TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _DOWNLOAD = "alipay.open.app.alipaycert.download"
 _OK = 200
 # These break before a byte of the request has left: nothing was processed.
@@ -121,7 +120,7 @@ class AlipayClient:
             "format": "JSON",
             "charset": self._config.charset,
             "sign_type": "RSA2",
-            "timestamp": self._clock().astimezone(BEIJING).strftime(TIME_FORMAT),
+            "timestamp": stamp(self._clock()),
             "version": "1.0",
             "notify_url": links.notify_url or "",
             "return_url": links.return_url or "",
@@ -182,7 +181,11 @@ class AlipayClient:
         """
         if cert_sn is None or self._credentials.knows(cert_sn):
             return
-        text = await self._post(_DOWNLOAD, {"alipay_cert_sn": cert_sn}, Links())
+        try:
+            text = await self._post(_DOWNLOAD, {"alipay_cert_sn": cert_sn}, Links())
+        except ProviderUnavailable as error:
+            # The call that led here was sent all the same.
+            raise self._unknown("Alipay's new certificate is missing", "unreachable") from error
         value = self._open(text, _DOWNLOAD).value
         answer = self._answer(value)
         try:

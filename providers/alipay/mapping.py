@@ -7,16 +7,17 @@ Alipay's fields. Fields come from verified texts only.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
-from providers.alipay.client import BEIJING, TIME_FORMAT
 from providers.base import ChannelRules
 
+BEIJING = timezone(timedelta(hours=8))
+_TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _YUAN = re.compile(r"[0-9]{1,11}(\.[0-9]{1,6})?")
 _LONGEST_SUBJECT = 256
 _LONGEST_TRADE = timedelta(days=15)
@@ -98,9 +99,14 @@ def moment(value: object) -> datetime | None:
     """Alipay's Beijing time, with or without milliseconds; None for anything else."""
     text = value.partition(".")[0] if isinstance(value, str) else ""
     try:
-        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=BEIJING)
+        return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=BEIJING)
     except ValueError:
         return None
+
+
+def stamp(at: datetime) -> str:
+    """A time as Alipay writes it, to the second."""
+    return at.astimezone(BEIJING).strftime(_TIME_FORMAT)
 
 
 def order(payment: Payment, app_id: str) -> dict[str, Any]:
@@ -110,7 +116,7 @@ def order(payment: Payment, app_id: str) -> dict[str, Any]:
         "total_amount": yuan(payment.amount),
         "subject": payment.subject[:_LONGEST_SUBJECT],
         "product_code": PLANS[payment.channel].product_code,
-        "time_expire": payment.expires_at.astimezone(BEIJING).strftime(TIME_FORMAT),
+        "time_expire": stamp(payment.expires_at),
     }
     if payment.channel is Channel.BARCODE:
         content |= {"scene": "bar_code", "auth_code": payment.payer.auth_code}

@@ -34,7 +34,7 @@ def read_notification(body: bytes, config: AlipayConfig, credentials: Credential
 
 def read_return(query: str, config: AlipayConfig, credentials: Credentials) -> str:
     """The reference that a browser brings back; raises InvalidSignature."""
-    fields = verified(read_form(query.encode()), credentials, is_return=True)
+    fields = verified(read_form(query.encode("utf-8", "replace")), credentials, is_return=True)
     if not is_ours(fields, config) or not fields.get("out_trade_no"):
         raise _refused("it is not about this account")
     return fields["out_trade_no"]
