@@ -1,0 +1,51 @@
+"""One virtual environment for each SDK, so that none of them meets ours or another's."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".oracles"
+NAMES = ("python_alipay_sdk", "alipay_sdk_python", "wechatpayv3")
+
+
+def interpreter(name: str) -> Path:
+    """The SDK's own Python, its environment made if it is missing or its pins have changed."""
+    folder = FOLDER / name
+    pins = ROOT / "oracles" / name / "requirements.txt"
+    stamp = folder / "made-from"
+    wanted = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()
+    python = folder / "bin" / "python"
+    if not (stamp.exists() and stamp.read_text() == wanted):
+        shutil.rmtree(folder, ignore_errors=True)
+        _uv("venv", "--quiet", "--python", sys.executable, str(folder))
+        _uv("pip", "install", "--quiet", "--python", str(python), "--requirement", str(pins))
+        stamp.write_text(wanted)
+    return python
+
+
+def environment() -> dict[str, str]:
+    """What an SDK's process is given.
+
+    Its clock shows China's time, because the Alipay SDKs send the machine's local time as
+    Alipay's, and no proxy stands before the loopback address.
+    """
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "PYTHONPATH": str(ROOT / "oracles" / "harness"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NO_PROXY": "127.0.0.1",
+        "TZ": "CST-8",
+    }
+
+
+def _uv(*arguments: str) -> None:
+    own = ROOT / ".venv" / "uv" / "bin" / "uv"
+    uv = str(own) if own.exists() else shutil.which("uv")
+    if uv is None:
+        raise FileNotFoundError("uv: run `make oracles`, which brings it")
+    # What uv says goes to standard error: standard output is the table's.
+    subprocess.run([uv, *arguments], check=True, stdout=sys.stderr)  # noqa: S603

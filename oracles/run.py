@@ -1,0 +1,59 @@
+"""Independent clients against our sandbox, and against our provider code: `make oracles`."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from oracles import agreement_alipay, agreement_wechatpay
+from oracles.environments import NAMES, ROOT, environment, interpreter
+from oracles.result import Result, Results
+from oracles.sandbox_process import running_sandbox
+
+CHECK_SECONDS = 180
+
+
+def run_all() -> Results:
+    """Every check; a crash of an SDK's script is a failed check too."""
+    results = Results()
+    with tempfile.TemporaryDirectory(prefix="paysaga-oracles-") as folder:
+        with running_sandbox(Path(folder)) as manifest:
+            for name in NAMES:
+                results.all += run_check(name, manifest)
+            certificate = agreement_alipay.certificate_account(manifest)
+        asyncio.run(agreement_alipay.compare(results, certificate))
+        asyncio.run(agreement_wechatpay.compare(results))
+    return results
+
+
+def run_check(name: str, manifest: Path) -> list[Result]:
+    """Run one SDK's script against the sandbox."""
+    script = ROOT / "oracles" / name / "check.py"
+    oracle = f"{name.replace('_', '-')} against the sandbox"
+    done = subprocess.run(  # noqa: S603 - our own script
+        [str(interpreter(name)), str(script), str(manifest)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=CHECK_SECONDS,
+    )
+    found = [Result(oracle, **json.loads(line)) for line in done.stdout.splitlines()]
+    if done.returncode != 0 or not found:
+        found.append(
+            Result(oracle, "the script ends well", passed=False, detail=done.stderr[-2000:])
+        )
+    return found
+
+
+def main() -> int:
+    """Print the table; the exit status says whether everybody agrees."""
+    results = run_all()
+    sys.stdout.write(results.table() + "\n")
+    return 1 if results.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+"""Third parties agree with our sandbox and with our provider code."""
+
+import pytest
+
+from oracles.run import run_all
+
+pytestmark = pytest.mark.stack
+
+
+def test_independent_clients_agree_with_the_sandbox_and_with_our_providers() -> None:
+    results = run_all()
+    assert not results.failed, results.table()
+    oracles = {result.oracle for result in results.all}
+    assert len(oracles) == 7, oracles
