@@ -23,6 +23,7 @@ async def _until_signal(main: Coroutine[Any, Any, None]) -> None:
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
     for ending in ENDINGS:
-        if task is not None:
+        # nohup ignores a closed terminal for us; that stays.
+        if task is not None and signal.getsignal(ending) is not signal.SIG_IGN:
             loop.add_signal_handler(ending, task.cancel)
     await main

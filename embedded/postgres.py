@@ -168,18 +168,14 @@ class Postgres:
         except asyncpg.InvalidCatalogNameError:
             await self._create_database()
             return False
-        except (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-        ):
-            return False
-        try:
-            await connection.execute("SELECT 1")
-            return True
-        finally:
-            await connection.close(timeout=PROBE_TIMEOUT_SECONDS)
+        except asyncpg.InvalidAuthorizationSpecificationError as error:
+            raise ProgramFailedError(
+                f"{self._folder / 'password'} isn't the password of the data beside it"
+            ) from error
+        except (OSError, TimeoutError, asyncpg.PostgresError):
+            return False  # Starting, recovering, or every connection is taken.
+        await connection.close(timeout=PROBE_TIMEOUT_SECONDS)
+        return True
 
     async def _create_database(self) -> None:
         connection = await self._connect("postgres")

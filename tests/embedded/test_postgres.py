@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from embedded.config import Service, StackConfig
+from embedded.errors import ProgramFailedError
 from embedded.stack import Stack
 
 pytestmark = pytest.mark.stack
@@ -69,3 +70,13 @@ def copy_of(pid_file: Path, pid: int) -> Path:
     copy.write_text("\n".join([str(pid), *pid_file.read_text().splitlines()[1:], ""]))
     os.chown(copy, status.st_uid, status.st_gid)
     return copy
+
+
+async def test_a_lost_password_is_said_so(only: Callable[[Service], StackConfig]) -> None:
+    config = only(Service.POSTGRES)
+    async with Stack(config):
+        pass
+    (config.state_dir / "postgres" / "password").write_text("another")
+
+    with pytest.raises(ProgramFailedError, match="isn't the password of the data beside it"):
+        await Stack(config).__aenter__()
