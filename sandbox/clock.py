@@ -12,6 +12,7 @@ class Clock:
     """
 
     def __init__(self, scale: float = 1.0) -> None:
+        self._first_scale = scale
         self._scale = scale
         self._offset = timedelta()
         self._changed = asyncio.Event()
@@ -32,6 +33,10 @@ class Clock:
         self._offset = self._offset if offset is None else offset
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+    def reset(self) -> None:
+        """Go back to how the clock started."""
+        self.adjust(scale=self._first_scale, offset=timedelta())
 
     def now(self) -> datetime:
         """The time that goes into signatures and records."""

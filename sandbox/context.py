@@ -1,5 +1,4 @@
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.books import Books
@@ -21,7 +20,6 @@ class Context:
     books: Books
     faults: FaultBook
     notifier: Notifier
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def keys_dir(self) -> Path:

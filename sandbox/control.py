@@ -42,7 +42,7 @@ def control_router(
     async def reset() -> dict[str, str]:
         await context.notifier.forget()
         database.clear()
-        context.clock.adjust(scale=1.0, offset=timedelta())
+        context.clock.reset()
         return {"status": "ok"}
 
     return router

@@ -104,9 +104,9 @@ class Refunds:
 
     def end_pending(self, refund: Refund) -> None:
         """Finish a refund whose scripted time has come."""
-        then = refund.extra.get("then")
+        then = refund.extra["then"]
         waited = self.trades.context.clock.elapsed(refund.created_at)
-        if then is None or waited < refund.extra["seconds"]:
+        if then == "PROCESSING" or waited < refund.extra["seconds"]:
             return
         order = self.trades.context.books.get_order(
             refund.provider, refund.merchant, refund.reference
@@ -125,7 +125,7 @@ class Refunds:
             pending = params.get("status", "PROCESSING") == "PROCESSING"
             refund.status = PROCESSING if pending else FAILED
             seconds = float(params.get("seconds", PENDING_SECONDS))
-            refund.extra |= {"then": params.get("then"), "seconds": seconds}
+            refund.extra |= {"then": params.get("then", "SUCCESS"), "seconds": seconds}
             self.trades.context.books.put_refund(refund)
             return False
         self.settle(order, refund)

@@ -128,7 +128,10 @@ async def test_a_refund_in_flight_is_completed_by_hand(
     rig: Rig, shop: AlipayShop, paid: Paid, status: str, moved: list[int]
 ) -> None:
     reference = await paid()
-    await rig.control("faults", provider="alipay", operation="refund", kind="refund_status")
+    params = {"then": "PROCESSING"}
+    await rig.control(
+        "faults", provider="alipay", operation="refund", kind="refund_status", params=params
+    )
     await shop.call(REFUND, content(reference, "5.00"))
     done = {"provider": "alipay", "refund_reference": "r1", "status": status}
     await rig.control("refunds/complete", **done)
