@@ -18,7 +18,7 @@ from rich.table import Table
 from cli.console import STATE_DIR, StateDir, console
 from embedded import postgres, temporal
 from embedded.config import UI_PORT, Service
-from embedded.ports import HOST
+from embedded.ports import HOST, taken
 
 OLDEST_PYTHON = (3, 11)
 DISK_NEEDED_GB = 1.0
@@ -57,6 +57,7 @@ async def examine(state_dir: Path) -> list[Finding]:
         _python(),
         *versions,
         _platform(),
+        _user(),
         _disk(state_dir),
         _temporal_file(state_dir),
         *[finding async for finding in _running(state_dir)],
@@ -78,6 +79,17 @@ def _platform() -> Finding:
         sys.platform == "linux",
         f"{platform.system()} {platform.machine()}",
         "Works, but kill -9 of ./paysaga may leave its servers running.",
+    )
+
+
+def _user() -> Finding:
+    try:
+        other = postgres.plain_user()
+    except KeyError:
+        advice = "PostgreSQL refuses to run as root: add the user nobody, or run as another user."
+        return Finding("User", good=False, detail="root, and there is no nobody", advice=advice)
+    return Finding(
+        "User", good=True, detail="root; PostgreSQL runs as nobody" if other else "plain"
     )
 
 
@@ -114,9 +126,20 @@ def _temporal_file(state_dir: Path) -> Finding:
     )
 
 
+def _remembered_ports(state_dir: Path) -> Finding:
+    lost = ", ".join(f"{name} {port}" for name, port in taken(state_dir / "ports.json").items())
+    return Finding(
+        "Ports",
+        not lost,
+        f"in use by other programs: {lost}" if lost else "those of the last start are free",
+        "End those programs to keep the links, or start: free ports are chosen.",
+    )
+
+
 async def _running(state_dir: Path) -> AsyncIterator[Finding]:
     if not _is_held(state_dir / "lock"):
         yield Finding("Stack", good=True, detail=f"none runs in {state_dir}")
+        yield _remembered_ports(state_dir)
         return
     ports = json.loads((state_dir / "ports.json").read_text())
     paths = {

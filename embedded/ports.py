@@ -43,3 +43,19 @@ def _bind(listener: socket.socket, name: str, told: int | None, remembered: int 
         if told:
             raise PortTakenError(f"port {told} for {name} is in use") from error
         listener.bind((HOST, 0))
+
+
+def taken(memory: Path) -> dict[str, int]:
+    """The remembered ports that some program uses now, by name."""
+    remembered: dict[str, int] = json.loads(memory.read_text()) if memory.exists() else {}
+    return {name: port for name, port in remembered.items() if not _is_free(port)}
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

@@ -45,7 +45,7 @@ class Postgres:
         self._data = folder / "data"
         self._port = port
         self._log = log
-        self._user = _plain_user()
+        self._user = plain_user()
 
     @functools.cached_property
     def password(self) -> str:
@@ -196,8 +196,12 @@ class Postgres:
         )
 
 
-def _plain_user() -> tuple[int, int] | None:
-    """Who runs PostgreSQL: ourselves, or nobody where we are root, which it refuses."""
+def plain_user() -> tuple[int, int] | None:
+    """Who runs PostgreSQL: None for ourselves, or nobody where we are root, which it refuses.
+
+    Raises:
+        KeyError: we are root and there is no nobody.
+    """
     if os.geteuid() != 0:
         return None
     nobody = pwd.getpwnam("nobody")

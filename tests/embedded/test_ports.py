@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from embedded.errors import PortTakenError
-from embedded.ports import assign_ports
+from embedded.ports import assign_ports, taken
 
 
 def test_every_name_gets_a_port_of_its_own_and_keeps_it(tmp_path: Path) -> None:
@@ -42,3 +42,13 @@ def test_a_told_port_that_is_taken_is_refused(tmp_path: Path) -> None:
         taken = rival.getsockname()[1]
         with pytest.raises(PortTakenError, match=f"port {taken} for a"):
             assign_ports(["a"], {"a": taken}, tmp_path / "ports.json")
+
+
+def test_only_the_remembered_ports_in_use_are_named_as_taken(tmp_path: Path) -> None:
+    memory = tmp_path / "ports.json"
+    chosen = assign_ports(["a", "b"], {}, memory)
+
+    with socket.create_server(("127.0.0.1", chosen["a"])):
+        assert taken(memory) == {"a": chosen["a"]}
+    assert taken(memory) == {}
+    assert taken(tmp_path / "nothing.json") == {}
