@@ -1,6 +1,7 @@
 """The one place where our errors become Temporal's, so that "is this retried?" has one answer."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -28,12 +29,17 @@ STILL_PENDING = "still_pending"
 
 
 def to_temporal(error: PaymentError) -> ApplicationError:
-    """`type` is the error's code; the first detail is a Failure that a merchant may see."""
+    """`type` is the error's code; the first detail is a Failure that a merchant may see.
+
+    A provider's own Retry-After is kept instead of the policy's wait.
+    """
+    wait = error.retry_after if isinstance(error, ProviderError) else None
     return ApplicationError(
         error.message,
         failure_of(error),
         type=error.code,
         non_retryable=isinstance(error, _FINAL),
+        next_retry_delay=None if wait is None else timedelta(seconds=wait),
     )
 
 

@@ -3,6 +3,7 @@
 import typer
 
 from cli import keys, merchants, payments, refunds
+from cli.demo import demo
 from cli.doctor import doctor
 from cli.up import sandbox, up
 
@@ -15,6 +16,7 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(sandbox)
+app.command()(demo)
 app.command()(doctor)
 app.add_typer(merchants.app, name="merchants")
 app.add_typer(keys.app, name="keys")

@@ -1,5 +1,6 @@
 """Where commands print, and how the same thing looks the same everywhere."""
 
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-console = Console()
+# Redirected output has no width of its own; a table cut to 80 columns cannot be read.
+console = Console(width=None if sys.stdout.isatty() else 120)
 errors = Console(stderr=True)
 
 STATUS_STYLES = {"succeeded": "green", "failed": "red", "closed": "dim", "pending": "yellow"}

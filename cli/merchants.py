@@ -1,8 +1,6 @@
 """Merchants: who may take payments here."""
 
 import asyncio
-import base64
-import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +10,7 @@ from cli.console import STATE_DIR, StateDir, console
 from cli.ledger import open_database
 from domain.merchant import LatePolicy, Merchant
 from storage.merchants import MerchantStore
+from webhooks.signing import new_secret
 
 app = typer.Typer(help="Merchants: who may take payments here.", no_args_is_help=True)
 
@@ -31,7 +30,7 @@ def create(
         id=merchant_id,
         name=name or merchant_id,
         webhook_url=webhook_url,
-        webhook_secret=f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}",
+        webhook_secret=new_secret(),
         late_policy=late_policy,
     )
     asyncio.run(_create(state_dir, merchant))

@@ -1,3 +1,4 @@
+import json
 from typing import Any
 
 from fastapi import APIRouter
@@ -50,6 +51,8 @@ class AlipaySide:
         cashier = f"{self._context.base_url}/cashier/{PROVIDER}/"
         if checkout.startswith(cashier):
             return self._scanned(checkout.removeprefix(cashier))
+        if checkout.startswith("{"):
+            return self._called_by_mini_program(checkout)
         query = checkout.partition("?")[2] if checkout.startswith("http") else checkout
         try:
             params = merge(query, b"")
@@ -128,6 +131,17 @@ class AlipaySide:
     def is_open(self, order: Order) -> bool:
         """Whether the payer can still pay."""
         return order.status in (SHOWN, WAITING) and not self._trades.is_expired(order)
+
+    def _called_by_mini_program(self, checkout: str) -> Order:
+        """`my.tradePay({tradeNO})`: the trade exists already and the number is all it takes."""
+        try:
+            number = str(json.loads(checkout)["tradeNO"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ControlError('my.tradePay takes {"tradeNO": "..."}', 422) from error
+        order = self._context.books.order_by_provider_reference(PROVIDER, number)
+        if order is None:
+            raise ControlError(f"no trade {number!r}", 404)
+        return self.open(order)
 
     def _payable(self, order: Order) -> Order:
         order = self.open(order)

@@ -1,0 +1,85 @@
+"""The payments of the demo, one a channel, and what must become of each."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Course(StrEnum):
+    """What happens to a payment after its checkout."""
+
+    PAID = "paid"
+    LOST = "paid, notification lost"
+    EXPIRED = "never paid"
+    REFUNDED = "paid, refunded in two parts"
+
+
+class Step(StrEnum):
+    """The stations of a payment, in order."""
+
+    CREATED = "created"
+    CHECKOUT = "checkout"
+    PAID = "paid"
+    NOTIFIED = "notified"
+    ENDED = "ended"
+    TOLD = "told"
+
+
+@dataclass
+class Line:
+    """One payment: what is asked (`amount` in fen), and how far it got, in seconds."""
+
+    provider: str
+    account: str
+    channel: str
+    amount: int
+    payer: dict[str, str] = field(default_factory=dict)
+    course: Course = Course.PAID
+    reached: dict[Step, float] = field(default_factory=dict)
+    checkout: str = ""
+    status: str = ""
+    refunded: int = 0
+    problem: str = ""
+    payment_id: str = ""
+
+    @property
+    def expected_status(self) -> str:
+        """What the payment must end as."""
+        return "closed" if self.course is Course.EXPIRED else "succeeded"
+
+    @property
+    def expected_events(self) -> list[str]:
+        """What the merchant must be told, in order."""
+        refunds = ["refund.succeeded"] * 2 if self.course is Course.REFUNDED else []
+        return [f"payment.{self.expected_status}", *refunds]
+
+    @property
+    def expected_refunds(self) -> int:
+        """What must have gone back to the payer, in fen."""
+        return self.amount if self.course is Course.REFUNDED else 0
+
+    @property
+    def silent(self) -> bool:
+        """No notification is to be expected: none is sent, or it is lost on purpose."""
+        silent_barcode = (self.provider, self.channel) == ("wechatpay", "barcode")
+        return silent_barcode or self.course in (Course.LOST, Course.EXPIRED)
+
+
+def lines() -> list[Line]:
+    """Every channel of both providers, then the three that go another way."""
+    ip = {"client_ip": "203.0.113.7"}
+    return [
+        Line("alipay", "main", "app", 1999),
+        Line("alipay", "main", "page", 12900),
+        Line("alipay", "cert", "wap", 4550),
+        Line("alipay", "aes", "qr", 880),
+        Line("alipay", "cert", "jsapi", 3600, {"open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}),
+        Line("alipay", "main", "barcode", 1250, {"auth_code": "281234567890123456"}),
+        Line("wechatpay", "cert", "app", 2999, ip),
+        Line("wechatpay", "pubkey", "jsapi", 690, {"open_id": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}),
+        Line("wechatpay", "cert", "wap", 5500, ip),
+        Line("wechatpay", "pubkey", "qr", 100, ip),
+        Line("wechatpay", "cert", "barcode", 2350, {"auth_code": "130061098828009406"}),
+        Line("wechatpay", "cert", "qr", 6400, ip, Course.REFUNDED),
+        Line("alipay", "main", "qr", 7300, course=Course.LOST),
+        Line("alipay", "main", "qr", 9900, course=Course.EXPIRED),
+    ]
