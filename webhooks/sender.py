@@ -2,6 +2,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from http.cookiejar import DefaultCookiePolicy
 
 import httpx
 
@@ -46,7 +47,7 @@ class WebhookSender:
     """Sends one event once.
 
     Args:
-        http: one that trusts no environment proxy; its redirects and cookies are not used.
+        http: for this sender alone, made with `trust_env=False`: a proxy would undo the pinning.
         allow_private: sandbox mode: plain http, loopback and private networks are lawful targets.
         clock: now, in UTC.
         resolver: addresses of a host, best first.
@@ -59,6 +60,8 @@ class WebhookSender:
         clock: Callable[[], datetime],
         resolver: Resolver = resolve,
     ) -> None:
+        # Endpoints are told apart by address here: a cookie would go to strangers beside them.
+        http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._http = http
         self._allow_private = allow_private
         self._clock = clock

@@ -21,6 +21,7 @@ RESOLVE_SECONDS = 5.0
 # A dead first address should not hide a living second one; more would only stretch the attempt.
 MOST_ADDRESSES = 3
 _PORTS = {"https": 443, "http": 80}
+_LAST_PORT = 65_535
 _PRIVATE = tuple(
     ip_network(network)
     for network in (
@@ -40,7 +41,7 @@ class TargetRefused(PaymentError):  # noqa: N818 - the name says what it is
 
 
 class Target(Frozen):
-    """A checked URL: `host` and `authority` are what the request says, `addresses` where it goes."""
+    """A checked URL: the request says `host` and `authority`, and goes to one of `addresses`."""
 
     url: str
     host: str
@@ -96,6 +97,8 @@ def parse(url: str, *, allow_private: bool) -> httpx.URL:
         raise TargetRefused("The webhook URL must begin with https://.")
     if not parts.host:
         raise TargetRefused("The webhook URL names no host.")
+    if parts.port is not None and not 0 < parts.port <= _LAST_PORT:
+        raise TargetRefused("The webhook URL names a port that does not exist.")
     if parts.userinfo:
         raise TargetRefused("The webhook URL must not carry a user or password.")
     return parts
@@ -111,7 +114,8 @@ def is_lawful(address: Address, *, allow_private: bool) -> bool:
     if any(address in network for network in _PRIVATE):
         return allow_private
     # `is_global` leaves out private, loopback, documentation and carrier-grade NAT ranges.
-    return address.is_global and not address.is_reserved
+    site_local = isinstance(address, IPv6Address) and address.is_site_local
+    return address.is_global and not address.is_reserved and not site_local
 
 
 def _unwrapped(address: Address) -> Address:
