@@ -8,6 +8,12 @@ from typing import Any, Self
 from sandbox.database import Database
 
 
+CREATED = "julianday(json_extract(document, '$.created_at'))"
+DUE = f"""(julianday(?) - {CREATED}) * ? >= min(
+    ifnull(julianday(expires_at) - {CREATED}, 1e9),
+    ifnull(json_extract(document, '$.extra.pending.seconds') / 86400.0, 1e9))"""
+
+
 @dataclass(kw_only=True)
 class Record:
     """What orders and refunds have in common: they are stored as JSON documents."""
@@ -175,6 +181,15 @@ class Books:
         where, values = _narrow(provider=provider, reference=reference, status=status)
         sql = f"SELECT document FROM orders WHERE {where} ORDER BY rowid"  # noqa: S608 - our names
         return [Order.from_document(item) for item in self._db.documents(sql, *values)]
+
+    def due_orders(self, provider: str, status: str, now: datetime, scale: float) -> list[Order]:
+        """Orders whose expiry, or pending answer (`extra.pending.seconds`), has come.
+
+        Thousands may be waiting, so SQLite sorts out the few.
+        """
+        sql = f"SELECT document FROM orders WHERE provider=? AND status=? AND {DUE}"  # noqa: S608
+        found = self._db.documents(sql, provider, status, now.isoformat(), scale)
+        return [Order.from_document(item) for item in found]
 
     def refunds(
         self,

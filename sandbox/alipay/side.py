@@ -123,7 +123,8 @@ class AlipaySide:
 
     def sweep(self) -> None:
         """Expire what was not paid, finish what was pending."""
-        for order in self._context.books.orders(PROVIDER, status=WAITING):
+        clock = self._context.clock
+        for order in self._context.books.due_orders(PROVIDER, WAITING, clock.now(), clock.scale):
             self._trades.refresh(order)
         for refund in self._context.books.refunds(PROVIDER, status=PROCESSING):
             self._refunds.end_pending(refund)

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -103,3 +103,27 @@ def test_a_change_replaces_what_was_known(books: Books) -> None:
     assert books.order_by_provider_reference("alipay", "p1") == order
     assert [kept.status for kept in books.orders(status="PAID")] == ["PAID"]
     assert books.orders(status="NEW") == []
+
+
+def test_only_what_is_due_is_swept(books: Books) -> None:
+    def order(reference: str, expiry: float | None, pending: float | None) -> None:
+        placed = an_order(reference)
+        placed.expires_at = None if expiry is None else NOW + timedelta(seconds=expiry)
+        placed.extra = {} if pending is None else {"pending": {"seconds": pending}}
+        books.put_order(placed)
+
+    order("never", None, None)
+    order("later", 61, 100)
+    order("expired", 59, None)
+    order("decided", 1000, 5)
+
+    def due(seconds: float, scale: float) -> list[str]:
+        now = NOW + timedelta(seconds=seconds)
+        found = books.due_orders("alipay", "NEW", now, scale)
+        return sorted(order.reference for order in found)
+
+    assert due(60, 1) == ["decided", "expired"]
+    assert due(1, 60) == ["decided", "expired"]
+    assert due(1, 1) == []
+    assert due(1, 1e12) == ["decided", "expired", "later"]
+    assert books.due_orders("alipay", "OLD", NOW + timedelta(days=9), 1) == []
