@@ -7,7 +7,6 @@ from typing import Any, Self
 
 from sandbox.database import Database
 
-
 CREATED = "julianday(json_extract(document, '$.created_at'))"
 DUE = f"""(julianday(?) - {CREATED}) * ? >= min(
     ifnull(julianday(expires_at) - {CREATED}, 1e9),
