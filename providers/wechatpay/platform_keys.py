@@ -130,7 +130,8 @@ class PlatformKeys:
     async def _key(self, serial: str) -> RSAPublicKey:
         key = self._find(serial)
         if key is None and self._may_search(serial):
-            self._searched_at = self._clock()
+            if not self._lock.locked():
+                self._searched_at = self._clock()
             await self._refresh()
             key = self._find(serial)
         if key is None:
@@ -147,7 +148,8 @@ class PlatformKeys:
         return (
             self._downloads
             and not serial.startswith(PUBLIC_KEY_PREFIX)
-            and self._is_past(self._searched_at, SEARCH_INTERVAL)
+            # A download under way costs nothing more to wait for.
+            and (self._lock.locked() or self._is_past(self._searched_at, SEARCH_INTERVAL))
         )
 
     def _has_live_certificate(self) -> bool:

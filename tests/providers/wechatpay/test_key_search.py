@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from domain.errors import InvalidSignature, OutcomeUnknown, ProviderUnavailable
+from domain.notification import NotificationKind
 from domain.payment import Payment
 from domain.report import Outcome
 from providers.wechatpay.provider import WechatpayProvider
@@ -264,3 +265,14 @@ async def test_a_cancelled_download_does_not_fail_those_who_wait_for_it(
         await first
     wechat.hold.set()
     assert (await second).outcome is Outcome.PAID
+
+
+async def test_notifications_that_come_together_wait_for_the_one_search(
+    certificate_provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any]
+) -> None:
+    notices = [wechat.notify(transaction) for _ in range(5)]
+    heard = await asyncio.gather(
+        *(certificate_provider.parse_notification(headers, body) for headers, body in notices)
+    )
+    assert {notification.kind for notification in heard} == {NotificationKind.PAYMENT}
+    assert len(wechat.downloads) == 1
