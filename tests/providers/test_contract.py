@@ -1,13 +1,12 @@
 """What every provider promises, whoever it is: one body of tests and no special case."""
 
-import httpx
 import pytest
 
-from domain.errors import InvalidSignature, OutcomeUnknown, ProviderRejected, ProviderUnavailable
+from domain.errors import InvalidSignature
 from domain.notification import NotificationKind
 from domain.payment import Channel
-from domain.report import Attention, Outcome, RefundOutcome
-from tests.providers.conftest import Line, Make
+from domain.report import Attention, Outcome
+from tests.providers.conftest import Make
 from tests.providers.harness import Harness
 from tests.providers.stand import Stand, minutes_ago
 
@@ -168,171 +167,6 @@ async def test_a_payer_who_paid_another_sum_is_reported_with_that_sum(stand: Sta
     await stand.pay(payment, await stand.provider.create(payment), amount=1)
     report = await stand.provider.query(payment)
     assert payment.mismatch(report) is Attention.AMOUNT_MISMATCH
-
-
-async def test_refunds_in_parts_move_exactly_what_was_asked(stand: Stand) -> None:
-    payment = await stand.paid()
-    for amount in (500, 1499):
-        refund = stand.refund(payment, amount)
-        assert (await stand.provider.refund(refund, payment)).refund_reference == refund.reference
-        await stand.complete(refund)
-        report = await stand.provider.query_refund(refund, payment)
-        assert report.outcome is RefundOutcome.SUCCEEDED
-        assert refund.mismatch(report) is None
-    assert await stand.moved(payment, "refund") == [500, 1499]
-
-
-async def test_sending_a_refund_again_moves_the_money_once(stand: Stand) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, payment.amount)
-    for _ in range(3):
-        report = await stand.provider.refund(refund, payment)
-        assert report.outcome in (RefundOutcome.SUCCEEDED, RefundOutcome.PENDING)
-    await stand.complete(refund)
-    assert await stand.moved(payment, "refund") == [payment.amount]
-
-
-async def test_a_refund_whose_answer_was_lost_is_found_by_asking(stand: Stand) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, 700)
-    await stand.fault("refund", "lost_answer", refund)
-    with pytest.raises(OutcomeUnknown):
-        await stand.provider.refund(refund, payment)
-    await stand.complete(refund)
-    report = await stand.provider.query_refund(refund, payment)
-    assert refund.mismatch(report) is None
-    assert report.outcome is RefundOutcome.SUCCEEDED
-    await stand.provider.refund(refund, payment)
-    assert await stand.moved(payment, "refund") == [700]
-
-
-async def test_refunding_more_than_was_paid_is_a_definite_no(stand: Stand) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, payment.amount + 1)
-    with pytest.raises(ProviderRejected) as caught:
-        await stand.provider.refund(refund, payment)
-    assert caught.value.provider_code
-    assert await stand.moved(payment, "refund") == []
-
-
-async def test_a_refund_that_was_never_sent_is_reported_as_not_found(stand: Stand) -> None:
-    payment = await stand.paid()
-    report = await stand.provider.query_refund(stand.refund(payment, 1), payment)
-    assert report.outcome is RefundOutcome.NOT_FOUND
-
-
-async def test_a_refund_notification_finds_our_refund(stand: Stand) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, 700)
-    await stand.provider.refund(refund, payment)
-    await stand.complete(refund)
-    headers, body = await stand.notified(payment, refund)
-    notification = await stand.provider.parse_notification(headers, body)
-    assert notification.kind is NotificationKind.REFUND
-    assert notification.payment is None
-    assert notification.refund is not None
-    assert notification.refund.refund_reference == refund.reference
-    assert notification.refund.outcome in (RefundOutcome.SUCCEEDED, RefundOutcome.PENDING)
-    assert refund.mismatch(notification.refund) is None
-
-
-@pytest.mark.parametrize("kind", UNBELIEVABLE)
-async def test_an_answer_to_create_that_proves_nothing_is_an_unknown_outcome(
-    stand: Stand, kind: str
-) -> None:
-    payment = stand.payment()
-    await stand.fault("create", kind, payment)
-    with pytest.raises(OutcomeUnknown):
-        await stand.provider.create(payment)
-    await stand.provider.create(payment)
-    assert len(await stand.orders(payment)) == 1
-
-
-@pytest.mark.parametrize("kind", UNBELIEVABLE)
-async def test_an_answer_to_a_question_that_proves_nothing_is_an_unknown_outcome(
-    stand: Stand, kind: str
-) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, 1)
-    await stand.provider.refund(refund, payment)
-    await stand.fault("query", kind, payment)
-    await stand.fault("refund_query", kind, refund)
-    with pytest.raises(OutcomeUnknown):
-        await stand.provider.query(payment)
-    with pytest.raises(OutcomeUnknown):
-        await stand.provider.query_refund(refund, payment)
-
-
-@pytest.mark.parametrize("kind", UNPROVEN)
-async def test_an_answer_to_close_that_proves_nothing_is_an_unknown_outcome(
-    stand: Stand, kind: str
-) -> None:
-    payment = stand.payment(Channel.JSAPI)
-    await stand.provider.create(payment)
-    await stand.fault("close", kind, payment)
-    with pytest.raises(OutcomeUnknown):
-        await stand.provider.close(payment)
-    assert (await stand.provider.close(payment)).outcome is Outcome.CLOSED
-
-
-@pytest.mark.parametrize("kind", [*UNBELIEVABLE, "system_error"])
-async def test_an_answer_to_a_refund_that_proves_nothing_is_an_unknown_outcome(
-    stand: Stand, kind: str
-) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, 700)
-    await stand.fault("refund", kind, refund)
-    with pytest.raises(OutcomeUnknown):
-        await stand.provider.refund(refund, payment)
-    await stand.provider.refund(refund, payment)
-    await stand.complete(refund)
-    assert await stand.moved(payment, "refund") == [700]
-
-
-async def test_a_rate_limited_call_was_certainly_not_processed(stand: Stand) -> None:
-    payment = stand.payment()
-    await stand.fault("create", "rate_limited", payment)
-    with pytest.raises(ProviderUnavailable):
-        await stand.provider.create(payment)
-    assert await stand.orders(payment) == []
-
-
-async def test_a_provider_that_cannot_be_reached_did_nothing(
-    case: tuple[Harness, str], make_stand: Make, line: Line
-) -> None:
-    async with httpx.AsyncClient(transport=line) as http:
-        stand = make_stand(*case, http=http)
-        payment = await stand.paid()
-        refund = stand.refund(payment, 1)
-        line.breaks_with = httpx.ConnectError("refused")
-        for call in (
-            stand.provider.create(payment),
-            stand.provider.query(payment),
-            stand.provider.close(payment),
-            stand.provider.refund(refund, payment),
-            stand.provider.query_refund(refund, payment),
-        ):
-            with pytest.raises(ProviderUnavailable):
-                await call
-
-
-@pytest.mark.parametrize(
-    "error", [httpx.ReadTimeout("slow"), httpx.WriteError("cut"), httpx.RemoteProtocolError("?")]
-)
-async def test_a_line_that_breaks_after_sending_leaves_the_outcome_unknown(
-    case: tuple[Harness, str], make_stand: Make, line: Line, error: httpx.HTTPError
-) -> None:
-    async with httpx.AsyncClient(transport=line) as http:
-        stand = make_stand(*case, http=http)
-        payment = await stand.paid()
-        line.breaks_with = error
-        for call in (
-            stand.provider.create(payment),
-            stand.provider.query(payment),
-            stand.provider.refund(stand.refund(payment, 1), payment),
-        ):
-            with pytest.raises(OutcomeUnknown):
-                await call
 
 
 async def test_no_secret_shows_in_what_a_log_may_print(

@@ -9,6 +9,7 @@ import pytest
 
 from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
+from providers.alipay.provider import AlipayProvider
 from tests.providers.alipay.fake import FakeAlipay, Keys, make_keys
 
 VECTORS = Path(__file__).parents[4] / "shared" / "vectors"
@@ -60,6 +61,11 @@ def certificate_account(account: dict[str, Any], keys: Keys) -> dict[str, Any]:
 @pytest.fixture
 def alipay(keys: Keys) -> FakeAlipay:
     return FakeAlipay(keys)
+
+
+@pytest.fixture
+def provider(alipay: FakeAlipay, account: dict[str, Any]) -> AlipayProvider:
+    return alipay.provider(account)
 
 
 Order = Callable[..., Payment]

@@ -187,10 +187,16 @@ class FakeAlipay:
         named = f'"alipay_cert_sn":"{self.cert_sn}",' if self.cert_sn else ""
         return f'{{"{name}":{text},{named}"sign":"{signature}"}}'.encode(self.codec)
 
-    def form(self, fields: dict[str, str], *, exclude: tuple[str, ...] = ("sign_type",)) -> bytes:
-        """A signed notification in the charset that it names."""
+    def form(
+        self,
+        fields: dict[str, str],
+        *,
+        exclude: tuple[str, ...] = ("sign_type",),
+        codec: str | None = None,
+    ) -> bytes:
+        """A signed notification, in the charset that it names unless `codec` is another."""
         fields = {"sign_type": "RSA2", "charset": "utf-8", **fields}
-        codec = "gb18030" if fields["charset"].lower() != "utf-8" else "utf-8"
+        codec = codec or ("utf-8" if fields["charset"].lower() == "utf-8" else "gb18030")
         kept = sorted(key for key in fields if fields[key] and key not in exclude)
         text = "&".join(f"{key}={fields[key]}" for key in kept).encode(codec)
         fields["sign"] = sign(self.signer or self.keys.alipay, text)
