@@ -56,26 +56,28 @@ class Database:
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_WAIT_SECONDS,
-            # One more round trip, so that a restarted database costs no caller an error.
+            # One more round trip, so that a restarted database costs no caller an error. It stays
+            # one only where connections are in autocommit mode: else the ping is a transaction.
             pool_pre_ping=True,
+            isolation_level="AUTOCOMMIT",
             connect_args={"server_settings": _SERVER_SETTINGS, "timeout": CONNECT_SECONDS},
             # Log lines and error texts must not carry what payers and merchants sent.
             hide_parameters=True,
         )
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     @asynccontextmanager
     async def statement(self) -> AsyncIterator[AsyncConnection]:
         """A connection on which each statement commits by itself: one round trip a verb."""
         with _translated():
-            async with self._autocommit.connect() as connection:
+            async with self._engine.connect() as connection:
                 yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """All or nothing. Never held across a call to anything but this database."""
         with _translated():
-            async with self._engine.begin() as connection:
+            async with self._transactional.begin() as connection:
                 yield connection
 
     async def ping(self) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from storage.database import Database
+
+UntilWaiting = Callable[[int], Awaitable[None]]
 
 
 class Raw:
@@ -62,3 +64,17 @@ async def end_connection_running(sql: asyncpg.Connection, statement: str) -> Non
     while (pid := await sql.fetchval(query, statement)) is None:  # noqa: ASYNC110 - nothing to await
         await asyncio.sleep(0.01)
     await sql.execute("SELECT pg_terminate_backend($1)", pid)
+
+
+@asynccontextmanager
+async def locked(sql: asyncpg.Connection, payment_id: UUID) -> AsyncIterator[UntilWaiting]:
+    """Holds a payment's row until so many wait for it, so that a race runs the worst way."""
+
+    async def until(waiting: int) -> None:
+        query = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        while await sql.fetchval(query) < waiting:  # noqa: ASYNC110 - nothing to await
+            await asyncio.sleep(0.01)
+
+    async with sql.transaction():
+        await sql.execute("SELECT FROM payments WHERE id = $1 FOR UPDATE", payment_id)
+        yield until

@@ -1,7 +1,7 @@
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 import asyncpg
 import pytest
@@ -23,11 +23,12 @@ from tests.storage.making import (
     paid_late,
     succeeded,
 )
+from tests.storage.raw import locked
 
 Answer = TypeVar("Answer")
 
 
-async def together(calls: Sequence[Coroutine[Any, Any, Answer]]) -> list[Answer]:
+async def together(calls: Sequence[Awaitable[Answer]]) -> list[Answer]:
     return list(await asyncio.gather(*calls))
 
 
@@ -173,6 +174,46 @@ async def test_one_refund_reserved_and_settled_by_many_at_once_moves_its_money_o
     assert after is not None
     assert (after.refund_reserved, after.refunded) == (0, 400)
     assert len(await stored_events(payment.id)) == 2
+
+
+async def test_repeats_of_a_refund_that_all_waited_for_the_payment_hold_its_money_once(
+    payments: PaymentStore,
+    refunds: RefundStore,
+    paid: Paid,
+    new_refund: NewRefund,
+    sql: asyncpg.Connection,
+) -> None:
+    payment = await paid(amount=1000)
+    refund = new_refund(payment, 400)
+
+    async with locked(sql, payment.id) as until_waiting:
+        calls = [asyncio.create_task(refunds.reserve(refund)) for _ in range(5)]
+        await until_waiting(5)
+    answers = await together(calls)
+
+    after = await payments.get(payment.id)
+    assert answers == [refund] * 5
+    assert after is not None
+    assert after.refund_reserved == 400
+
+
+async def test_a_settlement_that_waited_behind_another_changes_nothing(
+    payments: PaymentStore,
+    refunds: RefundStore,
+    paid: Paid,
+    new_refund: NewRefund,
+    sql: asyncpg.Connection,
+) -> None:
+    payment = await paid(amount=1000)
+    refund = await refunds.reserve(new_refund(payment, 400))
+    both = [ended(refund), ended(refund, RefundStatus.FAILED)]
+
+    async with locked(sql, payment.id) as until_waiting:
+        calls = [asyncio.create_task(refunds.settle(end)) for end in both * 2]
+        await until_waiting(4)
+    answers = await together(calls)
+
+    assert len({settled.status for settled, _ in answers}) == 1
 
 
 async def test_success_and_failure_of_a_refund_racing_leave_one_of_them(

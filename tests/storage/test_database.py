@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+import storage.database
 from storage.database import Database, DatabaseUnavailable
 from storage.payments import PaymentStore
 from tests.storage.making import NewPayment
@@ -115,3 +116,15 @@ async def test_a_transaction_that_fails_leaves_nothing(
         )
 
     assert await payments.get(payment.id) == payment
+
+
+async def test_a_pool_with_nothing_free_is_unavailable(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"POOL_SIZE": 1, "POOL_OVERFLOW": 0, "POOL_WAIT_SECONDS": 0.05}.items():
+        monkeypatch.setattr(storage.database, name, value)
+    database = Database(database_url)
+    async with database.statement():
+        with pytest.raises(DatabaseUnavailable):
+            await database.ping()
+    await database.close()

@@ -1,6 +1,6 @@
 import pytest
 
-from domain.errors import NotFound
+from domain.errors import NotFound, ReportMismatch
 from domain.identity import event_id
 from domain.payment import Payment, PaymentStatus
 from domain.refund import RefundStatus
@@ -104,6 +104,26 @@ async def test_late_money_whose_refund_failed_can_be_accepted_after_all(
     accepted, event = await payments.accept_late(shut.id)
 
     assert (accepted.status, event) == (PaymentStatus.SUCCEEDED, event_id(shut.id, "succeeded"))
+
+
+async def test_a_pending_payment_cannot_be_accepted_as_late(
+    payments: PaymentStore, new_payment: NewPayment
+) -> None:
+    payment = await payments.record(new_payment())
+
+    assert await payments.accept_late(payment.id) == (payment, None)
+
+
+async def test_anothers_provider_reference_is_no_late_money(
+    payments: PaymentStore, shut: Payment, paid: Paid
+) -> None:
+    other = await paid()
+    stolen = paid_late(shut).model_copy(update={"provider_reference": other.provider_reference})
+
+    with pytest.raises(ReportMismatch):
+        await payments.capture_late(stolen)
+
+    assert await payments.get(shut.id) == shut
 
 
 async def test_a_payment_never_recorded_is_neither_late_nor_accepted(

@@ -3,6 +3,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from domain.checkout import Checkout, CheckoutKind, Created
 from domain.errors import Conflict, NotFound, ReportMismatch
@@ -175,6 +176,17 @@ async def test_one_provider_reference_cannot_pay_two_payments(
         await payments.finalise(succeeded(second, provider_reference=first.id.hex))
 
     assert await payments.get(second.id) == second
+
+
+async def test_a_success_without_money_is_our_own_mistake_and_is_not_written(
+    payments: PaymentStore, new_payment: NewPayment
+) -> None:
+    payment = await payments.record(new_payment())
+
+    with pytest.raises(IntegrityError):
+        await payments.finalise(succeeded(payment, captured=0))
+
+    assert await payments.get(payment.id) == payment
 
 
 async def test_a_flag_is_raised_once_and_told_once(

@@ -1,6 +1,7 @@
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from domain.errors import Conflict, NotFound
 from domain.identity import event_id
@@ -89,6 +90,17 @@ async def test_a_refund_in_another_currency_is_refused(
         await refunds.reserve(new_refund(await paid(), currency="USD"))
 
     assert refused.value.code == "currency_differs"
+
+
+async def test_a_refund_reserved_as_already_done_is_our_own_mistake_and_is_not_written(
+    refunds: RefundStore, paid: Paid, new_refund: NewRefund
+) -> None:
+    refund = ended(new_refund(await paid()))
+
+    with pytest.raises(IntegrityError):
+        await refunds.reserve(refund)
+
+    assert await refunds.get(refund.id) is None
 
 
 async def test_a_merchant_cannot_refund_anothers_payment(
