@@ -11,7 +11,7 @@ from domain.refund import Refund, RefundStatus
 from domain.report import Attention
 from storage import refund_statements as statements
 from storage.database import Database, violated
-from storage.outbox import Alarm, Entry, appended, raise_alarm
+from storage.outbox import Alarm, Entry, raise_alarm
 from storage.rows import to_payment, to_refund
 from storage.tables import payments, refunds
 
@@ -53,17 +53,16 @@ class RefundStore:
         """
         row = None
         if refund.status is not RefundStatus.PENDING:
-            settled = statements.settled(refund)
-            moved = statements.moved(settled, refund.status)
             entry = Entry(
                 id=event_id(refund.id, refund.status),
                 type=REFUND_EVENTS[refund.status],
                 data=refund_data(refund),
                 refund_id=refund.id,
             )
-            statement = select(settled).add_cte(appended(entry, moved))
+            values = statements.parameters(refund) | entry.parameters
             async with self._database.statement() as connection:
-                row = (await connection.execute(statement)).mappings().one_or_none()
+                result = await connection.execute(statements.SETTLE, values)
+                row = result.mappings().one_or_none()
         stored = to_refund(row) if row else await self._require(refund.id)
         if stored.status is RefundStatus.PENDING:
             return stored, None
@@ -111,7 +110,7 @@ class RefundStore:
         """The new row; None where it is there already or the payment does not hold the money."""
         async with self._database.statement() as connection:
             try:
-                result = await connection.execute(statements.reserve(refund))
+                result = await connection.execute(statements.RESERVE, statements.parameters(refund))
             except IntegrityError as error:
                 if violated(error) not in _REPEATS:
                     raise
