@@ -113,7 +113,7 @@ async def test_another_accounts_notification_never_pays_our_payment(
     assert await outcomes(made) == ["mismatch"]
 
     async def flagged() -> bool:
-        return (await shop.read(made))["attention"] == "account_mismatch"
+        return bool((await shop.read(made))["attention"] == "account_mismatch")
 
     await eventually(flagged)
     assert (await shop.read(made))["captured"] == 0
@@ -207,10 +207,10 @@ async def test_a_refund_made_at_the_providers_console_calls_a_person(
     )
     answer = await provider.notify(made, kind="refund", refund_reference=refund.reference)
     assert answer["accepted"]
-    assert await outcomes(made) == ["signalled", "late"]
+    assert set(await outcomes(made)) == {"signalled", "late"}
 
     async def flagged() -> bool:
-        return (await shop.read(made))["attention"] == Attention.EXTERNAL_REFUND
+        return bool((await shop.read(made))["attention"] == Attention.EXTERNAL_REFUND)
 
     await eventually(flagged)
 

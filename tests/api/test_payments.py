@@ -134,10 +134,25 @@ async def test_without_temporal_a_repeat_still_gets_its_answer(
 ) -> None:
     body = order()
     made = (await shop.create(body)).json()
-    key = await house_without_temporal.dependencies.stores.keys.create(shop.merchant.id, "again")
-    shop.http.headers["Authorization"] = f"Bearer {key}"
-    repeat = await shop.create(body)
+    async with house_without_temporal.as_merchant(shop) as away:
+        repeat = await away.post("/v1/payments", json=body)
     assert (repeat.status_code, repeat.json()["id"]) == (200, made["id"])
+
+
+async def test_a_key_whose_request_was_refused_is_used_up(
+    shop: Shop, provider: ProviderSide, house: House
+) -> None:
+    body = order()
+    made = (await shop.create(body)).json()
+    await provider.pay(made)
+    await provider.notify(made)
+    await shop.reaches(made, "succeeded")
+    refused = await shop.create(body, key="second")
+    other = await shop.create(order(), key="second")
+    assert (refused.json()["code"], other.json()["code"]) == (
+        "order_already_paid",
+        "idempotency_key_reused",
+    )
 
 
 @pytest.mark.parametrize(
@@ -220,6 +235,55 @@ async def test_sync_finds_a_payment_whose_notification_was_lost(
     assert synced.json()["captured"] == made["amount"]
     await shop.reaches(made, "succeeded")
     assert (await shop.http.post(path)).json()["status"] == "succeeded"
+
+
+async def test_after_the_run_has_ended_our_books_answer(
+    shop: Shop, provider: ProviderSide, house: House
+) -> None:
+    closed, paid = await shop.pending(), await shop.pending()
+    await shop.http.post(f"/v1/payments/{closed['id']}/cancel")
+    await provider.pay(paid)
+    await provider.notify(paid)
+    for made in (closed, paid):
+        await house.ended(made)
+    answers = {
+        (name, verb): await shop.http.post(f"/v1/payments/{made['id']}/{verb}")
+        for name, made in (("closed", closed), ("paid", paid))
+        for verb in ("cancel", "sync")
+    }
+    refused = answers.pop(("paid", "cancel"))
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_cancellable")
+    assert refused.json()["id"] == paid["id"]
+    assert {key: answer.json()["status"] for key, answer in answers.items()} == {
+        ("closed", "cancel"): "closed",
+        ("closed", "sync"): "closed",
+        ("paid", "sync"): "succeeded",
+    }
+
+
+async def test_without_a_worker_commands_are_taken_on_but_not_promised(
+    house_without_worker: House,
+) -> None:
+    shop = await house_without_worker.shop()
+    made = (await shop.create(order())).json()
+    verbs = ("cancel", "sync")
+    answers = await asyncio.gather(
+        *(shop.http.post(f"/v1/payments/{made['id']}/{verb}") for verb in verbs)
+    )
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert {answer.json()["status"] for answer in answers} == {"pending"}
+
+
+async def test_without_temporal_commands_say_try_again(
+    shop: Shop, house_without_temporal: House
+) -> None:
+    made = await shop.pending()
+    async with house_without_temporal.as_merchant(shop) as away:
+        for verb in ("cancel", "sync"):
+            response = await away.post(f"/v1/payments/{made['id']}/{verb}")
+            problem = response.json()
+            assert (response.status_code, problem["code"]) == (503, "temporal_unavailable")
+            assert problem["retryable"] is True
 
 
 async def test_pages_follow_each_other_without_gaps_or_repeats(shop: Shop) -> None:
