@@ -69,7 +69,7 @@ class AlipayProvider:
         if answer.code != codes.SUCCESS:
             refuse_question(answer)
         report = mapping.payment_report(answer.fields, payment.reference)
-        return mapping.after_cancel(report) if _is_untold_at_till(payment) else report
+        return mapping.explained(report, payment)
 
     async def close(self, payment: Payment) -> PaymentReport:
         """End the trade. A barcode payment is cancelled instead, which is this product's way."""
@@ -186,8 +186,3 @@ def build(
 
 def _not_found(payment: Payment, answer: Answer) -> PaymentReport:
     return mapping.word(payment.reference, Outcome.NOT_FOUND, answer.name, answer.message)
-
-
-def _is_untold_at_till(payment: Payment) -> bool:
-    """Whether only our own cancel can have given the money back, and nobody was told of it."""
-    return payment.channel is Channel.BARCODE and not payment.captured
