@@ -89,10 +89,7 @@ async def _refund_word(
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
     if refund is None:
-        if _foreign(notification, payment):
-            return _UNKNOWN
-        # Made at the provider's own console: the money moved without us, a person must know.
-        return await _late(dependencies, notification, payment)
+        return await _refund_not_ours(dependencies, notification, payment)
     mismatch = _foreign(notification, payment) or refund.mismatch(report)
     if mismatch is not None:
         marked = _marked(notification, mismatch)
@@ -108,6 +105,15 @@ async def _refund_word(
     if _settles_nothing_new(stored, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
     # A settled refund stays as it is; what contradicts it is for a person.
+    return await _late(dependencies, notification, payment)
+
+
+async def _refund_not_ours(
+    dependencies: Dependencies, notification: Notification, payment: Payment
+) -> Delivered:
+    """Made at the provider's own console: the money moved without us, a person must know."""
+    if _foreign(notification, payment):
+        return _UNKNOWN
     return await _late(dependencies, notification, payment)
 
 

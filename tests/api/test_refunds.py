@@ -1,5 +1,6 @@
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -193,3 +194,29 @@ async def test_a_refund_notification_with_another_sum_is_never_acknowledged(
 
     assert await eventually(flagged)
     assert (await shop.read(payment))["refunded"] == 500
+
+
+async def test_a_providers_success_for_a_refund_that_we_failed_calls_a_person(
+    shop: Shop, provider: ProviderSide, house: House, paid: Any
+) -> None:
+    payment = await paid()
+    await provider.fault("refund", "server_error", code="NOT_ENOUGH", status=403)
+    refused = await shop.refund(payment, "r1", amount=500)
+    assert refused.status_code == 422
+    stores = house.dependencies.stores
+    refund = await stores.refunds.get(UUID(refused.json()["id"]))
+    ours = await stores.payments.get(UUID(payment["id"]))
+    assert refund is not None
+    assert ours is not None
+    await house.dependencies.registry.get("wechatpay", "pubkey").refund(refund, ours)
+    await provider.control.post(
+        "/_sandbox/refunds/complete",
+        json={"provider": "wechatpay", "refund_reference": refund.reference},
+    )
+    answer = await provider.notify(payment, kind="refund", refund_reference=refund.reference)
+    assert answer["accepted"]
+
+    async def flagged() -> Any:
+        return (await shop.read(payment))["attention"]
+
+    assert await eventually(flagged) == "external_refund"
