@@ -50,7 +50,7 @@ class ProviderActivities:
         provider = self._of(payment)
         created = None
         if submission.ask_first or activity.info().attempt > 1:
-            created = _known(await provider.query(payment), Outcome.PENDING, Outcome.NOT_FOUND)
+            created = _known(await _ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND)
         if created is None:
             created = await _submit(provider, payment)
         await self._payments.save_checkout(payment.id, created)
@@ -99,7 +99,7 @@ class ProviderActivities:
         refund, payment = submission.refund, submission.payment
         provider = self._of(payment)
         if submission.ask_first or activity.info().attempt > 1:
-            found = await provider.query_refund(refund, payment)
+            found = await _ask_about_refund(provider, submission)
             if found.outcome is not RefundOutcome.NOT_FOUND:
                 return found
         try:
@@ -122,10 +122,7 @@ class ProviderActivities:
     async def poll_refund(self, submission: RefundSubmission) -> RefundReport:
         """Ask until the provider's word on the refund needs an answer from us."""
         provider = self._of(submission.payment)
-        try:
-            report = await provider.query_refund(submission.refund, submission.payment)
-        except ProviderRejected as rejection:
-            raise still_pending(str(rejection)) from rejection
+        report = await _ask_about_refund(provider, submission)
         if report.outcome is RefundOutcome.NOT_FOUND:
             # Accepted once and gone now: the same number may be sent again, it is one refund.
             report = await provider.refund(submission.refund, submission.payment)
@@ -174,5 +171,12 @@ async def _ask(provider: Provider, payment: Payment) -> PaymentReport:
     """A question refused is not an answer about the money: it is asked again."""
     try:
         return await provider.query(payment)
+    except ProviderRejected as rejection:
+        raise still_pending(f"the provider refuses to say: {rejection}") from rejection
+
+
+async def _ask_about_refund(provider: Provider, submission: RefundSubmission) -> RefundReport:
+    try:
+        return await provider.query_refund(submission.refund, submission.payment)
     except ProviderRejected as rejection:
         raise still_pending(f"the provider refuses to say: {rejection}") from rejection

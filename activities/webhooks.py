@@ -40,7 +40,7 @@ class WebhookActivities:
     async def deliver_event(self, event_id: UUID) -> Told:
         """Deliver one event. A failure is retried by the policy until the window closes."""
         event = await self._event(event_id)
-        if event.delivery is not DeliveryStatus.WAITING:
+        if event.delivery is not DeliveryStatus.WAITING and not _answer_lost(event):
             return Told(delivery=event.delivery)
         if await self._events.has_earlier_waiting(event):
             raise ApplicationError(
@@ -87,3 +87,11 @@ class WebhookActivities:
         if event is None:
             raise NotFound(f"No event {event_id}.")
         return event
+
+
+def _answer_lost(event: Event) -> bool:
+    """An earlier try delivered it and then died with the merchant's answer, maybe a veto.
+
+    The merchant knows the event by its id and gives the same answer again.
+    """
+    return event.delivery is DeliveryStatus.DELIVERED and activity.info().attempt > 1

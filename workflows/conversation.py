@@ -6,7 +6,7 @@ from temporalio.exceptions import FailureError
 from activities.provider_calls import ProviderActivities, Submission
 from domain.checkout import Created
 from domain.report import PaymentReport
-from workflows.failures import refusal
+from workflows.failures import rejection
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, provider_queue
 from workflows.steps import happens, seconds_until
@@ -30,7 +30,7 @@ class Conversation:
                 **self._policy.call_fast.local("submit the order"),
             )
         except FailureError as error:
-            if refusal(error):
+            if rejection(error):
                 raise
         return await self._submit_again(submission.model_copy(update={"ask_first": True}))
 

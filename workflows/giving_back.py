@@ -1,5 +1,7 @@
 """Give money back of our own accord: it came late, twice, or for an order without goods."""
 
+from uuid import UUID
+
 from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -10,7 +12,7 @@ from domain.refund import Refund, RefundCause
 from workflows import details, search_attributes
 from workflows.policies import Policy, RefundPolicy
 from workflows.refund import RefundOrder, RefundWorkflow
-from workflows.steps import in_our_books
+from workflows.steps import in_our_books, tell_merchant
 
 
 async def give_back(
@@ -53,3 +55,13 @@ async def give_back(
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("refund %s is already under way", refund.id)
+
+
+async def tell_the_end(
+    policy: Policy, refund_policy: RefundPolicy, payment: Payment, event_id: UUID
+) -> None:
+    """Tell the merchant how the payment ended. An order that it cannot fulfil is given back."""
+    told = await tell_merchant(policy, event_id)
+    if told is not None and told.refund:
+        reason = told.reason or "merchant's veto"
+        await give_back(policy, refund_policy, payment, RefundCause.MERCHANT_VETO, reason)

@@ -13,10 +13,10 @@ from domain.refund import RefundCause
 from domain.report import Attention, PaymentReport
 from workflows import details
 from workflows.attention import Calls
-from workflows.giving_back import give_back
+from workflows.giving_back import give_back, tell_the_end
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
-from workflows.steps import in_our_books, tell_merchant
+from workflows.steps import in_our_books
 
 
 class LateOrder(Frozen):
@@ -117,7 +117,9 @@ class LatePaymentWorkflow:
                 "the order was already paid",
             )
         if settled.event_id is not None:
-            await tell_merchant(self._policy, settled.event_id)
+            await tell_the_end(
+                self._policy, self._order.refund_policy, self._payment, settled.event_id
+            )
 
     async def _flag(self, why: Attention) -> None:
         self._payment = self._payment.model_copy(update={"attention": why})

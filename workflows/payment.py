@@ -14,12 +14,12 @@ from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
 from workflows.attention import Calls
 from workflows.conversation import Conversation
-from workflows.failures import failure_of, refusal
-from workflows.giving_back import give_back
+from workflows.failures import failure_of, refusal, rejection
+from workflows.giving_back import give_back, tell_the_end
 from workflows.late_money import settle_late_money
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
-from workflows.steps import happens, in_our_books, seconds_until, tell_merchant
+from workflows.steps import happens, in_our_books, seconds_until
 
 
 class PaymentOrder(Frozen):
@@ -146,9 +146,9 @@ class PaymentWorkflow:
         try:
             self._state.take(await self._provider.submit(resumed=self._resumed))
         except FailureError as error:
-            refused = refusal(error)
-            if refused is not None:
-                self._state.fail(failure_of(refused))
+            rejected = rejection(error)
+            if rejected is not None:
+                self._state.fail(failure_of(rejected))
         self._state.answered = True
 
     async def _await_outcome(self) -> None:
@@ -194,7 +194,7 @@ class PaymentWorkflow:
             found = await self._provider.ask("ask the provider about the mismatch")
         except FailureError:
             found = disputed
-        if self._state.disputed is disputed and self._state.payment.mismatch(found) is None:
+        if self._state.disputed == disputed and self._state.payment.mismatch(found) is None:
             self._state.disputed = None
             self._state.silent = True
             self._state.hear(found)
@@ -218,19 +218,26 @@ class PaymentWorkflow:
         await self._unflag()
         self._mark_end()
         if self._state.payment.duplicate:
-            await self._give_back(RefundCause.DUPLICATE_PAYMENT, "the order was already paid")
-        if settled.event_id is None:
-            return
-        told = await tell_merchant(self._policy, settled.event_id)
-        if told is not None and told.refund and ended.captured:
-            await self._give_back(RefundCause.MERCHANT_VETO, told.reason or "merchant's veto")
+            await give_back(
+                self._policy,
+                self._refund_policy,
+                self._state.payment,
+                RefundCause.DUPLICATE_PAYMENT,
+                "the order was already paid",
+            )
+        if settled.event_id is not None:
+            await tell_the_end(
+                self._policy, self._refund_policy, self._state.payment, settled.event_id
+            )
 
     async def _park(self) -> None:
         """Our books refuse this end: another payment holds the same provider's number."""
         self._state.reopen()
         await self._flag(Attention.CONTRADICTION)
         self._show("A person must decide")
-        await workflow.wait_condition(lambda: self._state.resolution is not None)
+        await workflow.wait_condition(
+            lambda: self._state.resolution is not None or not self._state.pending
+        )
 
     async def _unflag(self) -> None:
         """The payment has ended: nobody needs to look any more."""
@@ -251,19 +258,29 @@ class PaymentWorkflow:
         )
 
     async def _settle_what_came_late(self) -> None:
-        """Money for a payment that had ended without it; handlers may still bring some."""
+        """Words after the end; while the merchant is told, handlers may bring more of them."""
+        await self._all_is_said()
+        while self._state.owes_a_settlement or self._state.disputed is not None:
+            if self._state.owes_a_settlement:
+                await self._settle_late_money()
+            if self._state.disputed is not None:
+                disputed, self._state.disputed = self._state.disputed, None
+                await self._flag(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
+            await self._all_is_said()
+
+    async def _all_is_said(self) -> None:
         await self._calls.answered()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if not self._state.owes_a_settlement:
-            return
+
+    async def _settle_late_money(self) -> None:
         try:
-            self._state.payment = await settle_late_money(
+            settled = await settle_late_money(
                 self._policy, self._refund_policy, self._state.payment, self._late_policy
             )
         except FailureError:
-            await self._flag(Attention.CONTRADICTION)
-        await self._calls.answered()
-        await workflow.wait_condition(workflow.all_handlers_finished)
+            self._state.refuse_late_money()
+        else:
+            self._state.settle_late_money(settled)
 
     async def _flag(self, why: Attention) -> None:
         """Call a person, once per reason."""
@@ -272,9 +289,6 @@ class PaymentWorkflow:
         self._state.flag(why)
         self._show("Flagged for a person")
         await self._calls.about_payment(self._state.payment.id, why, str(why))
-
-    async def _give_back(self, cause: RefundCause, reason: str) -> None:
-        await give_back(self._policy, self._refund_policy, self._state.payment, cause, reason)
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._state.payment, headline))

@@ -5,23 +5,28 @@ from domain.payment import Failure, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 
+# Money that was never this payment's can be neither accepted nor given back for it.
+_NOT_OURS = (Attention.ACCOUNT_MISMATCH, Attention.REFERENCE_MISMATCH)
+
 
 class PaymentState:
     """The payment as the run believes it, and what it was told and asked. No I/O, no clock.
 
-    `disputed` is a report that does not fit the payment, `paid` the report that brought the money,
-    `final` whether our books have the end.
+    `disputed` is a report that does not fit the payment, `judged` the one that a person decided
+    on, `paid` the report that brought the money, `final` whether our books have the end.
     """
 
     def __init__(self, payment: Payment) -> None:
         self.payment = payment
         self.disputed: PaymentReport | None = None
+        self.judged: PaymentReport | None = None
         self.paid: PaymentReport | None = None
         self.resolution: Resolution | None = None
         self.answered = False
         self.cancelled = False
         self.silent = False
         self.final = False
+        self._late_money_settled = False
 
     @property
     def pending(self) -> bool:
@@ -46,12 +51,14 @@ class PaymentState:
     @property
     def owes_a_settlement(self) -> bool:
         """Money came for a payment that had ended without it."""
-        return self.payment.late and self.payment.status is not PaymentStatus.SUCCEEDED
+        ended_without_it = self.payment.late and self.payment.status is not PaymentStatus.SUCCEEDED
+        return ended_without_it and not self._late_money_settled
 
     def hear(self, report: PaymentReport) -> None:
         """Take the provider's word. A repeat changes nothing; what does not fit is disputed."""
         if self.payment.mismatch(report) is not None:
-            if not self.final:
+            # The decided end is not disputed again by a repeat of what was decided on.
+            if self.pending or report != self.judged:
                 self.disputed = report
             return
         if report.outcome is Outcome.PAID:
@@ -79,24 +86,34 @@ class PaymentState:
         """The end to write down. Money that came for a closed payment is counted apart, later."""
         if self.payment.status is PaymentStatus.SUCCEEDED:
             return self.payment
-        return self.payment.model_copy(update={"captured": 0, "late": False})
+        return self.payment.model_copy(update={"captured": 0, "late": False, "paid_at": None})
 
     def finalise(self, stored: Payment) -> None:
         """Our books have the end. Money may have come while it was being written."""
         self.final = True
+        self.resolution = None
         self.payment = stored.apply(self.paid) if self.paid else stored
 
     def reopen(self) -> None:
         """Our books refuse the end: back to pending, the money in dispute."""
-        self.disputed = self.paid
-        self._change(status=PaymentStatus.PENDING, captured=0, paid_at=None)
+        self._dispute_the_money()
+        self._change(status=PaymentStatus.PENDING)
+
+    def settle_late_money(self, stored: Payment) -> None:
+        """Our books have counted it, and it is accepted or on its way back."""
+        self._late_money_settled = True
+        self.payment = stored
+
+    def refuse_late_money(self) -> None:
+        """Our books refuse to count it: the payment stays as it ended, the money in dispute."""
+        self._dispute_the_money()
 
     def resolve(self, resolution: Resolution) -> None:
         """Apply a person's decision."""
         self.payment = self.payment.resolve(resolution.action, self.disputed)
         if self.payment.captured:
             self.paid = self.disputed
-        self.disputed = None
+        self.judged, self.disputed = self.disputed, None
         self.silent = True
         self.resolution = None
 
@@ -112,11 +129,19 @@ class PaymentState:
             return "Nothing to resolve: the payment needs no person."
         if resolution.action not in (ResolveAction.ACCEPT, ResolveAction.REFUND):
             return None
-        if self.disputed is None or self.disputed.outcome is not Outcome.PAID:
+        if self.disputed is None or _money(self.disputed) <= 0:
             return "The provider reports no money to accept or refund: close or ask_again."
-        if self.disputed.mismatch is Attention.ACCOUNT_MISMATCH:
-            return "The money went to another account: close the payment or ask_again."
+        if self.payment.mismatch(self.disputed) in _NOT_OURS:
+            return "The money is for another account or order: close the payment or ask_again."
         return None
+
+    def _dispute_the_money(self) -> None:
+        self.disputed, self.paid, self.resolution = self.paid, None, None
+        self._change(captured=0, late=False, paid_at=None)
 
     def _change(self, **update: object) -> None:
         self.payment = self.payment.model_copy(update=update)
+
+
+def _money(report: PaymentReport) -> int:
+    return (report.amount or 0) if report.outcome is Outcome.PAID else 0

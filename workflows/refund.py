@@ -13,7 +13,7 @@ from domain.report import Attention, RefundReport
 from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.failures import failure_of, refusal
+from workflows.failures import failure_of, refusal, rejection
 from workflows.policies import RefundPolicy, provider_queue
 from workflows.steps import happens, in_our_books, tell_merchant
 
@@ -134,10 +134,11 @@ class RefundWorkflow:
         try:
             report = await self._send()
         except FailureError as error:
-            refused = refusal(error)
-            if refused is None:
-                raise
-            self._fail(failure_of(refused))
+            rejected = rejection(error)
+            if rejected is None:
+                self._doubt = Attention.OUTCOME_UNKNOWN
+            else:
+                self._fail(failure_of(rejected))
         else:
             self._hear(report)
         self._submitted = True
@@ -150,7 +151,7 @@ class RefundWorkflow:
                 **self._policy.call_fast.local("submit the refund"),
             )
         except FailureError as error:
-            if refusal(error):
+            if rejection(error):
                 raise
         return await workflow.execute_activity_method(
             ProviderActivities.submit_refund,
@@ -163,7 +164,7 @@ class RefundWorkflow:
         await happens(self._moved, self._policy.grace, "silence before the provider is asked")
         while self._pending():
             if self._resolution is not None:
-                self._apply_resolution()
+                self._apply(self._resolution)
             elif self._doubt is not None:
                 await self._call_a_person(self._doubt)
             else:
@@ -197,10 +198,8 @@ class RefundWorkflow:
         self._show("A person must decide")
         await workflow.wait_condition(lambda: self._resolution is not None or not self._pending())
 
-    def _apply_resolution(self) -> None:
-        decision, self._resolution = self._resolution, None
-        if decision is None:
-            return
+    def _apply(self, decision: Resolution) -> None:
+        self._resolution = self._doubt = None
         update: dict[str, object] = {"attention": None}
         if decision.action is ResolveAction.ACCEPT:
             update |= {"status": RefundStatus.SUCCEEDED, "raw_status": "accepted by an operator"}
@@ -216,6 +215,7 @@ class RefundWorkflow:
             self._policy, RefundActivities.settle_refund, self._refund, "settle the refund"
         )
         self._refund = settled.refund
+        self._resolution = None
         self._settled = True
         self._show("Settled")
         workflow.upsert_search_attributes(
@@ -224,10 +224,10 @@ class RefundWorkflow:
                 search_attributes.attention_update(self._refund.attention),
             ]
         )
-        if settled.event_id is not None:
-            await tell_merchant(self._policy, settled.event_id)
         if self._refund.status is RefundStatus.FAILED:
             await self._own_promise_broken()
+        if settled.event_id is not None:
+            await tell_merchant(self._policy, settled.event_id)
 
     async def _own_promise_broken(self) -> None:
         """A refund that we owe (late, duplicate, veto) failed: the money is still here."""
@@ -250,9 +250,11 @@ class RefundWorkflow:
             self._doubt = Attention.REFUND_ABNORMAL
 
     def _fail(self, failure: Failure) -> None:
-        self._refund = self._refund.model_copy(
-            update={"status": RefundStatus.FAILED, "failure": failure}
-        )
+        """The provider's definite no, unless its notification has said otherwise before."""
+        if self._pending():
+            self._refund = self._refund.model_copy(
+                update={"status": RefundStatus.FAILED, "failure": failure}
+            )
 
     def _submission(self) -> RefundSubmission:
         return RefundSubmission(refund=self._refund, payment=self._order.payment)
