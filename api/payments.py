@@ -12,7 +12,7 @@ from api.creating import make_payment
 from api.dependencies import Dependencies, Deps
 from api.openapi import PAYMENT_EXAMPLES, problems
 from api.problems import Refusal
-from api.runs import NoAnswerYet, RunOver, cancel_payment, sync_payment
+from api.runs import NoAnswerYet, RunOver, cancel_payment, payment_order, sync_payment
 from api.schemas import CancelRequest, PaymentAnswer, PaymentFields, PaymentList, PaymentRequest
 from domain.errors import Conflict
 from domain.payment import Channel, Payment, PaymentStatus
@@ -177,6 +177,8 @@ async def post_sync(
 
 
 async def _still(dependencies: Dependencies, payment: Payment, response: Response) -> PaymentAnswer:
+    # A command that Temporal never heard is not taken on: this raises where it cannot be reached.
+    await payment_order(dependencies.temporal, payment.id)
     stored = await dependencies.stores.payments.get(payment.id) or payment
     response.status_code = HTTPStatus.ACCEPTED
     return PaymentAnswer.of(stored, message=_UNKNOWN)
