@@ -19,7 +19,7 @@ $(UV):
 	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/locked: uv.lock pyproject.toml | $(UV)
-	@$(UV) sync --locked --quiet --python $(PYTHON)
+	@$(UV) sync --locked --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 demo: .venv/locked ## start everything, push real payments through, stay up (ONCE=1: exit after the table)

@@ -95,11 +95,13 @@ def _check_currency(provider: Provider, currency: str) -> None:
 
 
 def _check_payer(rules: ChannelRules, payer: Payer, request: PaymentRequest) -> None:
-    for field in rules.needs:
-        if not getattr(payer, field):
+    for need in rules.needs:
+        fields = need.split("|")
+        if not any(getattr(payer, field) for field in fields):
+            wanted = " or ".join(f"payer.{field}" for field in fields)
             raise InvalidRequest(
-                f"{request.provider}'s {request.channel} channel needs payer.{field}.",
-                param=f"payer.{field}",
+                f"{request.provider}'s {request.channel} channel needs {wanted}.",
+                param=f"payer.{fields[0]}",
             )
 
 

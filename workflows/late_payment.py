@@ -45,8 +45,9 @@ class LatePaymentWorkflow:
         """The payment as it stands after every notification received was dealt with."""
         while self._inbox:
             batch, self._inbox = self._inbox, []
-            if any(notification.refund is not None for notification in batch):
-                await self._flag(Attention.EXTERNAL_REFUND)
+            refunds = [notification for notification in batch if notification.refund is not None]
+            for why in dict.fromkeys(n.mismatch or Attention.EXTERNAL_REFUND for n in refunds):
+                await self._flag(why)
             if any(notification.payment is not None for notification in batch):
                 await self._find_the_truth()
             await self._calls.answered()
@@ -72,6 +73,8 @@ class LatePaymentWorkflow:
             return
         before = self._payment
         self._payment = before.apply(report)
+        if (report.refunded or 0) > before.refunded + before.refund_reserved:
+            await self._flag(Attention.EXTERNAL_REFUND)
         try:
             if before.status is PaymentStatus.PENDING and self._payment is not before:
                 await self._finalise()

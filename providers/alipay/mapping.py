@@ -63,7 +63,7 @@ PLANS: dict[Channel, Plan] = {
     Channel.JSAPI: Plan(
         "alipay.trade.create",
         "JSAPI_PAY",
-        ChannelRules(needs=("open_id",), longest_expiry=_LONGEST_TRADE),
+        ChannelRules(needs=("open_id|buyer_id",), longest_expiry=_LONGEST_TRADE),
     ),
     # The payer stands at the till: what is not paid within a minute is cancelled.
     Channel.BARCODE: Plan(
