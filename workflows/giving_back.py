@@ -58,7 +58,7 @@ async def give_back(
 
 
 async def tell_the_end(
-    policy: Policy, refund_policy: RefundPolicy, payment: Payment, event_id: UUID
+    policy: Policy, refund_policy: RefundPolicy, payment: Payment, event_id: UUID | None
 ) -> None:
     """Tell the merchant how the payment ended. An order that it cannot fulfil is given back."""
     told = await tell_merchant(policy, event_id)

@@ -20,8 +20,7 @@ async def settle_late_money(
         settled = await in_our_books(
             policy, PaymentActivities.accept_late_payment, stored, "accept the late money"
         )
-        if settled.event_id is not None:
-            await tell_the_end(policy, refund_policy, settled.payment, settled.event_id)
+        await tell_the_end(policy, refund_policy, settled.payment, settled.event_id)
         if not settled.payment.duplicate:
             return settled.payment
         stored = settled.payment

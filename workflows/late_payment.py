@@ -119,10 +119,7 @@ class LatePaymentWorkflow:
                 RefundCause.DUPLICATE_PAYMENT,
                 "the order was already paid",
             )
-        if settled.event_id is not None:
-            await tell_the_end(
-                self._policy, self._order.refund_policy, self._payment, settled.event_id
-            )
+        await tell_the_end(self._policy, self._order.refund_policy, self._payment, settled.event_id)
 
     async def _flag(self, why: Attention) -> None:
         self._payment = self._payment.model_copy(update={"attention": why})

@@ -225,10 +225,7 @@ class PaymentWorkflow:
                 RefundCause.DUPLICATE_PAYMENT,
                 "the order was already paid",
             )
-        if settled.event_id is not None:
-            await tell_the_end(
-                self._policy, self._refund_policy, self._state.payment, settled.event_id
-            )
+        await tell_the_end(self._policy, self._refund_policy, self._state.payment, settled.event_id)
 
     async def _park(self) -> None:
         """Our books refuse this end: another payment holds the same provider's number."""

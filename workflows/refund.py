@@ -189,10 +189,9 @@ class RefundWorkflow:
     async def _call_a_person(self, why: Attention) -> None:
         """Flag the refund and wait until a person or the provider settles it."""
         self._doubt = None
-        if self._refund.attention is not why or why is Attention.REFUND_ABNORMAL:
-            self._refund = self._refund.model_copy(update={"attention": why})
-            self._show("Flagged for a person")
-            await self._calls.about_refund(self._refund.id, why, str(why))
+        self._refund = self._refund.model_copy(update={"attention": why})
+        self._show("Flagged for a person")
+        await self._calls.about_refund(self._refund.id, why, str(why))
         if why is Attention.REFUND_ABNORMAL:
             return  # the provider settles it once the merchant has acted there: keep asking
         self._show("A person must decide")
@@ -226,8 +225,7 @@ class RefundWorkflow:
         )
         if self._refund.status is RefundStatus.FAILED:
             await self._own_promise_broken()
-        if settled.event_id is not None:
-            await tell_merchant(self._policy, settled.event_id)
+        await tell_merchant(self._policy, settled.event_id)
 
     async def _own_promise_broken(self) -> None:
         """A refund that we owe (late, duplicate, veto) failed: the money is still here."""

@@ -38,8 +38,10 @@ async def in_our_books(
     )
 
 
-async def tell_merchant(policy: Policy, event_id: UUID) -> Told | None:
-    """Deliver an event; None where the merchant did not listen for the whole window."""
+async def tell_merchant(policy: Policy, event_id: UUID | None) -> Told | None:
+    """Deliver an event, if there is one; None where nobody listened for the whole window."""
+    if event_id is None:
+        return None
     try:
         return await workflow.execute_activity_method(
             WebhookActivities.deliver_event,

@@ -46,6 +46,7 @@ BRISK = PaymentPolicy(
     grace=0.2,
     poll=_SOON,
     alarm_after=2,
+    call_fast=Attempts(timeout=1, total=1, attempts=1),
     call_slow=_SOON,
     close=_SOON,
     ledger_slow=_SOON,

@@ -71,6 +71,15 @@ async def test_an_unknown_end_calls_a_person_and_heals_by_itself(shop: Shop) -> 
     assert shop.merchants.heard(payment) == ["payment.attention", "payment.closed"]
 
 
+async def test_a_provider_that_stays_silent_calls_a_person_once(shop: Shop) -> None:
+    hasty = BRISK.model_copy(update={"alarm_after": 0.5})
+    run, payment = await shop.pending(await shop.order(policy=hasty, expires_in=1))
+    shop.provider.script("close", payment.reference, *[Fault(error=unknown())] * 3)
+
+    assert (await run.result()).status is PaymentStatus.CLOSED
+    assert shop.merchants.heard(payment) == ["payment.attention", "payment.closed"]
+
+
 async def test_an_unknown_end_can_be_decided_by_a_person(shop: Shop) -> None:
     run, payment = await shop.pending(await shop.order(policy=BRISK, expires_in=1))
     shop.provider.script("close", payment.reference, *[Fault(error=unknown())] * 99)

@@ -103,7 +103,7 @@ async def test_a_rejection_in_a_later_try_fails_the_payment(shop: Shop) -> None:
 
 
 async def test_a_hanging_provider_is_asked_again_by_the_slow_way(shop: Shop) -> None:
-    order = await shop.order()
+    order = await shop.order(policy=BRISK)
     shop.provider.script("create", order.payment.reference, Fault(hang=True))
 
     payment = await shop.checkout(order)
@@ -113,7 +113,7 @@ async def test_a_hanging_provider_is_asked_again_by_the_slow_way(shop: Shop) -> 
 
 
 async def test_an_order_that_never_gets_an_answer_is_closed_at_its_expiry(shop: Shop) -> None:
-    order = await shop.order(policy=BRISK, expires_in=3)
+    order = await shop.order(policy=BRISK, expires_in=2)
     shop.provider.script("create", order.payment.reference, *[Fault(error=unknown())] * 9)
     run = await shop.start(order)
 
