@@ -17,7 +17,7 @@ from embedded.stack import Stack
 from storage.database import Database
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
-from tests.stack.waiting import eventually
+from tests.stack.waiting import PATIENCE_SECONDS, eventually
 from webhooks.signing import new_secret
 
 JSON = dict[str, Any]
@@ -188,13 +188,13 @@ class Order:
 
         return await eventually(check)
 
-    async def told(self, *types: str) -> None:
+    async def told(self, *types: str, within: float = PATIENCE_SECONDS) -> None:
         """Return once the merchant has accepted exactly these events of the payment, in order."""
 
         async def check() -> None:
             assert await self.heard() == list(types)
 
-        await eventually(check)
+        await eventually(check, within)
 
     async def heard(self) -> list[str]:
         """The types of the events that the merchant accepted, in the order of arrival."""

@@ -142,9 +142,15 @@ async def test_a_signed_notification_about_something_else_is_refused_and_the_pro
     await succeeded_once(order, "payment.attention")
 
 
-@by_provider
-@pytest.mark.parametrize("paid", [900, 1100])
-@pytest.mark.parametrize("action", [ResolveAction.ACCEPT, ResolveAction.REFUND])
+@pytest.mark.parametrize(
+    ("provider", "paid", "action"),
+    [
+        (provider, paid, action)
+        for provider in PROVIDERS
+        for paid in (900, 1100)
+        for action in (ResolveAction.ACCEPT, ResolveAction.REFUND)
+    ],
+)
 async def test_another_amount_parks_the_payment_until_a_person_decides(
     shop: Shop, provider: str, paid: int, action: ResolveAction
 ) -> None:

@@ -1,0 +1,19 @@
+"""Run the whole stack on a folder until told to end: the parent that tests kill."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from embedded.config import StackConfig
+from embedded.stack import Stack
+
+
+async def main() -> None:
+    async with Stack(StackConfig(Path(sys.argv[1]), sandbox_time_scale=float(sys.argv[2]))):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
