@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 TOP = {
-    "activities", "api", "bench", "cli", "deploy", "docs", "domain", "embedded", "engine",
+    "activities", "api", "audit", "bench", "cli", "deploy", "docs", "domain", "embedded", "engine",
     "oracles", "providers", "sandbox", "storage", "tests", "webhooks", "workflows",
     "docker-compose.yml", "settings.py", "worker.py",
 }  # fmt: skip
