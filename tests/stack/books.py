@@ -43,7 +43,7 @@ async def books_agree(shop: Shop) -> Books:
 
 async def read_books(shop: Shop) -> Books:
     """Everything about the shop's payments."""
-    database = Database(shop.stack.database_url)
+    database = Database(shop.database_url)
     try:
         async with database.transaction() as connection:
             ours = {}
@@ -62,7 +62,7 @@ async def read_books(shop: Shop) -> Books:
 
 async def unknown_orders(shop: Shop) -> list[Row]:
     """Orders at the providers, of any merchant, that our books know nothing of."""
-    database = Database(shop.stack.database_url)
+    database = Database(shop.database_url)
     try:
         async with database.statement() as connection:
             ids = await connection.scalars(text("SELECT id FROM payments"))

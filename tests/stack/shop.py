@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -29,14 +29,30 @@ PROVIDERS = list(ACCOUNTS)
 LONG = {"qr": 7200, "barcode": 600}
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a stack is that another process runs."""
+
+    api_url: str
+    sandbox_url: str
+    database_url: str
+
+
 class Shop:
     """One merchant: its API key, its inbox at the sandbox, and the sandbox's controls."""
 
-    def __init__(self, stack: Stack, merchant: str, api: httpx.AsyncClient) -> None:
-        self.stack = stack
+    def __init__(self, place: Stack | Place, merchant: str, key: str) -> None:
         self.merchant = merchant
-        self.api = api
-        self.sandbox = httpx.AsyncClient(base_url=stack.sandbox_url, timeout=60, trust_env=False)
+        headers = {"Authorization": f"Bearer {key}"}
+        self.api = httpx.AsyncClient(headers=headers, timeout=60, trust_env=False)
+        self.sandbox = httpx.AsyncClient(timeout=60, trust_env=False)
+        self.move(place)
+
+    def move(self, place: Stack | Place) -> None:
+        """Go on where the stack is now."""
+        self.api.base_url = httpx.URL(place.api_url)
+        self.sandbox.base_url = httpx.URL(place.sandbox_url)
+        self.database_url = place.database_url
 
     def order(self, provider: str, channel: str = "qr", **more: Any) -> "Order":
         """A payment to be made."""
@@ -137,9 +153,9 @@ class Order:
         """Close the order."""
         return _good(await self.shop.api.post(f"/v1/payments/{self.id}/cancel"))
 
-    async def resolve(self, action: ResolveAction) -> None:
+    async def resolve(self, stack: Stack, action: ResolveAction) -> None:
         """An operator decides."""
-        client = await self.shop.stack.temporal_client()
+        client = await stack.temporal_client()
         decision = Resolution(action=action, note="the tests, to see what happens")
         handle = client.get_workflow_handle(payment_workflow_id(self.id))
         await handle.execute_update("resolve", decision, result_type=Payment)
@@ -168,7 +184,7 @@ class Order:
             params=params or {},
         )
 
-    async def shows(self, **expected: Any) -> JSON:
+    async def shows(self, *, within: float = PATIENCE_SECONDS, **expected: Any) -> JSON:
         """The payment once it is as expected."""
 
         async def check() -> JSON:
@@ -176,7 +192,7 @@ class Order:
             assert {name: payment[name] for name in expected} == expected, payment
             return payment
 
-        return await eventually(check)
+        return await eventually(check, within)
 
     async def refund_shows(self, **expected: Any) -> JSON:
         """Its only refund once it is as expected."""
@@ -232,28 +248,22 @@ def _good(answer: httpx.Response) -> JSON:
 
 
 @asynccontextmanager
-async def open_shop(stack: Stack) -> AsyncIterator[Shop]:
+async def open_shop(place: Stack | Place) -> AsyncIterator[Shop]:
     """A new merchant, told at an inbox of its own."""
     name = f"shop-{uuid4().hex[:8]}"
-    key = await _register(stack, name)
-    headers = {"Authorization": f"Bearer {key}"}
-    async with AsyncExitStack() as held:
-        api = await held.enter_async_context(
-            httpx.AsyncClient(base_url=stack.api_url, headers=headers, timeout=60, trust_env=False)
-        )
-        shop = Shop(stack, name, api)
-        await held.enter_async_context(shop.sandbox)
+    shop = Shop(place, name, await _register(place, name))
+    async with shop.api, shop.sandbox:
         yield shop
 
 
-async def _register(stack: Stack, name: str) -> str:
-    database = Database(stack.database_url)
+async def _register(place: Stack | Place, name: str) -> str:
+    database = Database(place.database_url)
     try:
         await MerchantStore(database).create(
             Merchant(
                 id=name,
                 name=name,
-                webhook_url=f"{stack.sandbox_url}/merchant/{name}/webhooks",
+                webhook_url=f"{place.sandbox_url}/merchant/{name}/webhooks",
                 webhook_secret=new_secret(),
             )
         )

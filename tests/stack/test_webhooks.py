@@ -1,19 +1,18 @@
 import pytest
 
 from tests.stack.books import books_agree
-from tests.stack.shop import PROVIDERS, Shop
+from tests.stack.shop import Shop
 
 pytestmark = pytest.mark.stack
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
 async def test_waiting_for_its_turn_does_not_make_an_event_slow_to_be_tried_again(
-    shop: Shop, provider: str
+    shop: Shop,
 ) -> None:
     """The refund's event waits for the payment's; its own first failure is still its first."""
     for status in (500, 200, 500):
         await shop.answer_webhooks(status, times=1)
-    order = shop.order(provider)
+    order = shop.order("wechatpay")
     await order.create()
     await order.pay()
     await order.shows(status="succeeded")
