@@ -101,7 +101,7 @@ class WechatpayProvider:
         target = f"{mapping.payment_path(payment)}?mchid={self._config.mchid}"
         answer = await self._client.call(Operation.QUERY, "GET", target)
         if answer.is_success:
-            return mapping.payment_report(answer.read(Transaction), self._config)
+            return self._report(answer, payment)
         if answer.says(codes.MISSING):
             return mapping.bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
         return answer.fail()
@@ -166,9 +166,13 @@ class WechatpayProvider:
         except Malformed as error:
             raise unknown(f"the order's answer is unreadable: {error}") from error
 
+    def _report(self, answer: Answer, payment: Payment) -> PaymentReport:
+        report = mapping.payment_report(answer.read(Transaction), self._config)
+        return mapping.explained(report, payment)
+
     async def _charged(self, answer: Answer, payment: Payment) -> Created:
         if answer.is_success:
-            return _settled(mapping.payment_report(answer.read(Transaction), self._config))
+            return _settled(self._report(answer, payment))
         if answer.verdict is Verdict.PENDING:
             raw = answer.code or "USERPAYING"
             return _settled(mapping.bare_report(payment, Outcome.PENDING, raw))

@@ -127,6 +127,45 @@ async def test_a_refused_question_leaves_the_outcome_unknown(
     assert caught.value.provider_code == code
 
 
+async def test_money_that_went_back_before_we_ever_saw_it_is_no_success(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    wechat.then(200, transaction | {"trade_state": "REFUND"})
+    report = await provider.query(payment)
+    assert payment.mismatch(report) is Attention.EXTERNAL_REFUND
+
+
+async def test_money_that_we_captured_was_ours_to_give_back(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    captured = payment.model_copy(update={"captured": payment.amount})
+    wechat.then(200, transaction | {"trade_state": "REFUND"})
+    report = await provider.query(captured)
+    assert (report.outcome, captured.mismatch(report)) == (Outcome.PAID, None)
+
+
+async def test_a_till_order_whose_money_went_back_unseen_is_our_own_reversal(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    make_payment: Callable[..., Payment],
+    transaction: dict[str, Any],
+) -> None:
+    payment = make_payment(Channel.BARCODE)
+    wechat.then(200, transaction | {"trade_state": "REFUND"})
+    report = await provider.close(payment)
+    assert (report.outcome, payment.mismatch(report)) == (Outcome.CLOSED, None)
+    assert [request.method for request in wechat.requests] == ["GET"]
+
+
+async def test_another_merchants_refunded_order_is_still_another_merchants(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    captured = payment.model_copy(update={"captured": payment.amount})
+    wechat.then(200, transaction | {"trade_state": "REFUND", "mchid": "1999999999"})
+    report = await provider.query(captured)
+    assert captured.mismatch(report) is Attention.ACCOUNT_MISMATCH
+
+
 async def test_an_answer_about_another_order_does_not_fit_the_payment(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
 ) -> None:
