@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import ProviderWords, Refusal
 from api.schemas import UNKNOWN_FIELD
+from api.text import printable
 from domain.errors import (
     Conflict,
     InvalidRequest,
@@ -145,7 +146,7 @@ def validation_refusal(errors: Sequence[Any]) -> Refusal:
     where, *path = first["loc"]
     if first["type"] == UNKNOWN_FIELD:
         path.append(first["ctx"]["field"])
-    param = ".".join(str(part) for part in path) or str(where)
+    param = printable(".".join(str(part) for part in path)) or str(where)
     return Refusal(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request",

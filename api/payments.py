@@ -14,6 +14,7 @@ from api.openapi import PAYMENT_EXAMPLES, problems
 from api.problems import Refusal
 from api.runs import NoAnswerYet, RunOver, cancel_payment, payment_order, sync_payment
 from api.schemas import CancelRequest, PaymentAnswer, PaymentFields, PaymentList, PaymentRequest
+from api.text import Text
 from domain.errors import Conflict
 from domain.payment import Channel, Payment, PaymentStatus
 from storage.page import LARGEST_PAGE
@@ -80,9 +81,9 @@ async def get_payment(
 def _filters(  # noqa: PLR0913 - one argument is one filter
     *,
     status: PaymentStatus | None = None,
-    provider: Annotated[str | None, Query(max_length=32)] = None,
+    provider: Annotated[Text | None, Query(max_length=32)] = None,
     channel: Channel | None = None,
-    order_no: Annotated[str | None, Query(max_length=64)] = None,
+    order_no: Annotated[Text | None, Query(max_length=64)] = None,
     created_from: AwareDatetime | None = None,
     created_to: AwareDatetime | None = None,
     attention: Annotated[bool | None, Query(description="Whether a person must look.")] = None,

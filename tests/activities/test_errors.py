@@ -20,6 +20,7 @@ from domain.errors import (
     ProviderRejected,
     ProviderUnavailable,
     ReportMismatch,
+    StatementRefused,
 )
 from storage.database import DatabaseUnavailable
 from workflows.failures import failure_of, refusal, rejection
@@ -32,6 +33,7 @@ FINAL = [
     Conflict("no"),
     NotFound("no"),
     ReportMismatch("no"),
+    StatementRefused("no"),
 ]
 RETRIED = [
     OutcomeUnknown("?", provider="p"),

@@ -3,10 +3,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.errors import Conflict, NotFound, ReportMismatch
+from domain.errors import Conflict, NotFound, ReportMismatch, StatementRefused
 from domain.identity import event_id
 from domain.merchant import Merchant
 from domain.payment import Failure, Payer, PaymentStatus
@@ -183,7 +182,7 @@ async def test_a_success_without_money_is_our_own_mistake_and_is_not_written(
 ) -> None:
     payment = await payments.record(new_payment())
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(StatementRefused):
         await payments.finalise(succeeded(payment, captured=0))
 
     assert await payments.get(payment.id) == payment
