@@ -39,15 +39,21 @@ class Entry(Frozen):
 
 
 class Alarm(Frozen):
-    """Why a person must look at a payment, or at one of its refunds."""
+    """Why a person must look at a payment, or at one of its refunds.
+
+    `subject` names what it is about where one payment may have several of its kind, such as a
+    refund that is not ours.
+    """
 
     attention: Attention
     detail: str
     refund_id: UUID | None = None
+    subject: str | None = None
 
     def event_of(self, payment_id: UUID) -> UUID:
         """The one event of this attention of this subject."""
-        return event_id(self.refund_id or payment_id, f"attention:{self.attention}")
+        about = "" if self.subject is None else f":{self.subject}"
+        return event_id(self.refund_id or payment_id, f"attention:{self.attention}{about}")
 
 
 def appended(changed: CTE, *live: str) -> CTE:
@@ -91,6 +97,7 @@ async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alar
             sequence=row["last_sequence"] + 1,
             type=EventType.PAYMENT_ATTENTION.value,
             attention=alarm.attention.value,
+            subject=alarm.subject,
             data=_alarm_data(payment, alarm),
         )
         .on_conflict_do_nothing(constraint="events_one_per_change")

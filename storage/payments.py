@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, Text, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import Update
 
 from domain.checkout import Created
 from domain.errors import Conflict, NotFound, ReportMismatch
@@ -64,18 +64,19 @@ class PaymentStore:
         return stored
 
     async def save_checkout(self, payment_id: UUID, created: Created) -> None:
-        """Keep what the payer needs next. NotFound."""
+        """Keep what the payer needs next, while there is something to pay. NotFound."""
         kept = func.coalesce(
             literal(created.provider_reference, Text()), payments.c.provider_reference
         )
         await self._change(
+            payment_id,
             update(payments)
-            .where(payments.c.id == payment_id)
+            # A late attempt must not hand out the checkout of an order that is closed.
+            .where(payments.c.status == PaymentStatus.PENDING.value)
             .values(
                 checkout=created.checkout.model_dump(mode="json"),
                 provider_reference=kept,
-            )
-            .returning(payments.c.id)
+            ),
         )
 
     async def finalise(self, payment: Payment) -> tuple[Payment, UUID | None]:
@@ -131,10 +132,16 @@ class PaymentStore:
         return payment, event if payment.status is PaymentStatus.SUCCEEDED else None
 
     async def flag(
-        self, payment_id: UUID, attention: Attention, detail: str, refund_id: UUID | None = None
+        self,
+        payment_id: UUID,
+        attention: Attention,
+        detail: str,
+        refund_id: UUID | None = None,
+        *,
+        subject: str | None = None,
     ) -> UUID:
-        """Ask for a person; the id of the one event of this attention. NotFound."""
-        alarm = Alarm(attention=attention, detail=detail, refund_id=refund_id)
+        """Ask for a person; the id of the one event of this attention and subject. NotFound."""
+        alarm = Alarm(attention=attention, detail=detail, refund_id=refund_id, subject=subject)
         async with self._database.transaction() as connection:
             await raise_alarm(connection, payment_id, alarm)
             await connection.execute(
@@ -144,14 +151,12 @@ class PaymentStore:
             )
         return alarm.event_of(payment_id)
 
-    async def clear(self, payment_id: UUID) -> None:
-        """A person has looked. NotFound."""
-        await self._change(
-            update(payments)
-            .where(payments.c.id == payment_id)
-            .values(attention=None, attention_detail=None)
-            .returning(payments.c.id)
-        )
+    async def clear(self, payment_id: UUID, attention: Attention | None = None) -> None:
+        """A person has looked; a flag that is up for another reason stays. NotFound."""
+        cleared = update(payments).values(attention=None, attention_detail=None)
+        if attention is not None:
+            cleared = cleared.where(payments.c.attention == attention.value)
+        await self._change(payment_id, cleared)
 
     async def get(self, payment_id: UUID) -> Payment | None:
         """The payment, or None."""
@@ -212,11 +217,13 @@ class PaymentStore:
             raise NotFound("There is no such payment.")
         return payment
 
-    async def _change(self, statement: ReturningUpdate[Any]) -> None:
+    async def _change(self, payment_id: UUID, change: Update) -> None:
+        """Change the payment, or nothing where its state is another than the change is for."""
+        changed = change.where(payments.c.id == payment_id).returning(payments.c.id)
         async with self._database.statement() as connection:
-            result = await connection.execute(statement)
-            if result.first() is None:
-                raise NotFound("There is no such payment.")
+            row = (await connection.execute(changed)).first()
+        if row is None:
+            await self._require(payment_id)
 
 
 def _narrowed(merchant_id: str, filters: PaymentFilters) -> Select[Any]:
