@@ -184,7 +184,7 @@ class Order:
             params=params or {},
         )
 
-    async def shows(self, *, within: float = PATIENCE_SECONDS, **expected: Any) -> JSON:
+    async def shows(self, **expected: Any) -> JSON:
         """The payment once it is as expected."""
 
         async def check() -> JSON:
@@ -192,7 +192,7 @@ class Order:
             assert {name: payment[name] for name in expected} == expected, payment
             return payment
 
-        return await eventually(check, within)
+        return await eventually(check)
 
     async def refund_shows(self, **expected: Any) -> JSON:
         """Its only refund once it is as expected."""

@@ -166,8 +166,7 @@ async def test_another_amount_is_given_back_where_a_person_says_so(
 
     await order.resolve(whole_stack, ResolveAction.REFUND)
 
-    given_back = {"status": "closed", "captured": paid, "refunded": paid, "attention": None}
-    await order.shows(**given_back)
+    await order.shows(status="closed", captured=paid, refunded=paid, attention=None)
     await order.told("payment.attention", "payment.closed", "refund.succeeded")
     await books_agree(shop)
 
