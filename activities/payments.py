@@ -76,6 +76,6 @@ class PaymentActivities:
 
     @activity.defn
     @translated
-    async def clear_flag(self, payment_id: UUID) -> None:
-        """A person has looked, or the provider has cleared it up."""
-        await self._payments.clear(payment_id)
+    async def clear_flag(self, flag: Flag) -> None:
+        """A person has looked, or the provider has cleared it up; another flag stays up."""
+        await self._payments.clear(flag.payment_id, flag.attention)

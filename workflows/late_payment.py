@@ -10,9 +10,10 @@ from domain.merchant import LatePolicy
 from domain.notification import Notification
 from domain.payment import Payment, PaymentStatus
 from domain.refund import RefundCause
-from domain.report import Attention, PaymentReport
+from domain.report import Attention, Outcome, PaymentReport
 from workflows import details
 from workflows.attention import Calls
+from workflows.failures import refusal
 from workflows.giving_back import give_back, tell_the_end
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
@@ -43,14 +44,16 @@ class LatePaymentWorkflow:
     @workflow.run
     async def run(self, order: LateOrder) -> Payment:
         """The payment as it stands after every notification received was dealt with."""
-        while self._inbox:
+        while self._inbox or not self._calls.done:
+            await workflow.wait_condition(lambda: bool(self._inbox) or self._calls.done)
             batch, self._inbox = self._inbox, []
             refunds = [notification for notification in batch if notification.refund is not None]
             for why in dict.fromkeys(n.mismatch or Attention.EXTERNAL_REFUND for n in refunds):
                 await self._flag(why)
-            if any(notification.payment is not None for notification in batch):
-                await self._find_the_truth()
-            await self._calls.answered()
+            reports = [notification.payment for notification in batch if notification.payment]
+            if reports:
+                await self._find_the_truth(reports)
+        await self._calls.answered()
         self._show("Done")
         return self._payment
 
@@ -59,14 +62,14 @@ class LatePaymentWorkflow:
         """Keep the provider's word; repeats are answered together."""
         self._inbox.append(notification)
 
-    async def _find_the_truth(self) -> None:
+    async def _find_the_truth(self, heard: list[PaymentReport]) -> None:
         self._show("Asking the provider for the truth")
         report = await self._ask()
+        if any(self._is_good_money(word) for word in heard):
+            report = await self._ask_until_confirmed(report)
         self._payment = await in_our_books(
             self._policy, PaymentActivities.load_payment, self._payment.id, "what our books say"
         )
-        if report is None:
-            return
         mismatch = self._payment.mismatch(report)
         if mismatch is not None:
             await self._flag(mismatch)
@@ -90,20 +93,38 @@ class LatePaymentWorkflow:
             self._policy, self._order.refund_policy, self._payment, self._order.late_policy
         )
 
-    async def _ask(self) -> PaymentReport | None:
-        """The provider's word, asked for until it answers; None where it refuses for good."""
-        try:
-            return await workflow.execute_activity_method(
-                ProviderActivities.query_payment,
-                self._payment,
-                **self._policy.call_slow.activity(
-                    "ask the provider for the truth",
-                    queue=provider_queue(self._payment.provider),
-                ),
-            )
-        except FailureError:
-            await self._flag(Attention.OUTCOME_UNKNOWN)
-            return None
+    def _is_good_money(self, word: PaymentReport) -> bool:
+        return word.outcome is Outcome.PAID and self._payment.mismatch(word) is None
+
+    async def _ask_until_confirmed(self, report: PaymentReport) -> PaymentReport:
+        """The provider signed that it was paid: a query that knows nothing of it may lag behind."""
+        for wait in self._policy.confirmation_waits:
+            if report.outcome is Outcome.PAID:
+                return report
+            await workflow.sleep(wait)
+            report = await self._ask()
+        if report.outcome is not Outcome.PAID:
+            await self._flag(Attention.CONTRADICTION)
+        return report
+
+    async def _ask(self) -> PaymentReport:
+        """The provider's word, asked for until it answers; a person is called meanwhile."""
+        while True:
+            try:
+                return await workflow.execute_activity_method(
+                    ProviderActivities.query_payment,
+                    self._payment,
+                    **self._policy.call_slow.activity(
+                        "ask the provider for the truth",
+                        queue=provider_queue(self._payment.provider),
+                        total=self._policy.alarm_after,
+                    ),
+                )
+            except FailureError as error:
+                await self._flag(Attention.OUTCOME_UNKNOWN)
+                if refusal(error):
+                    # A key revoked, an account gone missing: until a person has mended it.
+                    await workflow.sleep(self._policy.alarm_after)
 
     async def _finalise(self) -> None:
         """The payment's own run was gone before it could write its end down."""

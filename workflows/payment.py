@@ -1,5 +1,7 @@
 """One payment, from the order written down to the merchant told."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
@@ -12,11 +14,11 @@ from domain.refund import RefundCause
 from domain.report import Attention, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
-from workflows.attention import Calls
+from workflows.after_the_end import AfterTheEnd
+from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
 from workflows.failures import failure_of, refusal, rejection
 from workflows.giving_back import give_back, tell_the_end
-from workflows.late_money import settle_late_money
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
 from workflows.steps import happens, in_our_books, seconds_until
@@ -54,19 +56,30 @@ class PaymentWorkflow:
         self._late_policy = order.late_policy
         self._request_hash = order.payment.request_hash
         self._calls = Calls(order.policy)
+        self._flag = PaymentFlag(self._state, order.policy, self._calls)
         self._refused: ApplicationError | None = None
         self._resumed = False
 
     @workflow.run
     async def run(self, order: PaymentOrder) -> Payment:
         """The payment as it ended. Fails only where nothing was recorded and nothing sent."""
+        story = asyncio.create_task(self._story())
+        try:
+            return await asyncio.shield(story)
+        except asyncio.CancelledError:
+            # A run cancelled in the Temporal UI must not leave a payable order behind.
+            self._state.cancelled = True
+            return await story
+
+    async def _story(self) -> Payment:
         await self._record()
         if not self._state.final:
             await self._submit()
         while not self._state.final:
             await self._await_outcome()
             await self._finalise()
-        await self._settle_what_came_late()
+        after = AfterTheEnd(self._state, self._provider, self._calls, self._flag)
+        await after.settle(self._refund_policy, self._late_policy)
         self._show("Done")
         return self._state.payment
 
@@ -102,7 +115,6 @@ class PaymentWorkflow:
     @workflow.update(description="Close the order: 'who and why'")
     async def cancel(self, reason: str) -> Payment:
         """The payment once it is closed, or as it ended instead: it may have been paid already."""
-        workflow.logger.info("cancelled: %s", reason)
         self._state.cancelled = True
         await workflow.wait_condition(lambda: self._state.final or self._state.disputed is not None)
         return self._state.payment
@@ -182,14 +194,14 @@ class PaymentWorkflow:
         self._show("Closing the order at the provider")
         if await self._provider.close():
             return
-        await self._flag(Attention.OUTCOME_UNKNOWN)
+        await self._flag.up(Attention.OUTCOME_UNKNOWN)
         await happens(
             lambda: self._state.decided, self._policy.alarm_after, "the provider does not answer"
         )
 
     async def _settle_dispute(self, disputed: PaymentReport) -> None:
         """The provider's word does not fit: ask it once, then a person decides."""
-        await self._flag(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
+        await self._flag.up(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
         try:
             found = await self._provider.ask("ask the provider about the mismatch")
         except FailureError:
@@ -215,7 +227,7 @@ class PaymentWorkflow:
             await self._park()
             return
         self._state.finalise(settled.payment)
-        await self._unflag()
+        await self._flag.down()
         self._mark_end()
         if self._state.payment.duplicate:
             await give_back(
@@ -225,24 +237,17 @@ class PaymentWorkflow:
                 RefundCause.DUPLICATE_PAYMENT,
                 "the order was already paid",
             )
-        await tell_the_end(self._policy, self._refund_policy, self._state.payment, settled.event_id)
+        self._calls.beside(
+            tell_the_end(self._policy, self._refund_policy, self._state.payment, settled.event_id)
+        )
 
     async def _park(self) -> None:
         """Our books refuse this end: another payment holds the same provider's number."""
         self._state.reopen()
-        await self._flag(Attention.CONTRADICTION)
+        await self._flag.up(Attention.CONTRADICTION)
         self._show("A person must decide")
         await workflow.wait_condition(
             lambda: self._state.resolution is not None or not self._state.pending
-        )
-
-    async def _unflag(self) -> None:
-        """The payment has ended: nobody needs to look any more."""
-        if self._state.payment.attention is None:
-            return
-        self._state.flag(None)
-        await in_our_books(
-            self._policy, PaymentActivities.clear_flag, self._state.payment.id, "clear the flag"
         )
 
     def _mark_end(self) -> None:
@@ -253,39 +258,6 @@ class PaymentWorkflow:
                 search_attributes.attention_update(self._state.payment.attention),
             ]
         )
-
-    async def _settle_what_came_late(self) -> None:
-        """Words after the end; while the merchant is told, handlers may bring more of them."""
-        await self._all_is_said()
-        while self._state.owes_a_settlement or self._state.disputed is not None:
-            if self._state.owes_a_settlement:
-                await self._settle_late_money()
-            if self._state.disputed is not None:
-                disputed, self._state.disputed = self._state.disputed, None
-                await self._flag(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
-            await self._all_is_said()
-
-    async def _all_is_said(self) -> None:
-        await self._calls.answered()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-
-    async def _settle_late_money(self) -> None:
-        try:
-            settled = await settle_late_money(
-                self._policy, self._refund_policy, self._state.payment, self._late_policy
-            )
-        except FailureError:
-            self._state.refuse_late_money()
-        else:
-            self._state.settle_late_money(settled)
-
-    async def _flag(self, why: Attention) -> None:
-        """Call a person, once per reason."""
-        if self._state.payment.attention is why:
-            return
-        self._state.flag(why)
-        self._show("Flagged for a person")
-        await self._calls.about_payment(self._state.payment.id, why, str(why))
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._state.payment, headline))

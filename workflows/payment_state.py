@@ -13,7 +13,8 @@ class PaymentState:
     """The payment as the run believes it, and what it was told and asked. No I/O, no clock.
 
     `disputed` is a report that does not fit the payment, `judged` the one that a person decided
-    on, `paid` the report that brought the money, `final` whether our books have the end.
+    on, `paid` the report that brought the money, `final` whether our books have the end,
+    `unknown_there` whether the order was closed without the provider ever having seen it.
     """
 
     def __init__(self, payment: Payment) -> None:
@@ -26,6 +27,7 @@ class PaymentState:
         self.cancelled = False
         self.silent = False
         self.final = False
+        self.unknown_there = False
         self._late_money_settled = False
 
     @property
@@ -53,6 +55,11 @@ class PaymentState:
         """Money came for a payment that had ended without it."""
         ended_without_it = self.payment.late and self.payment.status is not PaymentStatus.SUCCEEDED
         return ended_without_it and not self._late_money_settled
+
+    @property
+    def unsettled(self) -> bool:
+        """Something came after the end that must be dealt with."""
+        return self.owes_a_settlement or self.disputed is not None
 
     def hear(self, report: PaymentReport) -> None:
         """Take the provider's word. A repeat changes nothing; what does not fit is disputed."""

@@ -94,13 +94,16 @@ class PaymentPolicy(Frozen):
 
     `grace` is how long a provider may stay silent before it is asked; `alarm_after` how long the
     truth may stay unknown before a person is told; `in_flight` how long a submission that was
-    given up may still take effect at the provider.
+    given up may still take effect at the provider; `confirmation_waits` come between questions
+    where a signed late notification is not confirmed yet (replicas lag by seconds, an outage by
+    minutes).
     """
 
     grace: float
     poll: Attempts
     alarm_after: float = 3600
     in_flight: float = 60
+    confirmation_waits: tuple[float, ...] = (2, 10, 60, 300)
     ledger_fast: Attempts = LEDGER_FAST
     ledger_slow: Attempts = LEDGER_SLOW
     call_fast: Attempts = CALL_FAST
