@@ -116,7 +116,15 @@ async def test_an_order_that_does_not_exist_is_a_report(
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(401, "SIGN_ERROR"), (403, "NO_AUTH"), (404, "MCH_NOT_EXISTS")]
+    ("status", "code"),
+    [
+        (400, "APPID_MCHID_NOT_MATCH"),
+        (404, "MCH_NOT_EXISTS"),
+        (500, "SIGN_ERROR"),
+        (403, "RULE_LIMIT"),
+        (403, "BRAND_NEW_CODE"),
+        (400, "PARAM_ERROR"),
+    ],
 )
 async def test_a_refused_question_leaves_the_outcome_unknown(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, status: int, code: str
@@ -125,6 +133,47 @@ async def test_a_refused_question_leaves_the_outcome_unknown(
     with pytest.raises(OutcomeUnknown) as caught:
         await provider.query(payment)
     assert caught.value.provider_code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "SIGN_ERROR"), (403, "NO_AUTH"), (403, "NOAUTH")]
+)
+async def test_a_question_that_wechat_will_not_hear_from_us_is_a_definite_no(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, status: int, code: str
+) -> None:
+    wechat.then_unsigned(status, {"code": code, "message": ""})
+    with pytest.raises(ProviderRejected) as caught:
+        await provider.query(payment)
+    assert caught.value.provider_code == code
+
+
+@pytest.mark.parametrize("code", ["APPID_MCHID_NOT_MATCH", "MCH_NOT_EXISTS"])
+async def test_a_refusal_of_who_we_are_counts_under_any_status_where_it_is_signed(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, code: str
+) -> None:
+    wechat.then(400, {"code": code, "message": ""})
+    with pytest.raises(ProviderRejected):
+        await provider.query(payment)
+
+
+async def test_a_question_refused_on_the_way_to_another_answer_settles_nothing(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    make_payment: Callable[..., Payment],
+) -> None:
+    refused = {"code": "SIGN_ERROR", "message": ""}
+    wechat.then(403, {"code": "OUT_TRADE_NO_USED", "message": ""})
+    wechat.then(401, refused)
+    with pytest.raises(OutcomeUnknown):
+        await provider.create(payment)
+    wechat.then(401, refused)
+    with pytest.raises(OutcomeUnknown):
+        await provider.close(make_payment(Channel.BARCODE))
+    wechat.then(400, {"code": "ORDERPAID", "message": ""})
+    wechat.then(401, refused)
+    with pytest.raises(OutcomeUnknown):
+        await provider.close(payment)
 
 
 async def test_money_that_went_back_before_we_ever_saw_it_is_no_success(
