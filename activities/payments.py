@@ -25,6 +25,7 @@ class Flag(Frozen):
     payment_id: UUID
     attention: Attention
     detail: str
+    subject: str | None = None
 
 
 class PaymentActivities:
@@ -72,7 +73,9 @@ class PaymentActivities:
     @translated
     async def flag_payment(self, flag: Flag) -> UUID:
         """Raise the flag and record the event that tells the merchant; returns the event's id."""
-        return await self._payments.flag(flag.payment_id, flag.attention, flag.detail)
+        return await self._payments.flag(
+            flag.payment_id, flag.attention, flag.detail, subject=flag.subject
+        )
 
     @activity.defn
     @translated

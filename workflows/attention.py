@@ -28,9 +28,11 @@ class Calls:
         """Every event of these calls was delivered or given up."""
         return all(telling.done() for telling in self._telling)
 
-    async def about_payment(self, payment_id: UUID, why: Attention, detail: str) -> None:
-        """Flag the payment."""
-        flag = Flag(payment_id=payment_id, attention=why, detail=detail)
+    async def about_payment(
+        self, payment_id: UUID, why: Attention, detail: str, *, subject: str | None = None
+    ) -> None:
+        """Flag the payment; alarms of one kind about several subjects are told one by one."""
+        flag = Flag(payment_id=payment_id, attention=why, detail=detail, subject=subject)
         workflow.upsert_search_attributes([search_attributes.attention_update(why)])
         self._tell(
             await in_our_books(

@@ -3,7 +3,7 @@
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from activities.payments import PaymentActivities
+from activities.payments import Flag, PaymentActivities
 from activities.provider_calls import ProviderActivities
 from domain.frozen import Frozen
 from domain.merchant import LatePolicy
@@ -11,7 +11,7 @@ from domain.notification import Notification
 from domain.payment import Payment, PaymentStatus
 from domain.refund import RefundCause
 from domain.report import Attention, Outcome, PaymentReport
-from workflows import details
+from workflows import details, search_attributes
 from workflows.attention import Calls
 from workflows.failures import refusal
 from workflows.giving_back import give_back, tell_the_end
@@ -40,6 +40,7 @@ class LatePaymentWorkflow:
         self._payment = order.payment
         self._calls = Calls(order.policy)
         self._inbox: list[Notification] = []
+        self._flagged: set[tuple[Attention, str | None]] = set()
 
     @workflow.run
     async def run(self, order: LateOrder) -> Payment:
@@ -47,9 +48,10 @@ class LatePaymentWorkflow:
         while self._inbox or not self._calls.done:
             await workflow.wait_condition(lambda: bool(self._inbox) or self._calls.done)
             batch, self._inbox = self._inbox, []
-            refunds = [notification for notification in batch if notification.refund is not None]
-            for why in dict.fromkeys(n.mismatch or Attention.EXTERNAL_REFUND for n in refunds):
-                await self._flag(why)
+            for notification in batch:
+                if notification.refund is not None:
+                    why = notification.mismatch or Attention.EXTERNAL_REFUND
+                    await self._flag(why, notification.refund.refund_reference)
             reports = [notification.payment for notification in batch if notification.payment]
             if reports:
                 await self._find_the_truth(reports)
@@ -109,22 +111,37 @@ class LatePaymentWorkflow:
 
     async def _ask(self) -> PaymentReport:
         """The provider's word, asked for until it answers; a person is called meanwhile."""
+        called = False
         while True:
             try:
-                return await workflow.execute_activity_method(
-                    ProviderActivities.query_payment,
-                    self._payment,
-                    **self._policy.call_slow.activity(
-                        "ask the provider for the truth",
-                        queue=provider_queue(self._payment.provider),
-                        total=self._policy.alarm_after,
-                    ),
-                )
+                report = await self._ask_once()
             except FailureError as error:
-                await self._flag(Attention.OUTCOME_UNKNOWN)
+                if not called:
+                    await self._flag(Attention.OUTCOME_UNKNOWN)
+                called = True
                 if refusal(error):
                     # A key revoked, an account gone missing: until a person has mended it.
                     await workflow.sleep(self._policy.alarm_after)
+                continue
+            if called:
+                await self._unflag(Attention.OUTCOME_UNKNOWN)
+            return report
+
+    async def _ask_once(self) -> PaymentReport:
+        return await workflow.execute_activity_method(
+            ProviderActivities.query_payment,
+            self._payment,
+            **self._policy.call_slow.activity(
+                "ask the provider for the truth",
+                queue=provider_queue(self._payment.provider),
+                total=self._policy.alarm_after,
+            ),
+        )
+
+    async def _unflag(self, why: Attention) -> None:
+        flag = Flag(payment_id=self._payment.id, attention=why, detail="the provider has answered")
+        await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
+        workflow.upsert_search_attributes([search_attributes.attention_update(None)])
 
     async def _finalise(self) -> None:
         """The payment's own run was gone before it could write its end down."""
@@ -142,9 +159,15 @@ class LatePaymentWorkflow:
             )
         await tell_the_end(self._policy, self._order.refund_policy, self._payment, settled.event_id)
 
-    async def _flag(self, why: Attention) -> None:
+    async def _flag(self, why: Attention, subject: str | None = None) -> None:
+        """Call a person, once per reason and subject (the number of a refund)."""
+        if (why, subject) in self._flagged:
+            return
+        self._flagged.add((why, subject))
         self._payment = self._payment.model_copy(update={"attention": why})
-        await self._calls.about_payment(self._payment.id, why, f"after the end: {why}")
+        await self._calls.about_payment(
+            self._payment.id, why, f"after the end: {why}", subject=subject
+        )
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._payment, headline))

@@ -249,7 +249,7 @@ class Shop:
     async def late(
         self, order: PaymentOrder, payment: Payment, *said: Notification
     ) -> WorkflowHandle[LatePaymentWorkflow, Payment]:
-        late = LateOrder(payment=payment, policy=order.policy, late_policy=order.late_policy)
+        late = LateOrder(payment=payment, policy=BRISK, late_policy=order.late_policy)
         for notice in said or (notification(report(payment, Outcome.PAID)),):
             handle = await self.client.start_workflow(
                 LatePaymentWorkflow.run,

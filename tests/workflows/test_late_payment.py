@@ -36,7 +36,7 @@ async def test_money_for_a_closed_payment_is_accepted_where_the_merchant_wants_i
     assert shop.provider.refunded(payment.reference) == 0
 
 
-async def test_a_late_word_that_the_provider_does_not_confirm_changes_nothing(shop: Shop) -> None:
+async def test_late_money_that_the_provider_never_confirms_calls_a_person(shop: Shop) -> None:
     order = await shop.order()
     payment = await shop.closed(order)
 
@@ -44,6 +44,23 @@ async def test_a_late_word_that_the_provider_does_not_confirm_changes_nothing(sh
 
     row = await shop.row(payment)
     assert (row.status, row.captured) == (PaymentStatus.CLOSED, 0)
+    assert row.attention is Attention.CONTRADICTION
+    assert shop.merchants.heard(payment) == ["payment.closed", "payment.attention"]
+
+
+async def test_late_money_that_a_lagging_query_does_not_show_at_first_is_found(
+    shop: Shop,
+) -> None:
+    order = await shop.order()
+    payment = await shop.closed(order)
+    lagging = report(payment, Outcome.CLOSED)
+    shop.provider.script("query", payment.reference, Fault(report=lagging))
+    shop.provider.pay(payment.reference)
+
+    await (await shop.late(order, payment)).result()
+
+    await shop.refunded(payment, 1999)
+    assert (await shop.row(payment)).attention is None
 
 
 async def test_a_repeat_for_a_succeeded_payment_changes_nothing(shop: Shop) -> None:
@@ -188,14 +205,19 @@ async def test_the_truth_is_asked_for_until_the_provider_says_it(shop: Shop) -> 
     await shop.refunded(payment, 1999)
 
 
-async def test_a_provider_that_refuses_to_say_is_a_case_for_a_person(shop: Shop) -> None:
+async def test_a_provider_that_refuses_to_say_is_a_case_for_a_person_and_asked_again(
+    shop: Shop,
+) -> None:
     order = await shop.order()
     payment = await shop.closed(order)
     shop.provider.script("query", payment.reference, Fault(error=rejected("NO_AUTH")))
+    shop.provider.pay(payment.reference)
 
     await (await shop.late(order, payment)).result()
 
-    assert (await shop.row(payment)).attention is Attention.OUTCOME_UNKNOWN
+    assert shop.merchants.heard(payment)[:2] == ["payment.closed", "payment.attention"]
+    await shop.refunded(payment, 1999)
+    assert (await shop.row(payment)).attention is None
 
 
 async def test_late_money_under_a_number_that_is_taken_is_a_case_for_a_person(
