@@ -5,9 +5,19 @@ Built once, at import, and filled by `parameters`, as the payments' are.
 
 from typing import Any
 
-from sqlalchemy import BindParameter, case, exists, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from domain.refund import Refund, RefundStatus
+from domain.refund import Refund, RefundCause, RefundStatus
 from storage.outbox import appended
 from storage.rows import REFUND_COLUMNS, named, parameter, refund_values
 from storage.tables import payments, refunds
@@ -18,26 +28,40 @@ def parameters(refund: Refund) -> dict[str, Any]:
     return named(refund_values(refund))
 
 
+def reserving(refund: Refund) -> dict[str, Any]:
+    """What fills RESERVE: all or nothing where a merchant asks, what is there where we owe."""
+    asked = refund.cause is RefundCause.REQUESTED
+    return parameters(refund) | {"at_least": refund.amount if asked else 1}
+
+
 def _given(name: str) -> BindParameter[Any]:
     return parameter(refunds.c[name])
 
 
-_HELD = (
-    update(payments)
+_REFUNDABLE = payments.c.captured - payments.c.refunded - payments.c.refund_reserved
+_TAKEN = (
+    select(payments.c.id, func.least(_given("amount"), _REFUNDABLE).label("amount"))
     .where(
         payments.c.id == _given("payment_id"),
         payments.c.merchant_id == _given("merchant_id"),
         payments.c.currency == _given("currency"),
-        payments.c.captured - payments.c.refunded - payments.c.refund_reserved >= _given("amount"),
+        bindparam("at_least", type_=BigInteger()) <= _REFUNDABLE,
         ~exists().where(refunds.c.id == _given("id")),
     )
-    .values(refund_reserved=payments.c.refund_reserved + _given("amount"))
-    .returning(payments.c.id)
+    .with_for_update()
+    .cte("taken")
+)
+_HELD = (
+    update(payments)
+    .where(payments.c.id == _TAKEN.c.id)
+    .values(refund_reserved=payments.c.refund_reserved + _TAKEN.c.amount)
+    .returning(_TAKEN.c.amount)
     .cte("held")
 )
+_INSERTED = [_HELD.c.amount if name == "amount" else _given(name) for name in REFUND_COLUMNS]
 _NEW = (
     insert(refunds)
-    .from_select(REFUND_COLUMNS, select(*map(_given, REFUND_COLUMNS)).select_from(_HELD))
+    .from_select(REFUND_COLUMNS, select(*_INSERTED).select_from(_HELD))
     .returning(*refunds.c)
     .cte("new")
 )
