@@ -18,11 +18,15 @@ from workflows.steps import in_our_books, tell_merchant
 async def give_back(
     policy: Policy, refund_policy: RefundPolicy, payment: Payment, cause: RefundCause, reason: str
 ) -> None:
-    """Start the refund of all that is still refundable, once per payment and cause."""
+    """Start the refund of all that was not given back, once per payment and cause.
+
+    What other refunds hold counts too: the refund takes it if they fail.
+    """
     stored = await in_our_books(
-        policy, PaymentActivities.load_payment, payment.id, "what is refundable"
+        policy, PaymentActivities.load_payment, payment.id, "what is still here"
     )
-    if stored.refundable <= 0:
+    still_here = stored.captured - stored.refunded
+    if still_here <= 0:
         return
     key = f"automatic:{cause}"
     refund = Refund(
@@ -33,7 +37,7 @@ async def give_back(
         request_hash=key,
         provider=payment.provider,
         account=payment.account,
-        amount=stored.refundable,
+        amount=still_here,
         currency=payment.currency,
         reason=reason,
         cause=cause,
