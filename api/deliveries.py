@@ -25,7 +25,8 @@ _SETTLED = {
     RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
     RefundOutcome.FAILED: RefundStatus.FAILED,
 }
-_UNDECIDED = frozenset({RefundOutcome.PENDING, RefundOutcome.NOT_FOUND})
+# Each comes before the end: after it, only a word that was overtaken on the way.
+_UNDECIDED = frozenset({RefundOutcome.PENDING, RefundOutcome.ABNORMAL, RefundOutcome.NOT_FOUND})
 
 
 @dataclass(frozen=True)
