@@ -22,7 +22,7 @@ from storage.payments import PaymentFilters
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
-_UNKNOWN = "The provider has not answered yet; repeat this request or read the payment."
+_UNKNOWN = "The provider's answer is not known yet; repeat this request or read the payment."
 _UNPAYABLE = (PaymentStatus.CLOSED, PaymentStatus.FAILED)
 OptionalKey = Annotated[
     str | None,

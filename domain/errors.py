@@ -17,6 +17,11 @@ A badly signed answer to our own call is OutcomeUnknown, not InvalidSignature: t
 moved.
 """
 
+KEY_REUSED = (
+    "This Idempotency-Key was used with another request. Use a new key, or repeat the first"
+    " request unchanged."
+)
+
 
 class PaymentError(Exception):
     """Base of all. `code` is stable and machine-readable, `message` is for people."""

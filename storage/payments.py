@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.dml import Update
 
 from domain.checkout import Created
-from domain.errors import Conflict, NotFound, ReportMismatch
+from domain.errors import KEY_REUSED, Conflict, NotFound, ReportMismatch
 from domain.event import PAYMENT_EVENTS, EventType, payment_data
 from domain.frozen import Frozen
 from domain.identity import event_id
@@ -57,10 +57,7 @@ class PaymentStore:
         if stored is None:
             raise Conflict(f"Order {payment.order_no} is paid already.", code="order_already_paid")
         if stored.request_hash != payment.request_hash:
-            raise Conflict(
-                "This idempotency key came with another request before.",
-                code="idempotency_key_reused",
-            )
+            raise Conflict(KEY_REUSED, code="idempotency_key_reused")
         return stored
 
     async def save_checkout(self, payment_id: UUID, created: Created) -> None:
