@@ -16,8 +16,9 @@ def propose_payment(
     merchant: Merchant, request: PaymentRequest, key: str, registry: Registry, now: datetime
 ) -> Payment:
     """The payment that the request asks for; InvalidRequest says what its provider cannot do."""
-    provider = registry.get(
-        request.provider, request.account or registry.default_account(request.provider)
+    offered = registry.offered_to(merchant.id)
+    provider = offered.get(
+        request.provider, request.account or offered.default_account(request.provider)
     )
     rules = _channel_rules(provider, request)
     _check_currency(provider, request.currency)

@@ -1,9 +1,13 @@
 import asyncio
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from tests.api.house import House, ProviderSide, Shop, order
+from domain.checkout import Checkout, CheckoutKind, Created
+from providers.registry import Registry
+from tests.api.house import House, ProviderSide, Shop, order, running
 
 
 async def test_a_payment_is_made_with_what_the_payer_needs_next(shop: Shop) -> None:
@@ -196,3 +200,49 @@ async def test_the_first_account_is_the_default(shop: Shop) -> None:
     del body["account"]
     made = (await shop.create(body)).json()
     assert made["account"] == "cert"
+
+
+async def test_an_account_of_other_merchants_is_not_there(
+    shop: Shop, house: House, provider: ProviderSide
+) -> None:
+    mine = f"only-{shop.merchant.id}"
+    kept = Registry(
+        house.dependencies.registry.all(),
+        {("wechatpay", "cert"): frozenset({mine}), ("wechatpay", "pubkey"): frozenset({mine})},
+    )
+    restricted = House(
+        await running(replace(house.dependencies, registry=kept)),
+        replace(house.dependencies, registry=kept),
+        provider,
+        house.door,
+    )
+    async with restricted.as_merchant(shop) as door:
+        named = await door.post("/v1/payments", json=order())
+        unnamed = await door.post(
+            "/v1/payments", json={k: v for k, v in order().items() if k != "account"}
+        )
+    for refused in (named, unnamed):
+        assert (refused.status_code, refused.json()["param"]) == (422, "provider")
+        assert "configured: alipay." in refused.json()["detail"]
+
+
+async def test_a_pending_payment_that_nobody_can_pay_is_not_told_as_made(
+    shop: Shop, house: House
+) -> None:
+    body = order()
+    made = (await shop.create(body)).json()
+    # As after a refusal that turned out to be of an order that is there: its QR text is lost.
+    lost = Created(checkout=Checkout(kind=CheckoutKind.NONE))
+    await house.dependencies.stores.payments.save_checkout(UUID(made["id"]), lost)
+    repeated = await shop.create(body)
+    assert repeated.status_code == 202
+    assert (repeated.json()["status"], repeated.json()["checkout"]["kind"]) == ("pending", "none")
+    assert repeated.json()["result_msg"] != "OK"
+
+
+async def test_a_barcode_that_waits_for_a_password_needs_no_checkout(shop: Shop) -> None:
+    payer = {"auth_code": "130000000000000001"}
+    body = order(channel="barcode", payer=payer)
+    made = await shop.create(body)
+    assert made.status_code == 201
+    assert (made.json()["status"], made.json()["checkout"]["kind"]) == ("pending", "none")
