@@ -15,11 +15,9 @@ RUN /uv/bin/uv sync --locked --no-group embedded --no-group dev --python /usr/lo
 
 
 FROM python:3.11.14-slim-bookworm${PYTHON_DIGEST}
-ARG BUILD_ID=development
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1 \
-    PAYSAGA_BUILD_ID=$BUILD_ID
+    PYTHONUNBUFFERED=1
 # A number, so that an orchestrator can see that it is not root; the folder is a volume's owner.
 RUN groupadd --gid 10001 paysaga \
     && useradd --uid 10001 --gid paysaga --no-create-home --shell /usr/sbin/nologin paysaga \

@@ -43,7 +43,6 @@ class Settings(BaseSettings):
     metrics_address: str | None = Field(
         default=None, description="host:port where the worker serves Temporal's metrics."
     )
-    build_id: str = "development"
 
     @property
     def is_sandbox(self) -> bool:
