@@ -126,11 +126,17 @@ async def _mismatched_payment(
     A run that has decided does not listen any more: the late run asks the provider instead.
     """
     marked, parked = _marked(notification, why), False
+    if _is_decided(payment, notification.payment, why):
+        return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
     if payment.status is PaymentStatus.PENDING:
         with suppress(RunOver):
             await tell_payment(dependencies.temporal, payment.id, marked)
             parked = True
     if not parked:
+        # The decision may have been written down since we looked.
+        payment = await dependencies.stores.payments.get(payment.id) or payment
+        if _is_decided(payment, notification.payment, why):
+            return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
         await _late(dependencies, marked, payment)
     return Delivered(NotificationOutcome.MISMATCH, why)
 
@@ -174,6 +180,16 @@ def _marked(notification: Notification, why: Attention) -> Notification:
         if report is not None
     }
     return notification.model_copy(update=update)
+
+
+def _is_decided(payment: Payment, report: PaymentReport | None, why: Attention) -> bool:
+    """Our books hold this very money: the provider only repeats what a person has settled."""
+    return (
+        why is Attention.AMOUNT_MISMATCH
+        and report is not None
+        and payment.captured == report.amount != 0
+        and payment.provider_reference == report.provider_reference
+    )
 
 
 def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:
