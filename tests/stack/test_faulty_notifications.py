@@ -10,6 +10,7 @@ from embedded.stack import Stack
 from storage.database import Database
 from tests.stack.books import books_agree
 from tests.stack.shop import PROVIDERS, Order, Shop
+from tests.stack.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -167,8 +168,17 @@ async def test_another_amount_is_given_back_where_a_person_says_so(
     await order.resolve(whole_stack, ResolveAction.REFUND)
 
     await order.shows(status="closed", captured=paid, refunded=paid, attention=None)
+    await eventually(lambda: all_taken(order))
+    assert (await order.read())["attention"] is None, "what is decided is not asked again"
     await order.told("payment.attention", "payment.closed", "refund.succeeded")
     await books_agree(shop)
+
+
+async def all_taken(order: Order) -> None:
+    """The provider repeats none of its notifications any more."""
+    deliveries = (await order.shop.look("notifications"))["deliveries"]
+    mine = [d for d in deliveries if d["notice"]["reference"] == order.reference]
+    assert {delivery["state"] for delivery in mine} == {"accepted"}
 
 
 async def parked(order: Order, paid: int) -> Order:
