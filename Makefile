@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make demo` and `make test`. One before a commit: `make check`.
 # Everything lands in .venv; nothing global, nothing by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers oracles clean
+.PHONY: help demo test check format lint types layers oracles crash-matrix clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -47,6 +47,9 @@ layers: .venv/locked
 
 oracles: .venv/locked ## independent SDKs against the sandbox and against our provider code
 	@$(RUN) -m oracles.run
+
+crash-matrix: .venv/locked ## kill a process at every step of every scenario, then audit (ARGS="--every 12": a sample)
+	@$(RUN) -m crash $(ARGS)
 
 clean: ## remove what the commands made
 	rm -rf .venv .uv .paysaga .oracles .mypy_cache .ruff_cache .pytest_cache
