@@ -6,6 +6,8 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
+# Most tests wait for servers, so more of them than cores run at once; a file stays together.
+TESTERS ?= 3
 RUN := .venv/bin/python
 
 help: ## list the commands
@@ -26,7 +28,7 @@ demo: .venv/locked ## start everything, push real payments through, stay up (ONC
 	@$(RUN) -m cli demo $(if $(ONCE),--once)
 
 test: .venv/locked ## the whole test suite
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
 
 check: format lint types layers ## everything that must hold before a commit
 	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"
