@@ -19,6 +19,7 @@ from cli.console import STATE_DIR, StateDir, console
 from embedded.config import StackConfig
 from embedded.stack import Stack
 from storage.database import Database
+from storm.broken.guards import GUARDS, Guard, SabotagedStack
 from storm.drawing import Weather, draw
 from storm.plan import Plan
 from storm.report import Report
@@ -35,18 +36,26 @@ def storm(  # noqa: PLR0913, PLR0917 - typer turns each into an option
         float, typer.Option(min=0, help="Seconds between two SIGKILLs; 0 kills nothing.")
     ] = 6.0,
     state_dir: StateDir = STATE_DIR / "storm",
+    broken: Annotated[
+        str | None,
+        typer.Option("--break", metavar="GUARD", help=f"Break a guard: {', '.join(GUARDS)}."),
+    ] = None,
     keep: Annotated[  # noqa: FBT002 - typer turns it into a flag
         bool, typer.Option("--keep", help="Keep the servers' files of a clean run too.")
     ] = False,
 ) -> None:
     """Payments and refunds over all channels while everything fails, then an audit.
 
-    Exit code 0 only where all came to its end and every promise held.
+    Exit code 0 only where all came to its end and every promise held; with --break, only where
+    the audit names the promise that the guard protects.
     """
-    plan = draw(Weather(payments, seed, rate, kill_every))
-    folder = state_dir / f"seed{seed}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    guard = _guard(broken)
+    plan = guard.plan if guard else draw(Weather(payments, seed, rate, kill_every))
+    name = broken or f"seed{seed}"
+    folder = state_dir / f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    scale = guard.time_scale if guard else TIME_SCALE
     good: list[bool] = []
-    lifetime.run(_storm(plan, StackConfig(folder, sandbox_time_scale=TIME_SCALE), good))
+    lifetime.run(_storm(plan, StackConfig(folder, sandbox_time_scale=scale), good, guard))
     if good != [True]:
         raise typer.Exit(1)
     if not keep:
@@ -54,7 +63,13 @@ def storm(  # noqa: PLR0913, PLR0917 - typer turns each into an option
             shutil.rmtree(folder / name, ignore_errors=True)
 
 
-async def _storm(plan: Plan, config: StackConfig, good: list[bool]) -> None:
+def _guard(name: str | None) -> Guard | None:
+    if name is not None and name not in GUARDS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(GUARDS)}")
+    return GUARDS[name] if name else None
+
+
+async def _storm(plan: Plan, config: StackConfig, good: list[bool], guard: Guard | None) -> None:
     begun = time.monotonic()
     console.print(
         f"Seed {plan.seed}, schedule {plan.digest}: {len(plan.trips)} orders,"
@@ -62,12 +77,13 @@ async def _storm(plan: Plan, config: StackConfig, good: list[bool]) -> None:
     )
     async with AsyncExitStack() as held:
         with console.status("Starting the stack"):
-            stack = await held.enter_async_context(Stack(config))
+            stack = await held.enter_async_context(_stack(config, guard))
         database = Database(stack.database_url)
         held.push_async_callback(database.close)
-        made = Storm(plan, stack, database)
+        made = Storm(plan, stack, database, statements=guard.statements if guard else ())
         written, found = await _watched(made)
         written.durations["whole"] = round(time.monotonic() - begun, 1)
+        written.broken = guard.name if guard else None
         path = written.write(config.state_dir)
         console.print(summary(written))
         show(found)
@@ -76,7 +92,23 @@ async def _storm(plan: Plan, config: StackConfig, good: list[bool]) -> None:
         if not written.quiet:
             console.print("[red]Not everything came to its end in time.[/]")
         console.print(f"The report is {path}.")
-        good.append(written.clean)
+        good.append(_named(guard, found) if guard else written.clean)
+
+
+def _stack(config: StackConfig, guard: Guard | None) -> Stack:
+    if guard is None:
+        return Stack(config)
+    stack = SabotagedStack(config)
+    stack.guard = guard
+    return stack
+
+
+def _named(guard: Guard, found: Audit) -> bool:
+    """Whether the audit names what the broken guard let through."""
+    named = {finding.promise for finding in found.errors} & guard.promises
+    said = ", ".join(sorted(named)) or "nothing of it"
+    console.print(f"Guard {guard.name!r} was broken; the audit names: [bold]{said}[/].")
+    return bool(named)
 
 
 async def _watched(made: Storm) -> tuple[Report, Audit]:

@@ -15,6 +15,8 @@ from storm.tally import Tally
 PATIENCE_SECONDS = 180.0
 # A refund that waits for its payee's bank is rescued after a while, as a merchant would.
 RESCUE_SECONDS = 8.0
+# Until a closed payment's run has told its merchant and is over.
+RUN_OVER_SECONDS = 4.0
 
 
 class Journey:
@@ -90,8 +92,10 @@ class Journey:
             await self._backend.cancel(str(id_))
         if course is Course.CANCELLED:
             return
-        if course is Course.LATE:
+        if course in (Course.LATE, Course.EXPIRED):
             await self._board.until(id_, _has_ended, PATIENCE_SECONDS)
+        if course is Course.EXPIRED:
+            await asyncio.sleep(RUN_OVER_SECONDS)
         if course is Course.DECLINED:
             await self._at_checkout("decline", id_, checkout)
         other = {"amount": self._trip.amount + 7} if course is Course.OTHER_AMOUNT else {}

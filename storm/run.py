@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 import httpx
+from sqlalchemy import text
 from temporalio.service import RPCError
 
 from audit.auditor import Audit, Scope, audit, read_books
@@ -50,6 +51,7 @@ class Storm:
     phase: str = "payments"
     merchants: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
+    statements: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.board = Board(self.database)
@@ -62,6 +64,7 @@ class Storm:
             control = await held.enter_async_context(_client(self.stack.sandbox_url))
             sandbox = Sandbox(control, self.tally)
             keys = await self._register()
+            await self._sabotage()
             backends = [Backend(api, key, self.tally) for key in keys]
             watching = asyncio.create_task(self.board.watch())
             held.callback(watching.cancel)
@@ -174,6 +177,11 @@ class Storm:
             self.secrets |= {f"API key of {name}": key, f"webhook secret of {name}": secret}
             keys.append(key)
         return keys
+
+    async def _sabotage(self) -> None:
+        async with self.database.transaction() as connection:
+            for statement in self.statements:
+                await connection.execute(text(statement))
 
     async def _witness(self, sandbox: Sandbox) -> Witness:
         webhooks: Counter[str] = Counter()
