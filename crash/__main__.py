@@ -19,6 +19,8 @@ from crash.stage import Stage, open_stage
 from crash.table import table, troubles
 
 CONSOLE = Console(soft_wrap=True)
+# The table's columns need it, whatever a log file claims to be.
+WIDE = 150
 
 
 def main() -> int:
@@ -49,7 +51,7 @@ async def _run(folder: Path, options: argparse.Namespace) -> int:
         CONSOLE.print(f"{len(points)} points in {len(scenarios)} scenarios")
         attempts = await _attempt(stage, points, started)
         counts = (await audited(stage)).counts
-    CONSOLE.print(table(attempts), soft_wrap=False)
+    Console(width=WIDE).print(table(attempts))
     for trouble in troubles(attempts):
         CONSOLE.print(trouble, markup=False)
     CONSOLE.print(", ".join(f"{count} {what}" for what, count in counts.items() if count))

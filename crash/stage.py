@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from temporalio.client import Client
@@ -35,7 +35,10 @@ _VETO = {"decision": "refund", "reason": "sold out"}
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything that a scenario needs. `vetoing` is a shop that cannot fulfil any order."""
+    """Everything that a scenario needs.
+
+    `vetoing` is a shop that cannot fulfil any order; `named` has what audits found so far.
+    """
 
     stack: Stack
     conductor: Conductor
@@ -44,6 +47,7 @@ class Stage:
     shop: Shop
     vetoing: Shop
     mortal: dict[Service, Child]
+    named: set[str] = field(default_factory=set)
 
     def strike(self, victim: Service) -> int:
         """SIGKILL; returns the id of the process that was."""
