@@ -117,6 +117,8 @@ async def _watched(made: Storm) -> tuple[Report, Audit]:
         while not running.done():
             await asyncio.wait([running], timeout=1)
             live.update(_progress(made))
+    if running.cancelled():
+        raise RuntimeError("the storm was cut off")
     return await running
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -105,6 +106,12 @@ class Storm:
             await journey.go()
         except StormError as error:
             self.tally.surprises.append(f"order {trip.order_no}: {error}")
+        except asyncio.CancelledError as error:
+            if _asked_to_stop():
+                raise
+            # A library gave up on its own account: one order's trouble, not the storm's end.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            self.tally.surprises.append(f"order {trip.order_no}: cut off in {where}")
 
     async def _until_quiet(self, sandbox: Sandbox) -> bool:
         self.phase = "waiting until all is quiet"
@@ -193,6 +200,11 @@ class Storm:
             attempts=(await sandbox.get("notifications"))["attempts"],
             webhooks=webhooks,
         )
+
+
+def _asked_to_stop() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _client(url: str) -> httpx.AsyncClient:
