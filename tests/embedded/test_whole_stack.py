@@ -23,7 +23,7 @@ async def assert_ready(stack: Stack) -> None:
         await stack.wait_ready(name)
     # A restarted Temporal sees its pollers again only when they have come back.
     async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(PATIENCE_SECONDS):
-        while not (await http.get(f"{stack.api_url}/readyz")).is_success:
+        while not (await http.get(f"{stack.api_url}/readyz")).is_success:  # noqa: ASYNC110
             await asyncio.sleep(0.2)
 
 
