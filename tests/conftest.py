@@ -8,9 +8,10 @@ from embedded.stack import Stack
 from storage.database import Database
 from storage.migrate import upgrade
 
-# A shell that starts the suite in the background has it ignore Ctrl-C, and every program that a
-# test starts would inherit that.
+# Who starts the suite in the background (a shell, nohup) has it ignore these, and every program
+# that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
