@@ -5,12 +5,12 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import httpx
 from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
-from temporalio.worker import PollerBehaviorAutoscaling, Worker
+from temporalio.worker import Worker
 
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
@@ -20,6 +20,7 @@ from activities.webhooks import WebhookActivities
 from engine.client import connect
 from engine.encryption import KeyRing
 from engine.namespace import verify_search_attributes
+from engine.tuning import GRACEFUL_STOP, tuning
 from providers.registry import Registry, build
 from settings import Settings
 from storage.database import Database
@@ -31,13 +32,6 @@ from webhooks.sender import WebhookSender
 from workflows import search_attributes
 from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
-
-# Longer than a provider call may take, so that a deploy interrupts none.
-GRACEFUL_STOP = timedelta(seconds=20)
-# 90 KB each; an evicted payment costs a replay of some twenty events when it next moves.
-CACHED_WORKFLOWS = 2000
-# After a worker is killed, its payments wait this long before another worker takes them over.
-STICKY_TIMEOUT = timedelta(seconds=2)
 
 
 @asynccontextmanager
@@ -67,18 +61,13 @@ async def open_activities(settings: Settings) -> AsyncIterator[tuple[Activities,
 
 def workers(client: Client, activities: Activities, providers: Sequence[str]) -> list[Worker]:
     """One worker a queue: a slow provider or merchant fills its own slots only."""
-    pollers = PollerBehaviorAutoscaling(minimum=1, maximum=20, initial=4)
     main = Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=activities.workflow_steps(),
         workflow_runner=runner(),
-        max_cached_workflows=CACHED_WORKFLOWS,
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        graceful_shutdown_timeout=GRACEFUL_STOP,
-        workflow_task_poller_behavior=pollers,
-        activity_task_poller_behavior=pollers,
+        **tuning(),
     )
     queues = {provider_queue(name): activities.provider_steps() for name in providers}
     queues[WEBHOOK_QUEUE] = activities.webhook_steps()

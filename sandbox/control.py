@@ -122,6 +122,7 @@ def _notify_routes(router: APIRouter, context: Context, sides: Sides) -> None:
             "status": answer.status,
             "body": answer.body.decode("utf-8", "replace"),
             "accepted": answer.accepted,
+            "seconds": answer.seconds,
         }
 
     @router.get("/notifications")

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -27,11 +28,12 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the receiver said; `status` 0 means that it could not be reached."""
+    """What the receiver said, after how many seconds; `status` 0: it could not be reached."""
 
     status: int
     body: bytes
     accepted: bool
+    seconds: float = 0.0
 
 
 class Notifier:
@@ -150,6 +152,7 @@ class Notifier:
     async def _attempt(self, notice: Notice, fault: Fault | None) -> Answer:
         side = self._sides[notice.provider]
         message = side.build(notice, fault)
+        begun = time.perf_counter()
         try:
             response = await self._client.post(
                 notice.url, content=message.body, headers=message.headers
@@ -158,7 +161,8 @@ class Notifier:
             answer = Answer(0, repr(error).encode(), accepted=False)
         else:
             accepted = side.accepts(response.status_code, response.content)
-            answer = Answer(response.status_code, response.content, accepted)
+            seconds = time.perf_counter() - begun
+            answer = Answer(response.status_code, response.content, accepted, seconds)
         self._log(notice, answer, fault)
         return answer
 

@@ -1,0 +1,44 @@
+"""The floor's worker process, set up as the payments' own is."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from bench import floor
+from engine.client import connect
+from engine.encryption import KeyRing
+from engine.tuning import GRACEFUL_STOP, tuning
+
+
+async def main() -> None:
+    """Poll until SIGTERM."""
+    client = await connect(KeyRing.from_file(Path(os.environ["PAYSAGA_PAYLOAD_KEYS_FILE"])))
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    runner = SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules("bench")
+    )
+    workflows = Worker(
+        client,
+        task_queue=floor.QUEUE,
+        workflows=[floor.FloorWorkflow],
+        activities=[floor.write_down, floor.submit],
+        workflow_runner=runner,
+        **tuning(),
+    )
+    webhooks = Worker(
+        client,
+        task_queue=floor.WEBHOOK_QUEUE,
+        activities=[floor.tell],
+        graceful_shutdown_timeout=GRACEFUL_STOP,
+    )
+    async with workflows, webhooks:
+        await stopped.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

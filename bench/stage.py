@@ -1,0 +1,97 @@
+"""One stack for the whole run, with the floor's worker beside it, and one merchant."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from temporalio.client import Client
+
+from bench import floor
+from bench.ends import Ends
+from bench.merchant import ACCOUNTS, Floor, Merchant, register
+from embedded.application import ROOT, FreshPollers
+from embedded.child import Child
+from embedded.config import Service, StackConfig
+from embedded.environment import inherited
+from embedded.program import Program
+from embedded.stack import Stack
+from embedded.temporal import NAMESPACE
+from storage.database import Database
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What the benches play on."""
+
+    stack: Stack
+    client: Client
+    database: Database
+    ends: Ends
+    floor: Floor
+    merchants: dict[str, Merchant]
+    floor_worker: Child
+    key: str
+
+    @property
+    def sides(self) -> list[Floor | Merchant]:
+        """The floor first."""
+        return [self.floor, *self.merchants.values()]
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids by name."""
+        named = {str(service): self.stack.process(service) for service in Service}
+        return named | {"floor worker": self.floor_worker.pid, "bench": os.getpid()}
+
+
+@asynccontextmanager
+async def open_stage(folder: Path) -> AsyncIterator[Stage]:
+    """Everything started and ready; stopped in the end."""
+    async with AsyncExitStack() as held:
+        stack = await held.enter_async_context(Stack(StackConfig(folder)))
+        ends = await held.enter_async_context(Ends())
+        child = Child(_floor_program(stack, ends, folder))
+        held.push_async_callback(child.stop)
+        await child.start()
+        client = await stack.temporal_client()
+        database = Database(stack.database_url)
+        held.push_async_callback(database.close)
+        key = await register(stack, ends)
+        urls = (stack.api_url, stack.sandbox_url)
+        merchants = {name: Merchant(name, key, urls, ends) for name in ACCOUNTS}
+        for merchant in merchants.values():
+            held.push_async_callback(merchant.close)
+        yield Stage(
+            stack=stack,
+            client=client,
+            database=database,
+            ends=ends,
+            floor=Floor(client, ends),
+            merchants=merchants,
+            floor_worker=child,
+            key=key,
+        )
+
+
+def _floor_program(stack: Stack, ends: Ends, folder: Path) -> Program:
+    queues = [floor.QUEUE, floor.WEBHOOK_QUEUE]
+    pollers = FreshPollers(stack.temporal_client, queues)
+    told = {
+        "TEMPORAL_ADDRESS": stack.temporal_address,
+        "TEMPORAL_NAMESPACE": NAMESPACE,
+        "TEMPORAL_CONFIG_FILE": os.devnull,
+        "PAYSAGA_PAYLOAD_KEYS_FILE": str(folder.resolve() / "payload-keys.toml"),
+        "BENCH_END_PORT": str(ends.port),
+    }
+    return Program(
+        name="floor worker",
+        command=[sys.executable, "-m", "bench.floor_worker"],
+        ready=pollers.seen,
+        log=folder.resolve() / "logs" / "floor-worker.log",
+        environment=inherited() | told,
+        directory=ROOT,
+        prepare=pollers.start_afresh,
+    )
