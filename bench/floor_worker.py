@@ -5,13 +5,14 @@ import os
 import signal
 from pathlib import Path
 
+import uvloop
 from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from bench import floor
 from engine.client import connect
 from engine.encryption import KeyRing
 from engine.tuning import GRACEFUL_STOP, tuning
+from workflows.registered import runner
 
 
 async def main() -> None:
@@ -19,15 +20,12 @@ async def main() -> None:
     client = await connect(KeyRing.from_file(Path(os.environ["PAYSAGA_PAYLOAD_KEYS_FILE"])))
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    runner = SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules("bench")
-    )
     workflows = Worker(
         client,
         task_queue=floor.QUEUE,
         workflows=[floor.FloorWorkflow],
         activities=[floor.write_down, floor.submit],
-        workflow_runner=runner,
+        workflow_runner=runner(),
         **tuning(),
     )
     webhooks = Worker(
@@ -41,4 +39,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

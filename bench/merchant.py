@@ -198,9 +198,7 @@ async def register(stack: Stack, ends: Ends) -> str:
     """A new merchant that is told at `ends`; its API key."""
     database = Database(stack.database_url)
     name = f"bench-{uuid4().hex[:8]}"
-    row = MerchantRow(
-        id=name, name=name, webhook_url=ends.webhook_url, webhook_secret=new_secret()
-    )
+    row = MerchantRow(id=name, name=name, webhook_url=ends.webhook_url, webhook_secret=new_secret())
     try:
         await MerchantStore(database).create(row)
         return await ApiKeyStore(database).create(name, "bench")

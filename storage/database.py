@@ -1,14 +1,19 @@
 """The one way to PostgreSQL: a pool, a statement, a transaction, and what their failures mean."""
 
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import asyncpg
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from domain.errors import PaymentError, StatementRefused
 
@@ -19,6 +24,10 @@ POOL_OVERFLOW = 10
 # Longer than any statement may take; a caller that waits more is better told "busy".
 POOL_WAIT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
+# A connection that rested longer is asked before it is used, one round trip; asking each time cost
+# a fifth of all that the database was asked.
+RESTED_SECONDS = 2.0
+_RESTS_SINCE = "rests_since"
 _SERVER_SETTINGS = {
     "application_name": "paysaga",
     # The slowest verb takes milliseconds; what takes seconds is stuck behind a lock.
@@ -63,14 +72,13 @@ class Database:
             pool_size=POOL_SIZE,
             max_overflow=POOL_OVERFLOW,
             pool_timeout=POOL_WAIT_SECONDS,
-            # One more round trip, so that a restarted database costs no caller an error. It stays
-            # one only where connections are in autocommit mode: else the ping is a transaction.
-            pool_pre_ping=True,
             isolation_level="AUTOCOMMIT",
             connect_args={"server_settings": _SERVER_SETTINGS, "timeout": CONNECT_SECONDS},
             # Log lines and error texts must not carry what payers and merchants sent.
             hide_parameters=True,
         )
+        event.listen(self._engine.sync_engine, "checkin", _note_rest)
+        event.listen(self._engine.sync_engine, "checkout", _refuse_dead)
         self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     @asynccontextmanager
@@ -95,6 +103,29 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+
+def _note_rest(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_RESTS_SINCE] = time.monotonic()
+
+
+def _refuse_dead(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
+) -> None:
+    """Have a dead connection replaced, so that a restarted database costs no caller an error.
+
+    The driver hears of an end as it comes; only where the network lost it must the server be asked.
+    """
+    asyncpg_connection: Any = connection
+    if asyncpg_connection.driver_connection.is_closed():
+        raise DisconnectionError
+    rested = time.monotonic() - record.info.get(_RESTS_SINCE, -math.inf)
+    if not RESTED_SECONDS < rested < math.inf:
+        return
+    try:
+        asyncpg_connection.ping()
+    except (OSError, asyncpg_connection.dbapi.Error) as error:
+        raise DisconnectionError from error
 
 
 def violated(error: DBAPIError) -> str | None:

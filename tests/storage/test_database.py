@@ -48,6 +48,22 @@ async def test_connections_that_the_server_ended_cost_no_caller_an_error(
     await database.close()
 
 
+async def test_a_connection_that_rested_is_asked_whether_it_lives(
+    database_url: str, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(database_url)
+    async with database.statement() as connection:
+        pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+    await sql.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+    # As where the network lost the server's last word.
+    monkeypatch.setattr(asyncpg.Connection, "is_closed", lambda _: False)
+    monkeypatch.setattr(storage.database, "RESTED_SECONDS", 0)
+
+    await database.ping()
+    monkeypatch.undo()
+    await database.close()
+
+
 async def test_a_connection_that_ends_mid_statement_is_unavailable(
     database: Database, sql: asyncpg.Connection
 ) -> None:
