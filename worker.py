@@ -26,7 +26,6 @@ from providers.registry import Registry, build
 from settings import Settings
 from storage.database import Database
 from storage.events import EventStore
-from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from webhooks.sender import WebhookSender
@@ -54,7 +53,7 @@ async def open_activities(settings: Settings) -> AsyncIterator[tuple[Activities,
                 payments=PaymentActivities(payments),
                 refunds=RefundActivities(RefundStore(database)),
                 providers=ProviderActivities(registry, payments),
-                webhooks=WebhookActivities(EventStore(database), MerchantStore(database), sender),
+                webhooks=WebhookActivities(EventStore(database), sender),
             ),
             registry,
         )

@@ -12,7 +12,6 @@ from domain.event import DeliveryStatus, Event, EventType
 from domain.frozen import Frozen
 from domain.merchant import Merchant
 from storage.events import EventStore
-from storage.merchants import MerchantStore
 from webhooks.sender import WebhookFailed, WebhookSender
 
 # Why an event was not sent yet: `await_turn` says when to try again.
@@ -30,19 +29,21 @@ class Told(Frozen):
 class WebhookActivities:
     """Sends events."""
 
-    def __init__(self, events: EventStore, merchants: MerchantStore, sender: WebhookSender) -> None:
+    def __init__(self, events: EventStore, sender: WebhookSender) -> None:
         self._events = events
-        self._merchants = merchants
         self._sender = sender
 
     @activity.defn
     @translated
     async def deliver_event(self, event_id: UUID) -> Told:
         """Deliver one event. A failure is retried by the policy until the window closes."""
-        event = await self._event(event_id)
+        due = await self._events.due(event_id)
+        if due is None:
+            raise _no_event(event_id)
+        event, merchant = due.event, due.merchant
         if event.delivery is not DeliveryStatus.WAITING and not _answer_lost(event):
             return Told(delivery=event.delivery)
-        if await self._events.has_earlier_waiting(event):
+        if due.waits:
             raise ApplicationError(
                 "an earlier event of this payment is still on its way",
                 type=EARLIER_EVENT_WAITING,
@@ -50,7 +51,6 @@ class WebhookActivities:
                 non_retryable=True,
                 category=ApplicationErrorCategory.BENIGN,
             )
-        merchant = await self._merchants.get(event.merchant_id)
         if merchant is None or merchant.webhook_url is None:
             await self._events.mark(event_id, DeliveryStatus.NO_ENDPOINT)
             return Told(delivery=DeliveryStatus.NO_ENDPOINT)
@@ -82,8 +82,7 @@ class WebhookActivities:
                     None if failure.retry_after is None else timedelta(seconds=failure.retry_after)
                 ),
             ) from failure
-        await self._events.record_attempt(event.id, answer.status, None)
-        await self._events.mark(event.id, DeliveryStatus.DELIVERED)
+        await self._events.delivered(event.id, answer.status)
         return Told(
             delivery=DeliveryStatus.DELIVERED,
             refund=answer.decision == "refund",
@@ -93,8 +92,12 @@ class WebhookActivities:
     async def _event(self, event_id: UUID) -> Event:
         event = await self._events.get(event_id)
         if event is None:
-            raise NotFound(f"No event {event_id}.")
+            raise _no_event(event_id)
         return event
+
+
+def _no_event(event_id: UUID) -> NotFound:
+    return NotFound(f"No event {event_id}.")
 
 
 def _answer_lost(event: Event) -> bool:

@@ -45,8 +45,10 @@ class Delivered:
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
 
 
-async def deliver(dependencies: Dependencies, notification: Notification) -> Delivered:
-    """Hand the word to the run that it is for.
+async def deliver(
+    dependencies: Dependencies, notification: Notification, *, seen: bool
+) -> Delivered:
+    """Hand the word to the run that it is for; `seen` where the same message got there before.
 
     Raises:
         RPCError: Temporal did not take it; the provider must send it again.
@@ -57,19 +59,28 @@ async def deliver(dependencies: Dependencies, notification: Notification) -> Del
     if payment is None:
         return _UNKNOWN
     if notification.payment is not None:
-        return await _payment_word(dependencies, notification, notification.payment, payment)
+        return await _payment_word(
+            dependencies, notification, notification.payment, payment, seen=seen
+        )
     if notification.refund is not None:
-        return await _refund_word(dependencies, notification, notification.refund, payment)
+        return await _refund_word(
+            dependencies, notification, notification.refund, payment, seen=seen
+        )
     return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
 
 
 async def _payment_word(
-    dependencies: Dependencies, notification: Notification, report: PaymentReport, payment: Payment
+    dependencies: Dependencies,
+    notification: Notification,
+    report: PaymentReport,
+    payment: Payment,
+    *,
+    seen: bool,
 ) -> Delivered:
     mismatch = _foreign(notification, payment) or payment.mismatch(report)
     if mismatch is not None:
         return await _mismatched_payment(dependencies, notification, payment, mismatch)
-    if await dependencies.stores.notifications.seen(notification):
+    if seen:
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
     if _tells_nothing_new(payment, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
@@ -85,7 +96,12 @@ async def _payment_word(
 
 
 async def _refund_word(
-    dependencies: Dependencies, notification: Notification, report: RefundReport, payment: Payment
+    dependencies: Dependencies,
+    notification: Notification,
+    report: RefundReport,
+    payment: Payment,
+    *,
+    seen: bool,
 ) -> Delivered:
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
@@ -97,7 +113,7 @@ async def _refund_word(
         if not await _told(dependencies, marked, refund):
             await _late(dependencies, marked, payment)
         return Delivered(NotificationOutcome.MISMATCH, mismatch)
-    if await dependencies.stores.notifications.seen(notification):
+    if seen:
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
     if await _told(dependencies, notification, refund):
         return Delivered(NotificationOutcome.SIGNALLED)

@@ -64,12 +64,14 @@ async def _handle(
     dependencies: Dependencies, source: Provider, headers: Mapping[str, str], body: bytes
 ) -> Delivered:
     received_at = datetime.now(UTC)
-    notification = await source.parse_notification(headers, body)
-    row = await dependencies.stores.notifications.record(
+    notification = _named(await source.parse_notification(headers, body), source)
+    kept = await dependencies.stores.notifications.record(
         notification, headers=_kept(headers), body=body, received_at=received_at
     )
-    delivered = await deliver(dependencies, _named(notification, source))
-    await dependencies.stores.notifications.set_outcome(row, delivered.outcome, delivered.detail)
+    delivered = await deliver(dependencies, notification, seen=kept.seen)
+    await dependencies.stores.notifications.set_outcome(
+        kept.id, delivered.outcome, delivered.detail
+    )
     return delivered
 
 

@@ -2,20 +2,55 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import ColumnElement, Exists, bindparam, case, exists, func, select, update
 from sqlalchemy.sql.dml import Update
 
 from domain.errors import NotFound
 from domain.event import DeliveryStatus, Event, EventType
+from domain.frozen import Frozen
+from domain.merchant import Merchant
 from storage.database import Database
 from storage.page import LARGEST_PAGE, Page, one_page, to_page
-from storage.rows import to_event
-from storage.tables import events
+from storage.rows import to_event, to_merchant
+from storage.tables import events, merchants
 
 # Enough to know what went wrong; an endpoint's whole error page is not ours to keep.
 LONGEST_ERROR = 500
 # A day more than any delivery is tried for.
 LONGEST_WAIT = timedelta(days=4)
+
+
+def _earlier_waiting(
+    payment_id: ColumnElement[UUID] | UUID, sequence: ColumnElement[int] | int
+) -> Exists:
+    earlier = events.alias("earlier")
+    return exists().where(
+        earlier.c.payment_id == payment_id,
+        earlier.c.sequence < sequence,
+        earlier.c.delivery == DeliveryStatus.WAITING.value,
+        earlier.c.created_at > func.now() - LONGEST_WAIT,
+    )
+
+
+_MERCHANT = "its_merchant_"
+# All that a delivery must know, in one round trip.
+_DUE = (
+    select(
+        events,
+        *(column.label(_MERCHANT + column.name) for column in merchants.c),
+        _earlier_waiting(events.c.payment_id, events.c.sequence).label("waits"),
+    )
+    .select_from(events.outerjoin(merchants, merchants.c.id == events.c.merchant_id))
+    .where(events.c.id == bindparam("event_id"))
+)
+
+
+class Due(Frozen):
+    """An event to deliver, and to whom; `waits` while an earlier one of its payment comes first."""
+
+    event: Event
+    merchant: Merchant | None
+    waits: bool
 
 
 class EventStore:
@@ -30,6 +65,20 @@ class EventStore:
             result = await connection.execute(select(events).where(events.c.id == event_id))
             row = result.mappings().one_or_none()
         return to_event(row) if row else None
+
+    async def due(self, event_id: UUID) -> Due | None:
+        """The event with all that its delivery needs, or None."""
+        async with self._database.statement() as connection:
+            result = await connection.execute(_DUE, {"event_id": event_id})
+            row = result.mappings().one_or_none()
+        if row is None:
+            return None
+        merchant = {column.name: row[_MERCHANT + column.name] for column in merchants.c}
+        return Due(
+            event=to_event({column.name: row[column.name] for column in events.c}),
+            merchant=to_merchant(merchant) if merchant["id"] else None,
+            waits=row["waits"],
+        )
 
     async def list_for_merchant(
         self,
@@ -56,14 +105,7 @@ class EventStore:
 
         An event that nobody gave up in time (its run was ended by force) holds nothing up.
         """
-        statement = select(
-            exists().where(
-                events.c.payment_id == event.payment_id,
-                events.c.sequence < event.sequence,
-                events.c.delivery == DeliveryStatus.WAITING.value,
-                events.c.created_at > func.now() - LONGEST_WAIT,
-            )
-        )
+        statement = select(_earlier_waiting(event.payment_id, event.sequence))
         async with self._database.statement() as connection:
             return bool(await connection.scalar(statement))
 
@@ -79,6 +121,23 @@ class EventStore:
             )
         ):
             await self._require(event_id)
+
+    async def delivered(self, event_id: UUID, http_status: int) -> None:
+        """Count the try that reached the merchant; the first such stays the moment. NotFound."""
+        first = events.c.delivery != DeliveryStatus.DELIVERED.value
+        if not await self._update(
+            update(events)
+            .where(events.c.id == event_id)
+            .values(
+                delivery=DeliveryStatus.DELIVERED.value,
+                delivered_at=case((first, func.now()), else_=events.c.delivered_at),
+                attempts=events.c.attempts + 1,
+                last_attempt_at=func.now(),
+                last_http_status=http_status,
+                last_error=None,
+            )
+        ):
+            raise NotFound("There is no such event.")
 
     async def record_attempt(
         self, event_id: UUID, http_status: int | None, error: str | None

@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnClause, exists, insert, literal_column, select, update
+from sqlalchemy import ColumnClause, Select, exists, insert, literal_column, select, update
 
 from domain.errors import NotFound
 from domain.frozen import Frozen
@@ -33,6 +33,25 @@ class NotificationRecord(Frozen):
     detail: str
 
 
+class Kept(Frozen):
+    """The id of a delivery's row; `seen`: the same message has reached its workflow before."""
+
+    id: UUID
+    seen: bool
+
+
+def _seen(notification: Notification) -> Select[tuple[bool]]:
+    before = notifications.alias("before")
+    return select(
+        exists().where(
+            before.c.provider == notification.provider,
+            before.c.account == notification.account,
+            before.c.notification_id == notification.notification_id,
+            before.c.outcome == NotificationOutcome.SIGNALLED.value,
+        )
+    )
+
+
 class NotificationStore:
     """Every verified notification, raw. Never what failed verification."""
 
@@ -46,10 +65,11 @@ class NotificationStore:
         headers: dict[str, str],
         body: bytes,
         received_at: datetime,
-    ) -> UUID:
-        """Keep this delivery, as received; the id of its row."""
+    ) -> Kept:
+        """Keep this delivery, as received."""
         row_id = uuid4()
-        statement = insert(notifications).values(
+        statement = insert(notifications).returning(_seen(notification).scalar_subquery())
+        statement = statement.values(
             id=row_id,
             provider=notification.provider,
             account=notification.account,
@@ -62,8 +82,8 @@ class NotificationStore:
             received_at=received_at,
         )
         async with self._database.statement() as connection:
-            await connection.execute(statement)
-        return row_id
+            seen = bool(await connection.scalar(statement))
+        return Kept(id=row_id, seen=seen)
 
     async def set_outcome(
         self, row_id: UUID, outcome: NotificationOutcome, detail: str = ""
@@ -78,19 +98,6 @@ class NotificationStore:
         async with self._database.statement() as connection:
             if (await connection.execute(statement)).first() is None:
                 raise NotFound("There is no such notification.")
-
-    async def seen(self, notification: Notification) -> bool:
-        """True where the same message of the provider has reached its workflow before."""
-        statement = select(
-            exists().where(
-                notifications.c.provider == notification.provider,
-                notifications.c.account == notification.account,
-                notifications.c.notification_id == notification.notification_id,
-                notifications.c.outcome == NotificationOutcome.SIGNALLED.value,
-            )
-        )
-        async with self._database.statement() as connection:
-            return bool(await connection.scalar(statement))
 
     async def forget_before(self, moment: datetime) -> int:
         """Forget the raw bodies and headers received before it; how many had any.

@@ -10,7 +10,6 @@ from activities.payments import PaymentActivities
 from activities.webhooks import WebhookActivities
 from storage.database import Database
 from storage.events import EventStore
-from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
 from tests.workflows.merchants import ListeningMerchants
 
@@ -27,7 +26,6 @@ async def test_a_payment_that_is_not_there_is_a_definite_no(database: Database) 
 async def test_an_event_that_is_not_there_is_a_definite_no(database: Database) -> None:
     steps = WebhookActivities(
         EventStore(database),
-        MerchantStore(database),
         ListeningMerchants(),  # type: ignore[arg-type] # a merchant, not a sender to one
     )
 

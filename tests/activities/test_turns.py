@@ -68,7 +68,6 @@ def alarm(database: Database, recorded: Payment) -> Alarm:
 def steps(database: Database) -> WebhookActivities:
     return WebhookActivities(
         EventStore(database),
-        MerchantStore(database),
         ListeningMerchants(),  # type: ignore[arg-type] # a merchant, not a sender to one
     )
 

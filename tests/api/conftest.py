@@ -120,7 +120,7 @@ def _worker(dependencies: Dependencies, http: httpx.AsyncClient) -> "_Workers":
         payments=PaymentActivities(stores.payments),
         refunds=RefundActivities(stores.refunds),
         providers=ProviderActivities(dependencies.registry, stores.payments),
-        webhooks=WebhookActivities(stores.events, stores.merchants, sender),
+        webhooks=WebhookActivities(stores.events, sender),
     )
     queues = {
         provider_queue("wechatpay"): activities.provider_steps(),

@@ -50,7 +50,6 @@ async def deployed(shop: Shop, payments: type[PaymentWorkflow]) -> AsyncIterator
         providers=ProviderActivities(Registry([shop.provider]), shop.payments),
         webhooks=WebhookActivities(
             shop.events,
-            shop.merchant_store,
             shop.merchants,  # type: ignore[arg-type] # stands in for the sender
         ),
     )

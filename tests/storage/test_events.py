@@ -56,6 +56,37 @@ async def test_events_of_other_payments_are_not_waited_for(events: EventStore, p
     assert not await events.has_earlier_waiting(event)
 
 
+async def test_a_delivery_knows_in_one_look_what_it_needs(
+    events: EventStore, told: list[Event]
+) -> None:
+    due = [await events.due(event.id) for event in told]
+
+    assert [found and found.event for found in due] == told
+    assert [found and found.waits for found in due] == [False, True, True]
+    assert {found and found.merchant and found.merchant.id for found in due} == {
+        told[0].merchant_id
+    }
+    assert await events.due(uuid4()) is None
+
+
+async def test_a_delivery_is_counted_each_time_and_dated_once(
+    events: EventStore, told: list[Event]
+) -> None:
+    await events.record_attempt(told[0].id, 500, "not now")
+    await events.delivered(told[0].id, 200)
+    first = await events.get(told[0].id)
+    await events.delivered(told[0].id, 204)
+    second = await events.get(told[0].id)
+
+    assert first is not None
+    assert second is not None
+    assert (first.delivery, first.attempts) == (DeliveryStatus.DELIVERED, 2)
+    assert second.attempts == 3
+    assert second.delivered_at == first.delivered_at is not None
+    with pytest.raises(NotFound):
+        await events.delivered(uuid4(), 200)
+
+
 async def test_what_was_delivered_stays_delivered(events: EventStore, told: list[Event]) -> None:
     await events.mark(told[0].id, DeliveryStatus.DELIVERED)
     first = await events.get(told[0].id)

@@ -59,7 +59,7 @@ def _workers(client: Client, shop: Shop) -> list[Worker]:
         refunds=RefundActivities(shop.refunds),
         providers=ProviderActivities(Registry([shop.provider]), shop.payments),
         webhooks=WebhookActivities(
-            shop.events, shop.merchant_store, cast("WebhookSender", shop.merchants)
+            shop.events, cast("WebhookSender", shop.merchants)
         ),
     )
     queues = {

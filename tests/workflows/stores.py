@@ -84,3 +84,7 @@ class ShakyEvents(EventStore):
         await super().mark(event_id, delivery)
         # After the write: the answer is lost, the row is not.
         await self._outages.pass_through("mark", event_id)
+
+    async def delivered(self, event_id: UUID, http_status: int) -> None:
+        await super().delivered(event_id, http_status)
+        await self._outages.pass_through("mark", event_id)
