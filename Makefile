@@ -1,7 +1,7 @@
 # Two commands for a newcomer: `make demo` and `make test`. One before a commit: `make check`.
 # Everything lands in .venv; nothing global, nothing by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers oracles audit storm crash-matrix clean
+.PHONY: help demo test check format lint types layers oracles audit storm crash-matrix bench bench-scale clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -57,6 +57,12 @@ storm: .venv/locked ## N payments by SEED while everything fails, then an audit 
 
 crash-matrix: .venv/locked ## kill a process at every step of every scenario, then audit (ARGS="--every 12": a sample)
 	@$(RUN) -m crash $(ARGS)
+
+bench: .venv/locked ## measure payments against a bare workflow, in one run (ARGS="--open 20000")
+	@$(RUN) -m bench $(ARGS)
+
+bench-scale: .venv/locked ## throughput with 1 to 3 workers and 1 to 2 API processes
+	@$(RUN) -m bench.scale $(ARGS)
 
 clean: ## remove what the commands made
 	rm -rf .venv .uv .paysaga .oracles .mypy_cache .ruff_cache .pytest_cache

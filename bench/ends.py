@@ -61,7 +61,7 @@ class Ends(asyncio.DatagramProtocol):
         finally:
             self._told.pop(payment, None)
 
-    def datagram_received(self, data: bytes, addr: object) -> None:
+    def datagram_received(self, data: bytes, _addr: object) -> None:
         """The floor's end."""
         self._tell(data.decode())
 

@@ -42,7 +42,7 @@ class FloorWorkflow:
     """The payment's shape."""
 
     @workflow.init
-    def __init__(self, order: str) -> None:
+    def __init__(self, order: str) -> None:  # noqa: ARG002 - Temporal hands both the same
         self._checkout: str | None = None
         self._paid = False
 
@@ -71,6 +71,6 @@ class FloorWorkflow:
         return self._checkout or ""
 
     @workflow.signal
-    def notify(self, word: str) -> None:
+    def notify(self, _word: str) -> None:
         """The payer paid."""
         self._paid = True

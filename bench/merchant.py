@@ -68,9 +68,14 @@ class Floor:
 
     async def whole(self) -> None:
         """As `Side`."""
+        await self.paid()
+
+    async def paid(self) -> str:
+        """One whole order; its id."""
         order = await self.create()
         await self._notify(order)
         await self._ends.told(order)
+        return order
 
     async def create(self) -> str:
         """As `Side`."""
@@ -194,14 +199,14 @@ class Merchant:
         (await self._sandbox.delete("/_sandbox/faults")).raise_for_status()
 
 
-async def register(stack: Stack, ends: Ends) -> str:
-    """A new merchant that is told at `ends`; its API key."""
+async def register(stack: Stack, ends: Ends) -> tuple[str, str]:
+    """A new merchant that is told at `ends`; its id and API key."""
     database = Database(stack.database_url)
     name = f"bench-{uuid4().hex[:8]}"
     row = MerchantRow(id=name, name=name, webhook_url=ends.webhook_url, webhook_secret=new_secret())
     try:
         await MerchantStore(database).create(row)
-        return await ApiKeyStore(database).create(name, "bench")
+        return name, await ApiKeyStore(database).create(name, "bench")
     finally:
         await database.close()
 

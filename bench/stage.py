@@ -33,6 +33,7 @@ class Stage:
     floor: Floor
     merchants: dict[str, Merchant]
     floor_worker: Child
+    merchant_id: str
     key: str
 
     @property
@@ -59,7 +60,7 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
         client = await stack.temporal_client()
         database = Database(stack.database_url)
         held.push_async_callback(database.close)
-        key = await register(stack, ends)
+        merchant_id, key = await register(stack, ends)
         urls = (stack.api_url, stack.sandbox_url)
         merchants = {name: Merchant(name, key, urls, ends) for name in ACCOUNTS}
         for merchant in merchants.values():
@@ -72,6 +73,7 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
             floor=Floor(client, ends),
             merchants=merchants,
             floor_worker=child,
+            merchant_id=merchant_id,
             key=key,
         )
 

@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+_PADDING, _DIGEST = padding.PKCS1v15(), hashes.SHA256()
 _ARMOUR = re.compile(r"-----(BEGIN|END) ([A-Z ]+)-----")
 
 
@@ -20,7 +21,7 @@ def canonical(params: Mapping[bytes, bytes], *, without: frozenset[bytes]) -> by
 
 def sign(key: rsa.RSAPrivateKey, content: bytes) -> str:
     """The base64 signature over exactly these bytes."""
-    signature = key.sign(content, padding.PKCS1v15(), hashes.SHA256())
+    signature = key.sign(content, _PADDING, _DIGEST)
     return base64.b64encode(signature).decode()
 
 
@@ -33,7 +34,7 @@ def is_signed(key: rsa.RSAPublicKey, content: bytes, signature: str) -> bool:
         raw = base64.b64decode(signature, validate=True)
         if base64.b64encode(raw).decode() != signature:
             return False
-        key.verify(raw, content, padding.PKCS1v15(), hashes.SHA256())
+        key.verify(raw, content, _PADDING, _DIGEST)
     except (InvalidSignature, ValueError):
         return False
     return True

@@ -1,0 +1,92 @@
+"""`make bench`: everything measured against its floor, in one run."""
+
+import asyncio
+import platform
+import shutil
+import sys
+from argparse import ArgumentParser, Namespace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import bars, signing
+from bench.comparing import Sizes, compare
+from bench.open_payments import hold
+from bench.report import Report, write_into
+from bench.stage import open_stage
+from bench.starving import starve
+from embedded.application import ROOT
+
+PARTS = ("compare", "signing", "open", "starve")
+HEAVY = ("postgres", "temporal", "sandbox")
+DOCUMENT = ROOT / "docs" / "performance.md"
+
+
+def main() -> None:
+    """Measure, print, keep; the exit code says only whether it could be measured."""
+    wanted = _arguments()
+    folder = wanted.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    report = asyncio.run(_measure(wanted, folder))
+    (folder / "report.json").write_text(report.as_json())
+    (folder / "report.md").write_text(report.markdown())
+    sys.stdout.write(f"{report.markdown()}\nThe report is {folder / 'report.json'}.\n")
+    if wanted.docs:
+        write_into(DOCUMENT, report.markdown())
+    for name in HEAVY:
+        shutil.rmtree(folder / name, ignore_errors=True)
+
+
+async def _measure(wanted: Namespace, folder: Path) -> Report:
+    report = Report(machine=_machine(), date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    async with open_stage(folder) as stage:
+        if "compare" in wanted.parts:
+            _say("floor and payments")
+            sizes = Sizes(wanted.rounds, wanted.payments, wanted.samples)
+            report.compared = await compare(stage, sizes)
+            report.bars += bars.of_comparison(report.compared)
+        if "starve" in wanted.parts:
+            _say("a provider that hangs")
+            report.starved = await starve(
+                stage, wanted.steady_rate, wanted.steady_seconds, wanted.rounds
+            )
+            report.bars += bars.of_starving(report.starved)
+        if "open" in wanted.parts:
+            _say(f"{wanted.open} open payments")
+            report.held = await hold(stage, wanted.open, wanted.samples)
+            report.bars += bars.of_open_payments(report.held)
+    if "signing" in wanted.parts:
+        _say("signing")
+        report.signing = signing.measure(wanted.signing_seconds, wanted.rounds)
+        report.bars += bars.of_signing(report.signing)
+    return report
+
+
+def _arguments() -> Namespace:
+    parser = ArgumentParser(prog="bench", description="Payments against the floor, in one run.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--payments", type=int, default=150, help="a side and round, at saturation")
+    parser.add_argument("--samples", type=int, default=25, help="a side and round, one by one")
+    parser.add_argument("--open", type=int, default=1000, help="payments held waiting")
+    parser.add_argument("--steady-rate", type=float, default=3.0, help="creates/s beside a hang")
+    parser.add_argument("--steady-seconds", type=float, default=12.0)
+    parser.add_argument("--signing-seconds", type=int, default=2)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--folder", type=Path, default=Path(".paysaga/bench"))
+    parser.add_argument("--docs", action="store_true", help="write the figures into docs/")
+    return parser.parse_args()
+
+
+def _machine() -> str:
+    model = "unknown processor"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{model}, Python {platform.python_version()}"
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {what}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What must hold, and whether it does."""
+
+from collections.abc import Iterator
+from typing import TypedDict
+
+from bench import signing
+from bench.comparing import Compared
+from bench.open_payments import OpenPayments
+from bench.signing import Rates
+from bench.starving import Starving
+
+
+class Bar(TypedDict):
+    """One promise about speed, with what was found."""
+
+    name: str
+    wanted: str
+    found: float
+    holds: bool
+
+
+def at_least(name: str, bound: float, found: float) -> Bar:
+    """More is better."""
+    return Bar(name=name, wanted=f">= {bound}", found=found, holds=found >= bound)
+
+
+def at_most(name: str, bound: float, found: float) -> Bar:
+    """Less is better."""
+    return Bar(name=name, wanted=f"<= {bound}", found=found, holds=found <= bound)
+
+
+def of_comparison(compared: Compared) -> Iterator[Bar]:
+    """Ours against the floor."""
+    for name, ratios in compared.ratios.items():
+        yield at_least(f"{name}: payments/s over the floor's", 0.70, ratios["rate"]["median"])
+        yield at_most(
+            f"{name}: create p50 without the provider, over the floor's",
+            1.5,
+            ratios["create_without_provider"],
+        )
+        yield at_most(
+            f"{name}: notify to acknowledged p50, over a bare signal", 2.0, ratios["acknowledge"]
+        )
+        events = compared.figures[name]["history"]["events"]
+        yield at_most(f"{name}: history events", 24, events)
+
+
+def of_signing(rates: Rates) -> Iterator[Bar]:
+    """Signing against OpenSSL and the SDKs."""
+    for name, ratio in signing.ratios(rates).items():
+        # wechatpayv3 calls the same function of the same library: it can only be met, and medians
+        # of the same thing differ by some percent.
+        bound = 0.9 if name == signing.OPENSSL else 0.95
+        yield at_least(f"signing over {name}", bound, ratio)
+
+
+def of_open_payments(held: OpenPayments) -> Iterator[Bar]:
+    """What waiting payments cost a new one."""
+    yield at_most(
+        f"create p50 with {held['held']} open payments, over none", 1.3, held["create_ratio"]
+    )
+
+
+def of_starving(starved: Starving) -> Iterator[Bar]:
+    """What a hanging provider costs another."""
+    yield at_most(
+        "create p99 beside a hanging provider, over a well one", 1.2, starved["p99_ratio"]
+    )

@@ -1,0 +1,164 @@
+"""Ours against the floor: rounds in turn, one payment at a time and as many as go."""
+
+import os
+import statistics
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from bench import load
+from bench.costs import Books, History, books, history, history_of_payment
+from bench.figures import Quantiles, Spread, quantiles, spread
+from bench.load import Saturated
+from bench.merchant import Timed
+from bench.provider_time import provider_seconds
+from bench.stage import Stage
+
+FLOOR = "floor"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured; `payments` a side and round at saturation, `samples` one by one."""
+
+    rounds: int = 3
+    payments: int = 150
+    samples: int = 25
+    at_once: int = 16
+
+
+class Figures(TypedDict):
+    """Of one side. Times in ms; `cpu_ms` per payment by process."""
+
+    rate: Spread
+    cpu_ms: dict[str, float]
+    create: Quantiles
+    provider: Quantiles | None
+    acknowledge: Quantiles
+    webhook: Quantiles
+    history: History
+    books: Books | None
+
+
+class Ratios(TypedDict):
+    """Ours over the floor's; the rate is the median over the rounds."""
+
+    rate: Spread
+    create: float
+    create_without_provider: float
+    acknowledge: float
+    cpu: float
+    cpu_without_sandbox: float
+    temporal_cpu: float
+
+
+class Noise(TypedDict):
+    """What else the machine did: shares of all its cores over the run."""
+
+    cores: int
+    foreign: Spread
+    steal: Spread
+    load_before: float
+
+
+@dataclass
+class Compared:
+    """All that was measured, by side."""
+
+    figures: dict[str, Figures] = field(default_factory=dict)
+    ratios: dict[str, Ratios] = field(default_factory=dict)
+    noise: Noise | None = None
+
+
+async def compare(stage: Stage, sizes: Sizes) -> Compared:
+    """Warm up, then measure every side in every round."""
+    load_before = os.getloadavg()[0]
+    await load.step_by_step(stage.sides, 5)
+    for side in stage.sides:
+        await load.saturate(side, sizes.at_once * 2, sizes.at_once, stage.processes)
+    timed: dict[str, list[Timed]] = {side.name: [] for side in stage.sides}
+    saturated: dict[str, list[Saturated]] = {side.name: [] for side in stage.sides}
+    kept: dict[str, Books] = {}
+    for _ in range(sizes.rounds):
+        for name, found in (await load.step_by_step(stage.sides, sizes.samples)).items():
+            timed[name] += found
+        for side in stage.sides:
+            before = await books(stage.database)
+            saturated[side.name].append(
+                await load.saturate(side, sizes.payments, sizes.at_once, stage.processes)
+            )
+            after = await books(stage.database)
+            kept[side.name] = Books(
+                rows=round((after["rows"] - before["rows"]) / sizes.payments),
+                bytes=round((after["bytes"] - before["bytes"]) / sizes.payments),
+            )
+    compared = Compared(noise=_noise(saturated, load_before))
+    for name, times in timed.items():
+        compared.figures[name] = await _figures(stage, name, times, saturated[name])
+        if name != FLOOR:
+            compared.figures[name]["books"] = kept[name]
+            compared.ratios[name] = _ratios(compared.figures, name, saturated)
+    return compared
+
+
+async def _figures(
+    stage: Stage, name: str, timed: list[Timed], saturated: list[Saturated]
+) -> Figures:
+    names = saturated[0].cpu_ms()
+    return Figures(
+        rate=spread([found.rate for found in saturated]),
+        cpu_ms={
+            process: round(statistics.median(found.cpu_ms()[process] for found in saturated), 1)
+            for process in names
+        },
+        create=quantiles([one.create for one in timed]),
+        provider=(
+            None
+            if name == FLOOR
+            else quantiles(await provider_seconds(stage.stack, name, len(timed)))
+        ),
+        acknowledge=quantiles([one.acknowledge for one in timed]),
+        webhook=quantiles([one.webhook for one in timed]),
+        history=await _history(stage, name),
+        books=None,
+    )
+
+
+async def _history(stage: Stage, name: str) -> History:
+    """Of one more payment, notified as soon as it is made."""
+    if name == FLOOR:
+        return await history(stage.client, f"floor-{await stage.floor.paid()}")
+    merchant = stage.merchants[name]
+    payment = await merchant.create()
+    await merchant.pay(payment)
+    await merchant.notified(payment)
+    return await history_of_payment(stage.client, payment)
+
+
+def _ratios(
+    figures: dict[str, Figures], name: str, saturated: dict[str, list[Saturated]]
+) -> Ratios:
+    ours, base = figures[name], figures[FLOOR]
+    provider = ours["provider"]
+    pairs = zip(saturated[name], saturated[FLOOR], strict=True)
+    whole, least = ours["cpu_ms"], sum(base["cpu_ms"].values())
+    outside = whole["sandbox"] + whole["bench"] - base["cpu_ms"]["bench"]
+    without = ours["create"]["p50"] - (provider["p50"] if provider else 0.0)
+    return Ratios(
+        rate=spread([one.rate / other.rate for one, other in pairs]),
+        create=round(ours["create"]["p50"] / base["create"]["p50"], 3),
+        create_without_provider=round(without / base["create"]["p50"], 3),
+        acknowledge=round(ours["acknowledge"]["p50"] / base["acknowledge"]["p50"], 3),
+        cpu=round(sum(whole.values()) / least, 3),
+        cpu_without_sandbox=round((sum(whole.values()) - outside) / least, 3),
+        temporal_cpu=round(whole["temporal"] / base["cpu_ms"]["temporal"], 3),
+    )
+
+
+def _noise(saturated: dict[str, list[Saturated]], load_before: float) -> Noise:
+    spans = [found.span for rounds in saturated.values() for found in rounds]
+    return Noise(
+        cores=os.cpu_count() or 1,
+        foreign=spread([span.foreign for span in spans]),
+        steal=spread([span.steal for span in spans]),
+        load_before=round(load_before, 2),
+    )

@@ -1,0 +1,70 @@
+"""Many payments waiting at once: what they hold, and what a new one then costs.
+
+A waiting payment asks its provider once a minute at last; here the silence before the first
+question outlasts the run, so that what is measured is the waiting itself.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TypedDict
+
+from api.runs import create_payment
+from bench import machine
+from bench.figures import Quantiles, quantiles
+from bench.load import step_by_step
+from bench.merchant import Timed
+from bench.orders import order_to_wait
+from bench.stage import Stage
+
+AT_ONCE = 12
+
+
+class OpenPayments(TypedDict):
+    """The same measurements before and with `held` open payments."""
+
+    held: int
+    memory_mb_before: dict[str, float]
+    memory_mb: dict[str, float]
+    create_before: Quantiles
+    create: Quantiles
+    acknowledge_before: Quantiles
+    acknowledge: Quantiles
+    create_ratio: float
+
+
+async def hold(stage: Stage, count: int, samples: int) -> OpenPayments:
+    """Measure, open `count` payments that wait, measure again."""
+    alipay = stage.merchants["alipay"]
+    before = machine.memory_mb(stage.processes)
+    empty = (await step_by_step([alipay], samples))[alipay.name]
+    await _open(stage, count)
+    full = (await step_by_step([alipay], samples))[alipay.name]
+    created, crowded = quantiles(_creates(empty)), quantiles(_creates(full))
+    return OpenPayments(
+        held=count,
+        memory_mb_before=_rounded(before),
+        memory_mb=_rounded(machine.memory_mb(stage.processes)),
+        create_before=created,
+        create=crowded,
+        acknowledge_before=quantiles([one.acknowledge for one in empty]),
+        acknowledge=quantiles([one.acknowledge for one in full]),
+        create_ratio=round(crowded["p50"] / created["p50"], 3),
+    )
+
+
+async def _open(stage: Stage, count: int) -> None:
+    left = iter(range(count))
+
+    async def open_some() -> None:
+        for _ in left:
+            await create_payment(stage.client, order_to_wait(stage.merchant_id))
+
+    await asyncio.gather(*(open_some() for _ in range(AT_ONCE)))
+
+
+def _creates(timed: Sequence[Timed]) -> list[float]:
+    return [one.create for one in timed]
+
+
+def _rounded(memory: dict[str, float]) -> dict[str, float]:
+    return {name: round(size, 1) for name, size in memory.items()}

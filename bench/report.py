@@ -1,0 +1,161 @@
+"""The run as a table for the terminal and for the documents, and as JSON."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import signing
+from bench.bars import Bar
+from bench.comparing import Compared, Figures
+from bench.figures import Quantiles, Spread
+from bench.open_payments import OpenPayments
+from bench.signing import Rates
+from bench.starving import Starving
+
+BEGIN, END = "<!-- figures: make bench ARGS=--docs -->", "<!-- end of figures -->"
+
+
+@dataclass
+class Report:
+    """One run of `make bench`; parts that were left out are None."""
+
+    machine: str
+    date: str
+    compared: Compared | None = None
+    signing: Rates | None = None
+    held: OpenPayments | None = None
+    starved: Starving | None = None
+    bars: list[Bar] = field(default_factory=list)
+
+    def as_json(self) -> str:
+        """All of it."""
+        content: dict[str, Any] = asdict(self)
+        return json.dumps(content, indent=2, ensure_ascii=False)
+
+    def markdown(self) -> str:
+        """The tables."""
+        parts = [f"{self.date}, {self.machine}."]
+        if self.compared:
+            parts += [_noise(self.compared), _compared(self.compared), _cpu(self.compared)]
+        if self.signing:
+            parts.append(_signing(self.signing))
+        if self.held:
+            parts.append(_held(self.held))
+        if self.starved:
+            parts.append(_starved(self.starved))
+        bars = [
+            [b["name"], b["wanted"], b["found"], "yes" if b["holds"] else "**no**"]
+            for b in self.bars
+        ]
+        parts.append(_table(["Bar", "Wanted", "Found", "Holds"], bars))
+        return "\n\n".join(parts) + "\n"
+
+
+def write_into(document: Path, figures: str) -> None:
+    """Replace the figures of a document, between its two marks."""
+    text = document.read_text()
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    document.write_text(f"{head}{BEGIN}\n{figures}{END}{tail}")
+
+
+def _noise(compared: Compared) -> str:
+    noise = compared.noise
+    if noise is None:
+        return ""
+    return (
+        f"Noise: others took {_share(noise['foreign'])} of the {noise['cores']} cores during the"
+        f" saturated rounds, the hypervisor {_share(noise['steal'])}; load before the run"
+        f" {noise['load_before']}. Medians, with the range over the rounds in brackets."
+    )
+
+
+def _compared(compared: Compared) -> str:
+    rows: list[list[object]] = [
+        [name, *_row(figures)] for name, figures in compared.figures.items()
+    ]
+    for name, ratios in compared.ratios.items():
+        rate = _spread(ratios["rate"])
+        create = f"{ratios['create']}; {ratios['create_without_provider']} without the provider"
+        rows.append(
+            [f"{name} / floor", rate, create, "", ratios["acknowledge"], "", "", "", "", ""]
+        )
+    head = ["", "payments/s", "create ms p50 / p99", "provider ms", "acknowledge ms p50 / p99"]
+    head += ["webhook ms p50", "events", "actions", "history bytes", "rows, bytes in our books"]
+    return _table(head, rows)
+
+
+def _row(figures: Figures) -> list[object]:
+    provider, books, history = figures["provider"], figures["books"], figures["history"]
+    return [
+        _spread(figures["rate"]),
+        _quantiles(figures["create"]),
+        provider["p50"] if provider else "",
+        _quantiles(figures["acknowledge"]),
+        figures["webhook"]["p50"],
+        history["events"],
+        history["actions"],
+        history["bytes"],
+        f"{books['rows']}, {books['bytes']}" if books else "",
+    ]
+
+
+def _cpu(compared: Compared) -> str:
+    names = list(next(iter(compared.figures.values()))["cpu_ms"])
+    rows = []
+    for side, figures in compared.figures.items():
+        spent = [figures["cpu_ms"][name] for name in names]
+        rows.append([side, *spent, round(sum(spent), 1)])
+    return _table(["CPU ms per payment", *names, "sum"], rows)
+
+
+def _signing(rates: Rates) -> str:
+    ratios = signing.ratios(rates) | {signing.OURS: 1.0}
+    rows = [
+        [name, _spread(found["sign"]), _spread(found["verify"]), ratios[name]]
+        for name, found in rates.items()
+    ]
+    head = ["RSA 2048 on one core", "signed /s", "verified /s", "ours over it, signing"]
+    return _table(head, rows)
+
+
+def _held(held: OpenPayments) -> str:
+    names = held["memory_mb"]
+    rows: list[list[object]] = [
+        ["create ms p50 / p99", _quantiles(held["create_before"]), _quantiles(held["create"])],
+        [
+            "acknowledge ms p50 / p99",
+            _quantiles(held["acknowledge_before"]),
+            _quantiles(held["acknowledge"]),
+        ],
+        *([f"{name} MB", held["memory_mb_before"].get(name, ""), names[name]] for name in names),
+    ]
+    return _table(["", "none open", f"{held['held']} open"], rows)
+
+
+def _starved(starved: Starving) -> str:
+    rows = [
+        ["Alipay is well", _quantiles(starved["well"])],
+        ["Alipay hangs", _quantiles(starved["hanging"])],
+    ]
+    head = [f"WeChat Pay beside {starved['rate']}/s through Alipay", "create ms p50 / p99"]
+    return _table(head, rows)
+
+
+def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+
+
+def _spread(found: Spread) -> str:
+    return f"{found['median']:g} ({found['lowest']:g} to {found['highest']:g})"
+
+
+def _quantiles(found: Quantiles) -> str:
+    return f"{found['p50']:.0f} / {found['p99']:.0f}"
+
+
+def _share(found: Spread) -> str:
+    return f"{found['median']:.0%} ({found['lowest']:.0%} to {found['highest']:.0%})"

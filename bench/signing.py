@@ -1,0 +1,104 @@
+"""Signing and verifying: ours, what OpenSSL itself does on this core, and what a user would pick.
+
+Rates are per second of processor time, round by round in turn, all on one core.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bench.figures import Spread, spread
+from embedded.application import ROOT
+from oracles.environments import interpreter
+
+SIGNERS = ROOT / "bench" / "signers"
+SDKS = ("python_alipay_sdk", "wechatpayv3")
+OPENSSL = "openssl speed"
+OURS = "paysaga"
+_ROW = re.compile(r"^rsa 2048 bits\s+\S+\s+\S+\s+([0-9.]+)\s+([0-9.]+)", re.MULTILINE)
+
+Rates = dict[str, dict[str, Spread]]
+
+
+def measure(seconds: int, rounds: int) -> Rates:
+    """Rates by implementation, `sign` and `verify`; missing where a tool is not to be had."""
+    found: dict[str, list[Mapping[str, float]]] = {}
+    with TemporaryDirectory(prefix="paysaga-bench-") as folder:
+        keys = _keys(Path(folder))
+        commands = _commands(keys, seconds)
+        for _ in range(rounds):
+            for name, command in commands.items():
+                found.setdefault(name, []).append(_run(name, command))
+    return {
+        name: {what: spread([one[what] for one in all_]) for what in ("sign", "verify")}
+        for name, all_ in found.items()
+    }
+
+
+def ratios(rates: Rates, what: str = "sign") -> dict[str, float]:
+    """Ours over each of the others."""
+    ours = rates[OURS][what]["median"]
+    return {
+        name: round(ours / found[what]["median"], 3)
+        for name, found in rates.items()
+        if name != OURS
+    }
+
+
+def _commands(keys: Sequence[str], seconds: int) -> dict[str, list[str]]:
+    arguments = [*keys, str(seconds)]
+    commands = {OURS: [sys.executable, "-m", "bench.signers.ours", *arguments]}
+    if openssl := shutil.which("openssl"):
+        commands[OPENSSL] = [openssl, "speed", "-seconds", str(seconds), "rsa2048"]
+    for name in SDKS:
+        script = SIGNERS / f"of_{name}.py"
+        commands[name] = [str(interpreter(name)), str(script), *arguments]
+    return commands
+
+
+def _run(name: str, command: Sequence[str]) -> Mapping[str, float]:
+    core = max(os.sched_getaffinity(0))
+    done = subprocess.run(  # noqa: S603 - our own scripts, and openssl
+        ["taskset", "--cpu-list", str(core), *command],  # noqa: S607
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{name}: {done.stderr[-800:]}")
+    if name != OPENSSL:
+        rates: dict[str, float] = json.loads(done.stdout)
+        return rates
+    row = _ROW.search(done.stdout)
+    if row is None:
+        raise RuntimeError(f"{name} said something new: {done.stdout[-400:]}")
+    return {"sign": float(row[1]), "verify": float(row[2])}
+
+
+def _keys(folder: Path) -> tuple[str, str]:
+    """A fresh pair as PEM files, PKCS#1 as all of them read it; medians do not depend on it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    private, public = folder / "private.pem", folder / "public.pem"
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+    )
+    public.write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return str(private), str(public)
