@@ -130,7 +130,7 @@ def _held(held: OpenPayments) -> str:
             _quantiles(held["acknowledge_before"]),
             _quantiles(held["acknowledge"]),
         ],
-        *([f"{name} MB", held["memory_mb_before"].get(name, ""), names[name]] for name in names),
+        *(list[object]([f"{name} MB", held["memory_mb_before"].get(name, ""), names[name]]) for name in names),
     ]
     return _table(["", "none open", f"{held['held']} open"], rows)
 
