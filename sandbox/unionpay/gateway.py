@@ -127,9 +127,8 @@ class Gateway:
         text = "&".join(f"{key}={value}" for key, value in sealed.items())
         if kind == "garbled":
             text = text[: len(text) // 2]
-        media_type = f"text/html;charset={fields.get('encoding', 'UTF-8')}"
-        body = text.encode(charset, "replace")
-        return Response(body, headers={"content-type": media_type})
+        media_type = f"text/html;charset={'UTF-8' if charset == 'utf-8' else 'GBK'}"
+        return Response(text.encode(charset), headers={"content-type": media_type})
 
     def _merchant(self, fields: Fields) -> Merchant:
         return self.keys.merchants.get(fields.get("merId", ""), self.keys.main)
