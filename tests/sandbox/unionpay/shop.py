@@ -73,6 +73,11 @@ def beijing(ahead: timedelta = timedelta()) -> str:
     return (datetime.now(BEIJING) + ahead).strftime("%Y%m%d%H%M%S")
 
 
+def another_second(txn_time: str) -> str:
+    """Another time of the same day, not far away."""
+    return f"{txn_time[:-2]}{(int(txn_time[-2:]) + 30) % 60:02}"
+
+
 @dataclass
 class UnionpayShop:
     """One merchant of the manifest, with everything needed to call and to verify."""
@@ -132,7 +137,7 @@ class UnionpayShop:
 
     def private_key(self) -> rsa.RSAPrivateKey:
         """The key in the PFX; its certificate's serial must be the manifest's."""
-        pfx = Path(self.merchant["pfx_file"]).read_bytes()
+        pfx = self.file("pfx_file")
         password = self.merchant["pfx_password"].encode()
         key, certificate, _ = pkcs12.load_key_and_certificates(pfx, password)
         assert isinstance(key, rsa.RSAPrivateKey)
@@ -146,6 +151,10 @@ class UnionpayShop:
         charset = fields.get("encoding", "UTF-8")
         headers = {"content-type": f"application/x-www-form-urlencoded;charset={charset}"}
         return await self.client.post(f"{self.base_url}/{endpoint}", content=body, headers=headers)
+
+    def file(self, name: str) -> bytes:
+        """What is in one of the merchant's files."""
+        return Path(self.merchant[name]).read_bytes()
 
     async def call(self, endpoint: str, fields: Fields) -> Fields:
         """Sign, send, and return the answer, whose signature must hold."""
@@ -199,7 +208,7 @@ class UnionpayShop:
     def trusts(self, leaf: x509.Certificate) -> bool:
         """The whole chain by hand, as CFCA's SHA-1 needs it, and the name of UnionPay."""
         middle, root = (
-            x509.load_pem_x509_certificate(Path(self.merchant[file]).read_bytes())
+            x509.load_pem_x509_certificate(self.file(file))
             for file in ("middle_certificate_file", "root_certificate_file")
         )
         now = self.now or datetime.now(UTC)

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from tests.sandbox.rig import Rig
 from tests.sandbox.unionpay.conftest import Step, shop_of
-from tests.sandbox.unionpay.shop import UnionpayShop, beijing, new_order_id
+from tests.sandbox.unionpay.shop import UnionpayShop, another_second, beijing, new_order_id
 
 
 async def test_an_app_order_gets_a_number_and_is_not_yet_there(shop: UnionpayShop) -> None:
@@ -40,7 +40,7 @@ async def test_the_same_triple_is_a_duplicate_and_never_a_second_number(
     rig: Rig, shop: UnionpayShop
 ) -> None:
     request, _ = await shop.app()
-    for changes in ({}, {"txnAmt": "1"}, {"txnTime": beijing(timedelta(seconds=-5))}):
+    for changes in ({}, {"txnAmt": "1"}, {"txnTime": another_second(request["txnTime"])}):
         again = await shop.call("appTransReq.do", request | changes)
         assert again["respCode"] == "12"
         assert again["respMsg"].endswith("[2010002]")
@@ -67,7 +67,7 @@ async def test_the_right_number_with_another_time_finds_nothing(
 ) -> None:
     request, _ = await shop.app()
     await pay(request)
-    other = request | {"txnTime": beijing(timedelta(seconds=-7))}
+    other = request | {"txnTime": another_second(request["txnTime"])}
     assert (await shop.query(other))["respCode"] == "34"
 
 
