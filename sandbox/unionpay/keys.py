@@ -131,6 +131,11 @@ class KeyRing:
         self._folder.mkdir(parents=True, exist_ok=True)
         for name in ("root", "middle", "stranger"):
             self._keep(name, new_key())
+        for chain in CHAINS:
+            root, middle = self._authorities(chain)
+            certificate = root.issue(middle.subject, middle.key, authority=True, lifetime=AUTHORITY)
+            self._write(f"{chain}_root", root.certificate())
+            self._write(f"{chain}_middle", certificate)
         self._issue_gateway(1)
         for chain in CHAINS:
             self._make_merchant(chain)
@@ -143,12 +148,12 @@ class KeyRing:
         )
 
     def _issue_gateway(self, number: int) -> None:
-        """A new key for the gateway, certified in both chains, and the certificates it lacks."""
+        """A new key for the gateway, certified in both chains, and what must not be believed."""
         key, stranger = new_key(), self._load("stranger")
         self._keep("gateway", key)
         genuine, merchants = GATEWAY_CN.format(number=number), MERCHANT_CN.format(number=number)
         for chain in CHAINS:
-            middle = self._authority(chain)
+            _, middle = self._authorities(chain)
             foreign = Authority(middle.subject, stranger, sha1=middle.sha1)
             self._write(f"{chain}_gateway", middle.issue(genuine, key))
             self._write(
@@ -157,21 +162,18 @@ class KeyRing:
             self._write(f"{chain}_wrong_cn", middle.issue(merchants, stranger))
             self._write(f"{chain}_foreign_ca", foreign.issue(genuine, stranger))
 
-    def _authority(self, chain: str) -> Authority:
-        """The chain's middle authority, with its certificates written at the first use."""
+    def _authorities(self, chain: str) -> tuple[Authority, Authority]:
+        """The chain's root and middle authority."""
         sha1 = chain == "old"
         suffix = "SHA1" if sha1 else "SHA256"
-        root = Authority(f"Paysaga Sandbox Root {suffix}", self._load("root"), sha1=sha1)
-        middle = Authority(f"Paysaga Sandbox OCA1 {suffix}", self._load("middle"), sha1=sha1)
-        if not (self._folder / f"{chain}_root.cer").exists():
-            self._write(f"{chain}_root", root.certificate())
-            certificate = root.issue(middle.subject, middle.key, authority=True, lifetime=AUTHORITY)
-            self._write(f"{chain}_middle", certificate)
-        return middle
+        return (
+            Authority(f"Paysaga Sandbox Root {suffix}", self._load("root"), sha1=sha1),
+            Authority(f"Paysaga Sandbox OCA1 {suffix}", self._load("middle"), sha1=sha1),
+        )
 
     def _make_merchant(self, chain: str) -> None:
         key, stranger = new_key(), self._load("stranger")
-        middle = self._authority(chain)
+        _, middle = self._authorities(chain)
         certificate = middle.issue(MERCHANT_CN.format(number=77), key)
         # Whoever trusts what comes along in the file is caught by this impostor.
         along = [Authority(middle.subject, stranger).certificate()]

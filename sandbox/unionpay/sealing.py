@@ -7,6 +7,9 @@ CERTIFICATE = "signPubKeyCert"
 Fields = dict[str, str]
 UNREADABLE = "this is no signature"
 WITHOUT_CERTIFICATE = "unknown_serial"
+ANOTHER_KEY = "88888888"
+# Merchants without certificates meet these as a signature with another secure key.
+UNTRUSTED = ("foreign_ca", "wrong_cn", "expired_certificate", "foreign_key", WITHOUT_CERTIFICATE)
 
 
 def seal(
@@ -29,8 +32,7 @@ def seal(
             message[CERTIFICATE] = signer.certificate
         signature = signing.sign(signer.key, _signed(message, flaw), charset)
     else:
-        forged = flaw in ("foreign_ca", "wrong_cn", "expired_certificate", "foreign_key")
-        secure_key = "88888888" if forged else merchant.secure_key
+        secure_key = ANOTHER_KEY if flaw in UNTRUSTED else merchant.secure_key
         content = _signed(message, flaw)
         signature = signing.keyed_digest(merchant.sign_method, secure_key, content, charset)
     message[signing.SIGNATURE] = UNREADABLE if flaw == "signtest" else signature

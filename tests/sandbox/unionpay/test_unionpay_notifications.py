@@ -98,9 +98,11 @@ async def test_a_payers_failure_is_not_told(rig: Rig, shop: UnionpayShop) -> Non
         "signtest",
     ],
 )
+@pytest.mark.parametrize("merchant", ["main", "sm3"])
 async def test_a_forgery_does_not_verify(
-    rig: Rig, shop: UnionpayShop, pay: Step, script: Step, kind: str
+    rig: Rig, pay: Step, script: Step, kind: str, merchant: str
 ) -> None:
+    shop = shop_of(rig, merchant)
     await script("notify", kind)
     request, _ = await shop.app()
     await pay(request)
