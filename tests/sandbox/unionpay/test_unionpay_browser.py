@@ -110,3 +110,20 @@ async def test_a_scripted_refusal_reaches_the_browser(rig: Rig, shop: UnionpaySh
     fields = front(shop)
     assert "<code>02</code>" in (await submit(shop, fields)).text
     assert (await shop.query(fields))["respCode"] == "34"
+
+
+async def test_the_cashiers_own_address_is_a_checkout_too(rig: Rig, shop: UnionpayShop) -> None:
+    fields = front(shop)
+    cashier = (await submit(shop, fields)).headers["location"]
+    paid = await rig.control("pay", provider="unionpay", checkout=cashier)
+    assert paid["status"] == "PAID"
+    nothing = {"provider": "unionpay", "checkout": f"{cashier}x"}
+    assert (await rig.client.post("/_sandbox/open", json=nothing)).status_code == 404
+    assert (await rig.client.get("/unionpay/qr/nothing")).status_code == 404
+
+
+async def test_a_browser_may_have_to_wait(rig: Rig, shop: UnionpayShop) -> None:
+    fault = {"provider": "unionpay", "operation": "create", "kind": "delay"}
+    await rig.control("faults", **fault, params={"seconds": 0.05})
+    assert (await submit(shop, front(shop))).status_code == 303
+    assert await rig.look("faults") == []
