@@ -154,3 +154,18 @@ async def test_the_older_path_and_the_other_merchants_work_alike(rig: Rig) -> No
         assert answer["respCode"] == "00", name
         assert ("signPubKeyCert" in answer) == (name == "old")
         assert (await shop.query(request))["respCode"] == "34"
+
+
+async def test_time_passes_though_nobody_asks(rig: Rig, shop: UnionpayShop) -> None:
+    await shop.app()
+    scan = shop.consume("06", qrNo="6228481234567890001", termId="00000001", payTimeout=None)
+    await shop.back(scan)
+    await rig.control("clock", scale=1e5)
+    orders = await rig.until("orders", lambda seen: {"EXPIRED", "PAID"} == _states(seen))
+    assert len(orders) == 2
+    told = shop.read_form((await rig.receiver.wait_for(1))[0].content)
+    assert told["orderId"] == scan["orderId"]
+
+
+def _states(orders: list[dict[str, str]]) -> set[str]:
+    return {order["status"] for order in orders}
