@@ -16,6 +16,7 @@ class CheckoutKind(StrEnum):
     REDIRECT = "redirect"
     QR = "qr"
     SDK = "sdk"
+    FORM = "form"
     NONE = "none"
 
 
@@ -23,7 +24,8 @@ class Checkout(Frozen):
     """What the merchant hands to the payer's device.
 
     `value` is the order string, redirect URL or QR text; `parameters` are the SDK's, exactly as
-    its call takes them. A barcode payment needs nothing more from the payer's device: `none`.
+    its call takes them. A `form` has both: the payer's browser posts the `parameters`, unchanged,
+    to the address in `value`. A barcode payment needs nothing more from the payer's device: `none`.
     """
 
     kind: CheckoutKind

@@ -34,12 +34,16 @@ class Conversation:
                 raise
         return await self._submit_again(submission.model_copy(update={"ask_first": True}))
 
-    async def ask(self, summary: str) -> PaymentReport:
-        """What the provider says now. Raises FailureError where it does not say within 30 s."""
+    async def ask(self, summary: str, *, within: float | None = 30) -> PaymentReport:
+        """What the provider says now.
+
+        Raises FailureError where it refuses to say, or does not within so many seconds (None: it
+        is asked until it does).
+        """
         return await workflow.execute_activity_method(
             ProviderActivities.query_payment,
             self._state.payment,
-            **self._policy.call_slow.activity(summary, queue=self._queue, total=30),
+            **self._policy.call_slow.activity(summary, queue=self._queue, total=within),
         )
 
     async def poll(self) -> None:
@@ -67,7 +71,10 @@ class Conversation:
             ProviderActivities.close_payment,
             self._state.payment,
             **self._policy.close.activity(
-                "close, then ask once more", queue=self._queue, total=self._policy.alarm_after
+                "close, then ask once more",
+                queue=self._queue,
+                # Cancelled early where no close exists, it ends by itself at its expiry.
+                total=self._policy.alarm_after + self._until_expiry(),
             ),
         )
         await workflow.wait_condition(lambda: closing.done() or self._state.decided)

@@ -1,5 +1,7 @@
 """One payment, from the order written down to the merchant told."""
 
+from contextlib import suppress
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
@@ -88,7 +90,11 @@ class PaymentWorkflow:
     @workflow.signal(description="A provider's notification, verified by the API")
     def notify(self, notification: Notification) -> None:
         """Hear the provider's word; a repeat changes nothing."""
-        if notification.payment is not None:
+        if notification.payment is None:
+            return
+        if self._policy.confirm:
+            self._state.hear_claim(notification.payment)
+        else:
             self._state.hear(notification.payment)
 
     @workflow.update(description="Ask the provider now")
@@ -157,6 +163,8 @@ class PaymentWorkflow:
                 self._decide(self._state.resolution)
             elif self._state.disputed is not None:
                 await self._settle_dispute(self._state.disputed)
+            elif self._state.to_confirm:
+                await self._confirm(within=30)
             elif self._state.cancelled or workflow.now() >= self._state.payment.expires_at:
                 await self._close()
             elif not self._state.silent:
@@ -177,6 +185,15 @@ class PaymentWorkflow:
             lambda: self._state.moved, within, "silence before the provider is asked"
         )
 
+    async def _confirm(self, within: float | None) -> None:
+        """The provider's rule: a notification is proof once a query says the same."""
+        self._show("Asking whether the notification holds")
+        self._state.to_confirm = False
+        # Whatever is not settled now is asked for by the polling.
+        self._state.silent = True
+        with suppress(FailureError):
+            self._state.hear(await self._provider.ask("confirm the notification", within=within))
+
     async def _close(self) -> None:
         """End the order at the provider. Paid after all? Then that is what happened."""
         self._show("Closing the order at the provider")
@@ -194,7 +211,8 @@ class PaymentWorkflow:
             found = await self._provider.ask("ask the provider about the mismatch")
         except FailureError:
             found = disputed
-        if self._state.disputed is disputed and self._state.payment.mismatch(found) is None:
+        fits = self._state.payment.mismatch(found) is None
+        if fits and self._state.disputed is disputed and not self._state.contradicts_claim(found):
             self._state.disputed = None
             self._state.silent = True
             self._state.hear(found)
@@ -254,14 +272,19 @@ class PaymentWorkflow:
         """Money for a payment that had ended without it; handlers may still bring some."""
         await self._calls.answered()
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if not self._state.owes_a_settlement:
-            return
-        try:
-            self._state.payment = await settle_late_money(
-                self._policy, self._refund_policy, self._state.payment, self._late_policy
-            )
-        except FailureError:
+        while self._state.to_confirm:
+            await self._confirm(within=None)
+        if self._state.owes_a_settlement:
+            try:
+                self._state.payment = await settle_late_money(
+                    self._policy, self._refund_policy, self._state.payment, self._late_policy
+                )
+            except FailureError:
+                await self._flag(Attention.CONTRADICTION)
+        elif self._state.claimed is not None:
             await self._flag(Attention.CONTRADICTION)
+        else:
+            return
         await self._calls.answered()
         await workflow.wait_condition(workflow.all_handlers_finished)
 

@@ -10,13 +10,16 @@ class PaymentState:
     """The payment as the run believes it, and what it was told and asked. No I/O, no clock.
 
     `disputed` is a report that does not fit the payment, `paid` the report that brought the money,
-    `final` whether our books have the end.
+    `final` whether our books have the end. `claimed` is a notification of money that no query has
+    confirmed so far, `to_confirm` whether the provider must be asked now.
     """
 
     def __init__(self, payment: Payment) -> None:
         self.payment = payment
         self.disputed: PaymentReport | None = None
         self.paid: PaymentReport | None = None
+        self.claimed: PaymentReport | None = None
+        self.to_confirm = False
         self.resolution: Resolution | None = None
         self.answered = False
         self.cancelled = False
@@ -30,8 +33,9 @@ class PaymentState:
 
     @property
     def decided(self) -> bool:
-        """Ended, or in dispute: waiting for the provider is over."""
-        return not self.pending or self.disputed is not None or self.resolution is not None
+        """Ended, in dispute, or told what must be confirmed: waiting is over."""
+        waits = self.pending and not self.to_confirm
+        return not waits or self.disputed is not None or self.resolution is not None
 
     @property
     def moved(self) -> bool:
@@ -48,16 +52,33 @@ class PaymentState:
         """Money came for a payment that had ended without it."""
         return self.payment.late and self.payment.status is not PaymentStatus.SUCCEEDED
 
+    def hear_claim(self, report: PaymentReport) -> None:
+        """Take a notification that is no proof yet: the provider is to be asked."""
+        if self.payment.mismatch(report) is not None:
+            self.hear(report)
+        elif not self.payment.captured:
+            self.to_confirm = True
+            if report.outcome is Outcome.PAID:
+                self.claimed = report
+
     def hear(self, report: PaymentReport) -> None:
         """Take the provider's word. A repeat changes nothing; what does not fit is disputed."""
         if self.payment.mismatch(report) is not None:
             if not self.final:
                 self.disputed = report
             return
+        if self.pending and self.contradicts_claim(report):
+            self.disputed = self.claimed
+            return
         if report.outcome is Outcome.PAID:
             self.paid = report
-            self.disputed = None
+            self.disputed = self.claimed = None
+            self.to_confirm = False
         self.payment = self.payment.apply(report)
+
+    def contradicts_claim(self, report: PaymentReport) -> bool:
+        """Whether money that the provider told us of is gone by its own word."""
+        return self.claimed is not None and report.outcome in (Outcome.FAILED, Outcome.CLOSED)
 
     def take(self, created: Created) -> None:
         """The provider has the order."""
@@ -97,6 +118,8 @@ class PaymentState:
         if self.payment.captured:
             self.paid = self.disputed
         self.disputed = None
+        if not self.pending:
+            self.claimed = None
         self.silent = True
         self.resolution = None
 

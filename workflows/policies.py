@@ -11,6 +11,7 @@ from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from domain.frozen import Frozen
 from domain.payment import Channel
+from providers.base import Asking
 
 TASK_QUEUE = "payments"
 # Apart from the providers' calls: a merchant that answers slowly must not hold up payments.
@@ -91,12 +92,14 @@ class PaymentPolicy(Frozen):
     """How one payment is carried. `grace` and `alarm_after` are seconds.
 
     `grace` is how long a provider may stay silent before it is asked; `alarm_after` how long the
-    end of an expired payment may stay unknown before a person is told.
+    end of an expired payment may stay unknown before a person is told. `confirm` is set where the
+    provider's notification is believed only after a query.
     """
 
     grace: float
     poll: Attempts
     alarm_after: float = 3600
+    confirm: bool = False
     ledger_fast: Attempts = LEDGER_FAST
     ledger_slow: Attempts = LEDGER_SLOW
     call_fast: Attempts = CALL_FAST
@@ -133,9 +136,25 @@ _AT_THE_TILL = PaymentPolicy(
 _BY_CHANNEL: dict[Channel, PaymentPolicy] = {Channel.BARCODE: _AT_THE_TILL}
 
 
-def payment_policy(channel: Channel) -> PaymentPolicy:
-    """The policy of a payment that starts now."""
-    return _BY_CHANNEL.get(channel, _PAYER_ACTS)
+def payment_policy(
+    channel: Channel, asking: Asking | None = None, *, confirm: bool = False
+) -> PaymentPolicy:
+    """The policy of a payment that starts now.
+
+    `asking` is the provider's own cadence of questions, `confirm` its rule of proof.
+    """
+    policy = _BY_CHANNEL.get(channel, _PAYER_ACTS)
+    update: dict[str, object] = {"confirm": confirm}
+    if asking is not None:
+        update["grace"] = asking.silence
+        update["poll"] = policy.poll.model_copy(
+            update={
+                "first_wait": asking.first_wait,
+                "backoff": asking.backoff,
+                "longest_wait": asking.longest_wait,
+            }
+        )
+    return policy.model_copy(update=update)
 
 
 def refund_policy() -> RefundPolicy:

@@ -48,6 +48,7 @@ class ScriptedProvider:
         {channel: ChannelRules() for channel in Channel}
     )
     currencies = frozenset({"CNY"})
+    confirms_notifications = False
 
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
@@ -70,9 +71,7 @@ class ScriptedProvider:
             self.orders.setdefault(payment.reference, Order(payment.amount))
         await self._fail(fault)
         if payment.channel is Channel.BARCODE:
-            return Created(
-                checkout=Checkout(kind=CheckoutKind.NONE), report=self._report(payment)
-            )
+            return Created(checkout=Checkout(kind=CheckoutKind.NONE), report=self._report(payment))
         return Created(checkout=Checkout(kind=CheckoutKind.QR, value=f"qr:{payment.reference}"))
 
     async def query(self, payment: Payment) -> PaymentReport:
