@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 
+from temporalio.client import WorkflowUpdateStage
+
+from domain.errors import ProviderUnavailable
 from domain.payment import PaymentStatus
 from domain.report import Attention, Outcome
 from domain.resolution import Resolution, ResolveAction
@@ -116,3 +119,47 @@ async def test_a_failure_that_is_told_is_believed_by_the_query_alone(shop: Shop)
     await handle.signal(PaymentWorkflow.notify, told)
 
     assert (await handle.result()).status is PaymentStatus.SUCCEEDED
+
+
+def no_close_for(seconds: float) -> Fault:
+    return Fault(
+        error=ProviderUnavailable("no close exists", provider="scripted", retry_after=seconds)
+    )
+
+
+async def test_a_cancelled_order_that_nobody_can_close_ends_with_its_time(shop: Shop) -> None:
+    order = await confirmed_order(shop, expires_in=120)
+    handle = await shop.start(order)
+    payment = await shop.checkout(order)
+    shop.provider.script("close", payment.reference, no_close_for(150))
+
+    await handle.start_update(
+        PaymentWorkflow.cancel, "no longer wanted", wait_for_stage=WorkflowUpdateStage.ACCEPTED
+    )
+    await shop.env.fast_forward(handle, 200)
+
+    ended = await handle.result()
+    assert (ended.status, ended.attention) == (PaymentStatus.CLOSED, None)
+    assert shop.provider.sent("close", payment.reference) == 2
+
+
+async def test_a_payer_who_pays_while_a_cancelled_order_waits_has_paid(
+    shop: Shop, eventually: Eventually
+) -> None:
+    order = await confirmed_order(shop)
+    handle = await shop.start(order)
+    payment = await shop.checkout(order)
+    shop.provider.script("close", payment.reference, no_close_for(930))
+    await handle.start_update(
+        PaymentWorkflow.cancel, "no longer wanted", wait_for_stage=WorkflowUpdateStage.ACCEPTED
+    )
+
+    async def closing() -> bool:
+        return shop.provider.sent("close", payment.reference) == 1
+
+    await eventually(closing)
+    shop.provider.pay(payment.reference)
+    await shop.notify(handle, order)
+
+    assert (await handle.result()).status is PaymentStatus.SUCCEEDED
+    assert shop.merchants.heard(payment) == ["payment.succeeded"]
