@@ -90,12 +90,9 @@ class PaymentWorkflow:
     @workflow.signal(description="A provider's notification, verified by the API")
     def notify(self, notification: Notification) -> None:
         """Hear the provider's word; a repeat changes nothing."""
-        if notification.payment is None:
-            return
-        if self._policy.confirm:
-            self._state.hear_claim(notification.payment)
-        else:
-            self._state.hear(notification.payment)
+        if notification.payment is not None:
+            hear = self._state.hear_claim if self._policy.confirm else self._state.hear
+            hear(notification.payment)
 
     @workflow.update(description="Ask the provider now")
     async def sync(self) -> Payment:
@@ -211,11 +208,7 @@ class PaymentWorkflow:
             found = await self._provider.ask("ask the provider about the mismatch")
         except FailureError:
             found = disputed
-        fits = self._state.payment.mismatch(found) is None
-        if fits and self._state.disputed is disputed and not self._state.contradicts_claim(found):
-            self._state.disputed = None
-            self._state.silent = True
-            self._state.hear(found)
+        if self._state.dispel(disputed, found):
             return
         self._show("A person must decide")
         await workflow.wait_condition(
@@ -283,8 +276,6 @@ class PaymentWorkflow:
                 await self._flag(Attention.CONTRADICTION)
         elif self._state.claimed is not None:
             await self._flag(Attention.CONTRADICTION)
-        else:
-            return
         await self._calls.answered()
         await workflow.wait_condition(workflow.all_handlers_finished)
 

@@ -80,6 +80,16 @@ class PaymentState:
         """Whether money that the provider told us of is gone by its own word."""
         return self.claimed is not None and report.outcome in (Outcome.FAILED, Outcome.CLOSED)
 
+    def dispel(self, disputed: PaymentReport, found: PaymentReport) -> bool:
+        """Hear what a question about the dispute found; False where the dispute still stands."""
+        fits = self.payment.mismatch(found) is None and not self.contradicts_claim(found)
+        if not fits or self.disputed is not disputed:
+            return False
+        self.disputed = None
+        self.silent = True
+        self.hear(found)
+        return True
+
     def take(self, created: Created) -> None:
         """The provider has the order."""
         reference = created.provider_reference or self.payment.provider_reference

@@ -29,7 +29,7 @@ class UnionpaySide:
     """UnionPay as the rest of the sandbox sees it."""
 
     name = PROVIDER
-    ladder = LADDER
+    ladder: tuple[float, ...] = LADDER
 
     def __init__(self, context: Context) -> None:
         self._context = context

@@ -22,6 +22,17 @@ MER_ID = "777290058110048"
 GATEWAY_NAME = "041@8310000000083040@中国银联股份有限公司@00016493"
 PASSWORD = "000000"
 DAY = timedelta(days=1)
+# A query's answer about a payment that was paid.
+PAID = {
+    "respCode": "00",
+    "origRespCode": "00",
+    "origRespMsg": "成功[0000000]",
+    "queryId": "782603011205060674028",
+    "txnAmt": "1999",
+    "currencyCode": "156",
+    "traceTime": "0301120510",
+    "txnSubType": "07",
+}
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
