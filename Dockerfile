@@ -15,11 +15,9 @@ RUN /uv/bin/uv sync --locked --no-group embedded --no-group dev --python /usr/lo
 
 
 FROM python:3.11.14-slim-bookworm${PYTHON_DIGEST}
-ARG BUILD_ID=development
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    PYTHONUNBUFFERED=1 \
-    PAYSAGA_BUILD_ID=$BUILD_ID
+    PYTHONUNBUFFERED=1
 # A number, so that an orchestrator can see that it is not root; the folder is a volume's owner.
 RUN groupadd --gid 10001 paysaga \
     && useradd --uid 10001 --gid paysaga --no-create-home --shell /usr/sbin/nologin paysaga \
@@ -38,10 +36,10 @@ COPY api api
 COPY embedded embedded
 COPY cli cli
 COPY sandbox sandbox
-COPY deploy/__init__.py deploy/probe.py deploy/sandbox_accounts.py deploy/
+COPY deploy/__init__.py deploy/migrate.py deploy/probe.py deploy/sandbox_accounts.py deploy/
 RUN python -m compileall -q .
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-m", "deploy.probe", "http://127.0.0.1:8000/healthz"]
-CMD ["python", "-m", "uvicorn", "--factory", "api.app:create_app", "--host=0.0.0.0", "--port=8000", "--no-server-header"]
+CMD ["python", "-m", "uvicorn", "--factory", "api.app:create_app", "--host=0.0.0.0", "--port=8000", "--no-server-header", "--no-access-log"]

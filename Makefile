@@ -5,22 +5,21 @@
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-UV := .venv/uv/bin/uv
+UV := .uv/bin/uv
 RUN := .venv/bin/python
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-# uv lives beside the environment that it makes, so that `make` needs Python and nothing else.
+# uv has an environment of its own, so that `make` needs Python and nothing else.
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Paysaga needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m venv .venv/uv
-	@.venv/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+		{ echo "Paysaga needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
 .venv/locked: uv.lock pyproject.toml | $(UV)
-	@UV_PROJECT_ENVIRONMENT=.venv $(UV) sync --locked --quiet --python $(PYTHON) --allow-existing 2>/dev/null || \
-		$(UV) sync --locked --quiet --python $(PYTHON)
+	@$(UV) sync --locked --quiet --compile-bytecode --python $(PYTHON)
 	@touch $@
 
 demo: .venv/locked ## start everything, push real payments through, stay up (ONCE=1: exit after the table)
@@ -29,8 +28,10 @@ demo: .venv/locked ## start everything, push real payments through, stay up (ONC
 test: .venv/locked ## the whole test suite
 	@$(RUN) -m pytest $(ARGS)
 
-check: .venv/locked format lint types layers ## everything that must hold before a commit
-	@$(RUN) -m pytest --cov --cov-report=term $(ARGS)
+check: format lint types layers ## everything that must hold before a commit
+	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"
+	@.venv/bin/coverage report --show-missing --include='domain/*,providers/*,workflows/*' --fail-under=100
+	@.venv/bin/coverage report | tail -n 1
 
 format: .venv/locked
 	@.venv/bin/ruff format --check .
@@ -48,4 +49,4 @@ oracles: .venv/locked ## independent SDKs against the sandbox and against our pr
 	@$(RUN) -m oracles.run
 
 clean: ## remove what the commands made
-	rm -rf .venv .paysaga .oracles .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .uv .paysaga .oracles .mypy_cache .ruff_cache .pytest_cache

@@ -46,7 +46,6 @@ class Settings(BaseSettings):
     metrics_address: str | None = Field(
         default=None, description="host:port where the worker serves Temporal's metrics."
     )
-    build_id: str = "development"
 
     @property
     def is_sandbox(self) -> bool:

@@ -19,6 +19,7 @@ from activities.registered import Activities
 from activities.webhooks import WebhookActivities
 from engine.client import connect
 from engine.encryption import KeyRing
+from engine.namespace import verify_search_attributes
 from providers.registry import Registry, build
 from settings import Settings
 from storage.database import Database
@@ -27,6 +28,7 @@ from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from webhooks.sender import WebhookSender
+from workflows import search_attributes
 from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
 
@@ -45,7 +47,8 @@ async def open_activities(settings: Settings) -> AsyncIterator[tuple[Activities,
         database = Database(settings.read_database_url())
         stack.push_async_callback(database.close)
         http = await stack.enter_async_context(httpx.AsyncClient())
-        webhook_http = await stack.enter_async_context(httpx.AsyncClient())
+        # A proxy would resolve the merchant's name anew, past the address that was checked.
+        webhook_http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         registry = build(
             settings.read_accounts(), http=http, clock=_now, public_url=settings.public_url
         )
@@ -99,6 +102,7 @@ async def main() -> None:
     client = await connect(
         KeyRing.from_file(settings.payload_keys_file), runtime=_runtime(settings.metrics_address)
     )
+    await verify_search_attributes(client, search_attributes.ALL)
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)

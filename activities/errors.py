@@ -16,6 +16,7 @@ from domain.errors import (
     ProviderError,
     ProviderRejected,
     ReportMismatch,
+    StatementRefused,
 )
 from domain.payment import Failure
 
@@ -23,7 +24,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Trying these again cannot change the answer. Everything else is retried by its step's policy.
-_FINAL = (ProviderRejected, InvalidSignature, InvalidRequest, Conflict, NotFound, ReportMismatch)
+_FINAL = (
+    ProviderRejected,
+    InvalidSignature,
+    InvalidRequest,
+    Conflict,
+    NotFound,
+    ReportMismatch,
+    StatementRefused,
+)
 
 STILL_PENDING = "still_pending"
 
@@ -55,9 +64,14 @@ def failure_of(error: PaymentError) -> Failure:
     return Failure(code=error.code, message=error.message)
 
 
-def still_pending(what: str) -> ApplicationError:
-    """Not an error but "ask again later": no failure metric, no error log."""
-    return ApplicationError(what, type=STILL_PENDING, category=ApplicationErrorCategory.BENIGN)
+def still_pending(what: str, *, after: timedelta | None = None) -> ApplicationError:
+    """Not an error but "ask again later" (None: as the policy says): no metric, no error log."""
+    return ApplicationError(
+        what,
+        type=STILL_PENDING,
+        category=ApplicationErrorCategory.BENIGN,
+        next_retry_delay=after,
+    )
 
 
 def translated(step: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

@@ -25,6 +25,7 @@ class Flag(Frozen):
     payment_id: UUID
     attention: Attention
     detail: str
+    subject: str | None = None
 
 
 class PaymentActivities:
@@ -72,10 +73,12 @@ class PaymentActivities:
     @translated
     async def flag_payment(self, flag: Flag) -> UUID:
         """Raise the flag and record the event that tells the merchant; returns the event's id."""
-        return await self._payments.flag(flag.payment_id, flag.attention, flag.detail)
+        return await self._payments.flag(
+            flag.payment_id, flag.attention, flag.detail, subject=flag.subject
+        )
 
     @activity.defn
     @translated
-    async def clear_flag(self, payment_id: UUID) -> None:
-        """A person has looked, or the provider has cleared it up."""
-        await self._payments.clear(payment_id)
+    async def clear_flag(self, flag: Flag) -> None:
+        """A person has looked, or the provider has cleared it up; another flag stays up."""
+        await self._payments.clear(flag.payment_id, flag.attention)

@@ -4,6 +4,8 @@ A submit after an unknown outcome asks before it sends, and a rejection is belie
 provider was asked: the attempt before may have been executed and its answer lost.
 """
 
+from datetime import UTC, datetime
+
 from temporalio import activity
 
 from activities.errors import still_pending, translated
@@ -18,6 +20,7 @@ from providers.registry import Registry
 from storage.payments import PaymentStore
 
 _NOTHING_TO_DO = Checkout(kind=CheckoutKind.NONE)
+_NOTHING_THERE = (Outcome.PENDING, Outcome.NOT_FOUND)
 
 
 class Submission(Frozen):
@@ -25,6 +28,24 @@ class Submission(Frozen):
 
     payment: Payment
     ask_first: bool = False
+
+
+class Closing(Frozen):
+    """A payment to close; until `doubtful_until` a submission may still reach the provider."""
+
+    payment: Payment
+    doubtful_until: datetime | None = None
+
+
+class Closed(Frozen):
+    """What the provider says after the close.
+
+    `unknown_there`: it never saw the order, so what the payer holds may be payable until it
+    expires.
+    """
+
+    report: PaymentReport
+    unknown_there: bool = False
 
 
 class RefundSubmission(Frozen):
@@ -50,7 +71,7 @@ class ProviderActivities:
         provider = self._of(payment)
         created = None
         if submission.ask_first or activity.info().attempt > 1:
-            created = _known(await provider.query(payment), Outcome.PENDING, Outcome.NOT_FOUND)
+            created = _known(await _ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND)
         if created is None:
             created = await _submit(provider, payment)
         if created.checkout.kind is CheckoutKind.NONE:
@@ -69,30 +90,34 @@ class ProviderActivities:
     async def poll_payment(self, payment: Payment) -> PaymentReport:
         """Ask until the provider's word is final: the retry policy is the poll curve."""
         report = await _ask(self._of(payment), payment)
-        if report.outcome in (Outcome.PENDING, Outcome.NOT_FOUND):
+        if report.outcome in _NOTHING_THERE:
             raise still_pending(f"the provider says {report.raw_status}")
         return report
 
     @activity.defn
     @translated
-    async def close_payment(self, payment: Payment) -> PaymentReport:
+    async def close_payment(self, closing: Closing) -> Closed:
         """End the order at the provider, then ask once more: it may have been paid meanwhile.
 
-        An order that the provider does not know is closed: nobody can pay it after its expiry.
+        An order that the provider does not know counts as closed, but only once no submission of
+        ours can still be on its way there.
         """
+        payment = closing.payment
         provider = self._of(payment)
         try:
             closed = await provider.close(payment)
         except ProviderRejected as rejection:
             raise still_pending(f"the provider will not close yet: {rejection}") from rejection
         if closed.outcome in (Outcome.PAID, Outcome.FAILED):
-            return closed
+            return Closed(report=closed)
         found = await _ask(provider, payment)
-        if found.outcome is Outcome.PENDING and closed.outcome is not Outcome.CLOSED:
+        ended = closed.outcome is Outcome.CLOSED
+        if found.outcome is Outcome.PENDING and not ended:
             raise still_pending(f"the provider still says {found.raw_status}")
-        if found.outcome in (Outcome.PENDING, Outcome.NOT_FOUND):
-            return found.model_copy(update={"outcome": Outcome.CLOSED})
-        return found
+        if found.outcome is Outcome.NOT_FOUND and not ended:
+            _wait_for_submissions(closing.doubtful_until)
+            return Closed(report=_as_closed(found), unknown_there=True)
+        return Closed(report=_as_closed(found) if found.outcome in _NOTHING_THERE else found)
 
     @activity.defn
     @translated
@@ -101,7 +126,7 @@ class ProviderActivities:
         refund, payment = submission.refund, submission.payment
         provider = self._of(payment)
         if submission.ask_first or activity.info().attempt > 1:
-            found = await provider.query_refund(refund, payment)
+            found = await _ask_about_refund(provider, submission)
             if found.outcome is not RefundOutcome.NOT_FOUND:
                 return found
         try:
@@ -124,10 +149,7 @@ class ProviderActivities:
     async def poll_refund(self, submission: RefundSubmission) -> RefundReport:
         """Ask until the provider's word on the refund needs an answer from us."""
         provider = self._of(submission.payment)
-        try:
-            report = await provider.query_refund(submission.refund, submission.payment)
-        except ProviderRejected as rejection:
-            raise still_pending(str(rejection)) from rejection
+        report = await _ask_about_refund(provider, submission)
         if report.outcome is RefundOutcome.NOT_FOUND:
             # Accepted once and gone now: the same number may be sent again, it is one refund.
             report = await provider.refund(submission.refund, submission.payment)
@@ -146,6 +168,16 @@ class ProviderActivities:
 
     def _of(self, payment: Payment) -> Provider:
         return self._registry.get(payment.provider, payment.account)
+
+
+def _wait_for_submissions(until: datetime | None) -> None:
+    now = datetime.now(UTC)
+    if until is not None and now < until:
+        raise still_pending("a submission may still be on its way", after=until - now)
+
+
+def _as_closed(report: PaymentReport) -> PaymentReport:
+    return report.model_copy(update={"outcome": Outcome.CLOSED})
 
 
 async def _submit(provider: Provider, payment: Payment) -> Created:
@@ -183,5 +215,12 @@ async def _ask(provider: Provider, payment: Payment) -> PaymentReport:
     """A question refused is not an answer about the money: it is asked again."""
     try:
         return await provider.query(payment)
+    except ProviderRejected as rejection:
+        raise still_pending(f"the provider refuses to say: {rejection}") from rejection
+
+
+async def _ask_about_refund(provider: Provider, submission: RefundSubmission) -> RefundReport:
+    try:
+        return await provider.query_refund(submission.refund, submission.payment)
     except ProviderRejected as rejection:
         raise still_pending(f"the provider refuses to say: {rejection}") from rejection

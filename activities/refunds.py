@@ -4,11 +4,12 @@ from uuid import UUID
 
 from temporalio import activity
 
-from activities.errors import translated
+from activities.errors import still_pending, translated
+from domain.errors import Conflict
 from domain.frozen import Frozen
 from domain.refund import Refund
 from domain.report import Attention
-from storage.refunds import RefundStore
+from storage.refunds import HELD_BY_OTHERS, RefundStore
 
 
 class RefundSettled(Frozen):
@@ -35,8 +36,16 @@ class RefundActivities:
     @activity.defn
     @translated
     async def reserve_refund(self, refund: Refund) -> Refund:
-        """Set the money aside, so that no two refunds give the same fen. Raises Conflict."""
-        return await self._refunds.reserve(refund)
+        """Set the money aside, so that no two refunds give the same fen. Raises Conflict.
+
+        Tried again for as long as other refunds hold all that a refund of ours would take.
+        """
+        try:
+            return await self._refunds.reserve(refund)
+        except Conflict as conflict:
+            if conflict.code == HELD_BY_OTHERS:
+                raise still_pending("other refunds hold the money") from conflict
+            raise
 
     @activity.defn
     @translated

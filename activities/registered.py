@@ -54,4 +54,4 @@ class Activities:
 
     def webhook_steps(self) -> Steps:
         """What is told to merchants."""
-        return [self.webhooks.deliver_event]
+        return [self.webhooks.deliver_event, self.webhooks.await_turn]

@@ -6,7 +6,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.errors import translated
+from activities.errors import still_pending, translated
 from domain.errors import NotFound
 from domain.event import DeliveryStatus, Event
 from domain.frozen import Frozen
@@ -15,8 +15,8 @@ from storage.events import EventStore
 from storage.merchants import MerchantStore
 from webhooks.sender import WebhookFailed, WebhookSender
 
-# How soon an event looks again whether the one before it has been delivered.
-_ORDER_RECHECK = timedelta(seconds=2)
+# Why an event was not sent yet: `await_turn` says when to try again.
+EARLIER_EVENT_WAITING = "earlier_event_waiting"
 
 
 class Told(Frozen):
@@ -40,13 +40,14 @@ class WebhookActivities:
     async def deliver_event(self, event_id: UUID) -> Told:
         """Deliver one event. A failure is retried by the policy until the window closes."""
         event = await self._event(event_id)
-        if event.delivery is not DeliveryStatus.WAITING:
+        if event.delivery is not DeliveryStatus.WAITING and not _answer_lost(event):
             return Told(delivery=event.delivery)
         if await self._events.has_earlier_waiting(event):
             raise ApplicationError(
                 "an earlier event of this payment is still on its way",
-                type="earlier_event_waiting",
-                next_retry_delay=_ORDER_RECHECK,
+                type=EARLIER_EVENT_WAITING,
+                # Waiting is no failed try: it must not stretch the wait after one.
+                non_retryable=True,
                 category=ApplicationErrorCategory.BENIGN,
             )
         merchant = await self._merchants.get(event.merchant_id)
@@ -54,6 +55,13 @@ class WebhookActivities:
             await self._events.mark(event_id, DeliveryStatus.NO_ENDPOINT)
             return Told(delivery=DeliveryStatus.NO_ENDPOINT)
         return await self._send(event, merchant)
+
+    @activity.defn
+    @translated
+    async def await_turn(self, event_id: UUID) -> None:
+        """Return once nothing comes before the event: the retry policy is the wait."""
+        if await self._events.has_earlier_waiting(await self._event(event_id)):
+            raise still_pending("an earlier event of this payment is still on its way")
 
     @activity.defn
     @translated
@@ -87,3 +95,11 @@ class WebhookActivities:
         if event is None:
             raise NotFound(f"No event {event_id}.")
         return event
+
+
+def _answer_lost(event: Event) -> bool:
+    """An earlier try delivered it and then died with the merchant's answer, maybe a veto.
+
+    The merchant knows the event by its id and gives the same answer again.
+    """
+    return event.delivery is DeliveryStatus.DELIVERED and activity.info().attempt > 1

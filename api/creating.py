@@ -23,10 +23,11 @@ from api.runs import (
     refund_order,
 )
 from api.schemas import PaymentRequest, RefundRequest
-from domain.errors import Conflict
+from domain.checkout import CheckoutKind
+from domain.errors import KEY_REUSED, Conflict
 from domain.identity import payment_id, refund_id
 from domain.merchant import Merchant
-from domain.payment import Failure, Payment, PaymentStatus
+from domain.payment import Channel, Failure, Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
 from workflows.payment import PaymentOrder
 from workflows.policies import payment_policy, refund_policy
@@ -115,8 +116,7 @@ def _same_request(known: Payment | Refund, digest: str) -> None:
         raise Refusal(
             HTTPStatus.CONFLICT,
             "idempotency_key_reused",
-            "This Idempotency-Key was used with another request. Use a new key, or repeat the"
-            " first request unchanged.",
+            KEY_REUSED,
             param="Idempotency-Key",
             record_id=known.id,
         )
@@ -172,8 +172,18 @@ def _payment_answer(payment: Payment, status: HTTPStatus) -> Made[Payment]:
     refused = payment.status is PaymentStatus.FAILED and payment.checkout is None
     if refused and payment.failure is not None:
         raise _refused(payment, payment.failure)
-    pending = payment.status is PaymentStatus.PENDING and payment.checkout is None
-    return Made(HTTPStatus.ACCEPTED if pending else status, payment)
+    pending = payment.status is PaymentStatus.PENDING
+    return Made(HTTPStatus.ACCEPTED if pending and not _payable(payment) else status, payment)
+
+
+def _payable(payment: Payment) -> bool:
+    """Whether the payer has what it needs: at the till, nothing; elsewhere, a checkout.
+
+    An order that is at the provider while its checkout was lost can only be cancelled or expire.
+    """
+    if payment.checkout is None:
+        return False
+    return payment.channel is Channel.BARCODE or payment.checkout.kind is not CheckoutKind.NONE
 
 
 def _refund_answer(refund: Refund, status: HTTPStatus) -> Made[Refund]:

@@ -3,6 +3,7 @@
 A notification may be acknowledged only where its word is durable at Temporal or changes nothing.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from api.dependencies import Dependencies
@@ -12,13 +13,20 @@ from domain.merchant import LatePolicy
 from domain.notification import Notification, NotificationOutcome
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
-from domain.report import Attention, PaymentReport, RefundReport
+from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
 from workflows.late_payment import LateOrder
 from workflows.policies import payment_policy
 
 ACKNOWLEDGED = frozenset(
     {NotificationOutcome.SIGNALLED, NotificationOutcome.DUPLICATE, NotificationOutcome.LATE}
 )
+
+_SETTLED = {
+    RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
+    RefundOutcome.FAILED: RefundStatus.FAILED,
+}
+# Each comes before the end: after it, only a word that was overtaken on the way.
+_UNDECIDED = frozenset({RefundOutcome.PENDING, RefundOutcome.ABNORMAL, RefundOutcome.NOT_FOUND})
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,8 @@ async def _payment_word(
         return await _mismatched_payment(dependencies, notification, payment, mismatch)
     if await dependencies.stores.notifications.seen(notification):
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
+    if _tells_nothing_new(payment, report):
+        return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
     try:
         await tell_payment(dependencies.temporal, payment.id, notification)
     except RunOver:
@@ -80,58 +90,66 @@ async def _refund_word(
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
     if refund is None:
-        if _foreign(notification, payment) or report.mismatch:
-            return _UNKNOWN
-        # Made at the provider's own console: the money moved without us, a person must know.
-        return await _late(dependencies, notification, payment)
+        return await _refund_not_ours(dependencies, notification, payment)
     mismatch = _foreign(notification, payment) or refund.mismatch(report)
     if mismatch is not None:
-        return await _mismatched_refund(dependencies, notification, refund, mismatch)
+        marked = _marked(notification, mismatch)
+        if not await _told(dependencies, marked, refund):
+            await _late(dependencies, marked, payment)
+        return Delivered(NotificationOutcome.MISMATCH, mismatch)
     if await dependencies.stores.notifications.seen(notification):
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
-    try:
-        await tell_refund(dependencies.temporal, refund.id, notification)
-    except RunOver:
-        return await _refund_run_over(dependencies, refund, report)
-    return Delivered(NotificationOutcome.SIGNALLED)
-
-
-async def _refund_run_over(
-    dependencies: Dependencies, refund: Refund, report: RefundReport
-) -> Delivered:
-    """A settled refund's word is final; what does not agree with it is for a person."""
-    refunds = dependencies.stores.refunds
-    stored = await refunds.get(refund.id) or refund
-    if stored.status is not RefundStatus.PENDING and _agrees(stored, report):
+    if await _told(dependencies, notification, refund):
+        return Delivered(NotificationOutcome.SIGNALLED)
+    # The run may have ended since we looked: only now do our books have the last word.
+    stored = await dependencies.stores.refunds.get(refund.id) or refund
+    if _settles_nothing_new(stored, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
-    detail = f"our refund is {stored.status}, the provider says {report.raw_status}"
-    await refunds.flag(stored.id, Attention.CONTRADICTION, detail)
-    return Delivered(NotificationOutcome.LATE, detail)
+    # A settled refund stays as it is; what contradicts it is for a person.
+    return await _late(dependencies, notification, payment)
+
+
+async def _refund_not_ours(
+    dependencies: Dependencies, notification: Notification, payment: Payment
+) -> Delivered:
+    """Made at the provider's own console: the money moved without us, a person must know."""
+    if _foreign(notification, payment):
+        return _UNKNOWN
+    return await _late(dependencies, notification, payment)
 
 
 async def _mismatched_payment(
     dependencies: Dependencies, notification: Notification, payment: Payment, why: Attention
 ) -> Delivered:
-    """The run parks; it may not find the mismatch by itself, so the report carries it."""
-    if payment.attention is not why:
-        marked = _marked(notification, why)
-        try:
+    """A run that still waits parks; it may not find the mismatch by itself, so the report has it.
+
+    A run that has decided does not listen any more: the late run asks the provider instead.
+    """
+    marked, parked = _marked(notification, why), False
+    if _is_decided(payment, notification.payment, why):
+        return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
+    if payment.status is PaymentStatus.PENDING:
+        with suppress(RunOver):
             await tell_payment(dependencies.temporal, payment.id, marked)
-        except RunOver:
-            await dependencies.stores.payments.flag(payment.id, why, "notification after the end")
+            parked = True
+    if not parked:
+        # The decision may have been written down since we looked.
+        payment = await dependencies.stores.payments.get(payment.id) or payment
+        if _is_decided(payment, notification.payment, why):
+            return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
+        await _late(dependencies, marked, payment)
     return Delivered(NotificationOutcome.MISMATCH, why)
 
 
-async def _mismatched_refund(
-    dependencies: Dependencies, notification: Notification, refund: Refund, why: Attention
-) -> Delivered:
-    if refund.attention is not why:
-        marked = _marked(notification, why)
-        try:
-            await tell_refund(dependencies.temporal, refund.id, marked)
-        except RunOver:
-            await dependencies.stores.refunds.flag(refund.id, why, "notification after the end")
-    return Delivered(NotificationOutcome.MISMATCH, why)
+async def _told(dependencies: Dependencies, notification: Notification, refund: Refund) -> bool:
+    """Whether the refund's run took the word; one that has settled listens no more."""
+    if refund.status is not RefundStatus.PENDING:
+        return False
+    try:
+        await tell_refund(dependencies.temporal, refund.id, notification)
+    except RunOver:
+        return False
+    return True
 
 
 async def _late(
@@ -164,6 +182,16 @@ def _marked(notification: Notification, why: Attention) -> Notification:
     return notification.model_copy(update=update)
 
 
+def _is_decided(payment: Payment, report: PaymentReport | None, why: Attention) -> bool:
+    """Our books hold this very money: the provider only repeats what a person has settled."""
+    return (
+        why is Attention.AMOUNT_MISMATCH
+        and report is not None
+        and payment.captured == report.amount != 0
+        and payment.provider_reference == report.provider_reference
+    )
+
+
 def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:
     if payment.status is PaymentStatus.PENDING or payment.apply(report) is not payment:
         return False
@@ -172,6 +200,7 @@ def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:
     return same_trade and (report.refunded or 0) <= accounted
 
 
-def _agrees(refund: Refund, report: RefundReport) -> bool:
-    said = {"succeeded": RefundStatus.SUCCEEDED, "failed": RefundStatus.FAILED}
-    return said.get(report.outcome, refund.status) is refund.status
+def _settles_nothing_new(refund: Refund, report: RefundReport) -> bool:
+    if refund.status is RefundStatus.PENDING:
+        return False
+    return report.outcome in _UNDECIDED or refund.status is _SETTLED.get(report.outcome)

@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import ProviderWords, Refusal
 from api.schemas import UNKNOWN_FIELD
+from api.text import printable
 from domain.errors import (
     Conflict,
     InvalidRequest,
@@ -45,7 +46,9 @@ _STATUS: Mapping[type[PaymentError], HTTPStatus] = {
     DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _RETRYABLE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_NOT_JSON = ("invalid_json", "The body is not JSON in UTF-8.")
 _HTTP_CODES = {
+    HTTPStatus.BAD_REQUEST: _NOT_JSON,
     HTTPStatus.NOT_FOUND: ("route_not_found", "There is no such route; see /docs."),
     HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "The route does not take this method."),
 }
@@ -139,13 +142,11 @@ def validation_refusal(errors: Sequence[Any]) -> Refusal:
     """The answer to the first thing that is wrong with a request."""
     first = errors[0]
     if first["type"] == "json_invalid":
-        return Refusal(
-            HTTPStatus.BAD_REQUEST, "invalid_json", "The body is not JSON in UTF-8.", param=None
-        )
+        return Refusal(HTTPStatus.BAD_REQUEST, *_NOT_JSON)
     where, *path = first["loc"]
     if first["type"] == UNKNOWN_FIELD:
         path.append(first["ctx"]["field"])
-    param = ".".join(str(part) for part in path) or str(where)
+    param = printable(".".join(str(part) for part in path)) or str(where)
     return Refusal(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request",

@@ -17,10 +17,9 @@ from api.deliveries import Delivered, deliver
 from api.dependencies import Dependencies, Deps
 from api.openapi import problems
 from api.problems import Refusal
-from domain.errors import InvalidRequest, InvalidSignature, ProviderError
+from domain.errors import InvalidRequest, InvalidSignature, PaymentError
 from domain.notification import Notification, NotificationOutcome
 from providers.base import Provider
-from storage.database import DatabaseUnavailable
 
 router = APIRouter(tags=["providers"])
 _log = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ async def receive_notification(
         # No word of it is believed, so no word of it is kept.
         _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
         return _refuse(dependencies, source, "forged", "signature not accepted")
-    except (RPCError, DatabaseUnavailable, ProviderError, TimeoutError) as error:
+    except (RPCError, PaymentError, TimeoutError) as error:
         _log.warning("notification at %s/%s not taken: %s", provider, account, type(error).__name__)
         return _refuse(dependencies, source, "not_taken", "try again later")
     if not delivered.acknowledged:

@@ -12,8 +12,9 @@ from api.creating import make_payment
 from api.dependencies import Dependencies, Deps
 from api.openapi import PAYMENT_EXAMPLES, problems
 from api.problems import Refusal
-from api.runs import NoAnswerYet, RunOver, cancel_payment, sync_payment
+from api.runs import NoAnswerYet, RunOver, cancel_payment, payment_order, sync_payment
 from api.schemas import CancelRequest, PaymentAnswer, PaymentFields, PaymentList, PaymentRequest
+from api.text import Text
 from domain.errors import Conflict
 from domain.payment import Channel, Payment, PaymentStatus
 from storage.page import LARGEST_PAGE
@@ -21,7 +22,7 @@ from storage.payments import PaymentFilters
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
-_UNKNOWN = "The provider has not answered yet; repeat this request or read the payment."
+_UNKNOWN = "The provider's answer is not known yet; repeat this request or read the payment."
 _UNPAYABLE = (PaymentStatus.CLOSED, PaymentStatus.FAILED)
 OptionalKey = Annotated[
     str | None,
@@ -80,9 +81,9 @@ async def get_payment(
 def _filters(  # noqa: PLR0913 - one argument is one filter
     *,
     status: PaymentStatus | None = None,
-    provider: Annotated[str | None, Query(max_length=32)] = None,
+    provider: Annotated[Text | None, Query(max_length=32)] = None,
     channel: Channel | None = None,
-    order_no: Annotated[str | None, Query(max_length=64)] = None,
+    order_no: Annotated[Text | None, Query(max_length=64)] = None,
     created_from: AwareDatetime | None = None,
     created_to: AwareDatetime | None = None,
     attention: Annotated[bool | None, Query(description="Whether a person must look.")] = None,
@@ -177,6 +178,8 @@ async def post_sync(
 
 
 async def _still(dependencies: Dependencies, payment: Payment, response: Response) -> PaymentAnswer:
+    # A command that Temporal never heard is not taken on: this raises where it cannot be reached.
+    await payment_order(dependencies.temporal, payment.id)
     stored = await dependencies.stores.payments.get(payment.id) or payment
     response.status_code = HTTPStatus.ACCEPTED
     return PaymentAnswer.of(stored, message=_UNKNOWN)

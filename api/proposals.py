@@ -16,8 +16,9 @@ def propose_payment(
     merchant: Merchant, request: PaymentRequest, key: str, registry: Registry, now: datetime
 ) -> Payment:
     """The payment that the request asks for; InvalidRequest says what its provider cannot do."""
-    provider = registry.get(
-        request.provider, request.account or registry.default_account(request.provider)
+    offered = registry.offered_to(merchant.id)
+    provider = offered.get(
+        request.provider, request.account or offered.default_account(request.provider)
     )
     rules = _channel_rules(provider, request)
     _check_currency(provider, request.currency)
@@ -95,11 +96,13 @@ def _check_currency(provider: Provider, currency: str) -> None:
 
 
 def _check_payer(rules: ChannelRules, payer: Payer, request: PaymentRequest) -> None:
-    for field in rules.needs:
-        if not getattr(payer, field):
+    for need in rules.needs:
+        fields = need.split("|")
+        if not any(getattr(payer, field) for field in fields):
+            wanted = " or ".join(f"payer.{field}" for field in fields)
             raise InvalidRequest(
-                f"{request.provider}'s {request.channel} channel needs payer.{field}.",
-                param=f"payer.{field}",
+                f"{request.provider}'s {request.channel} channel needs {wanted}.",
+                param=f"payer.{fields[0]}",
             )
 
 

@@ -35,6 +35,8 @@ Order = TypeVar("Order", PaymentOrder, RefundOrder)
 
 # The caller's HTTP client gives up after ten seconds or so: answer 202 before that.
 ANSWER = timedelta(seconds=8)
+# What is left of the ten seconds to find out whether the run exists or the server is down.
+LOOK = timedelta(seconds=1.5)
 # WeChat Pay counts a notification as failed after five seconds, the verifying included.
 SIGNAL = timedelta(seconds=3)
 # What an update may say no with; anything else is not for merchants.
@@ -185,12 +187,12 @@ def _start(
 
 @asynccontextmanager
 async def _meaning(
-    operation: WithStartWorkflowOperation[Any, Any] | None = None,
+    operation: WithStartWorkflowOperation[Any, Any] | None = None, *, within: timedelta = ANSWER
 ) -> AsyncIterator[None]:
-    """Bound a call by `ANSWER`, and turn its ways of failing into ours."""
+    """Bound a call, and turn its ways of failing into ours."""
     try:
-        # The SDK's own bound covers one request, not the long poll for the outcome after it.
-        async with asyncio.timeout(ANSWER.total_seconds()):
+        # The SDK's own bound covers one try of one request, not all that it does for a call.
+        async with asyncio.timeout(within.total_seconds()):
             yield
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
         raise NoAnswerYet from error
@@ -231,12 +233,19 @@ async def _consume(operation: WithStartWorkflowOperation[Any, Any]) -> None:
 
 
 async def _order(client: Client, workflow_id: str, kind: type[Order]) -> Order | None:
-    """The first event of a run's history has its input, whether or not a worker is up."""
+    """The first event of a run's history has its input, whether or not a worker is up.
+
+    RPCError where Temporal does not answer.
+    """
     handle = client.get_workflow_handle(workflow_id)
-    with suppress(RunOver):
-        async with _meaning():
-            async for event in handle.fetch_history_events(page_size=1, rpc_timeout=SIGNAL):
+    try:
+        async with _meaning(within=LOOK):
+            async for event in handle.fetch_history_events(page_size=1, rpc_timeout=LOOK):
                 payloads = event.workflow_execution_started_event_attributes.input.payloads
                 [order] = await client.data_converter.decode(payloads, [kind])
                 return kind.model_validate(order)
+    except RunOver:
+        return None
+    except NoAnswerYet as error:
+        raise RPCError("no answer", RPCStatusCode.UNAVAILABLE, b"") from error
     return None

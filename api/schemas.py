@@ -12,6 +12,7 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from api.problems import Answer
+from api.text import Text, printable
 from domain.checkout import Checkout
 from domain.event import DeliveryStatus, Event, EventType
 from domain.money import Amount, Currency
@@ -33,14 +34,14 @@ def _address(value: str) -> str:
 
 
 # Kept as the merchant wrote it: a parsed URL would come back changed.
-WebUrl = Annotated[str, Field(max_length=512), AfterValidator(_http_url)]
+WebUrl = Annotated[Text, Field(max_length=512), AfterValidator(_http_url)]
 Address = Annotated[str, AfterValidator(_address)]
 # Printable, so that it can be read aloud and searched for.
 OrderNo = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$", examples=["ORDER-20261122-0001"])
 ]
-MetadataKey = Annotated[str, Field(min_length=1, max_length=40)]
-MetadataValue = Annotated[str, Field(max_length=500)]
+MetadataKey = Annotated[Text, Field(min_length=1, max_length=40)]
+MetadataValue = Annotated[Text, Field(max_length=500)]
 
 
 class Body(BaseModel):
@@ -56,7 +57,7 @@ class Body(BaseModel):
             raise PydanticCustomError(
                 UNKNOWN_FIELD,
                 "unknown field; allowed here: {allowed}",
-                {"field": str(unknown[0]), "allowed": ", ".join(cls.model_fields)},
+                {"field": printable(str(unknown[0])), "allowed": ", ".join(cls.model_fields)},
             )
         return data
 
@@ -70,8 +71,10 @@ class Body(BaseModel):
 class PayerRequest(Body):
     """What the channel needs to know of the payer; the error names what is missing."""
 
-    open_id: str | None = Field(default=None, max_length=128, description="For `jsapi`.")
-    buyer_id: str | None = Field(default=None, max_length=32, description="Alipay's older user id.")
+    open_id: Text | None = Field(default=None, max_length=128, description="For `jsapi`.")
+    buyer_id: Text | None = Field(
+        default=None, max_length=32, description="Alipay's older user id."
+    )
     auth_code: str | None = Field(
         default=None, pattern=r"^\d{16,24}$", description="The code on the payer's screen."
     )
@@ -86,14 +89,14 @@ class PaymentRequest(Body):
     """A payment to make."""
 
     order_no: OrderNo
-    provider: str = Field(max_length=32, examples=["alipay"])
-    account: str | None = Field(
+    provider: Text = Field(max_length=32, examples=["alipay"])
+    account: Text | None = Field(
         default=None, max_length=64, description="Which account takes the money; else the first."
     )
     channel: Channel
     amount: Amount
     currency: Currency = "CNY"
-    subject: str = Field(min_length=1, max_length=127, examples=["Two tickets"])
+    subject: Text = Field(min_length=1, max_length=127, examples=["Two tickets"])
     payer: PayerRequest = PayerRequest()
     return_url: WebUrl | None = Field(
         default=None, description="Where the payer's browser goes afterwards (http or https)."
@@ -109,14 +112,14 @@ class PaymentRequest(Body):
 class CancelRequest(Body):
     """Why the payment is no longer wanted."""
 
-    reason: str = Field(default="cancelled by the merchant", min_length=1, max_length=200)
+    reason: Text = Field(default="cancelled by the merchant", min_length=1, max_length=200)
 
 
 class RefundRequest(Body):
     """Money to give back."""
 
     amount: Amount | None = Field(default=None, description="Else all that is refundable.")
-    reason: str | None = Field(default=None, min_length=1, max_length=80)
+    reason: Text | None = Field(default=None, min_length=1, max_length=80)
 
 
 class PaymentFields(BaseModel):

@@ -3,6 +3,7 @@
 import typer
 
 from cli import keys, merchants, payments, refunds
+from cli.audit import audit_command
 from cli.demo import demo
 from cli.doctor import doctor
 from cli.up import sandbox, up
@@ -18,6 +19,7 @@ app.command()(up)
 app.command()(sandbox)
 app.command()(demo)
 app.command()(doctor)
+app.command("audit")(audit_command)
 app.add_typer(merchants.app, name="merchants")
 app.add_typer(keys.app, name="keys")
 app.add_typer(payments.app, name="payments")

@@ -36,7 +36,7 @@ def demo(
     config = stack_config(state_dir, None, time_scale=1, set_temporal_aside=False)
     good: list[bool] = []
     lifetime.run(_demo(config, good, once=once))
-    if not all(good):
+    if not good or not all(good):
         raise typer.Exit(1)
 
 

@@ -31,7 +31,7 @@ TimeScale = Annotated[
 def up(
     state_dir: StateDir = STATE_DIR,
     port: Ports = None,
-    time_scale: TimeScale = 60,
+    time_scale: TimeScale = 1,
     set_temporal_aside: Annotated[  # noqa: FBT002 - typer turns it into a flag
         bool, typer.Option(help="Keep the old Temporal file beside a new one.")
     ] = False,

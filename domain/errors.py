@@ -5,6 +5,7 @@ PaymentError                    code, message
 ├─ NotFound                     no such record for this merchant                      404
 ├─ Conflict                     wrong state, key reused, over-refund                  409
 ├─ ReportMismatch               the provider's words do not fit the payment           park, alert
+├─ StatementRefused             our books cannot keep it as it is     -> never retried, 500
 └─ ProviderError                provider, provider_code, provider_message
    ├─ ProviderRejected          a definite no                   -> failed, never retried
    ├─ ProviderUnavailable       certainly not processed         -> retry
@@ -15,6 +16,11 @@ PaymentError                    code, message
 A badly signed answer to our own call is OutcomeUnknown, not InvalidSignature: the money may have
 moved.
 """
+
+KEY_REUSED = (
+    "This Idempotency-Key was used with another request. Use a new key, or repeat the first"
+    " request unchanged."
+)
 
 
 class PaymentError(Exception):
@@ -52,6 +58,12 @@ class ReportMismatch(PaymentError):  # noqa: N818
     """What a provider says does not fit our payment (amount, currency, account)."""
 
     code = "report_mismatch"
+
+
+class StatementRefused(PaymentError):  # noqa: N818
+    """Our books refuse what was to be written, and would refuse it again: the values are wrong."""
+
+    code = "statement_refused"
 
 
 class ProviderError(PaymentError):

@@ -40,6 +40,8 @@ def api_program(port: int, log: Path, environment: Mapping[str, str]) -> Program
     """The HTTP API; ready when its database, Temporal and a worker are."""
     server = ["-m", "uvicorn", "--factory", "api.app:create_app", "--no-access-log"]
     binding = ["--host", HOST, "--port", str(port), "--timeout-graceful-shutdown", "5"]
+    # Longer than a client keeps an idle connection, so that the server is never the first to go.
+    binding += ["--timeout-keep-alive", "75"]
     return Program(
         name="api",
         command=[sys.executable, *server, *binding],

@@ -39,7 +39,7 @@ class StackConfig:
     ports: Mapping[str, int] = dataclasses.field(default_factory=dict)
     database_url: str | None = None
     external_temporal: bool = False
-    sandbox_time_scale: float = 60
+    sandbox_time_scale: float = 1
     set_temporal_aside: bool = False
 
     def starts(self, service: Service) -> bool:

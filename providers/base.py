@@ -42,10 +42,10 @@ class Asking:
 class ChannelRules:
     """What a channel needs and how long it lives; variation between providers is this data.
 
-    `needs` names the `payer` fields that the provider demands, `default_expiry` the payment's
-    life where the merchant names none, `shortest_expiry`/`longest_expiry` the provider's bounds,
-    `local` is true where the checkout is only signed here and no call is made, `asking` the
-    provider's own cadence of questions where it has one.
+    `needs` names the `payer` fields that the provider demands (`a|b`: either will do),
+    `default_expiry` the payment's life where the merchant names none, `shortest_expiry` and
+    `longest_expiry` the provider's bounds, `local` is true where the checkout is only signed here
+    and no call is made, `asking` the provider's own cadence of questions where it has one.
     """
 
     needs: tuple[str, ...] = ()

@@ -38,10 +38,18 @@ BUILDERS: dict[str, Builder] = {
 }
 
 
+# Of an account, and ours: no provider's own configuration has it.
+MERCHANTS = "merchants"
+# Who may name an account, by provider and account; who is not listed here is for every merchant.
+Owners = Mapping[tuple[str, str], frozenset[str]]
+_NO_OWNERS: Owners = {}
+
+
 class Registry:
     """Every configured account, by provider and name; the first of a provider is its default."""
 
-    def __init__(self, providers: Sequence[Provider]) -> None:
+    def __init__(self, providers: Sequence[Provider], owners: Owners = _NO_OWNERS) -> None:
+        self._owners = owners
         self._accounts: dict[str, dict[str, Provider]] = {}
         for provider in providers:
             accounts = self._accounts.setdefault(provider.name, {})
@@ -64,6 +72,14 @@ class Registry:
         """Every account, in the order of the configuration."""
         return tuple(found for accounts in self._accounts.values() for found in accounts.values())
 
+    def offered_to(self, merchant_id: str) -> "Registry":
+        """The accounts that this merchant may name; for it, the others are not there."""
+        return Registry([found for found in self.all() if self._is_for(found, merchant_id)])
+
+    def _is_for(self, provider: Provider, merchant_id: str) -> bool:
+        owners = self._owners.get((provider.name, provider.account))
+        return owners is None or merchant_id in owners
+
     def _of(self, provider: str) -> dict[str, Provider]:
         if provider not in self._accounts:
             known = ", ".join(self._accounts) or "none"
@@ -85,18 +101,30 @@ def build(
     `accounts` is what `Settings.read_accounts` returns; `public_url` has no trailing slash.
     """
     providers = []
+    owners = {}
     for name, entries in accounts.items():
         if name not in BUILDERS:
             raise ValueError(f"no provider is called {name!r}; known: {', '.join(BUILDERS)}")
         for entry in entries:
-            place = f"{name}/{entry.get('name', '')}"
+            account = str(entry.get("name", ""))
+            if MERCHANTS in entry:
+                owners[name, account] = _owners(name, account, entry[MERCHANTS])
             providers.append(
                 BUILDERS[name](
-                    entry,
+                    {key: value for key, value in entry.items() if key != MERCHANTS},
                     http=http,
                     clock=clock,
-                    notify_url=f"{public_url}/notify/{place}",
-                    return_url=f"{public_url}/return/{place}",
+                    notify_url=f"{public_url}/notify/{name}/{account}",
+                    return_url=f"{public_url}/return/{name}/{account}",
                 )
             )
-    return Registry(providers)
+    return Registry(providers, owners)
+
+
+def _owners(provider: str, account: str, value: object) -> frozenset[str]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(
+            f"{provider} account {account!r}: merchants must be a list of merchants' ids;"
+            " leave it out where every merchant may use the account"
+        )
+    return frozenset(value)

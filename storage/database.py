@@ -1,15 +1,16 @@
 """The one way to PostgreSQL: a pool, a statement, a transaction, and what their failures mean."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from domain.errors import PaymentError
+from domain.errors import PaymentError, StatementRefused
 
 # Every verb is one or two short statements: more connections would only queue inside PostgreSQL,
 # whose default limit of 100 several API and worker processes share.
@@ -32,6 +33,11 @@ _SERVER_SETTINGS = {
 # intervention (shutdown, statement timeout). https://www.postgresql.org/docs/18/errcodes-appendix.html
 _PASSING_CLASSES = frozenset({"08", "40", "53", "55", "57"})
 _IDLE_IN_TRANSACTION_TIMEOUT = "25P03"
+# Data that has no form here, and constraints. Class 42 (a column that is not there) is not final:
+# it may be a migration that is still to come.
+_REFUSED_CLASSES = frozenset({"22", "23"})
+
+_log = logging.getLogger(__name__)
 
 
 class DatabaseUnavailable(PaymentError):  # noqa: N818 - the name says what it is
@@ -46,7 +52,8 @@ class DatabaseUnavailable(PaymentError):  # noqa: N818 - the name says what it i
 class Database:
     """The pool of connections, and the two ways to use one.
 
-    Failures that pass by themselves are raised as `DatabaseUnavailable`.
+    Failures that pass by themselves are raised as `DatabaseUnavailable`, what is refused for its
+    values as `StatementRefused`.
     """
 
     def __init__(self, url: str) -> None:
@@ -90,7 +97,7 @@ class Database:
         await self._engine.dispose()
 
 
-def violated(error: IntegrityError) -> str | None:
+def violated(error: DBAPIError) -> str | None:
     """The name of the constraint that refused the statement."""
     # SQLAlchemy wraps the driver's error twice; only the innermost one names the constraint.
     cause = error.orig.__cause__ if error.orig else None
@@ -102,6 +109,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if (refusal := _refusal(error)) is not None:
+            # Not "from error": its text carries the statement, and the row that was refused.
+            raise refusal from None
         if not _passes(error):
             raise
         raise DatabaseUnavailable("The database did not answer in time.") from error
@@ -111,8 +121,21 @@ def _translated() -> Iterator[None]:
         raise DatabaseUnavailable("The database cannot be reached.") from error
 
 
+def _refusal(error: DBAPIError) -> StatementRefused | None:
+    state = _state(error)
+    if state[:2] not in _REFUSED_CLASSES:
+        return None
+    rule = violated(error) or f"SQLSTATE {state}"
+    _log.error("the database refused a statement: %s", rule)
+    return StatementRefused(f"Our books refuse this ({rule}).")
+
+
+def _state(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlstate", None) or "")
+
+
 def _passes(error: DBAPIError) -> bool:
-    state = str(getattr(error.orig, "sqlstate", None) or "")
+    state = _state(error)
     return (
         error.connection_invalidated
         or isinstance(error, InterfaceError)

@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from storage.tables import events
 
 # Enough to know what went wrong; an endpoint's whole error page is not ours to keep.
 LONGEST_ERROR = 500
+# A day more than any delivery is tried for.
+LONGEST_WAIT = timedelta(days=4)
 
 
 class EventStore:
@@ -49,12 +52,16 @@ class EventStore:
         return to_page(rows, limit, to_event)
 
     async def has_earlier_waiting(self, event: Event) -> bool:
-        """True while an event of the same payment must be delivered before this one."""
+        """True while an event of the same payment must be delivered before this one.
+
+        An event that nobody gave up in time (its run was ended by force) holds nothing up.
+        """
         statement = select(
             exists().where(
                 events.c.payment_id == event.payment_id,
                 events.c.sequence < event.sequence,
                 events.c.delivery == DeliveryStatus.WAITING.value,
+                events.c.created_at > func.now() - LONGEST_WAIT,
             )
         )
         async with self._database.statement() as connection:

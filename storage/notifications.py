@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import exists, insert, select, update
+from sqlalchemy import ColumnClause, exists, insert, literal_column, select, update
 
 from domain.errors import NotFound
 from domain.frozen import Frozen
@@ -9,6 +9,11 @@ from domain.identity import parse_reference
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from storage.database import Database
 from storage.tables import notifications
+
+# So many that no batch comes near the time that a statement may take.
+FORGET_AT_ONCE = 1000
+# As the index has it, not as a parameter: only so is the index used.
+_EMPTY: ColumnClause[bytes] = literal_column("''::bytea")
 
 
 class NotificationRecord(Frozen):
@@ -86,6 +91,28 @@ class NotificationStore:
         )
         async with self._database.statement() as connection:
             return bool(await connection.scalar(statement))
+
+    async def forget_before(self, moment: datetime) -> int:
+        """Forget the raw bodies and headers received before it; how many had any.
+
+        That a notification came, and what it led to, stays.
+        """
+        old = (
+            select(notifications.c.id)
+            .where(notifications.c.received_at < moment, notifications.c.body != _EMPTY)
+            .limit(FORGET_AT_ONCE)
+        )
+        statement = (
+            update(notifications)
+            .where(notifications.c.id.in_(old))
+            .values(body=b"", headers={})
+            .returning(notifications.c.id)
+        )
+        forgotten = 0
+        async with self._database.statement() as connection:
+            while batch := len((await connection.execute(statement)).all()):
+                forgotten += batch
+        return forgotten
 
     async def list_for_payment(self, payment_id: UUID) -> list[NotificationRecord]:
         """Oldest first."""

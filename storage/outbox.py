@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CTE, Select, String, Uuid, func, insert, literal, select, update
+from sqlalchemy import CTE, Select, String, Uuid, bindparam, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,34 +27,53 @@ class Entry(Frozen):
     data: dict[str, Any]
     refund_id: UUID | None = None
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What fills the statement of `appended`."""
+        return {
+            "entry_id": self.id,
+            "entry_type": self.type.value,
+            "entry_data": self.data,
+            "entry_refund_id": self.refund_id,
+        }
+
 
 class Alarm(Frozen):
-    """Why a person must look at a payment, or at one of its refunds."""
+    """Why a person must look at a payment, or at one of its refunds.
+
+    `subject` names what it is about where one payment may have several of its kind, such as a
+    refund that is not ours.
+    """
 
     attention: Attention
     detail: str
     refund_id: UUID | None = None
+    subject: str | None = None
 
     def event_of(self, payment_id: UUID) -> UUID:
         """The one event of this attention of this subject."""
-        return event_id(self.refund_id or payment_id, f"attention:{self.attention}")
+        about = "" if self.subject is None else f":{self.subject}"
+        return event_id(self.refund_id or payment_id, f"attention:{self.attention}{about}")
 
 
-def appended(entry: Entry, changed: CTE, *live: str) -> CTE:
+def appended(changed: CTE, *live: str) -> CTE:
     """Append the event for each payment row in `changed`, whose `last_sequence` was just raised.
 
-    `live` names columns whose value is known only to the database: they replace the entry's.
+    `live` names columns whose value is known only to the database: they replace the entry's. The
+    entry's own `parameters` fill it.
     """
-    pairs = [part for name in live for part in (literal(name, String()), changed.c[name])]
-    data: Any = literal(entry.data, DOCUMENT)
+    data: Any = bindparam("entry_data", type_=DOCUMENT)
+    if live:
+        pairs = [part for name in live for part in (literal(name, String()), changed.c[name])]
+        data = data.op("||")(func.jsonb_build_object(*pairs))
     row: Select[Any] = select(
-        literal(entry.id, Uuid()),
+        bindparam("entry_id", type_=Uuid()),
         changed.c.id,
-        literal(entry.refund_id, Uuid()),
+        bindparam("entry_refund_id", type_=Uuid()),
         changed.c.merchant_id,
         changed.c.last_sequence,
-        literal(entry.type.value, String()),
-        data.op("||")(func.jsonb_build_object(*pairs)) if pairs else data,
+        bindparam("entry_type", type_=String()),
+        data,
     )
     return insert(events).from_select(_COLUMNS, row).returning(events.c.id).cte("told")
 
@@ -78,6 +97,7 @@ async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alar
             sequence=row["last_sequence"] + 1,
             type=EventType.PAYMENT_ATTENTION.value,
             attention=alarm.attention.value,
+            subject=alarm.subject,
             data=_alarm_data(payment, alarm),
         )
         .on_conflict_do_nothing(constraint="events_one_per_change")

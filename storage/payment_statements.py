@@ -1,19 +1,18 @@
 """The statements that change a payment.
 
-Each names the state it may start from: a repeat, or a row that moved on, matches nothing.
+Each names the state it may start from: a repeat, or a row that moved on, matches nothing. They are
+built once, at import, for building one costs more than PostgreSQL takes to run it; `parameters`
+fills them.
 """
 
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, literal, select, update
+from sqlalchemy import BindParameter, ColumnElement, and_, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.sql.dml import ReturningUpdate
-from sqlalchemy.sql.selectable import CompoundSelect
 
-from domain.checkout import Created
 from domain.payment import Payment, PaymentStatus
-from storage.rows import payment_values
+from storage.outbox import appended
+from storage.rows import PAYMENT_COLUMNS, named, parameter, payment_values
 from storage.tables import payments
 
 # Names of the migration's indexes.
@@ -21,111 +20,101 @@ ONE_SUCCESS = "payments_one_success_per_order"
 ONE_PER_REFERENCE = "payments_one_per_provider_reference"
 
 _UNPAID = (PaymentStatus.CLOSED.value, PaymentStatus.FAILED.value)
+# Columns of a payment that another transaction may have set since the caller read it.
+_LIVE = ("duplicate", "attention")
 
 
-def record(payment: Payment) -> CompoundSelect[Any]:
-    """Insert unless the order is paid or the id is there; select the row, new or old."""
-    values = payment_values(payment)
-    row: Select[Any] = select(
-        *(literal(value, payments.c[name].type) for name, value in values.items())
-    ).where(~_order_is_paid(payment))
-    new = (
-        insert(payments)
-        .from_select(list(values), row)
-        .on_conflict_do_nothing(index_elements=[payments.c.id])
-        .returning(*payments.c)
-        .cte("new")
-    )
-    return select(new).union_all(select(payments).where(payments.c.id == payment.id))
+def parameters(payment: Payment) -> dict[str, Any]:
+    """What fills every statement here."""
+    return named(payment_values(payment))
 
 
-def save_checkout(payment_id: UUID, created: Created) -> ReturningUpdate[Any]:
-    """The checkout, and the provider's reference where it already says one."""
-    return (
-        update(payments)
-        .where(payments.c.id == payment_id)
-        .values(
-            checkout=created.checkout.model_dump(mode="json"),
-            provider_reference=_kept_reference(created.provider_reference),
-        )
-        .returning(payments.c.id)
-    )
+def _given(name: str) -> BindParameter[Any]:
+    return parameter(payments.c[name])
 
 
-def finalise(payment: Payment) -> ReturningUpdate[Any]:
-    """From pending to the payment's final status."""
-    succeeded = payment.status is PaymentStatus.SUCCEEDED
-    return (
-        update(payments)
-        .where(payments.c.id == payment.id, payments.c.status == PaymentStatus.PENDING.value)
-        .values(
-            status=payment.status.value,
-            captured=payment.captured,
-            late=payment.late,
-            provider_reference=_kept_reference(payment.provider_reference),
-            raw_status=payment.raw_status,
-            paid_at=payment.paid_at,
-            failure=payment.failure and payment.failure.model_dump(mode="json"),
-            duplicate=_order_is_paid(payment) if succeeded else payments.c.duplicate,
-            last_sequence=payments.c.last_sequence + 1,
-        )
-        .returning(*payments.c)
-    )
-
-
-def capture_late(payment: Payment) -> ReturningUpdate[Any]:
-    """Money for a closed or failed payment: counted once, the status untouched."""
-    return (
-        update(payments)
-        .where(
-            payments.c.id == payment.id,
-            payments.c.status.in_(_UNPAID),
-            payments.c.captured == 0,
-        )
-        .values(
-            late=True,
-            captured=payment.captured,
-            provider_reference=_kept_reference(payment.provider_reference),
-            raw_status=payment.raw_status,
-            paid_at=payment.paid_at,
-        )
-        .returning(*payments.c)
-    )
-
-
-def accept_late(payment: Payment) -> ReturningUpdate[Any]:
-    """From closed or failed to succeeded, unless the money is on its way back."""
-    return (
-        update(payments)
-        .where(
-            payments.c.id == payment.id,
-            payments.c.status.in_(_UNPAID),
-            payments.c.late,
-            payments.c.refund_reserved + payments.c.refunded == 0,
-        )
-        .values(
-            status=PaymentStatus.SUCCEEDED.value,
-            failure=None,
-            duplicate=_order_is_paid(payment),
-            last_sequence=payments.c.last_sequence + 1,
-        )
-        .returning(*payments.c)
-    )
-
-
-def _order_is_paid(payment: Payment) -> ColumnElement[bool]:
+def _order_is_paid() -> ColumnElement[bool]:
     other = payments.alias("other")
     return exists().where(
-        other.c.merchant_id == payment.merchant_id,
-        other.c.order_no == payment.order_no,
+        other.c.merchant_id == _given("merchant_id"),
+        other.c.order_no == _given("order_no"),
         other.c.status == PaymentStatus.SUCCEEDED.value,
         ~other.c.duplicate,
-        other.c.id != payment.id,
+        other.c.id != _given("id"),
     )
 
 
-def _kept_reference(reference: str | None) -> ColumnElement[str]:
+def _kept_reference() -> ColumnElement[str]:
     """The provider's reference once said is not forgotten by a report that leaves it out."""
-    return func.coalesce(
-        literal(reference, payments.c.provider_reference.type), payments.c.provider_reference
+    return func.coalesce(_given("provider_reference"), payments.c.provider_reference)
+
+
+_NEW = (
+    insert(payments)
+    .from_select(PAYMENT_COLUMNS, select(*map(_given, PAYMENT_COLUMNS)).where(~_order_is_paid()))
+    .on_conflict_do_nothing(index_elements=[payments.c.id])
+    .returning(*payments.c)
+    .cte("new")
+)
+# Insert unless the order is paid or the id is there; select the row, new or old.
+RECORD = select(_NEW).union_all(select(payments).where(payments.c.id == _given("id")))
+
+_FINAL = (
+    update(payments)
+    .where(payments.c.id == _given("id"), payments.c.status == PaymentStatus.PENDING.value)
+    .values(
+        status=_given("status"),
+        captured=_given("captured"),
+        late=_given("late"),
+        provider_reference=_kept_reference(),
+        raw_status=_given("raw_status"),
+        paid_at=_given("paid_at"),
+        failure=_given("failure"),
+        duplicate=and_(_given("status") == PaymentStatus.SUCCEEDED.value, _order_is_paid()),
+        last_sequence=payments.c.last_sequence + 1,
     )
+    .returning(*payments.c)
+    .cte("changed")
+)
+# From pending to the payment's final status, with its event.
+FINALISE = select(_FINAL).add_cte(appended(_FINAL, *_LIVE))
+
+_CAPTURED = (
+    update(payments)
+    .where(
+        payments.c.id == _given("id"),
+        payments.c.status.in_(_UNPAID),
+        payments.c.captured == 0,
+    )
+    .values(
+        late=True,
+        captured=_given("captured"),
+        provider_reference=_kept_reference(),
+        raw_status=_given("raw_status"),
+        paid_at=_given("paid_at"),
+    )
+    .returning(*payments.c)
+    .cte("changed")
+)
+# Money for a closed or failed payment: counted once, the status untouched.
+CAPTURE_LATE = select(_CAPTURED)
+
+_ACCEPTED = (
+    update(payments)
+    .where(
+        payments.c.id == _given("id"),
+        payments.c.status.in_(_UNPAID),
+        payments.c.late,
+        payments.c.refund_reserved + payments.c.refunded == 0,
+    )
+    .values(
+        status=PaymentStatus.SUCCEEDED.value,
+        failure=None,
+        duplicate=_order_is_paid(),
+        last_sequence=payments.c.last_sequence + 1,
+    )
+    .returning(*payments.c)
+    .cte("changed")
+)
+# From closed or failed to succeeded, with its event, unless the money is on its way back.
+ACCEPT_LATE = select(_ACCEPTED).add_cte(appended(_ACCEPTED, *_LIVE))

@@ -2,12 +2,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, Text, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy.sql.dml import Update
 
 from domain.checkout import Created
-from domain.errors import Conflict, NotFound, ReportMismatch
+from domain.errors import KEY_REUSED, Conflict, NotFound, ReportMismatch
 from domain.event import PAYMENT_EVENTS, EventType, payment_data
 from domain.frozen import Frozen
 from domain.identity import event_id
@@ -15,13 +15,10 @@ from domain.payment import Channel, Payment, PaymentStatus
 from domain.report import Attention
 from storage import payment_statements as statements
 from storage.database import Database, violated
-from storage.outbox import Alarm, Entry, appended, raise_alarm
+from storage.outbox import Alarm, Entry, raise_alarm
 from storage.page import LARGEST_PAGE, Page, one_page, to_page
 from storage.rows import to_payment
 from storage.tables import payments
-
-# Columns of a payment that another transaction may have set since the caller read it.
-_LIVE = ("duplicate", "attention")
 
 
 class PaymentFilters(Frozen):
@@ -53,22 +50,31 @@ class PaymentStore:
                 `order_already_paid` where a new payment's order has been paid.
         """
         async with self._database.statement() as connection:
-            result = await connection.execute(statements.record(payment))
+            result = await connection.execute(statements.RECORD, statements.parameters(payment))
             row = result.mappings().one_or_none()
         # No row: the order is paid, or the same request won a race that this statement cannot see.
         stored = to_payment(row) if row else await self.get(payment.id)
         if stored is None:
             raise Conflict(f"Order {payment.order_no} is paid already.", code="order_already_paid")
         if stored.request_hash != payment.request_hash:
-            raise Conflict(
-                "This idempotency key came with another request before.",
-                code="idempotency_key_reused",
-            )
+            raise Conflict(KEY_REUSED, code="idempotency_key_reused")
         return stored
 
     async def save_checkout(self, payment_id: UUID, created: Created) -> None:
-        """Keep what the payer needs next. NotFound."""
-        await self._change(statements.save_checkout(payment_id, created))
+        """Keep what the payer needs next, while there is something to pay. NotFound."""
+        kept = func.coalesce(
+            literal(created.provider_reference, Text()), payments.c.provider_reference
+        )
+        await self._change(
+            payment_id,
+            update(payments)
+            # A late attempt must not hand out the checkout of an order that is closed.
+            .where(payments.c.status == PaymentStatus.PENDING.value)
+            .values(
+                checkout=created.checkout.model_dump(mode="json"),
+                provider_reference=kept,
+            ),
+        )
 
     async def finalise(self, payment: Payment) -> tuple[Payment, UUID | None]:
         """Write the final status and append its event; the row and the event's id.
@@ -86,7 +92,7 @@ class PaymentStore:
             type=PAYMENT_EVENTS[payment.status],
             data=payment_data(payment),
         )
-        final = await self._append(statements.finalise(payment), entry)
+        final = await self._append(statements.FINALISE, payment, entry)
         return await self._as_told(payment.id, final)
 
     async def capture_late(self, payment: Payment) -> Payment:
@@ -98,7 +104,9 @@ class PaymentStore:
         """
         async with self._database.statement() as connection:
             try:
-                result = await connection.execute(statements.capture_late(payment))
+                result = await connection.execute(
+                    statements.CAPTURE_LATE, statements.parameters(payment)
+                )
             except IntegrityError as error:
                 raise _refusal(error) from error
             row = result.mappings().one_or_none()
@@ -116,15 +124,21 @@ class PaymentStore:
             type=EventType.PAYMENT_SUCCEEDED,
             data=payment_data(accepted),
         )
-        row = await self._append(statements.accept_late(accepted), entry)
+        row = await self._append(statements.ACCEPT_LATE, accepted, entry)
         payment, event = await self._as_told(payment_id, row)
         return payment, event if payment.status is PaymentStatus.SUCCEEDED else None
 
     async def flag(
-        self, payment_id: UUID, attention: Attention, detail: str, refund_id: UUID | None = None
+        self,
+        payment_id: UUID,
+        attention: Attention,
+        detail: str,
+        refund_id: UUID | None = None,
+        *,
+        subject: str | None = None,
     ) -> UUID:
-        """Ask for a person; the id of the one event of this attention. NotFound."""
-        alarm = Alarm(attention=attention, detail=detail, refund_id=refund_id)
+        """Ask for a person; the id of the one event of this attention and subject. NotFound."""
+        alarm = Alarm(attention=attention, detail=detail, refund_id=refund_id, subject=subject)
         async with self._database.transaction() as connection:
             await raise_alarm(connection, payment_id, alarm)
             await connection.execute(
@@ -134,14 +148,12 @@ class PaymentStore:
             )
         return alarm.event_of(payment_id)
 
-    async def clear(self, payment_id: UUID) -> None:
-        """A person has looked. NotFound."""
-        await self._change(
-            update(payments)
-            .where(payments.c.id == payment_id)
-            .values(attention=None, attention_detail=None)
-            .returning(payments.c.id)
-        )
+    async def clear(self, payment_id: UUID, attention: Attention | None = None) -> None:
+        """A person has looked; a flag that is up for another reason stays. NotFound."""
+        cleared = update(payments).values(attention=None, attention_detail=None)
+        if attention is not None:
+            cleared = cleared.where(payments.c.attention == attention.value)
+        await self._change(payment_id, cleared)
 
     async def get(self, payment_id: UUID) -> Payment | None:
         """The payment, or None."""
@@ -171,19 +183,20 @@ class PaymentStore:
             rows = (await connection.execute(statement)).mappings().all()
         return to_page(rows, limit, to_payment)
 
-    async def _append(self, change: ReturningUpdate[Any], entry: Entry) -> Payment | None:
-        """The changed row, with its event appended; None where the row was not as `change` asks."""
-        changed = change.cte("changed")
-        statement = select(changed).add_cte(appended(entry, changed, *_LIVE))
+    async def _append(
+        self, statement: Select[Any], payment: Payment, entry: Entry
+    ) -> Payment | None:
+        """The row as changed, its event appended; None where it was not as the statement asks."""
+        values = statements.parameters(payment) | entry.parameters
         async with self._database.statement() as connection:
             try:
-                result = await connection.execute(statement)
+                result = await connection.execute(statement, values)
             except IntegrityError as error:
                 if violated(error) != statements.ONE_SUCCESS:
                     raise _refusal(error) from error
                 # Another payment of the order succeeded while this statement ran. It is committed,
                 # so the same statement now sees it and marks this one as the duplicate.
-                result = await connection.execute(statement)
+                result = await connection.execute(statement, values)
             row = result.mappings().one_or_none()
         return to_payment(row) if row else None
 
@@ -201,11 +214,13 @@ class PaymentStore:
             raise NotFound("There is no such payment.")
         return payment
 
-    async def _change(self, statement: ReturningUpdate[Any]) -> None:
+    async def _change(self, payment_id: UUID, change: Update) -> None:
+        """Change the payment, or nothing where its state is another than the change is for."""
+        changed = change.where(payments.c.id == payment_id).returning(payments.c.id)
         async with self._database.statement() as connection:
-            result = await connection.execute(statement)
-            if result.first() is None:
-                raise NotFound("There is no such payment.")
+            row = (await connection.execute(changed)).first()
+        if row is None:
+            await self._require(payment_id)
 
 
 def _narrowed(merchant_id: str, filters: PaymentFilters) -> Select[Any]:

@@ -1,77 +1,109 @@
-"""The statements that move a refund's money; each locks the payment first."""
+"""The statements that move a refund's money; each locks the payment first.
+
+Built once, at import, and filled by `parameters`, as the payments' are.
+"""
 
 from typing import Any
 
-from sqlalchemy import CTE, Select, exists, insert, literal, select, update
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    bindparam,
+    case,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from domain.refund import Refund, RefundStatus
-from storage.rows import refund_values
+from domain.refund import Refund, RefundCause, RefundStatus
+from storage.outbox import appended
+from storage.rows import REFUND_COLUMNS, named, parameter, refund_values
 from storage.tables import payments, refunds
 
 
-def reserve(refund: Refund) -> Select[Any]:
-    """Hold the money on the payment and insert the refund: both or neither."""
-    held = (
-        update(payments)
-        .where(
-            payments.c.id == refund.payment_id,
-            payments.c.merchant_id == refund.merchant_id,
-            payments.c.currency == refund.currency,
-            payments.c.captured - payments.c.refunded - payments.c.refund_reserved >= refund.amount,
-            ~exists().where(refunds.c.id == refund.id),
-        )
-        .values(refund_reserved=payments.c.refund_reserved + refund.amount)
-        .returning(payments.c.id)
-        .cte("held")
-    )
-    values = refund_values(refund)
-    row = select(
-        *(literal(value, refunds.c[name].type) for name, value in values.items())
-    ).select_from(held)
-    new = insert(refunds).from_select(list(values), row).returning(*refunds.c).cte("new")
-    return select(new)
+def parameters(refund: Refund) -> dict[str, Any]:
+    """What fills every statement here."""
+    return named(refund_values(refund))
 
 
-def settled(refund: Refund) -> CTE:
-    """From pending to the refund's final status."""
-    locked = (
-        select(payments.c.id)
-        .where(payments.c.id == refund.payment_id)
-        .with_for_update()
-        .cte("locked")
-    )
-    return (
-        update(refunds)
-        .where(
-            refunds.c.id == refund.id,
-            refunds.c.payment_id == locked.c.id,
-            refunds.c.status == RefundStatus.PENDING.value,
-        )
-        .values(
-            status=refund.status.value,
-            provider_reference=refund.provider_reference,
-            raw_status=refund.raw_status,
-            refunded_at=refund.refunded_at,
-            attention=refund.attention,
-            attention_detail=None,
-            failure=refund.failure and refund.failure.model_dump(mode="json"),
-        )
-        .returning(*refunds.c)
-        .cte("settled")
-    )
+def reserving(refund: Refund) -> dict[str, Any]:
+    """What fills RESERVE: all or nothing where a merchant asks, what is there where we owe."""
+    asked = refund.cause is RefundCause.REQUESTED
+    return parameters(refund) | {"at_least": refund.amount if asked else 1}
 
 
-def moved(settled: CTE, status: RefundStatus) -> CTE:
-    """The money of a settled refund: given back, or free again."""
-    given_back = settled.c.amount if status is RefundStatus.SUCCEEDED else 0
-    return (
-        update(payments)
-        .where(payments.c.id == settled.c.payment_id)
-        .values(
-            refund_reserved=payments.c.refund_reserved - settled.c.amount,
-            refunded=payments.c.refunded + given_back,
-            last_sequence=payments.c.last_sequence + 1,
-        )
-        .returning(payments.c.id, payments.c.merchant_id, payments.c.last_sequence)
-        .cte("moved")
+def _given(name: str) -> BindParameter[Any]:
+    return parameter(refunds.c[name])
+
+
+_REFUNDABLE = payments.c.captured - payments.c.refunded - payments.c.refund_reserved
+_TAKEN = (
+    select(payments.c.id, func.least(_given("amount"), _REFUNDABLE).label("amount"))
+    .where(
+        payments.c.id == _given("payment_id"),
+        payments.c.merchant_id == _given("merchant_id"),
+        payments.c.currency == _given("currency"),
+        bindparam("at_least", type_=BigInteger()) <= _REFUNDABLE,
+        ~exists().where(refunds.c.id == _given("id")),
     )
+    .with_for_update()
+    .cte("taken")
+)
+_HELD = (
+    update(payments)
+    .where(payments.c.id == _TAKEN.c.id)
+    .values(refund_reserved=payments.c.refund_reserved + _TAKEN.c.amount)
+    .returning(_TAKEN.c.amount)
+    .cte("held")
+)
+_INSERTED = [_HELD.c.amount if name == "amount" else _given(name) for name in REFUND_COLUMNS]
+_NEW = (
+    insert(refunds)
+    .from_select(REFUND_COLUMNS, select(*_INSERTED).select_from(_HELD))
+    .returning(*refunds.c)
+    .cte("new")
+)
+# Hold the money on the payment and insert the refund: both or neither.
+RESERVE = select(_NEW)
+
+_LOCKED = (
+    select(payments.c.id)
+    .where(payments.c.id == _given("payment_id"))
+    .with_for_update()
+    .cte("locked")
+)
+_SETTLED = (
+    update(refunds)
+    .where(
+        refunds.c.id == _given("id"),
+        refunds.c.payment_id == _LOCKED.c.id,
+        refunds.c.status == RefundStatus.PENDING.value,
+    )
+    .values(
+        status=_given("status"),
+        provider_reference=_given("provider_reference"),
+        raw_status=_given("raw_status"),
+        refunded_at=_given("refunded_at"),
+        attention=_given("attention"),
+        attention_detail=None,
+        failure=_given("failure"),
+    )
+    .returning(*refunds.c)
+    .cte("settled")
+)
+_GIVEN_BACK = case((_SETTLED.c.status == RefundStatus.SUCCEEDED.value, _SETTLED.c.amount), else_=0)
+_MOVED = (
+    update(payments)
+    .where(payments.c.id == _SETTLED.c.payment_id)
+    .values(
+        refund_reserved=payments.c.refund_reserved - _SETTLED.c.amount,
+        refunded=payments.c.refunded + _GIVEN_BACK,
+        last_sequence=payments.c.last_sequence + 1,
+    )
+    .returning(payments.c.id, payments.c.merchant_id, payments.c.last_sequence)
+    .cte("moved")
+)
+# From pending to the refund's final status, its money given back or free again, with its event.
+SETTLE = select(_SETTLED).add_cte(appended(_MOVED))

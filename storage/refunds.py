@@ -3,18 +3,21 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from domain.errors import Conflict, NotFound
+from domain.errors import KEY_REUSED, Conflict, NotFound
 from domain.event import REFUND_EVENTS, refund_data
 from domain.identity import event_id
 from domain.payment import Payment
-from domain.refund import Refund, RefundStatus
+from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
 from storage import refund_statements as statements
 from storage.database import Database, violated
-from storage.outbox import Alarm, Entry, appended, raise_alarm
+from storage.outbox import Alarm, Entry, raise_alarm
 from storage.rows import to_payment, to_refund
 from storage.tables import payments, refunds
 
+# Why a refund that we owe finds nothing to take: only the first may change.
+HELD_BY_OTHERS = "held_by_others"
+ALREADY_GIVEN_BACK = "already_given_back"
 _REPEATS = ("refunds_pkey", "refunds_one_per_key")
 
 
@@ -30,19 +33,19 @@ class RefundStore:
     async def reserve(self, refund: Refund) -> Refund:
         """Set the money aside and record the refund; the refund as stored, now or before.
 
+        A refund that we owe takes what is refundable, up to its amount: the stored amount counts.
+
         Raises:
             Conflict: `refund_exceeds_captured`, `payment_not_paid`, or `idempotency_key_reused`
-                where the stored request was another.
+                where the stored request was another; HELD_BY_OTHERS or ALREADY_GIVEN_BACK where
+                nothing is there for a refund that we owe.
             NotFound: the merchant has no such payment.
         """
         stored = await self._insert(refund) or await self.get(refund.id)
         if stored is None:
             raise await self._why_not(refund)
         if stored.request_hash != refund.request_hash:
-            raise Conflict(
-                "This idempotency key came with another request before.",
-                code="idempotency_key_reused",
-            )
+            raise Conflict(KEY_REUSED, code="idempotency_key_reused")
         return stored
 
     async def settle(self, refund: Refund) -> tuple[Refund, UUID | None]:
@@ -53,17 +56,16 @@ class RefundStore:
         """
         row = None
         if refund.status is not RefundStatus.PENDING:
-            settled = statements.settled(refund)
-            moved = statements.moved(settled, refund.status)
             entry = Entry(
                 id=event_id(refund.id, refund.status),
                 type=REFUND_EVENTS[refund.status],
                 data=refund_data(refund),
                 refund_id=refund.id,
             )
-            statement = select(settled).add_cte(appended(entry, moved))
+            values = statements.parameters(refund) | entry.parameters
             async with self._database.statement() as connection:
-                row = (await connection.execute(statement)).mappings().one_or_none()
+                result = await connection.execute(statements.SETTLE, values)
+                row = result.mappings().one_or_none()
         stored = to_refund(row) if row else await self._require(refund.id)
         if stored.status is RefundStatus.PENDING:
             return stored, None
@@ -111,7 +113,7 @@ class RefundStore:
         """The new row; None where it is there already or the payment does not hold the money."""
         async with self._database.statement() as connection:
             try:
-                result = await connection.execute(statements.reserve(refund))
+                result = await connection.execute(statements.RESERVE, statements.reserving(refund))
             except IntegrityError as error:
                 if violated(error) not in _REPEATS:
                     raise
@@ -142,7 +144,15 @@ def _shortage(payment: Payment, refund: Refund) -> Conflict:
         return Conflict("The payment has not been paid.", code="payment_not_paid")
     if payment.currency != refund.currency:
         return Conflict(f"The payment is in {payment.currency}.", code="currency_differs")
+    if refund.cause is not RefundCause.REQUESTED:
+        return _nothing_there(payment)
     return Conflict(
         f"The refund asks for {refund.amount}; {payment.refundable} is refundable.",
         code="refund_exceeds_captured",
     )
+
+
+def _nothing_there(payment: Payment) -> Conflict:
+    if payment.refunded < payment.captured:
+        return Conflict("Other refunds hold the money.", code=HELD_BY_OTHERS)
+    return Conflict("Everything was given back already.", code=ALREADY_GIVEN_BACK)

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import RowMapping
+from sqlalchemy import BindParameter, Column, RowMapping, bindparam
 
 from domain.event import Event
 from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.refund import Refund
+
+PAYMENT_COLUMNS = [name for name in Payment.model_fields if name != "payer"]
+REFUND_COLUMNS = list(Refund.model_fields)
 
 
 def payment_values(payment: Payment) -> dict[str, Any]:
@@ -24,6 +27,16 @@ def refund_values(refund: Refund) -> dict[str, Any]:
     """The columns of a refund."""
     failure = refund.failure and refund.failure.model_dump(mode="json")
     return refund.model_dump(exclude={"failure"}) | {"failure": failure}
+
+
+def parameter(column: Column[Any]) -> BindParameter[Any]:
+    """The parameter that carries a column's new value."""
+    return bindparam(f"new_{column.name}", type_=column.type)
+
+
+def named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values under the names of their parameters."""
+    return {f"new_{name}": value for name, value in values.items()}
 
 
 def to_payment(row: RowMapping | Mapping[str, Any]) -> Payment:

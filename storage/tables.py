@@ -1,7 +1,8 @@
 """What we remember, as tables. Constraints and triggers are in `migrations/`, where they bind.
 
 Statuses are text held by a CHECK (an enum type cannot lose a value), amounts BIGINT minor units,
-times `timestamptz`. Nothing of the payer has a column, so nothing of the payer can be stored.
+times `timestamptz`. No column of ours holds the payer. One holds what a provider wrote, which may
+name the payer by its own id: `notifications.body`, evidence until `forget_before` takes it away.
 """
 
 from datetime import datetime
@@ -98,6 +99,7 @@ class EventRow(Row, table=True):
     sequence: int = Field(sa_type=BigInteger)
     type: str = Field(sa_type=Text)
     attention: str | None = Field(sa_type=Text)
+    subject: str | None = Field(sa_type=Text)
     data: dict[str, Any] = Field(sa_type=DOCUMENT)
     created_at: datetime = Field(sa_type=TIME)
     delivery: str = Field(sa_type=Text)

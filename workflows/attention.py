@@ -1,15 +1,17 @@
 """Call a person: flag the record, show it to operators, and let the merchant know."""
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any
 from uuid import UUID
 
 from temporalio import workflow
 
 from activities.payments import Flag, PaymentActivities
 from activities.refunds import RefundActivities, RefundFlag
-from activities.webhooks import Told
 from domain.report import Attention
 from workflows import search_attributes
+from workflows.payment_state import PaymentState
 from workflows.policies import Policy
 from workflows.steps import in_our_books, tell_merchant
 
@@ -19,11 +21,18 @@ class Calls:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._telling: list[asyncio.Task[Told | None]] = []
+        self._telling: list[asyncio.Task[Any]] = []
 
-    async def about_payment(self, payment_id: UUID, why: Attention, detail: str) -> None:
-        """Flag the payment."""
-        flag = Flag(payment_id=payment_id, attention=why, detail=detail)
+    @property
+    def done(self) -> bool:
+        """Every event of these calls was delivered or given up."""
+        return all(telling.done() for telling in self._telling)
+
+    async def about_payment(
+        self, payment_id: UUID, why: Attention, detail: str, *, subject: str | None = None
+    ) -> None:
+        """Flag the payment; alarms of one kind about several subjects are told one by one."""
+        flag = Flag(payment_id=payment_id, attention=why, detail=detail, subject=subject)
         workflow.upsert_search_attributes([search_attributes.attention_update(why)])
         self._tell(
             await in_our_books(
@@ -41,9 +50,39 @@ class Calls:
             )
         )
 
+    def beside(self, telling: Coroutine[Any, Any, Any]) -> None:
+        """Tell something else beside the run."""
+        self._telling.append(asyncio.create_task(telling))
+
     async def answered(self) -> None:
-        """Every event of these calls was delivered or given up."""
+        """Wait until they are done."""
         await asyncio.gather(*self._telling)
 
     def _tell(self, event_id: UUID) -> None:
-        self._telling.append(asyncio.create_task(tell_merchant(self._policy, event_id)))
+        self.beside(tell_merchant(self._policy, event_id))
+
+
+class PaymentFlag:
+    """The flag of one payment: raised once per reason, taken down where the reason is settled."""
+
+    def __init__(self, state: PaymentState, policy: Policy, calls: Calls) -> None:
+        self._state = state
+        self._policy = policy
+        self._calls = calls
+        self._raised: Attention | None = None
+
+    async def up(self, why: Attention) -> None:
+        """Call a person, unless one is called for this already."""
+        if self._state.payment.attention is why:
+            return
+        self._state.flag(why)
+        self._raised = why
+        await self._calls.about_payment(self._state.payment.id, why, str(why))
+
+    async def down(self) -> None:
+        """What this run called a person for is settled; a flag that others raised stays up."""
+        if self._raised is None or self._state.payment.attention is not self._raised:
+            return
+        flag = Flag(payment_id=self._state.payment.id, attention=self._raised, detail="settled")
+        self._state.flag(None)
+        await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")

@@ -1,12 +1,14 @@
 """A payment's conversation with its provider: submit, ask, close. Every call may be repeated."""
 
+from datetime import datetime, timedelta
+
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from activities.provider_calls import ProviderActivities, Submission
+from activities.provider_calls import Closing, ProviderActivities, Submission
 from domain.checkout import Created
 from domain.report import PaymentReport
-from workflows.failures import refusal
+from workflows.failures import rejection
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, provider_queue
 from workflows.steps import happens, seconds_until
@@ -17,8 +19,9 @@ class Conversation:
 
     def __init__(self, state: PaymentState, policy: PaymentPolicy) -> None:
         self._state = state
-        self._policy = policy
+        self.policy = policy
         self._queue = provider_queue(state.payment.provider)
+        self._doubtful_until: datetime | None = None
 
     async def submit(self, *, resumed: bool) -> Created:
         """The provider's answer to the order. Raises FailureError: a definite no, or the expiry."""
@@ -27,31 +30,31 @@ class Conversation:
             return await workflow.execute_local_activity_method(
                 ProviderActivities.create_checkout,
                 submission,
-                **self._policy.call_fast.local("submit the order"),
+                **self.policy.call_fast.local("submit the order"),
             )
         except FailureError as error:
-            if refusal(error):
+            if rejection(error):
                 raise
         return await self._submit_again(submission.model_copy(update={"ask_first": True}))
 
-    async def ask(self, summary: str, *, within: float | None = 30) -> PaymentReport:
-        """What the provider says now.
-
-        Raises FailureError where it refuses to say, or does not within so many seconds (None: it
-        is asked until it does).
-        """
+    async def ask(self, summary: str, *, within: float = 30) -> PaymentReport:
+        """What the provider says now. Raises FailureError where it does not say so in time."""
         return await workflow.execute_activity_method(
             ProviderActivities.query_payment,
             self._state.payment,
-            **self._policy.call_slow.activity(summary, queue=self._queue, total=within),
+            **self.policy.call_slow.activity(summary, queue=self._queue, total=within),
         )
+
+    async def ask_patiently(self, summary: str) -> PaymentReport:
+        """The same, for as long as the truth may stay unknown."""
+        return await self.ask(summary, within=self.policy.alarm_after)
 
     async def poll(self) -> None:
         """Ask until the word is final or the payment expires; a notification may come first."""
         asking = workflow.start_activity_method(
             ProviderActivities.poll_payment,
             self._state.payment,
-            **self._policy.poll.activity(
+            **self.policy.poll.activity(
                 "ask until the word is final", queue=self._queue, total=self._until_expiry()
             ),
         )
@@ -69,12 +72,12 @@ class Conversation:
         """End the order at the provider; paid after all is heard too. False: nobody can say."""
         closing = workflow.start_activity_method(
             ProviderActivities.close_payment,
-            self._state.payment,
-            **self._policy.close.activity(
+            Closing(payment=self._state.payment, doubtful_until=self._doubtful_until),
+            **self.policy.close.activity(
                 "close, then ask once more",
                 queue=self._queue,
                 # Cancelled early where no close exists, it ends by itself at its expiry.
-                total=self._policy.alarm_after + self._until_expiry(),
+                total=self.policy.alarm_after + self._until_expiry(),
             ),
         )
         await workflow.wait_condition(lambda: closing.done() or self._state.decided)
@@ -82,9 +85,11 @@ class Conversation:
             closing.cancel()
             return True
         try:
-            self._state.hear(closing.result())
+            closed = closing.result()
         except FailureError:
             return False
+        self._state.hear(closed.report)
+        self._state.unknown_there = closed.unknown_there
         return True
 
     async def _submit_again(self, submission: Submission) -> Created:
@@ -92,14 +97,20 @@ class Conversation:
         sending = workflow.start_activity_method(
             ProviderActivities.create_checkout,
             submission,
-            **self._policy.call_slow.activity(
+            **self.policy.call_slow.activity(
                 "submit the order, asking first", queue=self._queue, total=self._until_expiry()
             ),
         )
         await workflow.wait_condition(lambda: sending.done() or self._state.moved)
         if not sending.done():
             sending.cancel()
-        return await sending
+        try:
+            return await sending
+        except FailureError as error:
+            if rejection(error) is None:
+                # The attempt that was on its way when we gave up may still be executed.
+                self._doubtful_until = workflow.now() + timedelta(seconds=self.policy.in_flight)
+            raise
 
     def _until_expiry(self) -> float:
         return seconds_until(self._state.payment.expires_at)

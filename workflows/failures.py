@@ -6,6 +6,7 @@ ActivityError: both are unwrapped here.
 
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
+from domain.errors import ProviderRejected
 from domain.payment import Failure
 
 
@@ -15,6 +16,12 @@ def refusal(error: FailureError) -> ApplicationError | None:
     if isinstance(found, ApplicationError) and found.non_retryable:
         return found
     return None
+
+
+def rejection(error: FailureError) -> ApplicationError | None:
+    """The provider's own no. A refusal of ours (an account gone missing) decides nothing."""
+    refused = refusal(error)
+    return refused if refused and refused.type == ProviderRejected.code else None
 
 
 def failure_of(refused: ApplicationError) -> Failure:

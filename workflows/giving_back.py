@@ -1,5 +1,7 @@
 """Give money back of our own accord: it came late, twice, or for an order without goods."""
 
+from uuid import UUID
+
 from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -10,17 +12,21 @@ from domain.refund import Refund, RefundCause
 from workflows import details, search_attributes
 from workflows.policies import Policy, RefundPolicy
 from workflows.refund import RefundOrder, RefundWorkflow
-from workflows.steps import in_our_books
+from workflows.steps import in_our_books, tell_merchant
 
 
 async def give_back(
     policy: Policy, refund_policy: RefundPolicy, payment: Payment, cause: RefundCause, reason: str
 ) -> None:
-    """Start the refund of all that is still refundable, once per payment and cause."""
+    """Start the refund of all that was not given back, once per payment and cause.
+
+    What other refunds hold counts too: the refund takes it if they fail.
+    """
     stored = await in_our_books(
-        policy, PaymentActivities.load_payment, payment.id, "what is refundable"
+        policy, PaymentActivities.load_payment, payment.id, "what is still here"
     )
-    if stored.refundable <= 0:
+    still_here = stored.captured - stored.refunded
+    if still_here <= 0:
         return
     key = f"automatic:{cause}"
     refund = Refund(
@@ -31,7 +37,7 @@ async def give_back(
         request_hash=key,
         provider=payment.provider,
         account=payment.account,
-        amount=stored.refundable,
+        amount=still_here,
         currency=payment.currency,
         reason=reason,
         cause=cause,
@@ -53,3 +59,13 @@ async def give_back(
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("refund %s is already under way", refund.id)
+
+
+async def tell_the_end(
+    policy: Policy, refund_policy: RefundPolicy, payment: Payment, event_id: UUID | None
+) -> None:
+    """Tell the merchant how the payment ended. An order that it cannot fulfil is given back."""
+    told = await tell_merchant(policy, event_id)
+    if told is not None and told.refund:
+        reason = told.reason or "merchant's veto"
+        await give_back(policy, refund_policy, payment, RefundCause.MERCHANT_VETO, reason)

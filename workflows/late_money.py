@@ -4,9 +4,9 @@ from activities.payments import PaymentActivities
 from domain.merchant import LatePolicy
 from domain.payment import Payment
 from domain.refund import RefundCause
-from workflows.giving_back import give_back
+from workflows.giving_back import give_back, tell_the_end
 from workflows.policies import Policy, RefundPolicy
-from workflows.steps import in_our_books, tell_merchant
+from workflows.steps import in_our_books
 
 
 async def settle_late_money(
@@ -20,8 +20,7 @@ async def settle_late_money(
         settled = await in_our_books(
             policy, PaymentActivities.accept_late_payment, stored, "accept the late money"
         )
-        if settled.event_id is not None:
-            await tell_merchant(policy, settled.event_id)
+        await tell_the_end(policy, refund_policy, settled.payment, settled.event_id)
         if not settled.payment.duplicate:
             return settled.payment
         stored = settled.payment

@@ -3,20 +3,21 @@
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from activities.payments import PaymentActivities
+from activities.payments import Flag, PaymentActivities
 from activities.provider_calls import ProviderActivities
 from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
 from domain.payment import Payment, PaymentStatus
 from domain.refund import RefundCause
-from domain.report import Attention, PaymentReport
-from workflows import details
+from domain.report import Attention, Outcome, PaymentReport
+from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.giving_back import give_back
+from workflows.failures import refusal
+from workflows.giving_back import give_back, tell_the_end
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
-from workflows.steps import in_our_books, tell_merchant
+from workflows.steps import in_our_books
 
 
 class LateOrder(Frozen):
@@ -39,17 +40,22 @@ class LatePaymentWorkflow:
         self._payment = order.payment
         self._calls = Calls(order.policy)
         self._inbox: list[Notification] = []
+        self._flagged: set[tuple[Attention, str | None]] = set()
 
     @workflow.run
     async def run(self, order: LateOrder) -> Payment:
         """The payment as it stands after every notification received was dealt with."""
-        while self._inbox:
+        while self._inbox or not self._calls.done:
+            await workflow.wait_condition(lambda: bool(self._inbox) or self._calls.done)
             batch, self._inbox = self._inbox, []
-            if any(notification.refund is not None for notification in batch):
-                await self._flag(Attention.EXTERNAL_REFUND)
-            if any(notification.payment is not None for notification in batch):
-                await self._find_the_truth()
-            await self._calls.answered()
+            for notification in batch:
+                if notification.refund is not None:
+                    why = notification.mismatch or Attention.EXTERNAL_REFUND
+                    await self._flag(why, notification.refund.refund_reference)
+            reports = [notification.payment for notification in batch if notification.payment]
+            if reports:
+                await self._find_the_truth(reports)
+        await self._calls.answered()
         self._show("Done")
         return self._payment
 
@@ -58,20 +64,22 @@ class LatePaymentWorkflow:
         """Keep the provider's word; repeats are answered together."""
         self._inbox.append(notification)
 
-    async def _find_the_truth(self) -> None:
+    async def _find_the_truth(self, heard: list[PaymentReport]) -> None:
         self._show("Asking the provider for the truth")
         report = await self._ask()
+        if any(self._is_good_money(word) for word in heard):
+            report = await self._ask_until_confirmed(report)
         self._payment = await in_our_books(
             self._policy, PaymentActivities.load_payment, self._payment.id, "what our books say"
         )
-        if report is None:
-            return
         mismatch = self._payment.mismatch(report)
         if mismatch is not None:
             await self._flag(mismatch)
             return
         before = self._payment
         self._payment = before.apply(report)
+        if (report.refunded or 0) > before.refunded + before.refund_reserved:
+            await self._flag(Attention.EXTERNAL_REFUND)
         try:
             if before.status is PaymentStatus.PENDING and self._payment is not before:
                 await self._finalise()
@@ -87,20 +95,53 @@ class LatePaymentWorkflow:
             self._policy, self._order.refund_policy, self._payment, self._order.late_policy
         )
 
-    async def _ask(self) -> PaymentReport | None:
-        """The provider's word, asked for until it answers; None where it refuses for good."""
-        try:
-            return await workflow.execute_activity_method(
-                ProviderActivities.query_payment,
-                self._payment,
-                **self._policy.call_slow.activity(
-                    "ask the provider for the truth",
-                    queue=provider_queue(self._payment.provider),
-                ),
-            )
-        except FailureError:
-            await self._flag(Attention.OUTCOME_UNKNOWN)
-            return None
+    def _is_good_money(self, word: PaymentReport) -> bool:
+        return word.outcome is Outcome.PAID and self._payment.mismatch(word) is None
+
+    async def _ask_until_confirmed(self, report: PaymentReport) -> PaymentReport:
+        """The provider signed that it was paid: a query that knows nothing of it may lag behind."""
+        for wait in self._policy.confirmation_waits:
+            if report.outcome is Outcome.PAID:
+                return report
+            await workflow.sleep(wait)
+            report = await self._ask()
+        if report.outcome is not Outcome.PAID:
+            await self._flag(Attention.CONTRADICTION)
+        return report
+
+    async def _ask(self) -> PaymentReport:
+        """The provider's word, asked for until it answers; a person is called meanwhile."""
+        called = False
+        while True:
+            try:
+                report = await self._ask_once()
+            except FailureError as error:
+                if not called:
+                    await self._flag(Attention.OUTCOME_UNKNOWN)
+                called = True
+                if refusal(error):
+                    # A key revoked, an account gone missing: until a person has mended it.
+                    await workflow.sleep(self._policy.alarm_after)
+                continue
+            if called:
+                await self._unflag(Attention.OUTCOME_UNKNOWN)
+            return report
+
+    async def _ask_once(self) -> PaymentReport:
+        return await workflow.execute_activity_method(
+            ProviderActivities.query_payment,
+            self._payment,
+            **self._policy.call_slow.activity(
+                "ask the provider for the truth",
+                queue=provider_queue(self._payment.provider),
+                total=self._policy.alarm_after,
+            ),
+        )
+
+    async def _unflag(self, why: Attention) -> None:
+        flag = Flag(payment_id=self._payment.id, attention=why, detail="the provider has answered")
+        await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
+        workflow.upsert_search_attributes([search_attributes.attention_update(None)])
 
     async def _finalise(self) -> None:
         """The payment's own run was gone before it could write its end down."""
@@ -116,12 +157,17 @@ class LatePaymentWorkflow:
                 RefundCause.DUPLICATE_PAYMENT,
                 "the order was already paid",
             )
-        if settled.event_id is not None:
-            await tell_merchant(self._policy, settled.event_id)
+        await tell_the_end(self._policy, self._order.refund_policy, self._payment, settled.event_id)
 
-    async def _flag(self, why: Attention) -> None:
+    async def _flag(self, why: Attention, subject: str | None = None) -> None:
+        """Call a person, once per reason and subject (the number of a refund)."""
+        if (why, subject) in self._flagged:
+            return
+        self._flagged.add((why, subject))
         self._payment = self._payment.model_copy(update={"attention": why})
-        await self._calls.about_payment(self._payment.id, why, f"after the end: {why}")
+        await self._calls.about_payment(
+            self._payment.id, why, f"after the end: {why}", subject=subject
+        )
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._payment, headline))

@@ -1,5 +1,6 @@
 """One payment, from the order written down to the merchant told."""
 
+import asyncio
 from contextlib import suppress
 
 from temporalio import workflow
@@ -14,14 +15,14 @@ from domain.refund import RefundCause
 from domain.report import Attention, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
-from workflows.attention import Calls
+from workflows.after_the_end import AfterTheEnd
+from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
-from workflows.failures import failure_of, refusal
-from workflows.giving_back import give_back
-from workflows.late_money import settle_late_money
+from workflows.failures import failure_of, refusal, rejection
+from workflows.giving_back import give_back, tell_the_end
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
-from workflows.steps import happens, in_our_books, seconds_until, tell_merchant
+from workflows.steps import happens, in_our_books, seconds_until
 
 
 class PaymentOrder(Frozen):
@@ -56,19 +57,30 @@ class PaymentWorkflow:
         self._late_policy = order.late_policy
         self._request_hash = order.payment.request_hash
         self._calls = Calls(order.policy)
+        self._flag = PaymentFlag(self._state, order.policy, self._calls)
         self._refused: ApplicationError | None = None
         self._resumed = False
 
     @workflow.run
     async def run(self, order: PaymentOrder) -> Payment:
         """The payment as it ended. Fails only where nothing was recorded and nothing sent."""
+        story = asyncio.create_task(self._story())
+        try:
+            return await asyncio.shield(story)
+        except asyncio.CancelledError:
+            # A run cancelled in the Temporal UI must not leave a payable order behind.
+            self._state.cancelled = True
+            return await story
+
+    async def _story(self) -> Payment:
         await self._record()
         if not self._state.final:
             await self._submit()
         while not self._state.final:
             await self._await_outcome()
             await self._finalise()
-        await self._settle_what_came_late()
+        after = AfterTheEnd(self._state, self._provider, self._calls, self._flag)
+        await after.settle(self._refund_policy, self._late_policy)
         self._show("Done")
         return self._state.payment
 
@@ -105,7 +117,6 @@ class PaymentWorkflow:
     @workflow.update(description="Close the order: 'who and why'")
     async def cancel(self, reason: str) -> Payment:
         """The payment once it is closed, or as it ended instead: it may have been paid already."""
-        workflow.logger.info("cancelled: %s", reason)
         self._state.cancelled = True
         await workflow.wait_condition(lambda: self._state.final or self._state.disputed is not None)
         return self._state.payment
@@ -149,9 +160,9 @@ class PaymentWorkflow:
         try:
             self._state.take(await self._provider.submit(resumed=self._resumed))
         except FailureError as error:
-            refused = refusal(error)
-            if refused is not None:
-                self._state.fail(failure_of(refused))
+            rejected = rejection(error)
+            if rejected is not None:
+                self._state.fail(failure_of(rejected))
         self._state.answered = True
 
     async def _await_outcome(self) -> None:
@@ -161,7 +172,7 @@ class PaymentWorkflow:
             elif self._state.disputed is not None:
                 await self._settle_dispute(self._state.disputed)
             elif self._state.to_confirm:
-                await self._confirm(within=30)
+                await self._confirm()
             elif self._state.cancelled or workflow.now() >= self._state.payment.expires_at:
                 await self._close()
             elif not self._state.silent:
@@ -182,38 +193,34 @@ class PaymentWorkflow:
             lambda: self._state.moved, within, "silence before the provider is asked"
         )
 
-    async def _confirm(self, within: float | None) -> None:
+    async def _confirm(self) -> None:
         """The provider's rule: a notification is proof once a query says the same."""
         self._show("Asking whether the notification holds")
         self._state.to_confirm = False
         # Whatever is not settled now is asked for by the polling.
         self._state.silent = True
         with suppress(FailureError):
-            self._state.hear(await self._provider.ask("confirm the notification", within=within))
+            self._state.hear(await self._provider.ask("confirm the notification"))
 
     async def _close(self) -> None:
         """End the order at the provider. Paid after all? Then that is what happened."""
         self._show("Closing the order at the provider")
         if await self._provider.close():
             return
-        await self._flag(Attention.OUTCOME_UNKNOWN)
+        await self._flag.up(Attention.OUTCOME_UNKNOWN)
         await happens(
             lambda: self._state.decided, self._policy.alarm_after, "the provider does not answer"
         )
 
     async def _settle_dispute(self, disputed: PaymentReport) -> None:
         """The provider's word does not fit: ask it once, then a person decides."""
-        await self._flag(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
-        try:
+        await self._flag.up(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
+        self._state.to_confirm = False
+        with suppress(FailureError):
             found = await self._provider.ask("ask the provider about the mismatch")
-        except FailureError:
-            found = disputed
-        if self._state.dispel(disputed, found):
-            return
-        self._show("A person must decide")
-        await workflow.wait_condition(
-            lambda: self._state.resolution is not None or not self._state.pending
-        )
+            if self._state.dispel(disputed, found):
+                return
+        await self._wait_for_a_person()
 
     async def _finalise(self) -> None:
         self._show("Writing the end down")
@@ -226,30 +233,34 @@ class PaymentWorkflow:
             await self._park()
             return
         self._state.finalise(settled.payment)
-        await self._unflag()
+        await self._flag.down()
         self._mark_end()
         if self._state.payment.duplicate:
-            await self._give_back(RefundCause.DUPLICATE_PAYMENT, "the order was already paid")
-        if settled.event_id is None:
-            return
-        told = await tell_merchant(self._policy, settled.event_id)
-        if told is not None and told.refund and ended.captured:
-            await self._give_back(RefundCause.MERCHANT_VETO, told.reason or "merchant's veto")
+            await give_back(
+                self._policy,
+                self._refund_policy,
+                self._state.payment,
+                RefundCause.DUPLICATE_PAYMENT,
+                "the order was already paid",
+            )
+        self._calls.beside(
+            tell_the_end(self._policy, self._refund_policy, self._state.payment, settled.event_id)
+        )
 
     async def _park(self) -> None:
         """Our books refuse this end: another payment holds the same provider's number."""
         self._state.reopen()
-        await self._flag(Attention.CONTRADICTION)
-        self._show("A person must decide")
-        await workflow.wait_condition(lambda: self._state.resolution is not None)
+        await self._flag.up(Attention.CONTRADICTION)
+        await self._wait_for_a_person()
 
-    async def _unflag(self) -> None:
-        """The payment has ended: nobody needs to look any more."""
-        if self._state.payment.attention is None:
-            return
-        self._state.flag(None)
-        await in_our_books(
-            self._policy, PaymentActivities.clear_flag, self._state.payment.id, "clear the flag"
+    async def _wait_for_a_person(self) -> None:
+        self._show("A person must decide")
+        await workflow.wait_condition(
+            lambda: (
+                self._state.resolution is not None
+                or self._state.to_confirm
+                or not self._state.pending
+            )
         )
 
     def _mark_end(self) -> None:
@@ -260,35 +271,6 @@ class PaymentWorkflow:
                 search_attributes.attention_update(self._state.payment.attention),
             ]
         )
-
-    async def _settle_what_came_late(self) -> None:
-        """Money for a payment that had ended without it; handlers may still bring some."""
-        await self._calls.answered()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        while self._state.to_confirm:
-            await self._confirm(within=None)
-        if self._state.owes_a_settlement:
-            try:
-                self._state.payment = await settle_late_money(
-                    self._policy, self._refund_policy, self._state.payment, self._late_policy
-                )
-            except FailureError:
-                await self._flag(Attention.CONTRADICTION)
-        elif self._state.claimed is not None:
-            await self._flag(Attention.CONTRADICTION)
-        await self._calls.answered()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-
-    async def _flag(self, why: Attention) -> None:
-        """Call a person, once per reason."""
-        if self._state.payment.attention is why:
-            return
-        self._state.flag(why)
-        self._show("Flagged for a person")
-        await self._calls.about_payment(self._state.payment.id, why, str(why))
-
-    async def _give_back(self, cause: RefundCause, reason: str) -> None:
-        await give_back(self._policy, self._refund_policy, self._state.payment, cause, reason)
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._state.payment, headline))

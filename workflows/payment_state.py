@@ -5,18 +5,24 @@ from domain.payment import Failure, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 
+# Money that was never this payment's can be neither accepted nor given back for it.
+_NOT_OURS = (Attention.ACCOUNT_MISMATCH, Attention.REFERENCE_MISMATCH)
+
 
 class PaymentState:
     """The payment as the run believes it, and what it was told and asked. No I/O, no clock.
 
-    `disputed` is a report that does not fit the payment, `paid` the report that brought the money,
-    `final` whether our books have the end. `claimed` is a notification of money that no query has
-    confirmed so far, `to_confirm` whether the provider must be asked now.
+    `disputed` is a report that does not fit the payment, `judged` the one that a person decided
+    on, `paid` the report that brought the money, `final` whether our books have the end,
+    `unknown_there` whether the order was closed without the provider ever having seen it.
+    `claimed` is a notification of money that no query has confirmed so far, `to_confirm` whether
+    the provider must be asked now.
     """
 
     def __init__(self, payment: Payment) -> None:
         self.payment = payment
         self.disputed: PaymentReport | None = None
+        self.judged: PaymentReport | None = None
         self.paid: PaymentReport | None = None
         self.claimed: PaymentReport | None = None
         self.to_confirm = False
@@ -25,6 +31,8 @@ class PaymentState:
         self.cancelled = False
         self.silent = False
         self.final = False
+        self.unknown_there = False
+        self._late_money_settled = False
 
     @property
     def pending(self) -> bool:
@@ -50,24 +58,33 @@ class PaymentState:
     @property
     def owes_a_settlement(self) -> bool:
         """Money came for a payment that had ended without it."""
-        return self.payment.late and self.payment.status is not PaymentStatus.SUCCEEDED
+        ended_without_it = self.payment.late and self.payment.status is not PaymentStatus.SUCCEEDED
+        return ended_without_it and not self._late_money_settled
+
+    @property
+    def unsettled(self) -> bool:
+        """Something came after the end that must be dealt with."""
+        return self.owes_a_settlement or self.disputed is not None or self.to_confirm
 
     def hear_claim(self, report: PaymentReport) -> None:
         """Take a notification that is no proof yet: the provider is to be asked."""
+        is_paid = report.outcome is Outcome.PAID
         if self.payment.mismatch(report) is not None:
             self.hear(report)
-        elif not self.payment.captured:
+        elif not self.payment.captured and (self.pending or is_paid):
             self.to_confirm = True
-            if report.outcome is Outcome.PAID:
+            # The decided end is asked about again, but calls nobody for what was decided on.
+            if is_paid and (self.pending or report != self.judged):
                 self.claimed = report
 
     def hear(self, report: PaymentReport) -> None:
         """Take the provider's word. A repeat changes nothing; what does not fit is disputed."""
         if self.payment.mismatch(report) is not None:
-            if not self.final:
+            # The decided end is not disputed again by a repeat of what was decided on.
+            if self.pending or report != self.judged:
                 self.disputed = report
             return
-        if self.pending and self.contradicts_claim(report):
+        if self.pending and self._denies_the_claim(report):
             self.disputed = self.claimed
             return
         if report.outcome is Outcome.PAID:
@@ -76,14 +93,15 @@ class PaymentState:
             self.to_confirm = False
         self.payment = self.payment.apply(report)
 
-    def contradicts_claim(self, report: PaymentReport) -> bool:
-        """Whether money that the provider told us of is gone by its own word."""
-        return self.claimed is not None and report.outcome in (Outcome.FAILED, Outcome.CLOSED)
-
     def dispel(self, disputed: PaymentReport, found: PaymentReport) -> bool:
-        """Hear what a question about the dispute found; False where the dispute still stands."""
-        fits = self.payment.mismatch(found) is None and not self.contradicts_claim(found)
-        if not fits or self.disputed is not disputed:
+        """Hear what a question about the dispute found; False where the dispute still stands.
+
+        Money that was told and then denied is found by money alone.
+        """
+        fits = self.payment.mismatch(found) is None and not self._denies_the_claim(found)
+        if disputed == self.claimed:
+            fits = fits and found.outcome is Outcome.PAID
+        if not fits or self.disputed != disputed:
             return False
         self.disputed = None
         self.silent = True
@@ -110,26 +128,36 @@ class PaymentState:
         """The end to write down. Money that came for a closed payment is counted apart, later."""
         if self.payment.status is PaymentStatus.SUCCEEDED:
             return self.payment
-        return self.payment.model_copy(update={"captured": 0, "late": False})
+        return self.payment.model_copy(update={"captured": 0, "late": False, "paid_at": None})
 
     def finalise(self, stored: Payment) -> None:
         """Our books have the end. Money may have come while it was being written."""
         self.final = True
+        self.resolution = None
         self.payment = stored.apply(self.paid) if self.paid else stored
 
     def reopen(self) -> None:
         """Our books refuse the end: back to pending, the money in dispute."""
-        self.disputed = self.paid
-        self._change(status=PaymentStatus.PENDING, captured=0, paid_at=None)
+        self._dispute_the_money()
+        self._change(status=PaymentStatus.PENDING)
+
+    def settle_late_money(self, stored: Payment) -> None:
+        """Our books have counted it, and it is accepted or on its way back."""
+        self._late_money_settled = True
+        self.payment = stored
+
+    def refuse_late_money(self) -> None:
+        """Our books refuse to count it: the payment stays as it ended, the money in dispute."""
+        self._dispute_the_money()
 
     def resolve(self, resolution: Resolution) -> None:
         """Apply a person's decision."""
         self.payment = self.payment.resolve(resolution.action, self.disputed)
         if self.payment.captured:
             self.paid = self.disputed
-        self.disputed = None
+        self.judged, self.disputed = self.disputed, None
         if not self.pending:
-            self.claimed = None
+            self._keep_undecided_claim()
         self.silent = True
         self.resolution = None
 
@@ -145,11 +173,29 @@ class PaymentState:
             return "Nothing to resolve: the payment needs no person."
         if resolution.action not in (ResolveAction.ACCEPT, ResolveAction.REFUND):
             return None
-        if self.disputed is None or self.disputed.outcome is not Outcome.PAID:
+        if self.disputed is None or _money(self.disputed) <= 0:
             return "The provider reports no money to accept or refund: close or ask_again."
-        if self.disputed.mismatch is Attention.ACCOUNT_MISMATCH:
-            return "The money went to another account: close the payment or ask_again."
+        if self.payment.mismatch(self.disputed) in _NOT_OURS:
+            return "The money is for another account or order: close the payment or ask_again."
         return None
+
+    def _denies_the_claim(self, report: PaymentReport) -> bool:
+        """Whether money that the provider told us of is gone by its own word."""
+        return self.claimed is not None and report.outcome in (Outcome.FAILED, Outcome.CLOSED)
+
+    def _keep_undecided_claim(self) -> None:
+        """Money that was told of and is not what the person decided on is asked about yet."""
+        if self.payment.captured or self.claimed == self.judged:
+            self.claimed = None
+        self.to_confirm = self.claimed is not None
+
+    def _dispute_the_money(self) -> None:
+        self.disputed, self.paid, self.resolution = self.paid, None, None
+        self._change(captured=0, late=False, paid_at=None)
 
     def _change(self, **update: object) -> None:
         self.payment = self.payment.model_copy(update=update)
+
+
+def _money(report: PaymentReport) -> int:
+    return (report.amount or 0) if report.outcome is Outcome.PAID else 0

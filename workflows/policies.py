@@ -76,48 +76,61 @@ LEDGER_SLOW = Attempts(timeout=15, first_wait=1, longest_wait=30)
 # The provider's first answer inside the workflow task. One try: whatever goes wrong is unknown,
 # and the slow path asks before it sends again.
 CALL_FAST = Attempts(timeout=3.5, total=3.5, attempts=1)
-# The timeout is longer than the HTTP client's ten seconds, so that the client gives up first and
-# says why.
-CALL_SLOW = Attempts(timeout=15, first_wait=1, longest_wait=60)
+# One attempt asks, sends and may ask again: three calls of the HTTP client's ten seconds, so that
+# the client gives up first and says why.
+CALL_SLOW = Attempts(timeout=35, first_wait=1, longest_wait=60)
 # Closing repeats until the provider says what became of the order: the money may have moved.
-CLOSE = Attempts(timeout=25, first_wait=2, longest_wait=300)
+CLOSE = Attempts(timeout=45, first_wait=2, longest_wait=300)
 # A merchant's endpoint may be down over a weekend; about three days, then the event is given up
 # and still listed by GET /v1/events.
 WEBHOOK = Attempts(timeout=20, total=3 * 24 * 3600, first_wait=5, backoff=2.5, longest_wait=3600)
+# The event before this one has not arrived: look again, at most as long as that one is tried.
+TURN = Attempts(timeout=15, first_wait=2, backoff=1.5, longest_wait=60)
 # A refund may take a bank days: ask fast at first, then hourly, for ever.
-REFUND_POLL = Attempts(timeout=15, first_wait=5, backoff=2, longest_wait=3600)
+REFUND_POLL = Attempts(timeout=35, first_wait=5, backoff=2, longest_wait=3600)
 
 
 class PaymentPolicy(Frozen):
     """How one payment is carried. `grace` and `alarm_after` are seconds.
 
     `grace` is how long a provider may stay silent before it is asked; `alarm_after` how long the
-    end of an expired payment may stay unknown before a person is told. `confirm` is set where the
-    provider's notification is believed only after a query.
+    truth may stay unknown before a person is told; `in_flight` how long a submission that was
+    given up may still take effect at the provider; `confirmation_waits` come between questions
+    where a signed late notification is not confirmed yet (replicas lag by seconds, an outage by
+    minutes); `confirm` is set where the provider's notification is believed only after a query.
     """
 
     grace: float
     poll: Attempts
     alarm_after: float = 3600
     confirm: bool = False
+    in_flight: float = 60
+    confirmation_waits: tuple[float, ...] = (2, 10, 60, 300)
     ledger_fast: Attempts = LEDGER_FAST
     ledger_slow: Attempts = LEDGER_SLOW
     call_fast: Attempts = CALL_FAST
     call_slow: Attempts = CALL_SLOW
     close: Attempts = CLOSE
     webhook: Attempts = WEBHOOK
+    turn: Attempts = TURN
 
 
 class RefundPolicy(Frozen):
-    """How one refund is carried. `grace` is seconds of silence before the provider is asked."""
+    """How one refund is carried. `grace` and `alarm_after` are seconds.
+
+    `grace` is the silence before the provider is asked; `alarm_after` how long a submission may
+    stay unanswered before a person is told.
+    """
 
     grace: float = 10
+    alarm_after: float = 3600
     poll: Attempts = REFUND_POLL
     ledger_fast: Attempts = LEDGER_FAST
     ledger_slow: Attempts = LEDGER_SLOW
     call_fast: Attempts = CALL_FAST
     call_slow: Attempts = CALL_SLOW
     webhook: Attempts = WEBHOOK
+    turn: Attempts = TURN
 
 
 Policy = PaymentPolicy | RefundPolicy

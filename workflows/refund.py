@@ -3,18 +3,20 @@
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
-from activities.provider_calls import ProviderActivities, RefundSubmission
 from activities.refunds import RefundActivities
 from domain.frozen import Frozen
 from domain.notification import Notification
-from domain.payment import Failure, Payment
+from domain.payment import Payment
 from domain.refund import Refund, RefundCause, RefundStatus
-from domain.report import Attention, RefundReport
+from domain.report import Attention
 from domain.resolution import Resolution, ResolveAction
+from storage.refunds import ALREADY_GIVEN_BACK
 from workflows import details, search_attributes
 from workflows.attention import Calls
 from workflows.failures import failure_of, refusal
-from workflows.policies import RefundPolicy, provider_queue
+from workflows.policies import RefundPolicy
+from workflows.refund_conversation import RefundConversation
+from workflows.refund_state import RefundState
 from workflows.steps import happens, in_our_books, tell_merchant
 
 
@@ -32,40 +34,35 @@ class RefundWorkflow:
 
     @workflow.init
     def __init__(self, order: RefundOrder) -> None:
-        self._refund = order.refund
-        self._order = order
+        self._request_hash = order.refund.request_hash
         self._policy = order.policy
-        self._queue = provider_queue(order.refund.provider)
+        self._state = RefundState(order.refund)
+        self._provider = RefundConversation(self._state, order.policy, order.payment)
         self._calls = Calls(order.policy)
-        self._doubt: Attention | None = None
-        self._resolution: Resolution | None = None
         self._refused: ApplicationError | None = None
-        self._submitted = False
-        self._settled = False
 
     @workflow.run
     async def run(self, order: RefundOrder) -> Refund:
         """The refund as it ended. Fails only where nothing was reserved and nothing sent."""
         await self._reserve()
-        if self._refund.status is RefundStatus.PENDING:
+        if self._state.pending:
             await self._submit()
             await self._await_word()
             await self._settle()
-        await self._calls.answered()
-        await workflow.wait_condition(workflow.all_handlers_finished)
-        return self._refund
+        await self._hear_what_comes_late()
+        return self._state.refund
 
     @workflow.update(description="Waits until the provider has answered the submission")
     async def submitted(self, request_hash: str) -> Refund:
         """The refund once the provider has taken it, or its final state."""
-        await workflow.wait_condition(lambda: self._refused is not None or self._answerable())
+        await workflow.wait_condition(lambda: self._refused is not None or self._state.answerable)
         if self._refused is not None:
             raise self._refused
-        return self._refund
+        return self._state.refund
 
     @submitted.validator
     def _same_request(self, request_hash: str) -> None:
-        if request_hash != self._order.refund.request_hash:
+        if request_hash != self._request_hash:
             raise ApplicationError(
                 "This Idempotency-Key was used with another request. Use a new key.",
                 type="idempotency_key_reused",
@@ -75,30 +72,23 @@ class RefundWorkflow:
     @workflow.update(description="Ask the provider now")
     async def sync(self) -> Refund:
         """The refund after asking the provider."""
-        if self._refund.status is RefundStatus.PENDING:
-            report = await workflow.execute_activity_method(
-                ProviderActivities.query_refund,
-                self._submission(),
-                **self._policy.call_slow.activity(
-                    "ask the provider (operator)", queue=self._queue, total=30
-                ),
-            )
-            self._hear(report)
-            await workflow.wait_condition(lambda: self._settled or self._pending())
-        return self._refund
+        if self._state.pending:
+            await self._provider.ask("ask the provider (operator)")
+            await workflow.wait_condition(lambda: self._state.settled or self._state.pending)
+        return self._state.refund
 
     @workflow.update(description='{"action": "accept|close|ask_again", "note": "who and why"}')
     async def resolve(self, resolution: Resolution) -> Refund:
         """A person's decision, where the provider's word does not settle it."""
-        self._resolution = resolution
+        self._state.resolution = resolution
         await workflow.wait_condition(
-            lambda: self._resolution is None and (self._settled or self._pending())
+            lambda: self._state.resolution is None and (self._state.settled or self._state.pending)
         )
-        return self._refund
+        return self._state.refund
 
     @resolve.validator
     def _resolvable(self, resolution: Resolution) -> None:
-        if not self._pending() or self._refund.attention is None:
+        if not self._state.pending or self._state.refund.attention is None:
             raise ApplicationError(
                 "Nothing to resolve: the refund needs no person.",
                 type="not_resolvable",
@@ -115,156 +105,133 @@ class RefundWorkflow:
     def notify(self, notification: Notification) -> None:
         """Hear the provider's word; a repeat changes nothing."""
         if notification.refund is not None:
-            self._hear(notification.refund)
+            self._state.hear(notification.refund)
 
     async def _reserve(self) -> None:
         self._show("Setting the money aside")
         try:
-            self._refund = await in_our_books(
-                self._policy, RefundActivities.reserve_refund, self._refund, "set the money aside"
+            stored = await in_our_books(
+                self._policy,
+                RefundActivities.reserve_refund,
+                self._state.refund,
+                "set the money aside",
             )
         except FailureError as error:
             self._refused = refusal(error)
-            await workflow.wait_condition(workflow.all_handlers_finished)
-            raise
-        self._settled = self._refund.status is not RefundStatus.PENDING
+            if self._refused is None or self._refused.type != ALREADY_GIVEN_BACK:
+                await self._own_promise_broken()
+                await self._hear_what_comes_late()
+                raise
+            self._state.fail(failure_of(self._refused))
+            self._state.settle(self._state.refund)
+            self._show_end()
+        else:
+            self._state.refund = stored
+            self._state.settled = not self._state.pending
 
     async def _submit(self) -> None:
         self._show("Asking the provider to give the money back")
-        try:
-            report = await self._send()
-        except FailureError as error:
-            refused = refusal(error)
-            if refused is None:
-                raise
-            self._fail(failure_of(refused))
-        else:
-            self._hear(report)
-        self._submitted = True
-
-    async def _send(self) -> RefundReport:
-        try:
-            return await workflow.execute_local_activity_method(
-                ProviderActivities.submit_refund,
-                self._submission(),
-                **self._policy.call_fast.local("submit the refund"),
-            )
-        except FailureError as error:
-            if refusal(error):
-                raise
-        return await workflow.execute_activity_method(
-            ProviderActivities.submit_refund,
-            self._submission().model_copy(update={"ask_first": True}),
-            **self._policy.call_slow.activity("submit the refund, asking first", queue=self._queue),
-        )
+        await self._provider.submit()
 
     async def _await_word(self) -> None:
-        self._show("Waiting for the provider's word")
-        await happens(self._moved, self._policy.grace, "silence before the provider is asked")
-        while self._pending():
-            if self._resolution is not None:
-                self._apply_resolution()
-            elif self._doubt is not None:
-                await self._call_a_person(self._doubt)
+        while self._state.pending:
+            if self._state.resolution is not None:
+                self._state.resolve(self._state.resolution)
+            elif self._state.doubt is not None:
+                await self._settle_doubt(self._state.doubt)
+            elif not self._state.taken:
+                await self._submit_again()
+            elif not self._state.waited:
+                await self._wait_for_word()
             else:
-                await self._poll()
+                await self._provider.poll()
 
-    async def _poll(self) -> None:
-        asking = workflow.start_activity_method(
-            ProviderActivities.poll_refund,
-            self._submission(),
-            **self._policy.poll.activity("ask until the refund is final", queue=self._queue),
+    async def _submit_again(self) -> None:
+        """Until the provider answers: a person is told after a while, and the asking goes on."""
+        sending = self._provider.submit_again()
+
+        def over() -> bool:
+            return sending.done() or self._state.moved
+
+        if not await happens(over, self._policy.alarm_after, "the provider does not answer"):
+            await self._flag(Attention.OUTCOME_UNKNOWN)
+            await workflow.wait_condition(over)
+        await self._provider.hear_out(sending)
+
+    async def _wait_for_word(self) -> None:
+        self._show("Waiting for the provider's word")
+        await happens(
+            lambda: self._state.moved, self._policy.grace, "silence before the provider is asked"
         )
-        await workflow.wait_condition(lambda: self._moved() or asking.done())
-        if not asking.done():
-            asking.cancel()
-            return
-        try:
-            self._hear(asking.result())
-        except FailureError as error:
-            self._doubt = Attention.OUTCOME_UNKNOWN
-            workflow.logger.warning("polling the refund ended: %s", error)
+        self._state.waited = True
 
-    async def _call_a_person(self, why: Attention) -> None:
+    async def _settle_doubt(self, why: Attention) -> None:
         """Flag the refund and wait until a person or the provider settles it."""
-        self._doubt = None
-        if self._refund.attention is not why or why is Attention.REFUND_ABNORMAL:
-            self._refund = self._refund.model_copy(update={"attention": why})
-            self._show("Flagged for a person")
-            await self._calls.about_refund(self._refund.id, why, str(why))
+        self._state.doubt = None
+        await self._flag(why)
         if why is Attention.REFUND_ABNORMAL:
             return  # the provider settles it once the merchant has acted there: keep asking
         self._show("A person must decide")
-        await workflow.wait_condition(lambda: self._resolution is not None or not self._pending())
-
-    def _apply_resolution(self) -> None:
-        decision, self._resolution = self._resolution, None
-        if decision is None:
-            return
-        update: dict[str, object] = {"attention": None}
-        if decision.action is ResolveAction.ACCEPT:
-            update |= {"status": RefundStatus.SUCCEEDED, "raw_status": "accepted by an operator"}
-        if decision.action is ResolveAction.CLOSE:
-            update |= {
-                "status": RefundStatus.FAILED,
-                "failure": Failure(code="closed_by_operator", message=decision.note),
-            }
-        self._refund = self._refund.model_copy(update=update)
+        await workflow.wait_condition(
+            lambda: self._state.resolution is not None or not self._state.pending
+        )
 
     async def _settle(self) -> None:
         settled = await in_our_books(
-            self._policy, RefundActivities.settle_refund, self._refund, "settle the refund"
+            self._policy, RefundActivities.settle_refund, self._state.refund, "settle the refund"
         )
-        self._refund = settled.refund
-        self._settled = True
-        self._show("Settled")
-        workflow.upsert_search_attributes(
-            [
-                search_attributes.STATUS.value_set(self._refund.status),
-                search_attributes.attention_update(self._refund.attention),
-            ]
-        )
-        if settled.event_id is not None:
-            await tell_merchant(self._policy, settled.event_id)
-        if self._refund.status is RefundStatus.FAILED:
+        self._state.settle(settled.refund)
+        self._show_end()
+        self._calls.beside(tell_merchant(self._policy, settled.event_id))
+        if self._state.refund.status is RefundStatus.FAILED:
             await self._own_promise_broken()
 
     async def _own_promise_broken(self) -> None:
         """A refund that we owe (late, duplicate, veto) failed: the money is still here."""
-        if self._refund.cause is RefundCause.REQUESTED:
+        refund = self._state.refund
+        if refund.cause is not RefundCause.REQUESTED:
+            await self._calls.about_payment(
+                refund.payment_id,
+                Attention.REFUND_FAILED,
+                f"the refund for {refund.cause} failed",
+            )
+
+    async def _hear_what_comes_late(self) -> None:
+        """Until the merchant knows; a word that contradicts the end may come meanwhile."""
+        while not self._all_is_said() or self._state.contradiction is not None:
+            await workflow.wait_condition(
+                lambda: self._state.contradiction is not None or self._all_is_said()
+            )
+            if self._state.contradiction is not None:
+                await self._flag_contradiction(self._state.contradiction)
+        await self._calls.answered()
+
+    async def _flag_contradiction(self, why: Attention) -> None:
+        """The books stay as they are: only a person can say which of the provider's words holds."""
+        self._state.contradiction = None
+        if self._state.refund.attention is why:
             return
+        await self._flag(why)
         await self._calls.about_payment(
-            self._refund.payment_id,
-            Attention.REFUND_FAILED,
-            f"the refund for {self._refund.cause} failed",
+            self._state.refund.payment_id, why, f"refund {self._state.refund.id}: {why}"
         )
 
-    def _hear(self, report: RefundReport) -> None:
-        mismatch = self._refund.mismatch(report)
-        if mismatch is not None:
-            self._doubt = mismatch
-            return
-        before = self._refund.attention
-        self._refund = self._refund.apply(report)
-        if self._refund.attention is Attention.REFUND_ABNORMAL and before is None:
-            self._doubt = Attention.REFUND_ABNORMAL
+    def _all_is_said(self) -> bool:
+        return self._calls.done and workflow.all_handlers_finished()
 
-    def _fail(self, failure: Failure) -> None:
-        self._refund = self._refund.model_copy(
-            update={"status": RefundStatus.FAILED, "failure": failure}
+    async def _flag(self, why: Attention) -> None:
+        self._state.flag(why)
+        self._show("Flagged for a person")
+        await self._calls.about_refund(self._state.refund.id, why, str(why))
+
+    def _show_end(self) -> None:
+        self._show("Settled")
+        workflow.upsert_search_attributes(
+            [
+                search_attributes.STATUS.value_set(self._state.refund.status),
+                search_attributes.attention_update(self._state.refund.attention),
+            ]
         )
-
-    def _submission(self) -> RefundSubmission:
-        return RefundSubmission(refund=self._refund, payment=self._order.payment)
-
-    def _pending(self) -> bool:
-        return self._refund.status is RefundStatus.PENDING
-
-    def _moved(self) -> bool:
-        return not self._pending() or self._doubt is not None or self._resolution is not None
-
-    def _answerable(self) -> bool:
-        return self._settled or (self._submitted and self._pending())
 
     def _show(self, headline: str) -> None:
-        workflow.set_current_details(details.refund_now(self._refund, headline))
+        workflow.set_current_details(details.refund_now(self._state.refund, headline))

@@ -9,7 +9,7 @@ from uuid import UUID
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from activities.webhooks import Told, WebhookActivities
+from activities.webhooks import EARLIER_EVENT_WAITING, Told, WebhookActivities
 from workflows.failures import refusal
 from workflows.policies import WEBHOOK_QUEUE, Policy
 
@@ -38,18 +38,37 @@ async def in_our_books(
     )
 
 
-async def tell_merchant(policy: Policy, event_id: UUID) -> Told | None:
-    """Deliver an event; None where the merchant did not listen for the whole window."""
+async def tell_merchant(policy: Policy, event_id: UUID | None) -> Told | None:
+    """Deliver an event, if there is one; None where nobody listened for the whole window."""
+    if event_id is None:
+        return None
+    try:
+        while (told := await _deliver(policy, event_id)) is None:
+            await workflow.execute_activity_method(
+                WebhookActivities.await_turn,
+                event_id,
+                **policy.turn.activity("earlier events come first", queue=WEBHOOK_QUEUE),
+            )
+    except FailureError:
+        await in_our_books(
+            policy, WebhookActivities.give_up_event, event_id, "the merchant did not listen"
+        )
+        return None
+    return told
+
+
+async def _deliver(policy: Policy, event_id: UUID) -> Told | None:
+    """How the merchant answered; None where an earlier event of the payment comes first."""
     try:
         return await workflow.execute_activity_method(
             WebhookActivities.deliver_event,
             event_id,
             **policy.webhook.activity("tell the merchant", queue=WEBHOOK_QUEUE),
         )
-    except FailureError:
-        await in_our_books(
-            policy, WebhookActivities.give_up_event, event_id, "the merchant did not listen"
-        )
+    except FailureError as error:
+        refused = refusal(error)
+        if refused is None or refused.type != EARLIER_EVENT_WAITING:
+            raise
         return None
 
 

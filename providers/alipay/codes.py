@@ -59,6 +59,19 @@ SUB_CODES: dict[str, Verdict] = {
     name: verdict for verdict, names in _BY_VERDICT.items() for name in names.split()
 }
 
+# About who asks (app, keys, permission), whatever is asked: the answer to an order stands for the
+# answer to every question too.
+_UNHEARD = """
+    aop.invalid-auth-token aop.auth-token-time-out aop.invalid-app-auth-token
+    aop.invalid-app-auth-token-no-api aop.app-auth-token-time-out aop.no-product-reg-by-partner
+    isv.missing-app-id isv.missing-signature isv.missing-signature-type isv.missing-signature-key
+    isv.missing-signature-config isv.missing-encrypt-type
+    isv.invalid-app-id isv.invalid-signature isv.invalid-signature-type isv.invalid-encrypt
+    isv.decryption-error-unknown
+    isv.insufficient-isv-permissions isv.insufficient-user-permissions
+"""
+UNHEARD = frozenset(_UNHEARD.split())
+
 
 def bare(sub_code: str) -> str:
     """The business word without its prefix, which older answers spell `AQC.`."""

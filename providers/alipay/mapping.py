@@ -63,7 +63,7 @@ PLANS: dict[Channel, Plan] = {
     Channel.JSAPI: Plan(
         "alipay.trade.create",
         "JSAPI_PAY",
-        ChannelRules(needs=("open_id",), longest_expiry=_LONGEST_TRADE),
+        ChannelRules(needs=("open_id|buyer_id",), longest_expiry=_LONGEST_TRADE),
     ),
     # The payer stands at the till: what is not paid within a minute is cancelled.
     Channel.BARCODE: Plan(
@@ -143,14 +143,15 @@ def refund_order(refund: Refund) -> dict[str, Any]:
 def payment_report(fields: Mapping[str, Any], reference: str) -> PaymentReport:
     """A report from a query's or a notification's fields.
 
-    A closed trade that was once paid has been refunded in full, and says so: `closed` means that
-    nobody ever paid (sheet 1.10).
+    A closed trade that was once paid has been refunded in full: `closed` means that nobody ever
+    paid (sheet 1.10). Its money is not here any more, so it may not pass for a plain success.
     """
     status = str(fields.get("trade_status") or "")
     outcome = STATUSES.get(status, Outcome.PENDING)
-    refunded = fen(fields.get("refund_fee"))
+    refunded, mismatch = fen(fields.get("refund_fee")), None
     if outcome is Outcome.CLOSED and _was_paid(fields):
-        outcome, refunded = Outcome.PAID, refunded or fen(fields.get("total_amount"))
+        outcome, mismatch = Outcome.PAID, Attention.EXTERNAL_REFUND
+        refunded = refunded or fen(fields.get("total_amount"))
     return PaymentReport(
         reference=str(fields.get("out_trade_no") or reference),
         outcome=outcome,
@@ -160,14 +161,23 @@ def payment_report(fields: Mapping[str, Any], reference: str) -> PaymentReport:
         currency=text(fields, "trans_currency") or "CNY",
         refunded=refunded,
         paid_at=moment(fields.get("send_pay_date") or fields.get("gmt_payment")),
+        mismatch=mismatch,
     )
 
 
-def after_cancel(report: PaymentReport) -> PaymentReport:
-    """A cancel at the till gives a paid trade's money back: then it is closed, not paid."""
-    if report.raw_status != "TRADE_CLOSED":
+def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
+    """The report, where our own doing explains why a paid trade's money went back.
+
+    Captured money was ours to refund. At the till only our own cancel gives back what nobody was
+    told of, and a cancelled payment is closed.
+    """
+    if report.mismatch is not Attention.EXTERNAL_REFUND:
         return report
-    return report.model_copy(update={"outcome": Outcome.CLOSED})
+    if payment.captured:
+        return report.model_copy(update={"mismatch": None})
+    if payment.channel is Channel.BARCODE:
+        return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
+    return report
 
 
 def has_refund(fields: Mapping[str, Any]) -> bool:

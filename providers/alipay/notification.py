@@ -21,13 +21,14 @@ def read_notification(body: bytes, config: AlipayConfig, credentials: Credential
     mismatch = None if is_ours(fields, config) else Attention.ACCOUNT_MISMATCH
     about_refund = bool(fields.get("out_biz_no")) and mapping.has_refund(fields)
     report = mapping.payment_report(fields, fields["out_trade_no"])
+    word = report.model_copy(update={"mismatch": mismatch or report.mismatch})
     return Notification(
         provider="alipay",
         account=config.name,
         notification_id=fields["notify_id"],
         kind=NotificationKind.REFUND if about_refund else NotificationKind.PAYMENT,
         reference=fields["out_trade_no"],
-        payment=None if about_refund else report.model_copy(update={"mismatch": mismatch}),
+        payment=None if about_refund else word,
         refund=mapping.notified_refund(fields, mismatch) if about_refund else None,
     )
 

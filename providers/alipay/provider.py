@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
@@ -18,7 +18,7 @@ from providers.alipay.client import AlipayClient, Answer, Links
 from providers.alipay.config import AlipayConfig
 from providers.alipay.credentials import Credentials
 from providers.alipay.notification import read_notification, read_return
-from providers.alipay.refusals import is_business_no, refuse_order, refuse_question
+from providers.alipay.refusals import is_business_no, refuse_order, refuse_query, refuse_question
 from providers.base import ChannelRules
 
 
@@ -56,21 +56,14 @@ class AlipayProvider:
             return Created(checkout=self._sign(payment, content))
         answer = await self._client.call(plan.method, content, Links(self._notify_url))
         if answer.sub_code == codes.TRADE_HAS_SUCCESS:
-            return nothing_left(await self.query(payment))
+            return nothing_left(await self._ask(payment, refuse_question))
         if answer.code in (codes.SUCCESS, codes.PAYER_ACTS):
             return created(payment, answer)
         return refuse_order(answer)
 
     async def query(self, payment: Payment) -> PaymentReport:
         """Ask; a trade that the payer has not opened yet does not exist, and that is no error."""
-        content = {"out_trade_no": payment.reference}
-        answer = await self._client.call("alipay.trade.query", content)
-        if answer.sub_code == codes.TRADE_NOT_EXIST:
-            return _not_found(payment, answer)
-        if answer.code != codes.SUCCESS:
-            refuse_question(answer)
-        report = mapping.payment_report(answer.fields, payment.reference)
-        return mapping.after_cancel(report) if _is_untold_at_till(payment) else report
+        return await self._ask(payment, refuse_query)
 
     async def close(self, payment: Payment) -> PaymentReport:
         """End the trade. A barcode payment is cancelled instead, which is this product's way."""
@@ -141,9 +134,19 @@ class AlipayProvider:
             value = self._client.page_url(method, content, Links(self._notify_url, back))
         return Checkout(kind=kind, value=value, expires_at=payment.expires_at)
 
+    async def _ask(self, payment: Payment, refuse: Callable[[Answer], NoReturn]) -> PaymentReport:
+        content = {"out_trade_no": payment.reference}
+        answer = await self._client.call("alipay.trade.query", content)
+        if answer.sub_code == codes.TRADE_NOT_EXIST:
+            return _not_found(payment, answer)
+        if answer.code != codes.SUCCESS:
+            refuse(answer)
+        report = mapping.payment_report(answer.fields, payment.reference)
+        return mapping.explained(report, payment)
+
     async def _cancel(self, payment: Payment) -> PaymentReport:
         """Cancel at the till. Cancelling gives a paid trade's money back, so ask first."""
-        found = await self.query(payment)
+        found = await self._ask(payment, refuse_question)
         if found.outcome in (Outcome.PAID, Outcome.CLOSED):
             return found
         content = {"out_trade_no": payment.reference}
@@ -156,7 +159,7 @@ class AlipayProvider:
             )
         action = mapping.text(answer.fields, "action")
         if action is None:
-            return await self.query(payment)
+            return await self._ask(payment, refuse_question)
         closed = mapping.word(payment.reference, Outcome.CLOSED, f"cancelled:{action}")
         gone_back = payment.amount if action == "refund" else None
         return closed.model_copy(update={"refunded": gone_back})
@@ -166,7 +169,7 @@ class AlipayProvider:
         if answer.sub_code == codes.TRADE_NOT_EXIST:
             return _not_found(payment, answer)
         if is_business_no(answer):
-            return await self.query(payment)
+            return await self._ask(payment, refuse_question)
         return refuse_question(answer)
 
 
@@ -187,8 +190,3 @@ def build(
 
 def _not_found(payment: Payment, answer: Answer) -> PaymentReport:
     return mapping.word(payment.reference, Outcome.NOT_FOUND, answer.name, answer.message)
-
-
-def _is_untold_at_till(payment: Payment) -> bool:
-    """Whether only our own cancel can have given the money back, and nobody was told of it."""
-    return payment.channel is Channel.BARCODE and not payment.captured

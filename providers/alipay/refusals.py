@@ -26,6 +26,16 @@ def refuse_order(answer: Answer) -> NoReturn:
     _raise(answer, verdict_of(answer))
 
 
+def refuse_query(answer: Answer) -> NoReturn:
+    """Raise for the one question whose refusal may settle something: whether we are heard at all.
+
+    A no to who we are is definite, and signed like every answer that gets here.
+    """
+    if verdict_of(answer) is Verdict.REJECTED and answer.sub_code in codes.UNHEARD:
+        _raise(answer, Verdict.REJECTED)
+    refuse_question(answer)
+
+
 def refuse_question(answer: Answer) -> NoReturn:
     """Raise for a question or a close that was not answered.
 

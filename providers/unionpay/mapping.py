@@ -128,7 +128,9 @@ def giving_back(
 
 def can_be_undone(refund: Refund, payment: Payment, paid_at: datetime, now: datetime) -> bool:
     """Whether the refund gives a whole payment back on its settlement day, and nothing before."""
-    whole = refund.amount == payment.amount and not payment.refunded
+    # They differ where a person accepted another sum than was ordered.
+    paid = payment.captured or payment.amount
+    whole = refund.amount == paid and not payment.refunded
     return whole and settlement_day(paid_at) == settlement_day(now + _BEFORE_CUT_OVER)
 
 

@@ -83,7 +83,11 @@ class UnionpayProvider:
         )
 
     async def close(self, payment: Payment) -> PaymentReport:
-        """Wait for payTimeout, then the last query decides: UnionPay has no close."""
+        """Wait for payTimeout, then the last query decides: UnionPay has no close.
+
+        An order that it does not know then is reported so: that it cannot arrive any more is for
+        whoever submitted it to say.
+        """
         report = await self.query(payment)
         if report.outcome in (Outcome.PAID, Outcome.FAILED):
             return report
@@ -94,8 +98,6 @@ class UnionpayProvider:
                 provider=PROVIDER,
                 retry_after=wait.total_seconds(),
             )
-        if report.outcome is Outcome.NOT_FOUND:
-            return report.model_copy(update={"outcome": Outcome.CLOSED})
         return report
 
     async def refund(self, refund: Refund, payment: Payment) -> RefundReport:

@@ -41,6 +41,7 @@ class Answer:
     code: str | None = None
     message: str = ""
     retry_after: float | None = None
+    is_signed: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -51,6 +52,11 @@ class Answer:
     def verdict(self) -> Verdict:
         """What an answer other than success says of the money."""
         return codes.verdict(self.operation, self.status, self.code, self.message)
+
+    @property
+    def refuses_us(self) -> bool:
+        """Whether WeChat Pay will not hear us at all, whatever we ask."""
+        return codes.refuses_us(self.status, self.code, is_signed=self.is_signed)
 
     def says(self, known: frozenset[str]) -> bool:
         """Whether the code is one of `known`, in either spelling."""
@@ -63,10 +69,10 @@ class Answer:
         except Malformed as error:
             raise unknown(f"{self.operation} answered beside its documentation: {error}") from error
 
-    def fail(self) -> NoReturn:
-        """Raise what this answer stands for."""
+    def fail(self, verdict: Verdict | None = None) -> NoReturn:
+        """Raise what this answer stands for, or this verdict of it."""
         raise_verdict(
-            self.verdict,
+            verdict or self.verdict,
             provider=PROVIDER,
             code=self.code or f"HTTP {self.status}",
             message=self.message or "no reason given",
@@ -119,7 +125,7 @@ class WechatpayClient:
         is_signed = "wechatpay-signature" in response.headers
         if is_signed or response.is_success:
             await self._verify(response, operation)
-        return _answer(operation, response)
+        return _answer(operation, response, is_signed=is_signed)
 
     async def _verify(self, response: httpx.Response, operation: Operation) -> None:
         try:
@@ -154,7 +160,7 @@ class WechatpayClient:
         return response
 
 
-def _answer(operation: Operation, response: httpx.Response) -> Answer:
+def _answer(operation: Operation, response: httpx.Response, *, is_signed: bool) -> Answer:
     answer = Answer(operation, response.status_code, response.content)
     if answer.is_success:
         return answer
@@ -169,6 +175,7 @@ def _answer(operation: Operation, response: httpx.Response) -> Answer:
         code=refusal.code if refusal else None,
         message=refusal.message if refusal else "",
         retry_after=_seconds(response.headers.get("retry-after", "")),
+        is_signed=is_signed,
     )
 
 

@@ -61,10 +61,22 @@ CLOSED = frozenset({bare("ORDER_CLOSED")})
 TAKEN = frozenset({bare("OUT_TRADE_NO_USED"), bare("ORDERPAID")})
 NO_CERTIFICATES = frozenset({bare("RESOURCE_NOT_EXISTS")})
 
+# About who asks (merchant id, app, key, permission), whatever is asked.
+_UNHEARD = frozenset(
+    map(bare, ("SIGN_ERROR", "NO_AUTH", "APPID_MCHID_NOT_MATCH", "MCH_NOT_EXISTS"))
+)
+_UNAUTHORISED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
 # A refused question, or a refused close, says nothing of the money: the order may yet be paid.
 _ASKING = frozenset({Operation.QUERY, Operation.QUERY_REFUND, Operation.CLOSE, Operation.REVERSE})
 # Refund page: orders older than a month are throttled by message, under a code of its own whim.
 _THROTTLED_REFUND = "频率限制"
+
+
+def refuses_us(status: int, code: str | None, *, is_signed: bool) -> bool:
+    """Whether the answer is a definite no to who we are: signed, or the documented 401 or 403."""
+    known = code is not None and bare(code) in _UNHEARD
+    return known and (is_signed or status in _UNAUTHORISED)
 
 
 def verdict(operation: Operation, status: int, code: str | None, message: str = "") -> Verdict:

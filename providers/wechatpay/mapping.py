@@ -55,13 +55,14 @@ TRADE_STATES = {
     "USERPAYING": Outcome.PENDING,
     "ACCEPT": Outcome.PENDING,
     "SUCCESS": Outcome.PAID,
-    # Paid, and something of it was given back: the refunds tell how much.
+    # Paid, and something of it was given back: the refunds tell how much, `explained` by whom.
     "REFUND": Outcome.PAID,
     "CLOSED": Outcome.CLOSED,
     "REVOKED": Outcome.CLOSED,
     "PAYERROR": Outcome.FAILED,
 }
 NOT_PAID = "NOTPAY"
+GIVEN_BACK = "REFUND"
 REFUND_STATUSES = {
     "PROCESSING": RefundOutcome.PENDING,
     "SUCCESS": RefundOutcome.SUCCEEDED,
@@ -108,14 +109,15 @@ def order_body(payment: Payment, config: WechatpayConfig, notify_url: str) -> di
 
 
 def refund_body(refund: Refund, payment: Payment, notify_url: str) -> dict[str, Any]:
-    """The refund; `total` is the whole order's amount."""
+    """The refund; `total` is what the whole order took."""
     body: dict[str, Any] = {
         "out_trade_no": refund.payment_reference,
         "out_refund_no": refund.reference,
         "notify_url": notify_url,
         "amount": {
             "refund": refund.amount,
-            "total": payment.amount,
+            # They differ where a person accepted another sum than was ordered.
+            "total": payment.captured or payment.amount,
             "currency": refund.currency,
         },
     }
@@ -135,8 +137,12 @@ def beijing_time(instant: datetime) -> str:
 
 
 def payment_report(transaction: Transaction, config: WechatpayConfig) -> PaymentReport:
-    """What a transaction says. A state that we do not know is pending, its name kept."""
+    """What a transaction says. A state that we do not know is pending, its name kept.
+
+    Money that was given back is not here any more: it may not pass for a plain success.
+    """
     ours = (transaction.mchid, transaction.appid) == (config.mchid, config.appid)
+    gone = Attention.EXTERNAL_REFUND if transaction.trade_state == GIVEN_BACK else None
     return PaymentReport(
         reference=transaction.out_trade_no,
         outcome=TRADE_STATES.get(transaction.trade_state, Outcome.PENDING),
@@ -145,9 +151,24 @@ def payment_report(transaction: Transaction, config: WechatpayConfig) -> Payment
         amount=transaction.amount.total,
         currency=transaction.amount.currency,
         paid_at=transaction.success_time,
-        mismatch=None if ours else Attention.ACCOUNT_MISMATCH,
+        mismatch=gone if ours else Attention.ACCOUNT_MISMATCH,
         message=transaction.trade_state_desc,
     )
+
+
+def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
+    """The report, where our own doing explains why a paid order's money went back.
+
+    Captured money was ours to refund. At the till only our own reverse gives back what nobody was
+    told of, and a reversed payment is closed.
+    """
+    if report.mismatch is not Attention.EXTERNAL_REFUND:
+        return report
+    if payment.captured:
+        return report.model_copy(update={"mismatch": None})
+    if payment.channel is Channel.BARCODE:
+        return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
+    return report
 
 
 def bare_report(payment: Payment, outcome: Outcome, raw_status: str) -> PaymentReport:
@@ -188,6 +209,9 @@ def notification(body: bytes, config: WechatpayConfig) -> Notification:
     if subject == "REFUND":
         return _of_refund(envelope.id, read(RefundNotice, plaintext), config)
     report = payment_report(read(Transaction, plaintext), config)
+    if report.mismatch is Attention.EXTERNAL_REFUND:
+        # Whose doing it was depends on the payment, so this word only says: ask.
+        report = report.model_copy(update={"outcome": Outcome.PENDING, "mismatch": None})
     return Notification(
         provider=PROVIDER,
         account=config.name,

@@ -92,20 +92,17 @@ class WechatpayProvider:
         if answer.is_success:
             return Created(checkout=self._checkout(payment, answer))
         if answer.says(codes.TAKEN):
-            report = await self.query(payment)
+            report = await self._look(payment)
             if report.outcome is Outcome.PAID:
                 return _settled(report)
         return answer.fail()
 
     async def query(self, payment: Payment) -> PaymentReport:
         """What WeChat Pay says of the order now."""
-        target = f"{mapping.payment_path(payment)}?mchid={self._config.mchid}"
-        answer = await self._client.call(Operation.QUERY, "GET", target)
-        if answer.is_success:
-            return mapping.payment_report(answer.read(Transaction), self._config)
-        if answer.says(codes.MISSING):
-            return mapping.bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
-        return answer.fail()
+        answer = await self._question(payment)
+        if answer.refuses_us:
+            answer.fail(Verdict.REJECTED)
+        return self._told(answer, payment)
 
     async def close(self, payment: Payment) -> PaymentReport:
         """Close the order. A barcode order has no close but a reverse, and that 15 s old."""
@@ -167,15 +164,36 @@ class WechatpayProvider:
         except Malformed as error:
             raise unknown(f"the order's answer is unreadable: {error}") from error
 
+    async def _question(self, payment: Payment) -> Answer:
+        target = f"{mapping.payment_path(payment)}?mchid={self._config.mchid}"
+        return await self._client.call(Operation.QUERY, "GET", target)
+
+    async def _look(self, payment: Payment) -> PaymentReport:
+        """A question on the way to another answer: its refusal leaves that answer unknown."""
+        return self._told(await self._question(payment), payment)
+
+    def _told(self, answer: Answer, payment: Payment) -> PaymentReport:
+        if answer.is_success:
+            return self._report(answer, payment)
+        if answer.says(codes.MISSING):
+            return mapping.bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
+        return answer.fail()
+
+    def _report(self, answer: Answer, payment: Payment) -> PaymentReport:
+        report = mapping.payment_report(answer.read(Transaction), self._config)
+        return mapping.explained(report, payment)
+
     async def _charged(self, answer: Answer, payment: Payment) -> Created:
         if answer.is_success:
-            return _settled(mapping.payment_report(answer.read(Transaction), self._config))
+            return _settled(self._report(answer, payment))
         if answer.verdict is Verdict.PENDING:
             raw = answer.code or "USERPAYING"
             return _settled(mapping.bare_report(payment, Outcome.PENDING, raw))
         if answer.verdict in (Verdict.REJECTED, Verdict.PAID):
-            # The code is good once: an earlier attempt of ours may have used it.
-            report = await self.query(payment)
+            # The code is good once: an earlier attempt of ours may have used it. Only who is not
+            # heard with the order either may take a refused question for the same no.
+            asked = self.query if answer.refuses_us else self._look
+            report = await asked(payment)
             in_hand = report.outcome is Outcome.PENDING and report.raw_status != mapping.NOT_PAID
             if in_hand or report.outcome is Outcome.PAID:
                 return _settled(report)
@@ -183,7 +201,7 @@ class WechatpayProvider:
 
     async def _reverse(self, payment: Payment) -> PaymentReport:
         # Reversing a paid order gives the money back, so a paid one is left alone.
-        report = await self.query(payment)
+        report = await self._look(payment)
         if report.outcome in (Outcome.PAID, Outcome.CLOSED, Outcome.FAILED):
             return report
         wait = payment.created_at + REVERSE_AFTER - self._clock()
@@ -206,7 +224,7 @@ class WechatpayProvider:
         if answer.says(codes.MISSING):
             return mapping.bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
         if answer.verdict is Verdict.PAID:
-            return await self.query(payment)
+            return await self._look(payment)
         return answer.fail()
 
 

@@ -116,7 +116,7 @@ async def house(
 
 def _worker(dependencies: Dependencies, http: httpx.AsyncClient) -> "_Workers":
     stores = dependencies.stores
-    sender = WebhookSender.__new__(WebhookSender)
+    sender = WebhookSender(http, allow_private=True, clock=lambda: datetime.now(UTC))
     activities = Activities(
         payments=PaymentActivities(stores.payments),
         refunds=RefundActivities(stores.refunds),

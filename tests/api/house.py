@@ -1,7 +1,7 @@
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -157,6 +157,18 @@ class House:
         await stores.merchants.create(merchant)
         key = await stores.keys.create(merchant.id, "test")
         return Shop(merchant, visitor(self.app, key))
+
+    @asynccontextmanager
+    async def as_merchant(self, shop: Shop) -> AsyncIterator[httpx.AsyncClient]:
+        """A merchant of another house that shares these books, at this house's door."""
+        key = await self.dependencies.stores.keys.create(shop.merchant.id, "visit")
+        async with visitor(self.app, key) as client:
+            yield client
+
+    async def ended(self, payment: dict[str, Any]) -> None:
+        """Return once the payment's run has ended."""
+        run = f"payment-{_reference(payment)}"
+        await self.dependencies.temporal.get_workflow_handle(run).result()
 
 
 async def running(dependencies: Dependencies) -> FastAPI:

@@ -100,7 +100,7 @@ async def test_every_answer_has_the_four_parameters(shop: Shop, house: House) ->
     ],
 )
 async def test_every_error_has_the_four_parameters(
-    shop: Shop, method: str, path: str, sent: dict[str, Any], status: int, code: str
+    shop: Shop, *, method: str, path: str, sent: dict[str, Any], status: int, code: str
 ) -> None:
     headers = {"Content-Type": "application/json"}
     response = await shop.http.request(method, path, headers=headers, **sent)

@@ -9,7 +9,8 @@ import pytest_asyncio
 from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
-from engine.encryption import PayloadEncryption
+from api.app import create_app
+from engine.encryption import PayloadEncryption, new_key_file
 from settings import Mode
 from storage.database import Database
 from tests.api.conftest import KEYS, UI_ORIGIN
@@ -163,3 +164,25 @@ async def test_in_production_no_token_means_no_door(house: House) -> None:
     async with visitor(app) as client:
         response = await client.post("/ops/codec/decode", json=_document(PLAIN))
     assert (response.status_code, response.json()["code"]) == (403, "operator_token_not_set")
+
+
+async def test_the_application_opens_what_its_settings_name(
+    house: House, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys.toml").write_text(new_key_file())
+    (tmp_path / "accounts.toml").write_text("")
+    service = house.dependencies.temporal.service_client
+    for name, value in {
+        "PAYSAGA_MODE": "sandbox",
+        "PAYSAGA_DATABASE_URL": database_url,
+        "PAYSAGA_PUBLIC_URL": "http://paysaga.test",
+        "PAYSAGA_ACCOUNTS_FILE": str(tmp_path / "accounts.toml"),
+        "PAYSAGA_PAYLOAD_KEYS_FILE": str(tmp_path / "keys.toml"),
+        "TEMPORAL_ADDRESS": service.config.target_host,
+        "TEMPORAL_NAMESPACE": house.dependencies.temporal.namespace,
+    }.items():
+        monkeypatch.setenv(name, value)
+    app = create_app()
+    async with app.router.lifespan_context(app), visitor(app) as client:
+        response = await client.get("/readyz")
+    assert (response.status_code, response.json()["worker"]) == (200, True)

@@ -1,5 +1,6 @@
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -142,11 +143,80 @@ async def test_without_a_worker_a_refund_is_taken_on_and_readable(
     shop: Shop, house_without_worker: House, paid: Any
 ) -> None:
     payment = await paid()
-    key = await house_without_worker.dependencies.stores.keys.create(shop.merchant.id, "idle")
-    idle = await house_without_worker.shop()
-    idle.http.headers["Authorization"] = f"Bearer {key}"
-    response = await idle.refund(payment, "r1", amount=500)
+    async with house_without_worker.as_merchant(shop) as idle:
+        response = await idle.post(
+            f"/v1/payments/{payment['id']}/refunds",
+            json={"amount": 500},
+            headers={"Idempotency-Key": "r1"},
+        )
     assert (response.status_code, response.json()["status"]) == (202, "pending")
     found = await shop.http.get(f"/v1/refunds/{response.json()['id']}")
     assert found.json()["status"] == "pending"
     assert (await shop.read(payment))["refund_reserved"] == 500
+
+
+async def test_after_the_refunds_run_has_ended_our_books_answer(
+    shop: Shop, provider: ProviderSide, house: House, paid: Any
+) -> None:
+    payment = await paid()
+    refund = (await shop.refund(payment, "r1", amount=500)).json()
+    reference = refund["id"].replace("-", "")
+    await provider.control.post(
+        "/_sandbox/refunds/complete",
+        json={"provider": "wechatpay", "refund_reference": reference},
+    )
+    await provider.notify(payment, kind="refund", refund_reference=reference)
+    await settled(shop, refund)
+    again = await shop.refund(payment, "r1", amount=500)
+    other = await shop.refund(payment, "r1", amount=501)
+    assert (again.status_code, again.json()["status"]) == (200, "succeeded")
+    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+
+
+async def test_a_refund_notification_with_another_sum_is_never_acknowledged(
+    shop: Shop, provider: ProviderSide, paid: Any
+) -> None:
+    payment = await paid()
+    refund = (await shop.refund(payment, "r1", amount=500)).json()
+    reference = refund["id"].replace("-", "")
+    await provider.control.post(
+        "/_sandbox/refunds/complete",
+        json={"provider": "wechatpay", "refund_reference": reference, "status": "SUCCESS"},
+    )
+    await settled(shop, refund)
+    answer = await provider.notify(
+        payment, kind="refund", refund_reference=reference, fault="foreign_app"
+    )
+    assert not answer["accepted"]
+
+    async def flagged() -> Any:
+        return (await shop.read(payment))["attention"]
+
+    assert await eventually(flagged)
+    assert (await shop.read(payment))["refunded"] == 500
+
+
+async def test_a_providers_success_for_a_refund_that_we_failed_calls_a_person(
+    shop: Shop, provider: ProviderSide, house: House, paid: Any
+) -> None:
+    payment = await paid()
+    await provider.fault("refund", "server_error", code="NOT_ENOUGH", status=403)
+    refused = await shop.refund(payment, "r1", amount=500)
+    assert refused.status_code == 422
+    stores = house.dependencies.stores
+    refund = await stores.refunds.get(UUID(refused.json()["id"]))
+    ours = await stores.payments.get(UUID(payment["id"]))
+    assert refund is not None
+    assert ours is not None
+    await house.dependencies.registry.get("wechatpay", "pubkey").refund(refund, ours)
+    await provider.control.post(
+        "/_sandbox/refunds/complete",
+        json={"provider": "wechatpay", "refund_reference": refund.reference},
+    )
+    answer = await provider.notify(payment, kind="refund", refund_reference=refund.reference)
+    assert answer["accepted"]
+
+    async def flagged() -> Any:
+        return (await shop.read(payment))["attention"]
+
+    assert await eventually(flagged) == "external_refund"

@@ -19,7 +19,7 @@ from storage.database import Database
 from storage.merchants import MerchantStore
 from storage.migrate import upgrade
 
-Paysaga = Callable[..., Awaitable[Result]]
+Invoke = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture(scope="session")
@@ -98,12 +98,21 @@ def refund_of(payment: Payment, *, amount: int) -> Refund:
 
 
 @pytest.fixture
-def paysaga(state_dir: Path) -> Paysaga:
-    """Run a command on the stack's folder, in a thread: commands bring their own event loop."""
+def invoke() -> Invoke:
+    """Run a command in a thread: commands bring their own event loop."""
 
-    async def run(*arguments: str) -> Result:
-        line = [*arguments, "--state-dir", str(state_dir)]
+    async def run(*line: str) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, app, line, env={"COLUMNS": "200"})
+
+    return run
+
+
+@pytest.fixture
+def paysaga(invoke: Invoke, state_dir: Path) -> Invoke:
+    """Run a command on the stack's folder."""
+
+    async def run(*line: str) -> Result:
+        return await invoke(*line, "--state-dir", str(state_dir))
 
     return run
 

@@ -11,14 +11,14 @@ from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
-from tests.cli.conftest import Paysaga, refund_of
+from tests.cli.conftest import Invoke, refund_of
 from tests.storage.making import succeeded
 
 pytestmark = pytest.mark.stack
 
 
 async def test_a_created_merchant_has_a_webhook_secret_of_its_own(
-    paysaga: Paysaga, database: Database
+    paysaga: Invoke, database: Database
 ) -> None:
     merchant_id = f"m-{uuid4().hex[:8]}"
     result = await paysaga("merchants", "create", merchant_id, "--name", "Tea house")
@@ -30,14 +30,14 @@ async def test_a_created_merchant_has_a_webhook_secret_of_its_own(
     assert merchant.webhook_secret in result.stdout
 
 
-async def test_a_merchant_is_not_created_twice(paysaga: Paysaga, merchant: Merchant) -> None:
+async def test_a_merchant_is_not_created_twice(paysaga: Invoke, merchant: Merchant) -> None:
     result = await paysaga("merchants", "create", merchant.id)
 
     assert isinstance(result.exception, Conflict)
 
 
 async def test_a_created_key_is_printed_alone_and_opens_the_door(
-    paysaga: Paysaga, database: Database, merchant: Merchant
+    paysaga: Invoke, database: Database, merchant: Merchant
 ) -> None:
     result = await paysaga("keys", "create", "--merchant", merchant.id, "--label", "till")
 
@@ -51,7 +51,7 @@ async def test_a_created_key_is_printed_alone_and_opens_the_door(
 
 
 async def test_a_revoked_key_opens_nothing(
-    paysaga: Paysaga, database: Database, merchant: Merchant
+    paysaga: Invoke, database: Database, merchant: Merchant
 ) -> None:
     key = (await paysaga("keys", "create", "--merchant", merchant.id)).stdout.strip()
     (made,) = await ApiKeyStore(database).list_for_merchant(merchant.id)
@@ -60,7 +60,7 @@ async def test_a_revoked_key_opens_nothing(
     assert await ApiKeyStore(database).authenticate(key) is None
 
 
-async def test_a_key_for_nobody_is_refused(paysaga: Paysaga) -> None:
+async def test_a_key_for_nobody_is_refused(paysaga: Invoke) -> None:
     result = await paysaga("keys", "create", "--merchant", "nobody")
 
     assert isinstance(result.exception, NotFound)
@@ -68,7 +68,7 @@ async def test_a_key_for_nobody_is_refused(paysaga: Paysaga) -> None:
 
 
 async def test_a_payment_is_listed_and_shown_with_its_amount_and_workflow(
-    paysaga: Paysaga, database: Database, payment: Payment
+    paysaga: Invoke, database: Database, payment: Payment
 ) -> None:
     await PaymentStore(database).record(payment)
 
@@ -82,7 +82,7 @@ async def test_a_payment_is_listed_and_shown_with_its_amount_and_workflow(
 
 
 async def test_a_list_is_narrowed_by_status(
-    paysaga: Paysaga, database: Database, payment: Payment
+    paysaga: Invoke, database: Database, payment: Payment
 ) -> None:
     await PaymentStore(database).record(payment)
     line = ("payments", "list", "--merchant", payment.merchant_id, "--status")
@@ -92,7 +92,7 @@ async def test_a_list_is_narrowed_by_status(
 
 
 async def test_a_refund_is_shown_by_itself_and_below_its_payment(
-    paysaga: Paysaga, database: Database, payment: Payment
+    paysaga: Invoke, database: Database, payment: Payment
 ) -> None:
     await PaymentStore(database).record(payment)
     await PaymentStore(database).finalise(succeeded(payment))
@@ -109,7 +109,7 @@ async def test_a_refund_is_shown_by_itself_and_below_its_payment(
 
 
 @pytest.mark.parametrize("noun", ["payments", "refunds"])
-async def test_what_is_not_there_is_said_so(paysaga: Paysaga, noun: str) -> None:
+async def test_what_is_not_there_is_said_so(paysaga: Invoke, noun: str) -> None:
     result = await paysaga(noun, "show", str(uuid4()))
 
     assert isinstance(result.exception, NotFound)

@@ -1,9 +1,12 @@
+import json
 import signal
+import socket
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.cli.conftest import Invoke
 from tests.cli.running import finish, start
 from tests.embedded.processes import alive, descendants
 
@@ -55,30 +58,48 @@ async def test_without_a_stack_the_missing_settings_are_named(
     assert "Traceback" not in output
 
 
-async def test_a_port_of_no_service_is_refused(command: list[str], tmp_path: Path) -> None:
-    code, output = await finish(
-        command, "up", "--port", "mail=25", "--state-dir", str(tmp_path / "s")
-    )
+async def test_a_port_of_no_service_is_refused(invoke: Invoke, tmp_path: Path) -> None:
+    result = await invoke("up", "--port", "mail=25", "--state-dir", str(tmp_path / "s"))
 
-    assert code == 2
-    assert "mail=25" in output
+    assert result.exit_code == 2
+    assert "mail=25" in result.output
+    assert not (tmp_path / "s").exists()
 
 
-async def test_the_doctor_finds_a_fresh_checkout_well(command: list[str], tmp_path: Path) -> None:
-    code, output = await finish(command, "doctor", "--state-dir", str(tmp_path / "new"))
+async def test_the_doctor_finds_a_fresh_checkout_well(invoke: Invoke, tmp_path: Path) -> None:
+    result = await invoke("doctor", "--state-dir", str(tmp_path / "new"))
 
-    assert code == 0, output
-    assert "PostgreSQL) 18" in output
+    assert result.exit_code == 0, result.output
+    assert "PostgreSQL) 18" in result.output
     assert not (tmp_path / "new").exists()
 
 
-async def test_the_doctor_sees_a_file_of_another_temporal(
-    command: list[str], tmp_path: Path
-) -> None:
+async def test_the_doctor_sees_a_file_of_another_temporal(invoke: Invoke, tmp_path: Path) -> None:
     (tmp_path / "temporal").mkdir()
     (tmp_path / "temporal" / "version").write_text("1.0.0\n")
 
-    code, output = await finish(command, "doctor", "--state-dir", str(tmp_path))
+    result = await invoke("doctor", "--state-dir", str(tmp_path))
 
-    assert code == 1
-    assert "--set-temporal-aside" in output
+    assert result.exit_code == 1
+    assert "--set-temporal-aside" in result.output
+
+
+async def test_the_doctor_names_a_remembered_port_that_another_program_took(
+    invoke: Invoke, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as rival:
+        port = rival.getsockname()[1]
+        (tmp_path / "ports.json").write_text(json.dumps({"api": port}))
+        result = await invoke("doctor", "--state-dir", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert f"api {port}" in result.output
+
+
+async def test_the_doctor_sees_that_a_running_stack_does_not_answer(
+    invoke: Invoke, state_dir: Path
+) -> None:
+    result = await invoke("doctor", "--state-dir", str(state_dir))
+
+    assert result.exit_code == 1
+    assert "ConnectError" in result.output

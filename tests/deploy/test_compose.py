@@ -58,8 +58,7 @@ def test_the_settings_are_accepted_as_they_are_given(
 ) -> None:
     for name, value in services["worker"]["environment"].items():
         monkeypatch.setenv(name, value)
-    settings = Settings()
-    assert settings.build_id == services["worker"]["image"].partition(":")[2]
+    assert Settings().mode == services["worker"]["environment"]["PAYSAGA_MODE"]
 
 
 def test_the_api_and_the_worker_are_told_the_same(services: Services) -> None:

@@ -1,6 +1,7 @@
 """The set-up scripts against the servers that they are written for."""
 
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from uuid import uuid4
@@ -94,6 +95,25 @@ async def test_each_user_of_the_database_server_gets_its_own_and_no_other(
         other = "temporal" if role == "paysaga" else "paysaga"
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await asyncpg.connect(user=role, password=word, database=other, **address)
+
+    await check_migration(execute, place, tmp_path / "paysaga_database_password")
+
+
+async def check_migration(execute: Execute, place: str, password: Path) -> None:
+    """Our migration, as the stack's own role and with its password's file, twice."""
+    for _ in range(2):
+        done = execute(
+            *(sys.executable, "-m", "deploy.migrate"),
+            PAYSAGA_DATABASE_URL=f"postgresql+asyncpg://paysaga@{place}/paysaga",
+            PAYSAGA_DATABASE_PASSWORD_FILE=str(password),
+            PAYSAGA_PUBLIC_URL="https://pay.example.com",
+            PAYSAGA_ACCOUNTS_FILE="/none",
+            PAYSAGA_PAYLOAD_KEYS_FILE="/none",
+        )
+        assert done.returncode == 0, done.stderr
+    admin = await asyncpg.connect(f"postgresql://admin:admin@{place}/paysaga")
+    assert await admin.fetchval("SELECT count(*) FROM payments") == 0
+    await admin.close()
 
 
 async def make_room(stack: Stack, place: str) -> None:

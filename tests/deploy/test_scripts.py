@@ -169,3 +169,18 @@ def test_the_probe_wants_the_metric_above_zero(server: str) -> None:
     assert is_healthy(f"{server}/good", "temporal_num_pollers")
     assert not is_healthy(f"{server}/good", "temporal_idle")
     assert not is_healthy(f"{server}/good", "temporal_num")
+
+
+def test_the_operators_command_line_gets_the_token_by_environment_only(
+    root: Path, execute: Execute, fake_program: Any, tmp_path: Path
+) -> None:
+    place = tmp_path / "deploy"
+    (place / "secrets").mkdir(parents=True)
+    (place / "secrets/operator_token").write_text("s3cret\n")
+    (place / "temporal.sh").write_text((root / "deploy/temporal.sh").read_text())
+    fake_program("docker", 'echo "$TEMPORAL_CODEC_AUTH"; echo "$@"')
+    done = execute("sh", place / "temporal.sh", "workflow", "list")
+    auth, arguments = done.stdout.splitlines()
+    assert auth == "Bearer s3cret"
+    assert "s3cret" not in arguments
+    assert arguments.endswith("--entrypoint temporal temporal-namespace workflow list")

@@ -78,6 +78,47 @@ def test_two_accounts_of_one_name_stop_the_start(
         build(http, alipay=[account, account])
 
 
+def test_an_account_that_names_merchants_is_there_for_them_alone(
+    http: httpx.AsyncClient, account: dict[str, Any]
+) -> None:
+    found = build(
+        http,
+        alipay=[
+            account | {"name": "theirs", "merchants": ["m-1", "m-2"]},
+            account | {"name": "nobodys", "merchants": []},
+            account | {"name": "everybodys"},
+        ],
+        wechatpay=[],
+    )
+    theirs, others = found.offered_to("m-1"), found.offered_to("m-3")
+    assert [provider.account for provider in theirs.all()] == ["theirs", "everybodys"]
+    assert theirs.default_account("alipay") == "theirs"
+    assert others.default_account("alipay") == "everybodys"
+    # Payments that were made before go on, and their notifications are read.
+    assert [provider.account for provider in found.all()] == ["theirs", "nobodys", "everybodys"]
+    for name in ("theirs", "nobody"):
+        with pytest.raises(InvalidRequest) as caught:
+            others.get("alipay", name)
+        assert caught.value.message == f"There is no alipay account '{name}'."
+
+
+def test_a_provider_without_an_account_for_the_merchant_is_not_there(
+    http: httpx.AsyncClient, account: dict[str, Any]
+) -> None:
+    others = build(http, alipay=[account | {"merchants": ["m-1"]}]).offered_to("m-2")
+    with pytest.raises(InvalidRequest, match="configured: none") as caught:
+        others.default_account("alipay")
+    assert caught.value.param == "provider"
+
+
+@pytest.mark.parametrize("merchants", ["m-1", [""], [7], {"m-1": True}, None])
+def test_merchants_that_are_no_list_of_ids_stop_the_start(
+    http: httpx.AsyncClient, account: dict[str, Any], merchants: object
+) -> None:
+    with pytest.raises(ValueError, match="alipay account 'main': merchants"):
+        build(http, alipay=[account | {"merchants": merchants}])
+
+
 async def test_the_provider_learns_our_own_addresses(make_stand: Make) -> None:
     stand = make_stand(AlipayHarness(), "main")
     payment = stand.payment(Channel.PAGE)

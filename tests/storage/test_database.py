@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 import storage.database
+from domain.errors import StatementRefused
 from storage.database import Database, DatabaseUnavailable
 from storage.payments import PaymentStore
 from tests.storage.making import NewPayment
@@ -96,11 +97,44 @@ async def test_our_own_mistake_in_sql_is_not_mistaken_for_an_outage(database: Da
     assert not isinstance(raised.value, DatabaseUnavailable)
 
 
+@pytest.mark.parametrize("spoiled", ["a\x00b", "a\ud800b"])
+@pytest.mark.parametrize("field", ["subject", "metadata"])
+async def test_what_the_database_cannot_keep_is_refused_and_never_an_outage(
+    payments: PaymentStore, new_payment: NewPayment, field: str, spoiled: str
+) -> None:
+    value = {"table": spoiled} if field == "metadata" else spoiled
+    with pytest.raises(StatementRefused) as raised:
+        await payments.record(new_payment(**{field: value}))
+    for told in ("INSERT", "SELECT", spoiled, "Long Jing"):
+        assert told not in _everything_said(raised.value)
+
+
+async def test_a_broken_rule_is_refused_by_its_name_alone(
+    database: Database, payments: PaymentStore, new_payment: NewPayment
+) -> None:
+    payment = await payments.record(new_payment(subject="a secret gift"))
+    with pytest.raises(StatementRefused) as raised:
+        await in_one_transaction(
+            database,
+            f"UPDATE payments SET refund_reserved = -1 WHERE id = '{payment.id}'",  # noqa: S608
+        )
+    said = _everything_said(raised.value)
+    assert "payments_reserved_not_negative" in said
+    assert "UPDATE" not in said
+    assert "a secret gift" not in said
+
+
+def _everything_said(error: BaseException) -> str:
+    """The error as Temporal would keep it: its message, and those of its causes."""
+    return str(error) + (_everything_said(error.__cause__) if error.__cause__ else "")
+
+
 async def test_an_error_does_not_carry_what_was_stored(database: Database) -> None:
     with pytest.raises(DBAPIError) as raised:
         async with database.statement() as connection:
-            await connection.execute(text("SELECT CAST(:secret AS uuid)"), {"secret": "whsec_1"})
+            await connection.execute(text("SELECT nothing_at(:secret)"), {"secret": "whsec_1"})
     assert "[SQL parameters hidden" in str(raised.value)
+    assert "whsec_1" not in str(raised.value)
 
 
 async def test_a_transaction_that_fails_leaves_nothing(

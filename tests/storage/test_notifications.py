@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -83,3 +83,23 @@ async def test_a_notification_of_an_order_that_was_never_ours_is_kept_too(
 async def test_the_outcome_of_nothing_is_not_found(notifications: NotificationStore) -> None:
     with pytest.raises(NotFound):
         await notifications.set_outcome(uuid4(), NotificationOutcome.IGNORED)
+
+
+async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
+    notifications: NotificationStore, notification: Notification, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.notifications.FORGET_AT_ONCE", 2)
+    year = NOON - timedelta(days=365)
+    for days in range(5):
+        row_id = await notifications.record(
+            notification, headers=HEADERS, body=BODY, received_at=year + timedelta(days=days)
+        )
+        await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
+
+    counts = [await notifications.forget_before(year + timedelta(days=3)) for _ in range(2)]
+
+    records = await notifications.list_for_payment(UUID(notification.reference))
+    assert counts == [3, 0]
+    assert [record.body for record in records] == [b"", b"", b"", BODY, BODY]
+    assert [record.headers for record in records] == [{}, {}, {}, HEADERS, HEADERS]
+    assert await notifications.seen(notification)

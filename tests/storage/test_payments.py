@@ -1,15 +1,15 @@
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import uuid4
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.errors import Conflict, NotFound, ReportMismatch
+from domain.errors import Conflict, NotFound, ReportMismatch, StatementRefused
 from domain.identity import event_id
 from domain.merchant import Merchant
-from domain.payment import Failure, Payer, PaymentStatus
+from domain.payment import Failure, Payer, Payment, PaymentStatus
 from domain.report import Attention
 from storage.payments import PaymentStore
 from tests.storage.making import EventRows, NewPayment, Paid, closed, succeeded
@@ -183,65 +183,22 @@ async def test_a_success_without_money_is_our_own_mistake_and_is_not_written(
 ) -> None:
     payment = await payments.record(new_payment())
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(StatementRefused):
         await payments.finalise(succeeded(payment, captured=0))
 
     assert await payments.get(payment.id) == payment
 
 
-async def test_a_flag_is_raised_once_and_told_once(
-    payments: PaymentStore, new_payment: NewPayment, stored_events: EventRows
+@pytest.mark.parametrize("end", [succeeded, closed])
+async def test_a_payment_that_has_ended_gets_no_checkout_any_more(
+    payments: PaymentStore, new_payment: NewPayment, end: Callable[[Payment], Payment]
 ) -> None:
-    payment = await payments.record(new_payment())
+    final, _ = await payments.finalise(end(await payments.record(new_payment())))
 
-    ids = {
-        await payments.flag(payment.id, Attention.AMOUNT_MISMATCH, "paid 1, asked 1999")
-        for _ in range(3)
-    }
+    late = Checkout(kind=CheckoutKind.QR, value="https://qr.test/1")
+    await payments.save_checkout(final.id, Created(checkout=late, provider_reference="another"))
 
-    [event] = await stored_events(payment.id)
-    flagged = await payments.get(payment.id)
-    assert ids == {event["id"]}
-    assert '"attention": "amount_mismatch"' in event["data"]
-    assert '"detail": "paid 1, asked 1999"' in event["data"]
-    assert flagged is not None
-    assert flagged.attention is Attention.AMOUNT_MISMATCH
-
-
-async def test_flags_for_different_reasons_are_events_of_their_own_in_sequence(
-    payments: PaymentStore, paid: Paid, stored_events: EventRows
-) -> None:
-    payment = await paid()
-
-    await payments.flag(payment.id, Attention.CONTRADICTION, "first")
-    await payments.flag(payment.id, Attention.OUTCOME_UNKNOWN, "second")
-    await payments.flag(payment.id, Attention.CONTRADICTION, "first again")
-
-    assert [row["sequence"] for row in await stored_events(payment.id)] == [1, 2, 3]
-
-
-async def test_a_cleared_flag_is_gone_and_its_event_stays(
-    payments: PaymentStore, new_payment: NewPayment, stored_events: EventRows
-) -> None:
-    payment = await payments.record(new_payment())
-    await payments.flag(payment.id, Attention.CONTRADICTION, "paid, then closed")
-
-    await payments.clear(payment.id)
-    await payments.clear(payment.id)
-
-    assert await payments.get(payment.id) == payment
-    assert len(await stored_events(payment.id)) == 1
-
-
-async def test_a_success_after_a_flag_tells_of_the_flag_as_it_stands(
-    payments: PaymentStore, new_payment: NewPayment, stored_events: EventRows
-) -> None:
-    payment = await payments.record(new_payment())
-    await payments.flag(payment.id, Attention.OUTCOME_UNKNOWN, "silence")
-
-    await payments.finalise(succeeded(payment))
-
-    assert '"attention": "outcome_unknown"' in (await stored_events(payment.id))[1]["data"]
+    assert await payments.get(final.id) == final
 
 
 async def test_what_is_not_there_is_not_found(payments: PaymentStore, merchant: Merchant) -> None:
@@ -252,6 +209,8 @@ async def test_what_is_not_there_is_not_found(payments: PaymentStore, merchant: 
         await payments.get_for_merchant(merchant.id, nobody)
     with pytest.raises(NotFound):
         await payments.clear(nobody)
+    with pytest.raises(NotFound):
+        await payments.clear(nobody, Attention.CONTRADICTION)
     with pytest.raises(NotFound):
         await payments.flag(nobody, Attention.CONTRADICTION, "")
     with pytest.raises(NotFound):

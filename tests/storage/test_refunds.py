@@ -1,9 +1,8 @@
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
-from domain.errors import Conflict, NotFound
+from domain.errors import Conflict, NotFound, StatementRefused
 from domain.identity import event_id
 from domain.payment import Failure, Payment
 from domain.refund import Refund, RefundStatus
@@ -97,7 +96,7 @@ async def test_a_refund_reserved_as_already_done_is_our_own_mistake_and_is_not_w
 ) -> None:
     refund = ended(new_refund(await paid()))
 
-    with pytest.raises(IntegrityError):
+    with pytest.raises(StatementRefused):
         await refunds.reserve(refund)
 
     assert await refunds.get(refund.id) is None

@@ -23,12 +23,16 @@ class Order:
 
 @dataclass
 class Fault:
-    """What the next call of a verb does; `executed` whether the provider acted on it."""
+    """What the next call of a verb does; `executed` whether the provider acted on it.
+
+    A call waits for its `gate`, and one that hangs is never answered.
+    """
 
     error: Exception | None = None
     executed: bool = False
     report: PaymentReport | RefundReport | None = None
     hang: bool = False
+    gate: asyncio.Event | None = None
 
 
 def unknown(message: str = "the answer was lost") -> OutcomeUnknown:
@@ -54,7 +58,7 @@ class ScriptedProvider:
         self.orders: dict[str, Order] = {}
         self.faults: dict[tuple[str, str], list[Fault]] = {}
         self.calls: list[tuple[str, str]] = []
-        self.refund_state = RefundOutcome.SUCCEEDED
+        self.refund_states: dict[str, RefundOutcome] = {}
 
     def script(self, verb: str, reference: str, *faults: Fault) -> None:
         self.faults.setdefault((verb, reference), []).extend(faults)
@@ -75,47 +79,47 @@ class ScriptedProvider:
         return Created(checkout=Checkout(kind=CheckoutKind.QR, value=f"qr:{payment.reference}"))
 
     async def query(self, payment: Payment) -> PaymentReport:
-        fault = self._fault("query", payment.reference)
-        await self._fail(fault)
-        if fault is not None and isinstance(fault.report, PaymentReport):
-            return fault.report
-        return self._report(payment)
+        return await self._answer(self._fault("query", payment.reference), payment)
 
     async def close(self, payment: Payment) -> PaymentReport:
         fault = self._fault("close", payment.reference)
         order = self.orders.get(payment.reference)
         if order and order.state is Outcome.PENDING and (fault is None or fault.executed):
             order.state = Outcome.CLOSED
-        await self._fail(fault)
-        return self._report(payment)
+        return await self._answer(fault, payment)
 
     async def refund(self, refund: Refund, payment: Payment) -> RefundReport:
         fault = self._fault("refund", refund.reference)
         if fault is None or fault.executed:
             order = self.orders[payment.reference]
             order.refunds[refund.reference] = refund.amount
+            assert sum(order.refunds.values()) <= order.amount, "more was given back than was paid"
         await self._fail(fault)
+        if fault is not None and isinstance(fault.report, RefundReport):
+            return fault.report
         return self.refund_report(refund)
 
     async def query_refund(self, refund: Refund, payment: Payment) -> RefundReport:
         fault = self._fault("query_refund", refund.reference)
         await self._fail(fault)
+        if fault is not None and isinstance(fault.report, RefundReport):
+            return fault.report
         order = self.orders.get(payment.reference)
         if order is None or refund.reference not in order.refunds:
             return self.refund_report(refund, RefundOutcome.NOT_FOUND)
         return self.refund_report(refund)
 
     async def parse_notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
-        raise AssertionError("the workflows get their notifications verified")
+        raise AssertionError(headers, body)
 
     def parse_return(self, query: str) -> str | None:
-        raise AssertionError("the workflows see no browser")
+        raise AssertionError(query)
 
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:
-        raise AssertionError("the workflows acknowledge nothing")
+        raise AssertionError(accepted, message)
 
     def refund_report(self, refund: Refund, outcome: RefundOutcome | None = None) -> RefundReport:
-        found = outcome or self.refund_state
+        found = outcome or self.refund_states.get(refund.reference, RefundOutcome.SUCCEEDED)
         return RefundReport(
             reference=refund.payment_reference,
             refund_reference=refund.reference,
@@ -126,6 +130,12 @@ class ScriptedProvider:
 
     def refunded(self, reference: str) -> int:
         return sum(self.orders[reference].refunds.values())
+
+    async def _answer(self, fault: Fault | None, payment: Payment) -> PaymentReport:
+        await self._fail(fault)
+        if fault is not None and isinstance(fault.report, PaymentReport):
+            return fault.report
+        return self._report(payment)
 
     def _report(self, payment: Payment) -> PaymentReport:
         order = self.orders.get(payment.reference)
@@ -140,6 +150,8 @@ class ScriptedProvider:
     async def _fail(self, fault: Fault | None) -> None:
         if fault is not None and fault.hang:
             await asyncio.Event().wait()
+        if fault is not None and fault.gate is not None:
+            await fault.gate.wait()
         if fault is not None and fault.error is not None:
             raise fault.error
 
@@ -156,12 +168,14 @@ def report(payment: Payment, outcome: Outcome, amount: int | None = None) -> Pay
     )
 
 
-def notification(payment: Payment, found: PaymentReport) -> Notification:
+def notification(found: PaymentReport | RefundReport) -> Notification:
+    of_payment = isinstance(found, PaymentReport)
     return Notification(
         provider="scripted",
         account="main",
-        notification_id=f"{found.outcome}-{payment.reference}",
-        kind=NotificationKind.PAYMENT,
-        reference=payment.reference,
-        payment=found,
+        notification_id=f"{found.outcome}-{found.reference}",
+        kind=NotificationKind.PAYMENT if of_payment else NotificationKind.REFUND,
+        reference=found.reference,
+        payment=found if isinstance(found, PaymentReport) else None,
+        refund=found if isinstance(found, RefundReport) else None,
     )

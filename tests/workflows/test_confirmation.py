@@ -1,28 +1,31 @@
 """A provider whose notification is believed only once a query has said the same."""
 
-from collections.abc import Awaitable, Callable
-
 from temporalio.client import WorkflowUpdateStage
 
 from domain.errors import ProviderUnavailable
+from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
 from domain.report import Attention, Outcome
-from domain.resolution import Resolution, ResolveAction
-from tests.workflows.conftest import Shop
+from domain.resolution import ResolveAction
 from tests.workflows.scripted import Fault, notification, report, unknown
-from workflows.payment import PaymentOrder, PaymentWorkflow
+from tests.workflows.shop import BRISK, PaymentRun, Shop
+from webhooks.answers import WebhookAnswer
+from workflows.payment import PaymentOrder
 
-Eventually = Callable[[Callable[[], Awaitable[bool]]], Awaitable[bool]]
+
+async def confirmed_order(
+    shop: Shop, expires_in: float = 900, late: LatePolicy = LatePolicy.REFUND
+) -> PaymentOrder:
+    policy = BRISK.model_copy(update={"confirm": True, "grace": 60})
+    return await shop.order(expires_in=expires_in, late=late, policy=policy)
 
 
-async def confirmed_order(shop: Shop, expires_in: float = 900) -> PaymentOrder:
-    order = await shop.order(expires_in=expires_in)
-    return order.model_copy(update={"policy": order.policy.model_copy(update={"confirm": True})})
+async def cancelled(run: PaymentRun) -> None:
+    await run.start_update("cancel", "gone", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
 
 
 async def test_a_notification_is_confirmed_by_one_query(shop: Shop) -> None:
-    order = await confirmed_order(shop)
-    payment = await shop.paid(order)
+    payment = await shop.paid(await confirmed_order(shop))
 
     assert payment.status is PaymentStatus.SUCCEEDED
     assert shop.provider.sent("query", payment.reference) == 1
@@ -31,95 +34,125 @@ async def test_a_notification_is_confirmed_by_one_query(shop: Shop) -> None:
 
 async def test_a_notification_that_the_query_does_not_confirm_pays_nothing(shop: Shop) -> None:
     order = await confirmed_order(shop)
-    handle = await shop.start(order)
-    payment = await shop.checkout(order)
+    run, payment = await shop.pending(order)
 
-    await shop.notify(handle, order)
-    _ = await handle.execute_update(PaymentWorkflow.sync)
+    await shop.notify(run, order)
+    await shop.sent("query", payment.reference, 2)
     assert (await shop.row(payment)).status is PaymentStatus.PENDING
     shop.provider.pay(payment.reference)
-    await shop.env.fast_forward(handle, 60)
 
-    assert (await handle.result()).status is PaymentStatus.SUCCEEDED
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
     assert (await shop.row(payment)).captured == payment.amount
 
 
 async def test_a_query_that_fails_is_asked_again_until_it_confirms(shop: Shop) -> None:
     order = await confirmed_order(shop)
-    handle = await shop.start(order)
-    payment = await shop.checkout(order)
+    run, payment = await shop.pending(order)
     shop.provider.script("query", payment.reference, Fault(error=unknown()), Fault(error=unknown()))
 
     shop.provider.pay(payment.reference)
-    await shop.notify(handle, order)
-    await shop.env.fast_forward(handle, 60)
+    await shop.notify(run, order)
 
-    assert (await handle.result()).status is PaymentStatus.SUCCEEDED
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
 
 
 async def test_money_that_was_told_and_never_confirmed_calls_a_person_at_the_end(
-    shop: Shop, eventually: Eventually
-) -> None:
-    order = await confirmed_order(shop, expires_in=120)
-    handle = await shop.start(order)
-    payment = await shop.checkout(order)
-
-    await shop.notify(handle, order)
-    await shop.env.fast_forward(handle, 200)
-
-    async def flagged() -> bool:
-        return (await shop.row(payment)).attention is Attention.CONTRADICTION
-
-    await eventually(flagged)
-    decision = Resolution(action=ResolveAction.CLOSE, note="nothing arrived, says the bank")
-    _ = await handle.execute_update(PaymentWorkflow.resolve, decision)
-    ended = await handle.result()
-    assert (ended.status, ended.captured) == (PaymentStatus.CLOSED, 0)
-
-
-async def test_a_repeated_notification_is_asked_about_once_more_and_changes_nothing(
     shop: Shop,
 ) -> None:
     order = await confirmed_order(shop)
-    handle = await shop.start(order)
-    payment = await shop.checkout(order)
+    run, payment = await shop.pending(order)
+
+    await shop.notify(run, order)
+    await shop.sent("query", payment.reference)
+    await cancelled(run)
+    await shop.flagged(payment, Attention.CONTRADICTION)
+    await shop.resolve(run, ResolveAction.CLOSE)
+
+    ended = await run.result()
+    assert (ended.status, ended.captured) == (PaymentStatus.CLOSED, 0)
+
+
+async def test_denied_money_is_not_found_by_a_question_without_an_answer(shop: Shop) -> None:
+    order = await confirmed_order(shop)
+    run, payment = await shop.pending(order)
+
+    await shop.notify(run, order)
+    await shop.sent("query", payment.reference)
+    # The question of the close, then the one about the dispute.
+    script = [Fault(), *[Fault(error=unknown())] * 40]
+    shop.provider.script("query", payment.reference, *script)
+    await cancelled(run)
+    await shop.flagged(payment, Attention.CONTRADICTION)
+    await shop.sent("query", payment.reference, 4)
+
+    assert (await shop.row(payment)).captured == 0
+    await run.terminate("the test is over")
+
+
+async def test_denied_money_that_the_provider_forgot_waits_for_a_person_and_asks_no_more(
+    shop: Shop,
+) -> None:
+    order = await confirmed_order(shop)
+    run, payment = await shop.pending(order)
+
+    await shop.notify(run, order)
+    await shop.sent("query", payment.reference)
+    del shop.provider.orders[payment.reference]
+    await cancelled(run)
+    await shop.flagged(payment, Attention.CONTRADICTION)
+    await shop.resolve(run, ResolveAction.CLOSE)
+
+    assert (await run.result()).status is PaymentStatus.CLOSED
+    assert shop.provider.sent("close", payment.reference) == 1
+
+
+async def test_a_repeat_of_denied_money_is_asked_about_again(shop: Shop) -> None:
+    order = await confirmed_order(shop)
+    run, payment = await shop.pending(order)
+    await shop.notify(run, order)
+    await shop.sent("query", payment.reference)
+    await cancelled(run)
+    await shop.flagged(payment, Attention.CONTRADICTION)
+
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
+    assert (await shop.row(payment)).attention is None
+
+
+async def test_repeated_notifications_change_nothing(shop: Shop) -> None:
+    order = await confirmed_order(shop)
+    run, payment = await shop.pending(order)
     shop.provider.pay(payment.reference)
     for _ in range(5):
-        await shop.notify(handle, order)
+        await shop.notify(run, order)
 
-    assert (await handle.result()).status is PaymentStatus.SUCCEEDED
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
     assert (await shop.row(payment)).captured == payment.amount
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
 
 
-async def test_a_notification_of_another_sum_parks_the_payment_at_once(
-    shop: Shop, eventually: Eventually
-) -> None:
+async def test_a_notification_of_another_sum_parks_the_payment_at_once(shop: Shop) -> None:
     order = await confirmed_order(shop)
-    handle = await shop.start(order)
-    payment = await shop.checkout(order)
+    run, payment = await shop.pending(order)
     shop.provider.script("query", payment.reference, Fault(report=report(payment, Outcome.PAID, 1)))
 
-    await shop.notify(handle, order, amount=1)
+    await shop.notify(run, order, amount=1)
 
-    async def flagged() -> bool:
-        return (await shop.row(payment)).attention is Attention.AMOUNT_MISMATCH
-
-    await eventually(flagged)
+    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
     assert (await shop.row(payment)).captured == 0
-    await handle.terminate("the test is over")
+    await run.terminate("the test is over")
 
 
 async def test_a_failure_that_is_told_is_believed_by_the_query_alone(shop: Shop) -> None:
     order = await confirmed_order(shop)
-    handle = await shop.start(order)
-    payment = await shop.checkout(order)
+    run, payment = await shop.pending(order)
     shop.provider.pay(payment.reference)
 
-    told = notification(payment, report(payment, Outcome.FAILED))
-    await handle.signal(PaymentWorkflow.notify, told)
+    await shop.say(run, notification(report(payment, Outcome.FAILED)))
 
-    assert (await handle.result()).status is PaymentStatus.SUCCEEDED
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
 
 
 def no_close_for(seconds: float) -> Fault:
@@ -129,38 +162,64 @@ def no_close_for(seconds: float) -> Fault:
 
 
 async def test_a_cancelled_order_that_nobody_can_close_ends_with_its_time(shop: Shop) -> None:
-    order = await confirmed_order(shop, expires_in=120)
-    handle = await shop.start(order)
-    payment = await shop.checkout(order)
-    shop.provider.script("close", payment.reference, no_close_for(150))
+    # Longer than the alarm waits: that nobody can close it yet is no trouble.
+    order = await confirmed_order(shop, expires_in=4)
+    run, payment = await shop.pending(order)
+    shop.provider.script("close", payment.reference, no_close_for(4.5))
 
-    await handle.start_update(
-        PaymentWorkflow.cancel, "no longer wanted", wait_for_stage=WorkflowUpdateStage.ACCEPTED
-    )
-    await shop.env.fast_forward(handle, 200)
+    await cancelled(run)
 
-    ended = await handle.result()
+    ended = await run.result()
     assert (ended.status, ended.attention) == (PaymentStatus.CLOSED, None)
     assert shop.provider.sent("close", payment.reference) == 2
+    assert shop.merchants.heard(payment) == ["payment.closed"]
 
 
-async def test_a_payer_who_pays_while_a_cancelled_order_waits_has_paid(
-    shop: Shop, eventually: Eventually
+async def test_a_payer_who_pays_while_a_cancelled_order_waits_has_paid(shop: Shop) -> None:
+    order = await confirmed_order(shop)
+    run, payment = await shop.pending(order)
+    shop.provider.script("close", payment.reference, no_close_for(930))
+    await cancelled(run)
+    await shop.sent("close", payment.reference)
+
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
+    assert shop.merchants.heard(payment) == ["payment.succeeded"]
+
+
+async def closed_and_telling(shop: Shop, order: PaymentOrder) -> PaymentRun:
+    """A payment that has ended closed, its run held open by a merchant that is slow to hear."""
+    run, payment = await shop.pending(order)
+    slow = WebhookAnswer(status=503)
+    shop.merchants.answers[payment.id] = [slow, slow]
+    await shop.cancel(run)
+    return run
+
+
+async def test_money_told_of_after_the_end_is_given_back_once_a_query_confirms_it(
+    shop: Shop,
 ) -> None:
     order = await confirmed_order(shop)
-    handle = await shop.start(order)
-    payment = await shop.checkout(order)
-    shop.provider.script("close", payment.reference, no_close_for(930))
-    await handle.start_update(
-        PaymentWorkflow.cancel, "no longer wanted", wait_for_stage=WorkflowUpdateStage.ACCEPTED
-    )
-
-    async def closing() -> bool:
-        return shop.provider.sent("close", payment.reference) == 1
-
-    await eventually(closing)
+    run = await closed_and_telling(shop, order)
+    payment = order.payment
+    # The query lags behind the notification.
+    shop.provider.script("query", payment.reference, Fault(report=report(payment, Outcome.CLOSED)))
     shop.provider.pay(payment.reference)
-    await shop.notify(handle, order)
+    await shop.notify(run, order)
 
-    assert (await handle.result()).status is PaymentStatus.SUCCEEDED
-    assert shop.merchants.heard(payment) == ["payment.succeeded"]
+    ended = await run.result()
+    assert (ended.status, ended.late) == (PaymentStatus.CLOSED, True)
+    await shop.refunded(payment, payment.amount)
+    assert (await shop.row(payment)).attention is None
+
+
+async def test_money_told_of_after_the_end_and_never_confirmed_calls_a_person(shop: Shop) -> None:
+    order = await confirmed_order(shop)
+    run = await closed_and_telling(shop, order)
+    await shop.notify(run, order)
+
+    assert (await run.result()).captured == 0
+    row = await shop.row(order.payment)
+    assert (row.attention, row.captured) == (Attention.CONTRADICTION, 0)

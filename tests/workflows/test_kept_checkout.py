@@ -4,7 +4,7 @@ from activities.provider_calls import ProviderActivities, Submission
 from domain.checkout import Checkout, CheckoutKind, Created
 from domain.payment import Channel
 from providers.registry import Registry
-from tests.workflows.conftest import Shop
+from tests.workflows.shop import Shop
 
 
 async def test_a_checkout_that_is_handed_out_once_survives_a_second_submission(shop: Shop) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from providers.alipay.codes import CODES, SUB_CODES, bare, verdict_of
+from providers.alipay.codes import CODES, SUB_CODES, UNHEARD, bare, verdict_of
 from providers.base import Verdict
 
 REJECTED, UNKNOWN = Verdict.REJECTED, Verdict.UNKNOWN
@@ -69,6 +69,11 @@ def test_every_documented_code_has_its_verdict(code: str, sub_code: str) -> None
 def test_nothing_is_in_the_tables_that_is_not_documented() -> None:
     assert set(SUB_CODES) == {bare(sub_code) for _, sub_code in DOCUMENTED if sub_code}
     assert set(CODES) == {code for code, _ in DOCUMENTED}
+
+
+def test_only_a_documented_no_can_be_about_who_asks() -> None:
+    assert {SUB_CODES[sub_code] for sub_code in UNHEARD} == {REJECTED}
+    assert not {sub_code for sub_code in UNHEARD if sub_code.isupper()}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import InvalidSignature, OutcomeUnknown, ProviderRejected
 from domain.payment import Channel
-from domain.report import Outcome, RefundOutcome
+from domain.report import Attention, Outcome, RefundOutcome
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.conftest import Make
 from tests.providers.stand import Stand, minutes_ago
@@ -80,6 +80,9 @@ async def test_a_payment_that_was_refunded_in_full_was_paid(stand: Stand) -> Non
     report = await stand.provider.query(payment)
     assert (report.outcome, report.raw_status) == (Outcome.PAID, "TRADE_CLOSED")
     assert report.refunded == payment.amount
+    assert payment.mismatch(report) is Attention.EXTERNAL_REFUND
+    told = payment.model_copy(update={"captured": payment.amount})
+    assert told.mismatch(await stand.provider.query(told)) is None
 
 
 async def test_a_cancel_that_was_carried_out_unheard_can_be_repeated(stand: Stand) -> None:

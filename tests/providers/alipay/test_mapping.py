@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.money import LARGEST_AMOUNT
 from domain.payment import Channel, Payer
 from domain.refund import Refund
-from domain.report import Outcome, RefundOutcome
+from domain.report import Attention, Outcome, RefundOutcome
 from providers.alipay import mapping
 from tests.providers.alipay.conftest import NOW, Order
 
@@ -144,6 +144,7 @@ def test_a_closed_trade_that_was_paid_is_refunded_and_not_unpaid(
     found = report(trade_status="TRADE_CLOSED", **sign_of_payment)
     assert (found.outcome, found.refunded) == (Outcome.PAID, 1999)
     assert found.raw_status == "TRADE_CLOSED"
+    assert found.mismatch is Attention.EXTERNAL_REFUND
 
 
 def test_zero_amounts_are_no_sign_of_payment() -> None:

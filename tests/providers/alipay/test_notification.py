@@ -247,6 +247,9 @@ async def test_a_refund_from_outside_is_told_with_the_payment(
     fields = FIELDS | {"trade_status": "TRADE_CLOSED", "refund_fee": "19.99"}
     report = (await read(alipay.form(fields))).payment
     assert (report.outcome, report.refunded) == (Outcome.PAID, 1999)
+    assert report.mismatch is Attention.EXTERNAL_REFUND
+    foreign = (await read(alipay.form(fields | {"app_id": "1"}))).payment
+    assert foreign.mismatch is Attention.ACCOUNT_MISMATCH
 
 
 async def test_a_trade_that_was_never_paid_is_closed(alipay: FakeAlipay, read: Read) -> None:

@@ -158,8 +158,9 @@ async def test_a_trade_that_does_not_exist_yet_is_no_failure(
 @pytest.mark.parametrize(
     ("node", "error"),
     [
-        (no("isv.invalid-signature", "40002"), ProviderUnavailable),
         (no("ACQ.INVALID_PARAMETER"), ProviderUnavailable),
+        (no("isv.invalid-parameter", "40002"), ProviderUnavailable),
+        (no("isv.something-new", "40002"), ProviderUnavailable),
         (no("isv.method-call-limited", "40005"), ProviderUnavailable),
         (no("isp.unknow-error", "20000"), OutcomeUnknown),
         (no("ACQ.SYSTEM_ERROR"), OutcomeUnknown),
@@ -180,6 +181,46 @@ async def test_a_refused_question_says_nothing_about_the_payment(
         await provider.query(payment())
     with pytest.raises(error):
         await provider.query_refund(refund, payment())
+
+
+@pytest.mark.parametrize(
+    ("sub_code", "code"),
+    [
+        ("isv.invalid-app-id", "40002"),
+        ("isv.invalid-signature", "40002"),
+        ("isv.missing-signature-config", "40003"),
+        ("isv.insufficient-isv-permissions", "40006"),
+        ("aop.invalid-app-auth-token", "20001"),
+    ],
+)
+async def test_a_question_that_alipay_will_not_hear_from_us_is_a_definite_no(
+    *, alipay: FakeAlipay, provider: AlipayProvider, payment: Order, sub_code: str, code: str
+) -> None:
+    alipay.nodes |= {QUERY: no(sub_code, code), CLOSE: no("ACQ.TRADE_STATUS_ERROR")}
+    with pytest.raises(ProviderRejected) as caught:
+        await provider.query(payment())
+    assert caught.value.provider_code == sub_code
+    # Asked on the way to another answer, it settles nothing.
+    with pytest.raises(ProviderUnavailable):
+        await provider.close(payment())
+    with pytest.raises(ProviderUnavailable):
+        await provider.close(payment(Channel.BARCODE))
+
+
+async def test_a_refused_refund_query_says_nothing_whoever_is_to_blame(
+    alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund
+) -> None:
+    alipay.nodes[REFUND_QUERY] = no("isv.invalid-signature", "40002")
+    with pytest.raises(ProviderUnavailable):
+        await provider.query_refund(refund, payment())
+
+
+async def test_an_unsigned_refusal_of_a_question_is_never_a_no(
+    alipay: FakeAlipay, provider: AlipayProvider, payment: Order
+) -> None:
+    alipay.body = b'{"error_response":{"code":"40002","sub_code":"isv.invalid-app-id"}}'
+    with pytest.raises(OutcomeUnknown):
+        await provider.query(payment())
 
 
 def test_alipay_is_told_success_in_exactly_seven_bytes(provider: AlipayProvider) -> None:

@@ -102,7 +102,7 @@ async def test_an_answer_without_the_checkout_leaves_the_outcome_unknown(
     ],
 )
 @pytest.mark.parametrize("channel", [Channel.QR, Channel.BARCODE])
-async def test_a_refused_order_raises_what_its_code_stands_for(  # noqa: PLR0917 - fixtures
+async def test_a_refused_order_raises_what_its_code_stands_for(
     gateway: FakeGateway,
     provider: UnionpayProvider,
     payment: Order,
@@ -208,7 +208,7 @@ async def test_closing_waits_for_the_end_of_the_payers_time(
         await provider.close(order)
     assert caught.value.retry_after == 15 * 60 + AFTER_TIMEOUT.total_seconds()
     gateway.now = order.expires_at + AFTER_TIMEOUT
-    assert (await provider.close(order)).outcome is Outcome.CLOSED
+    assert (await provider.close(order)).outcome is Outcome.NOT_FOUND
     # Still under way after its time: only UnionPay's own word ends it.
     assert (await provider.close(order)).outcome is Outcome.PENDING
     assert (await provider.close(order)).outcome is Outcome.PAID

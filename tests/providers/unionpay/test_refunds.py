@@ -68,7 +68,7 @@ async def test_a_whole_payment_is_undone_on_its_settlement_day(
         (1999, {"paid_at": NOW}, NOW.replace(hour=14, minute=56)),
     ],
 )
-async def test_what_cannot_be_undone_is_refunded(  # noqa: PLR0917 - fixtures
+async def test_what_cannot_be_undone_is_refunded(
     gateway: FakeGateway,
     provider: UnionpayProvider,
     paid: Order,
@@ -146,7 +146,7 @@ async def test_a_refusal_is_believed_once_nothing_is_known_of_the_refund(
         ("01", RefundOutcome.FAILED),
     ],
 )
-async def test_a_refunds_state_is_the_original_code(  # noqa: PLR0917 - fixtures
+async def test_a_refunds_state_is_the_original_code(
     gateway: FakeGateway,
     provider: UnionpayProvider,
     paid: Order,

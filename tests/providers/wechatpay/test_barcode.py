@@ -116,6 +116,24 @@ async def test_a_refusal_that_cannot_be_asked_about_is_an_unknown_outcome(
         await provider.create(barcode_payment)
 
 
+async def test_a_charge_that_is_refused_for_who_we_are_is_a_no_once_the_question_is_too(
+    provider: WechatpayProvider, wechat: FakeWechat, barcode_payment: Payment
+) -> None:
+    for _ in range(2):
+        wechat.then_unsigned(401, {"code": "SIGN_ERROR", "message": ""})
+    with pytest.raises(ProviderRejected):
+        await provider.create(barcode_payment)
+
+
+async def test_a_spent_code_is_no_proof_where_the_question_is_refused(
+    provider: WechatpayProvider, wechat: FakeWechat, barcode_payment: Payment
+) -> None:
+    wechat.then(403, {"code": "AUTH_CODE_ERROR", "message": ""})
+    wechat.then_unsigned(401, {"code": "SIGN_ERROR", "message": ""})
+    with pytest.raises(OutcomeUnknown):
+        await provider.create(barcode_payment)
+
+
 async def test_a_system_error_is_an_unknown_outcome_and_asks_nothing(
     provider: WechatpayProvider, wechat: FakeWechat, barcode_payment: Payment
 ) -> None:

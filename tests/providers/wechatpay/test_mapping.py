@@ -107,6 +107,13 @@ def test_a_refund_names_the_whole_orders_amount(payment: Payment, refund: Refund
     }
 
 
+def test_a_refund_of_another_sum_than_was_ordered_names_what_was_taken(
+    payment: Payment, refund: Refund
+) -> None:
+    accepted = payment.model_copy(update={"captured": 1500})
+    assert mapping.refund_body(refund, accepted, NOTIFY_URL)["amount"]["total"] == 1500
+
+
 def test_a_refund_without_a_reason_names_none(payment: Payment, refund: Refund) -> None:
     body = mapping.refund_body(refund.model_copy(update={"reason": None}), payment, NOTIFY_URL)
     assert "reason" not in body

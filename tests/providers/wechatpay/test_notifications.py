@@ -67,6 +67,18 @@ async def test_what_counts_is_the_sealed_status_and_not_the_envelope(
     assert (found.refund.outcome, found.refund.raw_status) == (outcome, status)
 
 
+async def test_a_notification_of_money_that_went_back_proves_no_payment_and_accuses_nobody(
+    provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any], payment: Payment
+) -> None:
+    found = await provider.parse_notification(
+        *wechat.notify(transaction | {"trade_state": "REFUND"})
+    )
+    assert found.payment is not None
+    assert found.payment.outcome is Outcome.PENDING
+    assert payment.mismatch(found.payment) is None
+    assert payment.apply(found.payment) is payment
+
+
 @pytest.mark.parametrize("change", [{"mchid": "1999999999"}, {"appid": "wxdeadbeefdeadbeef"}])
 async def test_a_genuine_notification_for_another_account_is_marked(
     provider: WechatpayProvider,

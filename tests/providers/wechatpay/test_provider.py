@@ -116,7 +116,15 @@ async def test_an_order_that_does_not_exist_is_a_report(
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(401, "SIGN_ERROR"), (403, "NO_AUTH"), (404, "MCH_NOT_EXISTS")]
+    ("status", "code"),
+    [
+        (400, "APPID_MCHID_NOT_MATCH"),
+        (404, "MCH_NOT_EXISTS"),
+        (500, "SIGN_ERROR"),
+        (403, "RULE_LIMIT"),
+        (403, "BRAND_NEW_CODE"),
+        (400, "PARAM_ERROR"),
+    ],
 )
 async def test_a_refused_question_leaves_the_outcome_unknown(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, status: int, code: str
@@ -125,6 +133,86 @@ async def test_a_refused_question_leaves_the_outcome_unknown(
     with pytest.raises(OutcomeUnknown) as caught:
         await provider.query(payment)
     assert caught.value.provider_code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "SIGN_ERROR"), (403, "NO_AUTH"), (403, "NOAUTH")]
+)
+async def test_a_question_that_wechat_will_not_hear_from_us_is_a_definite_no(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, status: int, code: str
+) -> None:
+    wechat.then_unsigned(status, {"code": code, "message": ""})
+    with pytest.raises(ProviderRejected) as caught:
+        await provider.query(payment)
+    assert caught.value.provider_code == code
+
+
+@pytest.mark.parametrize("code", ["APPID_MCHID_NOT_MATCH", "MCH_NOT_EXISTS"])
+async def test_a_refusal_of_who_we_are_counts_under_any_status_where_it_is_signed(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, code: str
+) -> None:
+    wechat.then(400, {"code": code, "message": ""})
+    with pytest.raises(ProviderRejected):
+        await provider.query(payment)
+
+
+async def test_a_question_refused_on_the_way_to_another_answer_settles_nothing(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    make_payment: Callable[..., Payment],
+) -> None:
+    refused = {"code": "SIGN_ERROR", "message": ""}
+    wechat.then(403, {"code": "OUT_TRADE_NO_USED", "message": ""})
+    wechat.then(401, refused)
+    with pytest.raises(OutcomeUnknown):
+        await provider.create(payment)
+    wechat.then(401, refused)
+    with pytest.raises(OutcomeUnknown):
+        await provider.close(make_payment(Channel.BARCODE))
+    wechat.then(400, {"code": "ORDERPAID", "message": ""})
+    wechat.then(401, refused)
+    with pytest.raises(OutcomeUnknown):
+        await provider.close(payment)
+
+
+async def test_money_that_went_back_before_we_ever_saw_it_is_no_success(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    wechat.then(200, transaction | {"trade_state": "REFUND"})
+    report = await provider.query(payment)
+    assert payment.mismatch(report) is Attention.EXTERNAL_REFUND
+
+
+async def test_money_that_we_captured_was_ours_to_give_back(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    captured = payment.model_copy(update={"captured": payment.amount})
+    wechat.then(200, transaction | {"trade_state": "REFUND"})
+    report = await provider.query(captured)
+    assert (report.outcome, captured.mismatch(report)) == (Outcome.PAID, None)
+
+
+async def test_a_till_order_whose_money_went_back_unseen_is_our_own_reversal(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    make_payment: Callable[..., Payment],
+    transaction: dict[str, Any],
+) -> None:
+    payment = make_payment(Channel.BARCODE)
+    wechat.then(200, transaction | {"trade_state": "REFUND"})
+    report = await provider.close(payment)
+    assert (report.outcome, payment.mismatch(report)) == (Outcome.CLOSED, None)
+    assert [request.method for request in wechat.requests] == ["GET"]
+
+
+async def test_another_merchants_refunded_order_is_still_another_merchants(
+    provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
+) -> None:
+    captured = payment.model_copy(update={"captured": payment.amount})
+    wechat.then(200, transaction | {"trade_state": "REFUND", "mchid": "1999999999"})
+    report = await provider.query(captured)
+    assert captured.mismatch(report) is Attention.ACCOUNT_MISMATCH
 
 
 async def test_an_answer_about_another_order_does_not_fit_the_payment(

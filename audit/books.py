@@ -1,0 +1,178 @@
+"""The books that an audit compares, as plain values. Amounts are fen."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeVar
+
+from domain.event import Event
+from domain.identity import late_workflow_id, payment_workflow_id, refund_workflow_id
+from domain.payment import Payment
+from domain.refund import Refund
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class OurBooks:
+    """What our database says."""
+
+    payments: list[Payment]
+    refunds: list[Refund]
+    events: list[Event]
+
+
+@dataclass(frozen=True)
+class ProviderOrder:
+    """One order at a provider; `reference` is our payment's id in hex.
+
+    `payable`: a payer could pay it now; `begun`: it exists for the provider's close call too.
+    """
+
+    provider: str
+    merchant: str
+    reference: str
+    amount: int
+    status: str
+    payable: bool = False
+    begun: bool = True
+
+
+@dataclass(frozen=True)
+class Move:
+    """Money that moved: to the merchant, or with a `refund_reference` back to the payer."""
+
+    provider: str
+    merchant: str
+    reference: str
+    amount: int
+    refund_reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One notification that the provider sent; `fault` says how it was false."""
+
+    provider: str
+    reference: str
+    fault: str | None
+    accepted: bool
+
+
+@dataclass(frozen=True)
+class ProviderBooks:
+    """What the providers executed."""
+
+    orders: list[ProviderOrder]
+    moves: list[Move]
+    attempts: list[Attempt] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One webhook as it arrived; `place` orders the arrivals, `status` is what it was answered."""
+
+    place: int
+    merchant: str
+    event_id: str
+    type: str
+    status: int
+    subject: str = ""
+    amount: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open workflow. `busy`: an activity, a child or a workflow task is under way.
+
+    `attempts` counts the tries of the workflow task at hand: it grows where code cannot go on.
+    """
+
+    id: str
+    busy: bool = False
+    attempts: int = 0
+
+
+@dataclass(frozen=True)
+class Books:
+    """Everything; None where a book cannot be read (a real provider, no pretend merchant)."""
+
+    ours: OurBooks
+    provider: ProviderBooks | None = None
+    inbox: list[Message] | None = None
+    runs: list[Run] | None = None
+
+    @cached_property
+    def cases(self) -> list["Case"]:
+        """The books again, payment by payment."""
+        refunds = _grouped(self.ours.refunds, lambda refund: refund.payment_id.hex)
+        events = _grouped(self.ours.events, lambda event: event.payment_id.hex)
+        orders = _grouped(self._of_providers.orders, lambda order: order.reference)
+        moves = _grouped(self._of_providers.moves, lambda move: move.reference)
+        inbox = _grouped(self.inbox or (), lambda message: message.event_id)
+        runs = {run.id: run for run in self.runs or ()}
+        cases = []
+        for payment in self.ours.payments:
+            name = payment.reference
+            told = [m for event in events[name] for m in inbox[str(event.id)]]
+            case = Case(payment, refunds[name], events[name], orders[name], moves[name], told)
+            case.runs.extend(runs[id_] for id_ in case.run_ids if id_ in runs)
+            cases.append(case)
+        return cases
+
+    @property
+    def _of_providers(self) -> ProviderBooks:
+        return self.provider or ProviderBooks([], [])
+
+
+@dataclass
+class Case:
+    """All that the books say of one payment."""
+
+    payment: Payment
+    refunds: list[Refund] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    orders: list[ProviderOrder] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    told: list[Message] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The payment's id in hex."""
+        return self.payment.reference
+
+    @property
+    def captures(self) -> list[int]:
+        """What came in at the provider."""
+        return [move.amount for move in self.moves if move.refund_reference is None]
+
+    @property
+    def given_back(self) -> int:
+        """What went back there."""
+        return sum(move.amount for move in self.moves if move.refund_reference is not None)
+
+    @property
+    def flagged(self) -> bool:
+        """A person was called, for the payment or for one of its refunds."""
+        flags = [self.payment.attention, *(refund.attention for refund in self.refunds)]
+        return any(flag is not None for flag in flags)
+
+    @property
+    def running(self) -> bool:
+        """A workflow is still at it: what differs now may agree in a moment."""
+        return bool(self.runs)
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The ids of every workflow that may be about this payment."""
+        refunds = [refund_workflow_id(refund.id) for refund in self.refunds]
+        return [payment_workflow_id(self.payment.id), late_workflow_id(self.payment.id), *refunds]
+
+
+def _grouped(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:
+    groups: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return groups

@@ -1,0 +1,75 @@
+"""Secrets and personal data where they can be read (P8)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from google.protobuf.message import Message
+
+from audit.finding import Finding, Promise
+from engine.encryption import ENCODING
+
+# Shorter ones would be found in anything.
+SHORTEST_SECRET = 12
+_PAYLOAD = "temporal.api.common.v1.Payload"
+# In clear by design; workflows/search_attributes.py keeps persons out of them.
+_SEARCH_ATTRIBUTES = "temporal.api.common.v1.SearchAttributes"
+# The SDK's own bookkeeping of a local activity (its kind, attempt and times) is not ours to seal.
+_OPEN_BY_DESIGN = (b"type.googleapis.com", b'"seq"')
+_ADVICE = "Change the secret; find what wrote it there."
+
+
+def in_clear(place: str, text: bytes, secrets: Mapping[str, str]) -> Iterator[Finding]:
+    """A finding for each secret (by its name) that can be read in the bytes."""
+    for name, secret in secrets.items():
+        if len(secret) >= SHORTEST_SECRET and secret.encode() in text:
+            yield Finding(Promise.SECRET_IN_CLEAR, "", f"{name} can be read in {place}", _ADVICE)
+
+
+def unsealed(place: str, message: Message) -> Iterator[Finding]:
+    """A finding for each payload of the message that left us unsealed."""
+    for payload in _payloads(message):
+        encoding = payload.metadata.get("encoding", b"")
+        bookkeeping = any(mark in payload.data for mark in _OPEN_BY_DESIGN)
+        if payload.data and encoding != ENCODING and not bookkeeping:
+            yield Finding(
+                Promise.SECRET_IN_CLEAR,
+                "",
+                f"a payload of {place} is {encoding.decode()!r}, {len(payload.data)} bytes",
+                "Connect every client through engine.client, which seals.",
+            )
+
+
+def key_material(accounts: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, str]:
+    """The secrets of the provider accounts, by a name that may be shown.
+
+    Of a private key one line from its middle: enough to know it, and no two keys share it.
+    """
+    secrets = {}
+    for provider, entries in accounts.items():
+        for entry in entries:
+            for field, value in entry.items():
+                name = f"{field} of {provider}/{entry.get('name', '')}"
+                if "private_key" in field:
+                    lines = str(value).strip().splitlines()
+                    secrets[name] = lines[len(lines) // 2]
+                elif field in ("api_v3_key", "aes_key"):
+                    secrets[name] = str(value)
+    return secrets
+
+
+def _payloads(message: Message) -> Iterator[Any]:
+    name = message.DESCRIPTOR.full_name
+    if name == _PAYLOAD:
+        yield message
+    if name in (_PAYLOAD, _SEARCH_ATTRIBUTES):
+        return
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            values = [value[key] for key in value]
+        else:
+            values = value if field.is_repeated else [value]
+        for found in values:
+            if isinstance(found, Message):
+                yield from _payloads(found)

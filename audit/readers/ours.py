@@ -1,0 +1,32 @@
+"""Our database, read in one snapshot."""
+
+from sqlalchemy import Table, select, text
+
+from audit.books import OurBooks
+from domain.merchant import Merchant
+from storage.database import Database
+from storage.rows import to_event, to_merchant, to_payment, to_refund
+from storage.tables import events, merchants, payments, refunds
+
+
+async def read_ours(database: Database) -> OurBooks:
+    """Every payment, refund and event, all of one moment. DatabaseUnavailable."""
+    async with database.transaction() as connection:
+        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+
+        async def rows(table: Table, *order: str) -> list[dict[str, object]]:
+            statement = select(table).order_by(*(table.c[name] for name in order))
+            return [dict(row) for row in (await connection.execute(statement)).mappings()]
+
+        return OurBooks(
+            payments=[to_payment(row) for row in await rows(payments, "created_at", "id")],
+            refunds=[to_refund(row) for row in await rows(refunds, "created_at", "id")],
+            events=[to_event(row) for row in await rows(events, "payment_id", "sequence")],
+        )
+
+
+async def read_merchants(database: Database) -> list[Merchant]:
+    """Every merchant. DatabaseUnavailable."""
+    async with database.statement() as connection:
+        found = await connection.execute(select(merchants).order_by(merchants.c.id))
+        return [to_merchant(row) for row in found.mappings()]

@@ -1,0 +1,63 @@
+"""What is open at Temporal."""
+
+import asyncio
+
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from audit.books import OurBooks, Run
+from domain.identity import payment_workflow_id, refund_workflow_id
+from domain.payment import PaymentStatus
+from domain.refund import RefundStatus
+
+_OPEN = "ExecutionStatus = 'Running'"
+_AT_ONCE = 8
+
+
+async def read_runs(client: Client, ours: OurBooks) -> list[Run]:
+    """Every open workflow. RPCError where Temporal doesn't answer.
+
+    Lists lag behind: the workflows that our pending rows need are looked up one by one.
+    """
+    listed = {run.id async for run in client.list_workflows(_OPEN)}
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(id_: str) -> Run | None:
+        async with limit:
+            return await _describe(client, id_)
+
+    found = await asyncio.gather(*(look(id_) for id_ in sorted(listed | _expected(ours))))
+    return [run for run in found if run is not None]
+
+
+def _expected(ours: OurBooks) -> set[str]:
+    payments = {
+        payment_workflow_id(payment.id)
+        for payment in ours.payments
+        if payment.status is PaymentStatus.PENDING
+    }
+    return payments | {
+        refund_workflow_id(refund.id)
+        for refund in ours.refunds
+        if refund.status is RefundStatus.PENDING
+    }
+
+
+async def _describe(client: Client, id_: str) -> Run | None:
+    try:
+        found = await client.get_workflow_handle(id_).describe()
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    if found.status is not WorkflowExecutionStatus.RUNNING:
+        return None
+    raw = found.raw_description
+    return Run(id_, busy=_busy(raw), attempts=raw.pending_workflow_task.attempt)
+
+
+def _busy(raw: DescribeWorkflowExecutionResponse) -> bool:
+    return bool(
+        raw.pending_activities or raw.pending_children or raw.HasField("pending_workflow_task")
+    )

@@ -1,0 +1,110 @@
+"""What went back: our refunds against the providers' ledger (P2, P3, P5)."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from audit.books import Books, Case
+from audit.finding import Finding, Promise
+from domain.refund import Refund, RefundStatus
+
+BY_HAND = "accepted by an operator"
+
+
+def given_back(books: Books) -> Iterator[Finding]:
+    """Every difference about money that went back."""
+    for case in books.cases:
+        yield from _own_sums(case)
+        if books.provider is not None:
+            yield from _against_ledger(case)
+
+
+def _own_sums(case: Case) -> Iterator[Finding]:
+    payment = case.payment
+    held = _sum(case, RefundStatus.PENDING)
+    done = _sum(case, RefundStatus.SUCCEEDED)
+    if max(payment.refund_reserved, held) + max(payment.refunded, done) > payment.captured:
+        yield Finding(
+            Promise.OVER_REFUND,
+            case.name,
+            f"{payment.refund_reserved} fen reserved (refunds hold {held}) and {payment.refunded}"
+            f" refunded ({done}) of {payment.captured} captured",
+            "Stop the refunds that are pending; look for what changed the database by hand.",
+        )
+    elif payment.refunded != done:
+        yield Finding(
+            Promise.OVER_REFUND,
+            case.name,
+            f"refunded {payment.refunded} fen, its refunds add up to {done}",
+            "Look for what changed the database by hand.",
+        )
+    if payment.refund_reserved != held:
+        yield Finding(
+            Promise.RESERVED_WITHOUT_REFUND,
+            case.name,
+            f"{payment.refund_reserved} fen are reserved, pending refunds hold {held}",
+            "Look for what changed the database by hand.",
+        )
+
+
+def _against_ledger(case: Case) -> Iterator[Finding]:
+    there: dict[str, list[int]] = defaultdict(list)
+    for move in case.moves:
+        if move.refund_reference is not None:
+            there[move.refund_reference].append(move.amount)
+    if case.given_back > sum(case.captures):
+        yield Finding(
+            Promise.OVER_REFUND,
+            case.name,
+            f"{case.given_back} fen went back of {sum(case.captures)} that came in",
+            "Claim the difference from the payer.",
+        )
+    for refund in case.refunds:
+        yield from _refund(case, refund, there.pop(refund.reference, []))
+    for reference, amounts in there.items():
+        yield from _not_ours(case, reference, sum(amounts))
+
+
+def _refund(case: Case, refund: Refund, moved: list[int]) -> Iterator[Finding]:
+    if len(moved) > 1:
+        yield Finding(
+            Promise.OVER_REFUND,
+            case.name,
+            f"refund {refund.reference} went back {len(moved)} times: {moved} fen",
+            "Claim what was given twice.",
+        )
+    elif refund.status is RefundStatus.SUCCEEDED and moved != [refund.amount]:
+        if refund.raw_status != BY_HAND:
+            yield Finding(
+                Promise.REFUND_WITHOUT_MONEY,
+                case.name,
+                f"refund {refund.reference} of {refund.amount} fen succeeded here, {moved} there",
+                "Refund it again under a new number, or at the provider.",
+            )
+    elif refund.status is not RefundStatus.SUCCEEDED and moved and not _explained(case, refund):
+        yield Finding(
+            Promise.LOST_REFUND,
+            case.name,
+            f"refund {refund.reference} is {refund.status} here, {sum(moved)} fen went back there",
+            "Do not refund it again; book it by hand.",
+        )
+
+
+def _explained(case: Case, refund: Refund) -> bool:
+    return case.flagged or (refund.status is RefundStatus.PENDING and case.running)
+
+
+def _not_ours(case: Case, reference: str, amount: int) -> Iterator[Finding]:
+    """Money that went back without us: by a reversal at the till, or at the provider's console."""
+    reversed_unpaid = case.payment.captured == 0 and amount == sum(case.captures)
+    if reversed_unpaid or case.flagged or case.running:
+        return
+    yield Finding(
+        Promise.LOST_REFUND,
+        case.name,
+        f"{amount} fen went back under {reference!r}, which we did not ask for",
+        "Book it by hand; nobody was called for it.",
+    )
+
+
+def _sum(case: Case, status: RefundStatus) -> int:
+    return sum(refund.amount for refund in case.refunds if refund.status is status)

@@ -1,0 +1,151 @@
+"""`audit`: do the books of the provider, of ours and of the merchant agree?"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from pydantic import ValidationError
+from rich.table import Table
+from temporalio.client import Client
+from temporalio.envconfig import ClientConnectConfig
+from temporalio.service import RPCError
+
+from audit.auditor import MOST_HISTORIES, Audit, Scope, audit
+from audit.finding import Severity
+from audit.privacy import key_material
+from cli.console import STATE_DIR, StateDir, console, errors
+from cli.ledger import open_database
+from embedded.stack import ENV_FILE
+from engine.client import connect
+from engine.encryption import KeyRing
+from settings import Settings
+from storage.database import DatabaseUnavailable
+
+NOT_CLEAN, CANNOT_AUDIT = 1, 2
+MOST_ROWS = 60
+# What a book that cannot be read looks like.
+_UNREADABLE = (DatabaseUnavailable, RPCError, RuntimeError, httpx.HTTPError, OSError)
+
+
+def audit_command(
+    state_dir: StateDir = STATE_DIR,
+    provider_books: Annotated[
+        str,
+        typer.Option(
+            help="Where the providers' books are: a sandbox's address, `auto` for the stack's own,"
+            " `none` for a real provider."
+        ),
+    ] = "auto",
+    secrets: Annotated[
+        Path | None, typer.Option(help="JSON: more secrets to look for, by name.")
+    ] = None,
+    histories: Annotated[
+        int, typer.Option(min=0, help="How many workflow histories are searched for secrets.")
+    ] = MOST_HISTORIES,
+) -> None:
+    """Compare every book, fen by fen, and name each difference.
+
+    Exit code 0: clean; 1: not; 2: the audit could not be made.
+    """
+    planted: dict[str, str] = json.loads(secrets.read_text()) if secrets else {}
+    try:
+        made = asyncio.run(_audit(state_dir, provider_books, planted, histories))
+    except _UNREADABLE as error:
+        errors.print(f"[red]Cannot audit[/]: {str(error) or type(error).__name__}")
+        raise typer.Exit(CANNOT_AUDIT) from error
+    except ValidationError as error:
+        errors.print(f"[red]Cannot audit[/]: no stack in {state_dir}, and no PAYSAGA_* settings.")
+        raise typer.Exit(CANNOT_AUDIT) from error
+    show(made)
+    if not made.clean:
+        raise typer.Exit(NOT_CLEAN)
+
+
+def show(made: Audit) -> None:
+    """The audit as a table and a verdict."""
+    if made.findings:
+        console.print(findings_table(made))
+    if len(made.findings) > MOST_ROWS:
+        console.print(f"… and {len(made.findings) - MOST_ROWS} more.", style="dim")
+    looked = ", ".join(f"{count} {what}" for what, count in made.counts.items())
+    console.print(f"Looked at {looked}.")
+    notes = len(made.findings) - len(made.errors)
+    rest = f"; {notes} for a person's list" if notes else ""
+    if made.clean:
+        console.print(f"[green]Clean[/]: every promise holds{rest}.")
+    else:
+        console.print(f"[red]Not clean[/]: {len(made.errors)} findings{rest}.")
+
+
+def findings_table(made: Audit) -> Table:
+    """One finding a row."""
+    table = Table("", "Found", "Payment", "What", "What to do")
+    table.columns[1].no_wrap = True
+    for found in made.findings[:MOST_ROWS]:
+        style = "red" if found.severity is Severity.ERROR else "dim"
+        table.add_row(
+            f"[{style}]{found.promise.number}[/]",
+            f"[{style}]{found.promise}[/]",
+            found.payment[:12],
+            found.what,
+            found.advice,
+        )
+    return table
+
+
+async def _audit(
+    state_dir: Path, provider_books: str, planted: Mapping[str, str], histories: int
+) -> Audit:
+    settings = Settings(_env_file=state_dir / ENV_FILE)
+    async with AsyncExitStack() as held:
+        database = await held.enter_async_context(open_database(state_dir))
+        keys = KeyRing.from_file(settings.payload_keys_file)
+        return await audit(
+            Scope(
+                database=database,
+                temporal=await _temporal(state_dir / ENV_FILE, keys),
+                sandbox_url=_sandbox_url(state_dir, provider_books),
+                secrets=known_secrets(settings) | dict(planted),
+                state_dir=state_dir if (state_dir / "logs").exists() else None,
+                histories=histories,
+            )
+        )
+
+
+def known_secrets(settings: Settings) -> dict[str, str]:
+    """The secrets that the settings name, by a name that may be shown."""
+    return key_material(settings.read_accounts())
+
+
+async def _temporal(env_file: Path, keys: KeyRing) -> Client:
+    """The stack's own server, or else the one that TEMPORAL_* names."""
+    variables = _variables(env_file)
+    if address := variables.get("TEMPORAL_ADDRESS"):
+        namespace = variables.get("TEMPORAL_NAMESPACE", "default")
+        target = ClientConnectConfig(target_host=address, namespace=namespace)
+        return await connect(keys, target=target)
+    return await connect(keys)
+
+
+def _variables(env_file: Path) -> Mapping[str, str]:
+    if not env_file.exists():
+        return {}
+    lines = (line.partition("=") for line in env_file.read_text().splitlines())
+    return {name: json.loads(value) for name, _, value in lines}
+
+
+def _sandbox_url(state_dir: Path, provider_books: str) -> str | None:
+    if provider_books == "none":
+        return None
+    if provider_books != "auto":
+        return provider_books
+    manifest = state_dir / "sandbox" / "sandbox.json"
+    if not manifest.exists():
+        return None
+    found: dict[str, Any] = json.loads(manifest.read_text())
+    return str(found["base_url"])

@@ -1,0 +1,72 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionStartedEventAttributes,
+)
+
+from audit.finding import Promise
+from audit.privacy import in_clear, key_material, unsealed
+from audit.readers.secrets import log_files, search_files
+from engine.encryption import ENCODING
+
+OPENID = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
+PEM = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(c * 64 for c in "ABCDE") + "\n-----END-----\n"
+
+
+def started(payloads: Sequence[Payload]) -> HistoryEvent:
+    attributes = WorkflowExecutionStartedEventAttributes(input=Payloads(payloads=payloads))
+    return HistoryEvent(workflow_execution_started_event_attributes=attributes)
+
+
+def test_a_payload_that_left_unsealed_is_named_with_its_secret() -> None:
+    body = json.dumps({"open_id": OPENID}).encode()
+    event = started([Payload(metadata={"encoding": b"json/plain"}, data=body)])
+
+    [found] = unsealed("the history of x", event)
+    assert found.promise is Promise.SECRET_IN_CLEAR
+    [leak] = in_clear("the history of x", event.SerializeToString(), {"an openid": OPENID})
+    assert OPENID not in leak.what, "a finding does not repeat the secret"
+
+
+def test_sealed_payloads_and_search_attributes_are_no_finding() -> None:
+    event = started([Payload(metadata={"encoding": ENCODING}, data=b"\x00\x01")])
+    fields = event.workflow_execution_started_event_attributes.search_attributes.indexed_fields
+    fields["MerchantId"].CopyFrom(Payload(metadata={"encoding": b"json/plain"}, data=b'"tea"'))
+
+    assert list(unsealed("the history of x", event)) == []
+
+
+def test_the_secrets_of_the_accounts_are_known_by_name() -> None:
+    account = {"name": "main", "app_private_key": PEM, "aes_key": "k" * 24, "app_id": "2021"}
+
+    secrets = key_material({"alipay": [account]})
+
+    assert secrets == {
+        "app_private_key of alipay/main": "C" * 64,
+        "aes_key of alipay/main": "k" * 24,
+    }
+
+
+@pytest.mark.parametrize("place", ["logs/worker.log", "logs/api.log.1", "temporal/temporal.db-wal"])
+def test_a_secret_in_a_file_is_found(tmp_path: Path, place: str) -> None:
+    path = tmp_path / place
+    path.parent.mkdir()
+    path.write_bytes(b"x" * 100_000 + PEM.encode())
+    (path.parent / "empty.log").touch()
+    secrets = {"a key": "C" * 64, "another": "Z" * 64}
+
+    [found] = search_files(log_files(tmp_path), secrets)
+
+    assert found.what == f"a key can be read in {path.name}"
+
+
+def test_the_sandboxs_own_log_is_the_other_side_of_the_wire(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "sandbox.log").write_text(OPENID)
+
+    assert search_files(log_files(tmp_path), {"an openid": OPENID}) == []

@@ -1,0 +1,80 @@
+from uuid import uuid4
+
+import pytest
+
+from audit.books import Attempt, Run
+from audit.finding import Promise
+from audit.running import STUCK_ATTEMPTS
+from domain.payment import PaymentStatus
+from domain.refund import RefundStatus
+from tests.audit.conftest import Ledger
+
+
+def test_a_workflow_with_nothing_to_wait_for_is_named(ledger: Ledger) -> None:
+    ledger.runs = [Run(f"payment-{ledger.payment.reference}")]
+    assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
+
+    ledger.runs = [Run(f"late-{ledger.payment.reference}")]
+    assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
+
+
+def test_a_refunds_workflow_with_nothing_to_wait_for_is_named(ledger: Ledger) -> None:
+    refund = ledger.refund(100)
+    ledger.runs = [Run(f"refund-{refund.reference}")]
+
+    assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
+
+
+def test_a_workflow_that_asks_or_tells_has_work(ledger: Ledger) -> None:
+    ledger.runs = [Run(f"late-{ledger.payment.reference}", busy=True)]
+
+    assert ledger.found() == []
+
+
+def test_a_workflow_of_a_record_that_we_never_wrote_down_is_named(ledger: Ledger) -> None:
+    ledger.runs = [Run(f"payment-{uuid4().hex}")]
+    assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
+
+    ledger.runs = [Run("somebody-elses")]
+    assert ledger.promises() == []
+
+
+def test_a_workflow_that_cannot_go_on_is_named(ledger: Ledger) -> None:
+    stuck = Run(f"payment-{ledger.payment.reference}", busy=True, attempts=STUCK_ATTEMPTS)
+    ledger.runs = [stuck]
+
+    assert ledger.promises() == [Promise.STUCK_RUN]
+
+
+def test_a_pending_refund_without_a_workflow_is_named(ledger: Ledger) -> None:
+    ledger.refund(100, RefundStatus.PENDING)
+    ledger.runs = []
+
+    assert ledger.promises() == [Promise.ROW_WITHOUT_RUN]
+
+
+def test_a_pending_payment_without_a_workflow_is_named(ledger: Ledger) -> None:
+    ledger.closed()
+    ledger.bend(status=PaymentStatus.PENDING)
+    ledger.events, ledger.inbox = [], []
+
+    assert ledger.promises() == [Promise.ROW_WITHOUT_RUN]
+
+
+@pytest.mark.parametrize("fault", ["tamper_body", "foreign_key", "signtest", "wrong_amount"])
+def test_a_forgery_that_was_acknowledged_is_named(ledger: Ledger, fault: str) -> None:
+    name = ledger.payment.reference
+    ledger.attempts = [Attempt("alipay", name, fault, accepted=False)]
+    assert ledger.promises() == []
+
+    ledger.attempts = [Attempt("alipay", name, fault, accepted=True)]
+    assert ledger.promises() == [Promise.FORGERY_BELIEVED]
+
+
+def test_only_wechat_pays_notifications_age(ledger: Ledger) -> None:
+    name = ledger.payment.reference
+    ledger.attempts = [Attempt("alipay", name, "stale", accepted=True)]
+    assert ledger.promises() == []
+
+    ledger.attempts = [Attempt("wechatpay", name, "stale", accepted=True)]
+    assert ledger.promises() == [Promise.FORGERY_BELIEVED]

@@ -1,0 +1,215 @@
+"""The image's tree, made as the Dockerfile makes it, running the compose file's own commands.
+
+What a machine without an engine can rehearse: only the locked production dependencies, only the
+files that are copied, a plain user where we are root, and every process healthy by its own check.
+"""
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from embedded.config import Service, StackConfig
+from embedded.stack import Stack
+from embedded.temporal import BINARY
+from tests.deploy.conftest import ROOT, load_compose, read_env
+
+pytestmark = pytest.mark.stack
+
+Execute = Callable[..., subprocess.CompletedProcess[str]]
+
+HEALTHY_SECONDS = 60
+
+
+class Image:
+    """A folder that stands for the image, and places that stand for its mounts and names."""
+
+    def __init__(self, folder: Path, places: Mapping[str, str]) -> None:
+        self.app = folder / "app"
+        self._places = places
+        self._services: dict[str, Any] = load_compose(read_env(ROOT / "deploy/sandbox.env"))[
+            "services"
+        ]
+
+    def build(self) -> None:
+        """Copy what is copied and install what is installed."""
+        dockerfile = (ROOT / "Dockerfile").read_text()
+        self.app.mkdir()
+        for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
+            *sources, target = line.split()
+            for source in sources:
+                self._copy(source, target)
+        sync = re.search(r"uv (sync --locked .*?) --python", dockerfile)
+        assert sync is not None
+        uv = shutil.which("uv", path=f"{ROOT}/.venv/uv/bin:{os.environ['PATH']}")
+        assert uv is not None, "uv: run `make`, which brings it"
+        subprocess.run(  # noqa: S603 - the Dockerfile's own command
+            [uv, *sync[1].split(), "--quiet", "--python", sys.executable],
+            cwd=self.app,
+            env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(self.app / ".venv")},
+            check=True,
+        )
+
+    def run(self, service: str) -> None:
+        """A job: it must end well."""
+        with self.started(service) as process:
+            assert process.wait(HEALTHY_SECONDS) == 0, service
+
+    @contextmanager
+    def started(self, service: str) -> Iterator[subprocess.Popen[bytes]]:
+        """The service's command with its environment; stopped as a container is."""
+        found = self._services[service]
+        process = subprocess.Popen(  # noqa: S603 - the compose file's own command
+            self._command(found["command"]), cwd=self.app, env=self._environment(found)
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            assert process.wait(HEALTHY_SECONDS) in (0, -15, 143), service
+
+    def execute(self, service: str, *command: str) -> str:
+        """What `docker compose exec` prints of a command."""
+        done = subprocess.run(  # noqa: S603 - our own commands
+            self._command(["python", "-m", *command]),
+            cwd=self.app,
+            env=self._environment(self._services[service]),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def url(self, service: str) -> str:
+        """Where the service is for those outside."""
+        return self._placed({"api": "http://api:8000", "sandbox": "http://sandbox:8090"}[service])
+
+    async def healthy(self, service: str) -> None:
+        """Wait for the service's own health check."""
+        found = self._services[service]
+        command = self._command(found["healthcheck"]["test"][1:])
+        async with asyncio.timeout(HEALTHY_SECONDS):
+            while await self._exit_status(command) != 0:  # noqa: ASYNC110 - seen from outside
+                await asyncio.sleep(0.2)
+
+    async def _exit_status(self, command: list[str]) -> int:
+        process = await asyncio.create_subprocess_exec(*command, cwd=self.app)
+        return await process.wait()
+
+    def _copy(self, source: str, target: str) -> None:
+        if (ROOT / source).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / source, self.app / target, ignore=ignored)
+            return
+        place = self.app / target
+        place.mkdir(exist_ok=True)
+        shutil.copy2(ROOT / source, place)
+
+    def _command(self, words: list[str]) -> list[str]:
+        python = str(self.app / ".venv/bin/python")
+        return [python if word == "python" else self._placed(word) for word in words]
+
+    def _environment(self, service: Mapping[str, Any]) -> dict[str, str]:
+        given = {key: self._placed(value) for key, value in service.get("environment", {}).items()}
+        return {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"} | given
+
+    def _placed(self, word: str) -> str:
+        for inside, outside in self._places.items():
+            word = word.replace(inside, outside, 1)
+        return word
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+async def servers(tmp_path: Path) -> AsyncIterator[Stack]:
+    services = frozenset({Service.POSTGRES, Service.TEMPORAL})
+    async with Stack(StackConfig(tmp_path / "state", services=services)) as running:
+        yield running
+
+
+@pytest.fixture
+def image(servers: Stack, tmp_path: Path) -> Image:
+    secrets, accounts = tmp_path / "secrets", tmp_path / "accounts"
+    subprocess.run([ROOT / "deploy/make-secrets.sh", secrets], check=True, capture_output=True)  # noqa: S603
+    accounts.mkdir()
+    (secrets / "payload_keys").symlink_to(secrets / "payload_keys.toml")
+    user, _, place = servers.database_url.partition("://")[2].partition("@")
+    password = secrets / "paysaga_database_password"
+    password.unlink()
+    password.write_text(user.partition(":")[2])
+    api, sandbox, metrics = free_port(), free_port(), free_port()
+    places = {
+        "paysaga@postgres:5432/paysaga": f"paysaga@{place}",
+        "temporal:7233": servers.temporal_address,
+        "/run/secrets": str(secrets),
+        "/accounts": str(accounts),
+        "http://api:8000": f"http://127.0.0.1:{api}",
+        "127.0.0.1:8000": f"127.0.0.1:{api}",
+        "--port=8000": f"--port={api}",
+        "http://sandbox:8090": f"http://127.0.0.1:{sandbox}",
+        "--host=sandbox": "--host=127.0.0.1",
+        "--port=8090": f"--port={sandbox}",
+        "9464": str(metrics),
+    }
+    return Image(tmp_path, places)
+
+
+async def test_the_image_starts_whole_and_every_health_check_turns_good(
+    image: Image, servers: Stack, execute: Execute
+) -> None:
+    image.build()
+    assert not (image.app / ".venv/bin/pytest").exists()
+    namespace = execute(
+        "deploy/temporal/namespace.sh",
+        PATH=f"{BINARY.parent}:/usr/bin:/bin",
+        TEMPORAL_ADDRESS=servers.temporal_address,
+        TEMPORAL_NAMESPACE="paysaga",
+        TEMPORAL_RETENTION="90d",
+    )
+    assert namespace.returncode == 0, namespace.stderr
+    image.run("migrate")
+    with image.started("sandbox"):
+        await image.healthy("sandbox")
+        image.run("sandbox-accounts")
+        with image.started("worker"), image.started("api"):
+            await image.healthy("worker")
+            await image.healthy("api")
+            await check_payment(image)
+
+
+async def check_payment(image: Image) -> None:
+    """A merchant made by the command line takes a payment by QR code."""
+    image.execute("api", "cli", "merchants", "create", "shop-1")
+    key = image.execute("api", "cli", "keys", "create", "--merchant", "shop-1")
+    order = {"provider": "alipay", "channel": "qr", "amount": 8888, "order_no": "o1"}
+    async with httpx.AsyncClient(base_url=image.url("api"), timeout=30) as api:
+        api.headers["authorization"] = f"Bearer {key.splitlines()[-1]}"
+        made = await api.post("/v1/payments", json=order | {"subject": "三体"})
+        assert made.status_code == 201, made.text
+        paying = {"provider": "alipay", "checkout": made.json()["checkout"]["value"]}
+        async with httpx.AsyncClient(base_url=image.url("sandbox")) as payer:
+            paid = await payer.post("/_sandbox/pay", json=paying)
+            assert paid.status_code == 200, paid.text
+        async with asyncio.timeout(HEALTHY_SECONDS):
+            while (await status(api, made.json()["id"])) != "succeeded":  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+
+async def status(api: httpx.AsyncClient, payment_id: str) -> str:
+    found: str = (await api.get(f"/v1/payments/{payment_id}")).json()["status"]
+    return found

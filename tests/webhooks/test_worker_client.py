@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from domain.event import Event
+from domain.merchant import Merchant
+from settings import Mode, Settings
+from tests.webhooks.endpoint import Endpoint, listening
+from worker import open_activities
+
+
+async def test_a_workers_webhooks_pass_by_every_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    event: Event,
+    merchant: Merchant,
+    endpoint: Endpoint,
+) -> None:
+    accounts = tmp_path / "accounts.toml"
+    accounts.touch()
+    settings = Settings(
+        mode=Mode.SANDBOX,
+        database_url=SecretStr("postgresql+asyncpg://nobody@127.0.0.1:1/none"),
+        public_url="http://paysaga.test",
+        accounts_file=accounts,
+        payload_keys_file=tmp_path / "unused",
+    )
+    async with listening() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        async with open_activities(settings) as (activities, _):
+            sender = activities.webhooks._sender  # noqa: SLF001 - as the worker has wired it
+            assert (await sender.deliver(event, merchant)).status == 204
+    assert len(endpoint.requests) == 1
+    assert proxy.requests == []

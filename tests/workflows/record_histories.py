@@ -1,0 +1,242 @@
+"""Record one history per path: `python -m tests.workflows.record_histories`.
+
+Record anew only where a change of the workflows needs no patch because nothing runs in production
+yet; otherwise the old histories stay and the change goes behind `workflow.patched`.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from temporalio.client import WorkflowHandle
+
+from domain.identity import refund_workflow_id
+from domain.merchant import LatePolicy
+from domain.payment import Channel
+from domain.report import Attention, Outcome, RefundOutcome
+from domain.resolution import ResolveAction
+from embedded.config import Service, StackConfig
+from embedded.stack import Stack
+from storage.database import Database
+from storage.migrate import upgrade
+from tests.workflows.scripted import Fault, rejected, report, unknown
+from tests.workflows.shop import BRISK, RefundRun, Shop, eventually
+from tests.workflows.stage import open_shop, open_temporal
+from webhooks.answers import WebhookAnswer
+from webhooks.sender import WebhookFailed
+
+_log = logging.getLogger(__name__)
+# A worker calls itself, and its own queue, by process and host: `4711@host-<hex>`.
+_HOST = re.compile(r"^\d+@[\w.-]*")
+HISTORIES = Path(__file__).parent / "histories"
+Run = WorkflowHandle[Any, Any]
+
+
+async def paid_by_notification(shop: Shop) -> Run:
+    order = await shop.order()
+    await shop.checkout(order)
+    shop.provider.pay(order.payment.reference)
+    await shop.notify(shop.run(order), order)
+    return shop.run(order)
+
+
+async def found_by_polling(shop: Shop) -> Run:
+    run, payment = await shop.pending(await shop.order(policy=BRISK))
+    await shop.sent("query", payment.reference)
+    shop.provider.pay(payment.reference)
+    return run
+
+
+async def closed_at_expiry(shop: Shop) -> Run:
+    run, _ = await shop.pending(await shop.order(policy=BRISK, expires_in=2))
+    return run
+
+
+async def unknown_at_expiry(shop: Shop) -> Run:
+    run, payment = await shop.pending(await shop.order(policy=BRISK, expires_in=1))
+    shop.provider.script("close", payment.reference, *[Fault(error=unknown())] * 2)
+    return run
+
+
+async def rejected_order(shop: Shop) -> Run:
+    order = await shop.order()
+    shop.provider.script("create", order.payment.reference, Fault(error=rejected()))
+    await shop.checkout(order)
+    return shop.run(order)
+
+
+async def slow_submit(shop: Shop) -> Run:
+    order = await shop.order(channel=Channel.BARCODE, policy=BRISK)
+    shop.provider.script("create", order.payment.reference, *[Fault(error=unknown())] * 2)
+    run, payment = await shop.pending(order)
+    shop.provider.pay(payment.reference)
+    await shop.sync(run)
+    return run
+
+
+async def mismatch_resolved(shop: Shop) -> Run:
+    order = await shop.order()
+    run, payment = await shop.pending(order)
+    wrong = report(payment, Outcome.PAID, amount=500)
+    shop.provider.script("query", payment.reference, Fault(report=wrong))
+    await shop.notify(run, order, amount=500)
+    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
+    await shop.resolve(run, ResolveAction.REFUND)
+    return run
+
+
+async def cancelled(shop: Shop) -> Run:
+    run, _ = await shop.pending(await shop.order())
+    await shop.cancel(run)
+    return run
+
+
+async def vetoed(shop: Shop) -> Run:
+    order = await shop.order()
+    shop.merchants.answers[order.payment.id] = [
+        WebhookAnswer(status=200, decision="refund", reason="sold out")
+    ]
+    await shop.paid(order)
+    return shop.run(order)
+
+
+async def merchant_down_database_down(shop: Shop) -> Run:
+    order = await shop.order(policy=BRISK)
+    shop.outages.down("record", order.payment.id)
+    shop.outages.down("finalise", order.payment.id)
+    shop.merchants.answers[order.payment.id] = [WebhookFailed("down", status=503)] * 9
+    await shop.paid(order)
+    return shop.run(order)
+
+
+async def duplicate_given_back(shop: Shop) -> Run:
+    first = await shop.order()
+    second = await shop.order(again=first)
+    run, payment = await shop.pending(second)
+    await shop.paid(first)
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, second)
+    return run
+
+
+async def refund_done(shop: Shop) -> Run:
+    payment = await shop.paid(await shop.order())
+    return await shop.start_refund(shop.refund_order(payment, 500))
+
+
+async def refund_polled(shop: Shop) -> Run:
+    payment = await shop.paid(await shop.order())
+    order = shop.refund_order(payment, 500)
+    shop.provider.refund_states[order.refund.reference] = RefundOutcome.PENDING
+    run = await shop.start_refund(order)
+    await shop.sent("query_refund", order.refund.reference)
+    shop.provider.refund_states[order.refund.reference] = RefundOutcome.SUCCEEDED
+    return run
+
+
+async def refund_abnormal(shop: Shop) -> Run:
+    payment = await shop.paid(await shop.order())
+    order = shop.refund_order(payment, 500)
+    shop.provider.refund_states[order.refund.reference] = RefundOutcome.ABNORMAL
+    run: RefundRun = await shop.start_refund(order)
+    await shop.refund_flagged(order.refund, Attention.REFUND_ABNORMAL)
+    await shop.resolve_refund(run, ResolveAction.CLOSE)
+    return run
+
+
+async def late_refunded(shop: Shop) -> Run:
+    order = await shop.order()
+    payment = await shop.closed(order)
+    shop.provider.pay(payment.reference)
+    return await shop.late(order, payment)
+
+
+async def late_accepted(shop: Shop) -> Run:
+    order = await shop.order(late=LatePolicy.ACCEPT)
+    payment = await shop.closed(order)
+    shop.provider.pay(payment.reference)
+    return await shop.late(order, payment)
+
+
+async def late_in_the_same_run(shop: Shop) -> Run:
+    order = await shop.order()
+    run, payment = await shop.pending(order)
+    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    await shop.cancel(run)
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+    await shop.notify(run, order, amount=1)
+    told.set()
+    return run
+
+
+async def automatic_refund(shop: Shop) -> Run:
+    order = await shop.order()
+    payment = await shop.closed(order)
+    shop.provider.pay(payment.reference)
+    await (await shop.late(order, payment)).result()
+    [refund] = await eventually(lambda: shop.refunds.list_for_payment(payment.id))
+    return shop.client.get_workflow_handle(refund_workflow_id(refund.id))
+
+
+PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
+    paid_by_notification,
+    found_by_polling,
+    closed_at_expiry,
+    unknown_at_expiry,
+    rejected_order,
+    slow_submit,
+    mismatch_resolved,
+    cancelled,
+    vetoed,
+    merchant_down_database_down,
+    duplicate_given_back,
+    refund_done,
+    refund_polled,
+    refund_abnormal,
+    late_refunded,
+    late_accepted,
+    late_in_the_same_run,
+    automatic_refund,
+)
+
+
+async def record(shop: Shop) -> None:
+    for path in PATHS:
+        run = await path(shop)
+        await run.result()
+        history = _anonymous(json.loads((await run.fetch_history()).to_json()))
+        target = HISTORIES / f"{path.__name__}.json"
+        target.write_text(json.dumps(history, indent=1, ensure_ascii=False) + "\n")
+        _log.info("%s: %d events", path.__name__, len(history["events"]))
+
+
+def _anonymous(found: Any) -> Any:
+    """Without host names and file paths: replay does not read them."""
+    if isinstance(found, dict):
+        return {name: _anonymous(value) for name, value in found.items() if name != "stackTrace"}
+    if isinstance(found, str):
+        return _HOST.sub("recorder", found)
+    return [_anonymous(item) for item in found] if isinstance(found, list) else found
+
+
+async def main() -> None:
+    with TemporaryDirectory() as folder:
+        config = StackConfig(Path(folder), services=frozenset({Service.POSTGRES}))
+        async with Stack(config) as stack, open_temporal() as temporal:
+            await upgrade(stack.database_url)
+            database = Database(stack.database_url)
+            async with open_shop(temporal, database) as shop:
+                await record(shop)
+            await database.close()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("temporalio").setLevel(logging.ERROR)
+    asyncio.run(main())

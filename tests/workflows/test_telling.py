@@ -1,0 +1,152 @@
+"""The merchant is told: at least once, in order, until it listens or the window closes."""
+
+from domain.event import DeliveryStatus, Event
+from domain.identity import event_id
+from domain.merchant import LatePolicy
+from domain.payment import Payment, PaymentStatus
+from domain.refund import RefundStatus
+from storage.database import DatabaseUnavailable
+from tests.workflows.shop import BRISK, Shop
+from webhooks.answers import WebhookAnswer
+from webhooks.sender import WebhookFailed
+
+VETO = WebhookAnswer(status=200, decision="refund", reason="sold out")
+DOWN = WebhookFailed("The endpoint answered 503.", status=503)
+
+
+async def event(shop: Shop, payment: Payment, change: str = "succeeded") -> Event:
+    found = await shop.events.get(event_id(payment.id, change))
+    assert found is not None
+    return found
+
+
+async def test_a_merchant_that_was_down_is_told_when_it_is_back(shop: Shop) -> None:
+    order = await shop.order(policy=BRISK)
+    shop.merchants.answers[order.payment.id] = [DOWN]
+
+    payment = await shop.paid(order)
+
+    told = await event(shop, payment)
+    assert (told.delivery, told.attempts) == (DeliveryStatus.DELIVERED, 2)
+    assert shop.merchants.heard(payment) == ["payment.succeeded"]
+
+
+async def test_a_merchant_that_names_a_time_is_told_then(shop: Shop) -> None:
+    order = await shop.order()
+    shop.merchants.answers[order.payment.id] = [WebhookFailed("busy", retry_after=1, status=429)]
+
+    payment = await shop.paid(order)
+
+    assert (await event(shop, payment)).delivery is DeliveryStatus.DELIVERED
+
+
+async def test_a_merchant_that_never_listens_is_given_up_and_later_events_still_go(
+    shop: Shop,
+) -> None:
+    order = await shop.order(policy=BRISK)
+    shop.merchants.answers[order.payment.id] = [DOWN] * 9
+    payment = await shop.paid(order)
+    shop.merchants.answers[order.payment.id] = []
+
+    refund = await (await shop.start_refund(shop.refund_order(payment, 500))).result()
+
+    assert (await event(shop, payment)).delivery is DeliveryStatus.GIVEN_UP
+    assert refund.status is RefundStatus.SUCCEEDED
+    assert shop.merchants.heard(payment) == ["refund.succeeded"]
+
+
+async def test_a_merchant_that_wants_no_more_is_not_asked_twice(shop: Shop) -> None:
+    order = await shop.order()
+    gone = WebhookFailed("The endpoint answered 410.", gone=True, status=410)
+    shop.merchants.answers[order.payment.id] = [gone]
+
+    payment = await shop.paid(order)
+
+    told = await event(shop, payment)
+    assert (told.delivery, told.attempts) == (DeliveryStatus.GIVEN_UP, 1)
+
+
+async def test_a_merchant_without_an_endpoint_holds_nothing_up(shop: Shop) -> None:
+    payment = await shop.paid(await shop.order(endpoint=False))
+
+    assert (await event(shop, payment)).delivery is DeliveryStatus.NO_ENDPOINT
+    assert shop.merchants.heard(payment) == []
+
+
+async def test_a_refunds_event_waits_for_the_payments(shop: Shop) -> None:
+    order = await shop.order(policy=BRISK)
+    shop.merchants.answers[order.payment.id] = [DOWN, DOWN]
+    run, payment = await shop.pending(order)
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+    await shop.sync(run)
+
+    await (await shop.start_refund(shop.refund_order(payment, 500))).result()
+
+    await run.result()
+    assert shop.merchants.heard(payment) == ["payment.succeeded", "refund.succeeded"]
+
+
+async def test_a_merchants_veto_gives_the_money_back(shop: Shop) -> None:
+    order = await shop.order()
+    shop.merchants.answers[order.payment.id] = [VETO]
+
+    payment = await shop.paid(order)
+
+    await shop.refunded(payment, 1999)
+    assert payment.status is PaymentStatus.SUCCEEDED
+    [refund] = await shop.refunds.list_for_payment(payment.id)
+    assert (refund.cause, refund.reason) == ("merchant_veto", "sold out")
+
+
+async def test_a_veto_after_a_refund_in_part_gives_back_the_rest(shop: Shop) -> None:
+    order = await shop.order(policy=BRISK)
+    shop.merchants.answers[order.payment.id] = [DOWN, DOWN, VETO]
+    run, payment = await shop.pending(order)
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+    await shop.sync(run)
+    part = await shop.start_refund(shop.refund_order(payment, 500))
+
+    await run.result()
+    await part.result()
+
+    await shop.refunded(payment, 1999)
+    amounts = [refund.amount for refund in await shop.refunds.list_for_payment(payment.id)]
+    assert sorted(amounts) == [500, 1499]
+
+
+async def test_a_veto_whose_delivery_died_after_it_was_written_is_heard_again(
+    shop: Shop,
+) -> None:
+    order = await shop.order(policy=BRISK)
+    payment = order.payment
+    shop.merchants.answers[payment.id] = [VETO, VETO]
+    shop.outages.script("mark", event_id(payment.id, "succeeded"), DatabaseUnavailable("died"))
+
+    await shop.paid(order)
+
+    await shop.refunded(payment, 1999)
+    assert shop.merchants.heard(payment)[:2] == ["payment.succeeded"] * 2
+
+
+async def test_a_veto_of_a_late_payment_gives_the_money_back(shop: Shop) -> None:
+    order = await shop.order(late=LatePolicy.ACCEPT)
+    payment = await shop.closed(order)
+    shop.merchants.answers[payment.id] = [VETO]
+    shop.provider.pay(payment.reference)
+
+    await (await shop.late(order, payment)).result()
+
+    await shop.refunded(payment, 1999)
+    assert (await shop.row(payment)).status is PaymentStatus.SUCCEEDED
+
+
+async def test_a_veto_of_a_payment_without_money_changes_nothing(shop: Shop) -> None:
+    order = await shop.order()
+    shop.merchants.answers[order.payment.id] = [VETO]
+
+    payment = await shop.closed(order)
+
+    assert payment.status is PaymentStatus.CLOSED
+    assert await shop.refunds.list_for_payment(payment.id) == []

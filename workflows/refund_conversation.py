@@ -1,0 +1,105 @@
+"""A refund's conversation with its provider: submit, ask. Every call may be repeated."""
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+from activities.provider_calls import ProviderActivities, RefundSubmission
+from domain.payment import Payment
+from domain.report import Attention, RefundReport
+from workflows.failures import failure_of, rejection
+from workflows.policies import RefundPolicy, provider_queue
+from workflows.refund_state import RefundState
+
+Sending = workflow.ActivityHandle[RefundReport]
+
+
+class RefundConversation:
+    """Talks to the provider on behalf of one run and lets its state hear the answers."""
+
+    def __init__(self, state: RefundState, policy: RefundPolicy, payment: Payment) -> None:
+        self._state = state
+        self._policy = policy
+        self._payment = payment
+        self._queue = provider_queue(state.refund.provider)
+
+    async def submit(self) -> None:
+        """One try inside the workflow task. Where it tells nothing, the refund is not `taken`."""
+        try:
+            report = await workflow.execute_local_activity_method(
+                ProviderActivities.submit_refund,
+                self._submission(),
+                **self._policy.call_fast.local("submit the refund"),
+            )
+        except FailureError as error:
+            rejected = rejection(error)
+            if rejected is not None:
+                self._state.fail(failure_of(rejected))
+        else:
+            self._take(report)
+
+    def submit_again(self) -> Sending:
+        """Ask before sending again, for as long as it takes: the outcome is unknown."""
+        how = self._policy.call_slow.activity("submit the refund, asking first", queue=self._queue)
+        # Given up, an attempt that is on its way still says what it did.
+        how["cancellation_type"] = workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED
+        return workflow.start_activity_method(
+            ProviderActivities.submit_refund, self._submission(ask_first=True), **how
+        )
+
+    async def hear_out(self, sending: Sending) -> None:
+        """The answer to the submission, or its end where something else came first."""
+        if not sending.done():
+            sending.cancel()
+            if not self._state.pending:
+                return
+        try:
+            report = await sending
+        except FailureError as error:
+            if not self._state.moved:
+                self._miss(error)
+        else:
+            self._take(report)
+
+    async def poll(self) -> None:
+        """Ask until the word is final; a notification or a person may come first."""
+        asking = workflow.start_activity_method(
+            ProviderActivities.poll_refund,
+            self._submission(),
+            **self._policy.poll.activity("ask until the refund is final", queue=self._queue),
+        )
+        await workflow.wait_condition(lambda: self._state.moved or asking.done())
+        if not asking.done():
+            asking.cancel()
+            return
+        try:
+            self._state.hear(asking.result())
+        except FailureError as error:
+            self._state.doubt = Attention.OUTCOME_UNKNOWN
+            workflow.logger.warning("polling the refund ended: %s", error)
+
+    async def ask(self, summary: str) -> None:
+        """What the provider says now. Raises FailureError where it does not say within 30 s."""
+        report = await workflow.execute_activity_method(
+            ProviderActivities.query_refund,
+            self._submission(),
+            **self._policy.call_slow.activity(summary, queue=self._queue, total=30),
+        )
+        self._state.hear(report)
+
+    def _take(self, report: RefundReport) -> None:
+        self._state.taken = True
+        self._state.hear(report)
+
+    def _miss(self, error: FailureError) -> None:
+        rejected = rejection(error)
+        if rejected is None:
+            self._state.doubt = Attention.OUTCOME_UNKNOWN
+        else:
+            self._state.fail(failure_of(rejected))
+
+    def _submission(self, *, ask_first: bool = False) -> RefundSubmission:
+        refund = self._state.refund
+        if refund.attention is not Attention.REFUND_ABNORMAL:
+            # The poll takes a flag for the one that it raises itself.
+            refund = refund.model_copy(update={"attention": None})
+        return RefundSubmission(refund=refund, payment=self._payment, ask_first=ask_first)

@@ -1,0 +1,89 @@
+"""What a refund's run knows: pure, as the payment's is."""
+
+from domain.payment import Failure
+from domain.refund import Refund, RefundStatus
+from domain.report import Attention, RefundOutcome, RefundReport
+from domain.resolution import Resolution, ResolveAction
+
+_FINAL = {
+    RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
+    RefundOutcome.FAILED: RefundStatus.FAILED,
+}
+
+
+class RefundState:
+    """The refund as the run believes it, and what it was told and asked. No I/O, no clock.
+
+    `doubt` is why a person must be called, `contradiction` what was wrong with a word after the
+    end, `taken` whether the provider has answered the submission, `waited` whether its grace is
+    over, `settled` whether our books have the end.
+    """
+
+    def __init__(self, refund: Refund) -> None:
+        self.refund = refund
+        self.doubt: Attention | None = None
+        self.contradiction: Attention | None = None
+        self.resolution: Resolution | None = None
+        self.taken = False
+        self.waited = False
+        self.settled = False
+
+    @property
+    def pending(self) -> bool:
+        """Nothing has ended the refund yet."""
+        return self.refund.status is RefundStatus.PENDING
+
+    @property
+    def moved(self) -> bool:
+        """There is something to do other than wait."""
+        return not self.pending or self.doubt is not None or self.resolution is not None
+
+    @property
+    def answerable(self) -> bool:
+        """The merchant can be answered: settled, taken by the provider, or waiting for a person."""
+        return self.settled or (self.pending and (self.taken or self.refund.attention is not None))
+
+    def hear(self, report: RefundReport) -> None:
+        """The provider's word; one that does not fit changes nothing but calls a person."""
+        mismatch = self.refund.mismatch(report)
+        if not self.pending:
+            self.contradiction = mismatch or self._contradicted_by(report) or self.contradiction
+            return
+        if mismatch is not None:
+            self.doubt = mismatch
+            return
+        before = self.refund.attention
+        self.refund = self.refund.apply(report)
+        if self.refund.attention not in (None, before):
+            self.doubt = self.refund.attention
+
+    def fail(self, failure: Failure) -> None:
+        """The provider's definite no, unless its notification has said otherwise before."""
+        if self.pending:
+            self._change(status=RefundStatus.FAILED, failure=failure, attention=None)
+
+    def flag(self, why: Attention) -> None:
+        """A person must look."""
+        self._change(attention=why)
+
+    def resolve(self, decision: Resolution) -> None:
+        """A person's decision."""
+        self.resolution = self.doubt = None
+        self._change(attention=None)
+        if decision.action is ResolveAction.ACCEPT:
+            self._change(status=RefundStatus.SUCCEEDED, raw_status="accepted by an operator")
+        if decision.action is ResolveAction.CLOSE:
+            self.fail(Failure(code="closed_by_operator", message=decision.note))
+
+    def settle(self, refund: Refund) -> None:
+        """Our books have the end."""
+        self.refund = refund
+        self.resolution = None
+        self.settled = True
+
+    def _contradicted_by(self, report: RefundReport) -> Attention | None:
+        said = _FINAL.get(report.outcome)
+        return Attention.CONTRADICTION if said not in (None, self.refund.status) else None
+
+    def _change(self, **changes: object) -> None:
+        self.refund = self.refund.model_copy(update=changes)
