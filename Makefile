@@ -1,11 +1,13 @@
 # Two commands for a newcomer: `make demo` and `make test`. One before a commit: `make check`.
 # Everything lands in .venv; nothing global, nothing by hand.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers oracles clean
+.PHONY: help demo test check format lint types layers oracles audit storm crash-matrix clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
+# Most tests wait for servers, so more of them than cores run at once; a file stays together.
+TESTERS ?= 3
 RUN := .venv/bin/python
 
 help: ## list the commands
@@ -26,7 +28,7 @@ demo: .venv/locked ## start everything, push real payments through, stay up (ONC
 	@$(RUN) -m cli demo $(if $(ONCE),--once)
 
 test: .venv/locked ## the whole test suite
-	@$(RUN) -m pytest $(ARGS)
+	@$(RUN) -m pytest -n $(TESTERS) --dist loadfile $(ARGS)
 
 check: format lint types layers ## everything that must hold before a commit
 	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"
@@ -47,6 +49,15 @@ layers: .venv/locked
 
 oracles: .venv/locked ## independent SDKs against the sandbox and against our provider code
 	@$(RUN) -m oracles.run
+
+audit: .venv/locked ## compare every book of the stack in .paysaga, name each difference
+	@$(RUN) -m cli audit $(ARGS)
+
+storm: .venv/locked ## N payments by SEED while everything fails, then an audit (N=2000 SEED=7)
+	@$(RUN) -m cli storm --payments $(or $(N),500) --seed $(or $(SEED),1) $(ARGS)
+
+crash-matrix: .venv/locked ## kill a process at every step of every scenario, then audit (ARGS="--every 12": a sample)
+	@$(RUN) -m crash $(ARGS)
 
 clean: ## remove what the commands made
 	rm -rf .venv .uv .paysaga .oracles .mypy_cache .ruff_cache .pytest_cache

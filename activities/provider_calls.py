@@ -83,7 +83,7 @@ class ProviderActivities:
     @translated
     async def query_payment(self, payment: Payment) -> PaymentReport:
         """What the provider says now."""
-        return await self._of(payment).query(payment)
+        return await _ask(self._of(payment), payment)
 
     @activity.defn
     @translated
@@ -195,9 +195,11 @@ async def _after_rejection(
 ) -> Created | None:
     try:
         report = await provider.query(payment)
-    except ProviderRejected:
-        # The provider refuses the question as it refused the order (a wrong app id, a revoked
-        # key): its no stands.
+    except ProviderRejected as refused:
+        if refused.provider_code != rejection.provider_code:
+            raise still_pending(f"the provider refuses to say: {refused}") from refused
+        # The question is refused as the order was, for who we are (a wrong app id, a revoked
+        # key): the no stands.
         raise rejection from None
     return _known(report, Outcome.NOT_FOUND, Outcome.FAILED, Outcome.CLOSED)
 

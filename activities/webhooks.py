@@ -8,7 +8,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.errors import still_pending, translated
 from domain.errors import NotFound
-from domain.event import DeliveryStatus, Event
+from domain.event import DeliveryStatus, Event, EventType
 from domain.frozen import Frozen
 from domain.merchant import Merchant
 from storage.events import EventStore
@@ -100,6 +100,8 @@ class WebhookActivities:
 def _answer_lost(event: Event) -> bool:
     """An earlier try delivered it and then died with the merchant's answer, maybe a veto.
 
-    The merchant knows the event by its id and gives the same answer again.
+    The merchant knows the event by its id and gives the same answer again. Only a success can be
+    vetoed, so nothing else is worth telling twice.
     """
-    return event.delivery is DeliveryStatus.DELIVERED and activity.info().attempt > 1
+    delivered = event.delivery is DeliveryStatus.DELIVERED and activity.info().attempt > 1
+    return delivered and event.type is EventType.PAYMENT_SUCCEEDED

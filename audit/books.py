@@ -3,12 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
 
 from domain.event import Event
 from domain.identity import late_workflow_id, payment_workflow_id, refund_workflow_id
-from domain.payment import Payment
+from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund
 
 Item = TypeVar("Item")
@@ -102,6 +103,7 @@ class Books:
     provider: ProviderBooks | None = None
     inbox: list[Message] | None = None
     runs: list[Run] | None = None
+    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
     def cases(self) -> list["Case"]:
@@ -117,6 +119,7 @@ class Books:
             name = payment.reference
             told = [m for event in events[name] for m in inbox[str(event.id)]]
             case = Case(payment, refunds[name], events[name], orders[name], moves[name], told)
+            case.read_at = self.read_at
             case.runs.extend(runs[id_] for id_ in case.run_ids if id_ in runs)
             cases.append(case)
         return cases
@@ -137,6 +140,7 @@ class Case:
     moves: list[Move] = field(default_factory=list)
     told: list[Message] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def name(self) -> str:
@@ -163,6 +167,12 @@ class Case:
     def running(self) -> bool:
         """A workflow is still at it: what differs now may agree in a moment."""
         return bool(self.runs)
+
+    @property
+    def watching(self) -> bool:
+        """Closed before its payer opened it: watched until it can't be paid any more."""
+        closed = self.payment.status is PaymentStatus.CLOSED and not self.payment.captured
+        return closed and self.payment.expires_at > self.read_at
 
     @property
     def run_ids(self) -> list[str]:

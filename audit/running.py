@@ -60,7 +60,7 @@ def _has_work(case: Case, run: Run) -> bool:
     if run.busy or any(event.delivery is DeliveryStatus.WAITING for event in case.events):
         return True
     if run.id == payment_workflow_id(case.payment.id):
-        return case.payment.status is PaymentStatus.PENDING
+        return case.payment.status is PaymentStatus.PENDING or case.watching
     for refund in case.refunds:
         if run.id == refund_workflow_id(refund.id):
             return refund.status is RefundStatus.PENDING

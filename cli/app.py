@@ -6,6 +6,7 @@ from cli import keys, merchants, payments, refunds
 from cli.audit import audit_command
 from cli.demo import demo
 from cli.doctor import doctor
+from cli.storm import storm
 from cli.up import sandbox, up
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app.command()(sandbox)
 app.command()(demo)
 app.command()(doctor)
 app.command("audit")(audit_command)
+app.command()(storm)
 app.add_typer(merchants.app, name="merchants")
 app.add_typer(keys.app, name="keys")
 app.add_typer(payments.app, name="payments")

@@ -28,7 +28,7 @@ class AfterTheEnd:
     async def settle(self, refund_policy: RefundPolicy, late_policy: LatePolicy) -> None:
         """Return once the merchant knows, every handler is done, and nothing is unsettled."""
         if self._state.unknown_there and self._state.payment.status is PaymentStatus.CLOSED:
-            await self._watch_until_expiry()
+            self._calls.beside(self._watch_until_expiry())
         while not self._all_is_said() or self._state.unsettled:
             await workflow.wait_condition(lambda: self._state.unsettled or self._all_is_said())
             if self._state.to_confirm:
@@ -45,17 +45,18 @@ class AfterTheEnd:
         """Closed before the provider ever saw it: what the payer holds is good until it expires."""
         expires_at = self._state.payment.expires_at
         if workflow.now() >= expires_at or await happens(
-            lambda: self._state.unsettled, seconds_until(expires_at), "until it cannot be paid"
+            lambda: self._state.payment.late, seconds_until(expires_at), "until it cannot be paid"
         ):
             return
         try:
             self._state.hear(await self._provider.ask_patiently("ask once more after the expiry"))
         except FailureError:
-            await self._flag.up(Attention.OUTCOME_UNKNOWN)
+            if not self._state.payment.late:
+                await self._flag.up(Attention.OUTCOME_UNKNOWN)
 
     async def _confirm(self) -> None:
         """Money told of after the end, by a word that is no proof: a query may lag behind it."""
-        for wait in (0.0, *self._provider.policy.confirmation_waits):
+        for wait in (0.0, *self._provider.confirmation_waits):
             if wait:
                 await workflow.sleep(wait)
             self._state.to_confirm = False
@@ -73,7 +74,7 @@ class AfterTheEnd:
     ) -> None:
         try:
             settled = await settle_late_money(
-                self._provider.policy, refund_policy, self._state.payment, late_policy
+                self._calls, refund_policy, self._state.payment, late_policy
             )
         except FailureError:
             self._state.refuse_late_money()

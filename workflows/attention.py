@@ -20,12 +20,12 @@ class Calls:
     """The calls of one run. The merchant is told beside the run, which must not wait for it."""
 
     def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+        self.policy = policy
         self._telling: list[asyncio.Task[Any]] = []
 
     @property
     def done(self) -> bool:
-        """Every event of these calls was delivered or given up."""
+        """Nothing is going on beside the run: every event was delivered or given up."""
         return all(telling.done() for telling in self._telling)
 
     async def about_payment(
@@ -36,7 +36,7 @@ class Calls:
         workflow.upsert_search_attributes([search_attributes.attention_update(why)])
         self._tell(
             await in_our_books(
-                self._policy, PaymentActivities.flag_payment, flag, f"call a person: {why}"
+                self.policy, PaymentActivities.flag_payment, flag, f"call a person: {why}"
             )
         )
 
@@ -46,12 +46,12 @@ class Calls:
         workflow.upsert_search_attributes([search_attributes.attention_update(why)])
         self._tell(
             await in_our_books(
-                self._policy, RefundActivities.flag_refund, flag, f"call a person: {why}"
+                self.policy, RefundActivities.flag_refund, flag, f"call a person: {why}"
             )
         )
 
     def beside(self, telling: Coroutine[Any, Any, Any]) -> None:
-        """Tell something else beside the run."""
+        """Do something else beside the run, which does not end before it."""
         self._telling.append(asyncio.create_task(telling))
 
     async def answered(self) -> None:
@@ -59,7 +59,7 @@ class Calls:
         await asyncio.gather(*self._telling)
 
     def _tell(self, event_id: UUID) -> None:
-        self.beside(tell_merchant(self._policy, event_id))
+        self.beside(tell_merchant(self.policy, event_id))
 
 
 class PaymentFlag:

@@ -19,9 +19,14 @@ class Conversation:
 
     def __init__(self, state: PaymentState, policy: PaymentPolicy) -> None:
         self._state = state
-        self.policy = policy
+        self._policy = policy
         self._queue = provider_queue(state.payment.provider)
         self._doubtful_until: datetime | None = None
+
+    @property
+    def confirmation_waits(self) -> tuple[float, ...]:
+        """Seconds between questions about money told of after the end."""
+        return self._policy.confirmation_waits
 
     async def submit(self, *, resumed: bool) -> Created:
         """The provider's answer to the order. Raises FailureError: a definite no, or the expiry."""
@@ -30,7 +35,7 @@ class Conversation:
             return await workflow.execute_local_activity_method(
                 ProviderActivities.create_checkout,
                 submission,
-                **self.policy.call_fast.local("submit the order"),
+                **self._policy.call_fast.local("submit the order"),
             )
         except FailureError as error:
             if rejection(error):
@@ -42,19 +47,19 @@ class Conversation:
         return await workflow.execute_activity_method(
             ProviderActivities.query_payment,
             self._state.payment,
-            **self.policy.call_slow.activity(summary, queue=self._queue, total=within),
+            **self._policy.call_slow.activity(summary, queue=self._queue, total=within),
         )
 
     async def ask_patiently(self, summary: str) -> PaymentReport:
         """The same, for as long as the truth may stay unknown."""
-        return await self.ask(summary, within=self.policy.alarm_after)
+        return await self.ask(summary, within=self._policy.alarm_after)
 
     async def poll(self) -> None:
         """Ask until the word is final or the payment expires; a notification may come first."""
         asking = workflow.start_activity_method(
             ProviderActivities.poll_payment,
             self._state.payment,
-            **self.policy.poll.activity(
+            **self._policy.poll.activity(
                 "ask until the word is final", queue=self._queue, total=self._until_expiry()
             ),
         )
@@ -73,11 +78,11 @@ class Conversation:
         closing = workflow.start_activity_method(
             ProviderActivities.close_payment,
             Closing(payment=self._state.payment, doubtful_until=self._doubtful_until),
-            **self.policy.close.activity(
+            **self._policy.close.activity(
                 "close, then ask once more",
                 queue=self._queue,
                 # Cancelled early where no close exists, it ends by itself at its expiry.
-                total=self.policy.alarm_after + self._until_expiry(),
+                total=self._policy.alarm_after + self._until_expiry(),
             ),
         )
         await workflow.wait_condition(lambda: closing.done() or self._state.decided)
@@ -97,7 +102,7 @@ class Conversation:
         sending = workflow.start_activity_method(
             ProviderActivities.create_checkout,
             submission,
-            **self.policy.call_slow.activity(
+            **self._policy.call_slow.activity(
                 "submit the order, asking first", queue=self._queue, total=self._until_expiry()
             ),
         )
@@ -109,7 +114,7 @@ class Conversation:
         except FailureError as error:
             if rejection(error) is None:
                 # The attempt that was on its way when we gave up may still be executed.
-                self._doubtful_until = workflow.now() + timedelta(seconds=self.policy.in_flight)
+                self._doubtful_until = workflow.now() + timedelta(seconds=self._policy.in_flight)
             raise
 
     def _until_expiry(self) -> float:

@@ -4,15 +4,17 @@ from activities.payments import PaymentActivities
 from domain.merchant import LatePolicy
 from domain.payment import Payment
 from domain.refund import RefundCause
+from workflows.attention import Calls
 from workflows.giving_back import give_back, tell_the_end
-from workflows.policies import Policy, RefundPolicy
+from workflows.policies import RefundPolicy
 from workflows.steps import in_our_books
 
 
 async def settle_late_money(
-    policy: Policy, refund_policy: RefundPolicy, payment: Payment, late_policy: LatePolicy
+    calls: Calls, refund_policy: RefundPolicy, payment: Payment, late_policy: LatePolicy
 ) -> Payment:
-    """The payment after its late money was dealt with. Safe to repeat."""
+    """The payment after its late money was dealt with, beside the telling. Safe to repeat."""
+    policy = calls.policy
     stored = await in_our_books(
         policy, PaymentActivities.capture_late_payment, payment, "count the late money"
     )
@@ -20,7 +22,7 @@ async def settle_late_money(
         settled = await in_our_books(
             policy, PaymentActivities.accept_late_payment, stored, "accept the late money"
         )
-        await tell_the_end(policy, refund_policy, settled.payment, settled.event_id)
+        calls.beside(tell_the_end(policy, refund_policy, settled.payment, settled.event_id))
         if not settled.payment.duplicate:
             return settled.payment
         stored = settled.payment

@@ -40,7 +40,7 @@ class LatePaymentWorkflow:
         self._payment = order.payment
         self._calls = Calls(order.policy)
         self._inbox: list[Notification] = []
-        self._flagged: set[tuple[Attention, str | None]] = set()
+        self._flagged: list[tuple[Attention, str | None]] = []
 
     @workflow.run
     async def run(self, order: LateOrder) -> Payment:
@@ -92,7 +92,7 @@ class LatePaymentWorkflow:
     async def _settle_late_money(self) -> None:
         self._show("Money came late")
         self._payment = await settle_late_money(
-            self._policy, self._order.refund_policy, self._payment, self._order.late_policy
+            self._calls, self._order.refund_policy, self._payment, self._order.late_policy
         )
 
     def _is_good_money(self, word: PaymentReport) -> bool:
@@ -139,9 +139,13 @@ class LatePaymentWorkflow:
         )
 
     async def _unflag(self, why: Attention) -> None:
+        """Take the flag down; what else this run called a person for stands again."""
         flag = Flag(payment_id=self._payment.id, attention=why, detail="the provider has answered")
         await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
         workflow.upsert_search_attributes([search_attributes.attention_update(None)])
+        self._flagged.remove((why, None))
+        for standing in self._flagged[-1:]:
+            await self._call(*standing)
 
     async def _finalise(self) -> None:
         """The payment's own run was gone before it could write its end down."""
@@ -157,13 +161,18 @@ class LatePaymentWorkflow:
                 RefundCause.DUPLICATE_PAYMENT,
                 "the order was already paid",
             )
-        await tell_the_end(self._policy, self._order.refund_policy, self._payment, settled.event_id)
+        self._calls.beside(
+            tell_the_end(self._policy, self._order.refund_policy, self._payment, settled.event_id)
+        )
 
     async def _flag(self, why: Attention, subject: str | None = None) -> None:
         """Call a person, once per reason and subject (the number of a refund)."""
         if (why, subject) in self._flagged:
             return
-        self._flagged.add((why, subject))
+        self._flagged.append((why, subject))
+        await self._call(why, subject)
+
+    async def _call(self, why: Attention, subject: str | None) -> None:
         self._payment = self._payment.model_copy(update={"attention": why})
         await self._calls.about_payment(
             self._payment.id, why, f"after the end: {why}", subject=subject

@@ -7,10 +7,11 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.payments import PaymentActivities
+from domain.errors import KEY_REUSED
 from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
-from domain.payment import Payment, PaymentStatus
+from domain.payment import Payment
 from domain.refund import RefundCause
 from domain.report import Attention, PaymentReport
 from domain.resolution import Resolution, ResolveAction
@@ -32,12 +33,6 @@ class PaymentOrder(Frozen):
     policy: PaymentPolicy
     refund_policy: RefundPolicy = refund_policy()
     late_policy: LatePolicy = LatePolicy.REFUND
-
-
-KEY_REUSED = (
-    "This Idempotency-Key was used with another request. Use a new key, or repeat the first"
-    " request unchanged."
-)
 
 
 @workflow.defn
@@ -74,8 +69,10 @@ class PaymentWorkflow:
 
     async def _story(self) -> Payment:
         await self._record()
-        if not self._state.final:
+        if self._state.pending:
             await self._submit()
+        # Where an earlier try of this task wrote the end and died, the merchant is still to be
+        # told of it: finalising again changes nothing and says which event that is.
         while not self._state.final:
             await self._await_outcome()
             await self._finalise()
@@ -152,8 +149,6 @@ class PaymentWorkflow:
             raise
         self._resumed = stored.created_at != self._state.payment.created_at
         self._state.payment = stored.model_copy(update={"payer": self._state.payment.payer})
-        self._state.final = stored.status is not PaymentStatus.PENDING
-        self._state.answered = self._state.final
 
     async def _submit(self) -> None:
         self._show("Submitting the order")

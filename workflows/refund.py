@@ -1,9 +1,12 @@
 """One refund, from the money set aside to the provider's word that it was given back."""
 
+import asyncio
+
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.refunds import RefundActivities
+from domain.errors import KEY_REUSED
 from domain.frozen import Frozen
 from domain.notification import Notification
 from domain.payment import Payment
@@ -44,10 +47,20 @@ class RefundWorkflow:
     @workflow.run
     async def run(self, order: RefundOrder) -> Refund:
         """The refund as it ended. Fails only where nothing was reserved and nothing sent."""
+        story = asyncio.create_task(self._story())
+        try:
+            return await asyncio.shield(story)
+        except asyncio.CancelledError:
+            # Money set aside, maybe on its way back: a refund ends by the provider's word alone.
+            return await story
+
+    async def _story(self) -> Refund:
         await self._reserve()
         if self._state.pending:
             await self._submit()
             await self._await_word()
+        if not self._state.settled:
+            # Also where an earlier try of this task wrote the end and died before it told.
             await self._settle()
         await self._hear_what_comes_late()
         return self._state.refund
@@ -64,7 +77,7 @@ class RefundWorkflow:
     def _same_request(self, request_hash: str) -> None:
         if request_hash != self._request_hash:
             raise ApplicationError(
-                "This Idempotency-Key was used with another request. Use a new key.",
+                KEY_REUSED,
                 type="idempotency_key_reused",
                 non_retryable=True,
             )
@@ -127,7 +140,6 @@ class RefundWorkflow:
             self._show_end()
         else:
             self._state.refund = stored
-            self._state.settled = not self._state.pending
 
     async def _submit(self) -> None:
         self._show("Asking the provider to give the money back")

@@ -1,5 +1,7 @@
 """What a failed step means: which errors are retried, and what a workflow reads from them."""
 
+from datetime import timedelta
+
 import pytest
 from temporalio.exceptions import (
     ActivityError,
@@ -105,6 +107,13 @@ def test_asking_later_is_no_error() -> None:
 
     assert not later.non_retryable
     assert later.category is ApplicationErrorCategory.BENIGN
+    assert later.next_retry_delay is None
+
+
+def test_asking_later_may_name_when() -> None:
+    wait = timedelta(seconds=42)
+
+    assert still_pending("on its way", after=wait).next_retry_delay == wait
 
 
 async def test_a_step_hands_other_errors_on_as_they_are() -> None:

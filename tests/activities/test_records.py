@@ -12,7 +12,7 @@ from storage.database import Database
 from storage.events import EventStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
-from tests.workflows.shop import ListeningMerchants
+from tests.workflows.merchants import ListeningMerchants
 
 
 async def test_a_payment_that_is_not_there_is_a_definite_no(database: Database) -> None:

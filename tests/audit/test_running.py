@@ -1,3 +1,4 @@
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -29,6 +30,16 @@ def test_a_workflow_that_asks_or_tells_has_work(ledger: Ledger) -> None:
     ledger.runs = [Run(f"late-{ledger.payment.reference}", busy=True)]
 
     assert ledger.found() == []
+
+
+def test_a_workflow_may_watch_a_closed_payment_until_it_cannot_be_paid(ledger: Ledger) -> None:
+    ledger.closed()
+    ledger.runs = [Run(f"payment-{ledger.payment.reference}")]
+    ledger.bend(expires_at=datetime.now(UTC) + timedelta(minutes=1))
+    assert ledger.promises() == []
+
+    ledger.bend(expires_at=datetime.now(UTC) - timedelta(minutes=1))
+    assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
 
 def test_a_workflow_of_a_record_that_we_never_wrote_down_is_named(ledger: Ledger) -> None:

@@ -24,7 +24,7 @@ from embedded.config import Service, StackConfig
 from embedded.stack import Stack
 from storage.database import Database
 from storage.migrate import upgrade
-from tests.workflows.scripted import Fault, rejected, report, unknown
+from tests.workflows.scripted import Fault, Order, rejected, report, unknown
 from tests.workflows.shop import BRISK, RefundRun, Shop, eventually
 from tests.workflows.stage import open_shop, open_temporal
 from webhooks.answers import WebhookAnswer
@@ -96,6 +96,20 @@ async def cancelled(shop: Shop) -> Run:
     return run
 
 
+async def cancelled_in_the_ui(shop: Shop) -> Run:
+    run, _ = await shop.pending(await shop.order())
+    await run.cancel()
+    return run
+
+
+async def closed_unseen(shop: Shop) -> Run:
+    run, payment = await shop.pending(await shop.order(policy=BRISK, expires_in=2))
+    del shop.provider.orders[payment.reference]
+    await shop.cancel(run)
+    shop.provider.orders[payment.reference] = Order(payment.amount, Outcome.PAID)
+    return run
+
+
 async def vetoed(shop: Shop) -> Run:
     order = await shop.order()
     shop.merchants.answers[order.payment.id] = [
@@ -156,6 +170,23 @@ async def late_refunded(shop: Shop) -> Run:
     return await shop.late(order, payment)
 
 
+async def late_after_a_lag(shop: Shop) -> Run:
+    order = await shop.order()
+    payment = await shop.closed(order)
+    shop.provider.pay(payment.reference)
+    lagging = Fault(report=report(payment, Outcome.CLOSED))
+    shop.provider.script("query", payment.reference, lagging)
+    return await shop.late(order, payment)
+
+
+async def late_after_an_outage(shop: Shop) -> Run:
+    order = await shop.order()
+    payment = await shop.closed(order)
+    shop.provider.pay(payment.reference)
+    shop.provider.script("query", payment.reference, Fault(error=rejected("NO_AUTH")))
+    return await shop.late(order, payment)
+
+
 async def late_accepted(shop: Shop) -> Run:
     order = await shop.order(late=LatePolicy.ACCEPT)
     payment = await shop.closed(order)
@@ -193,6 +224,8 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     slow_submit,
     mismatch_resolved,
     cancelled,
+    cancelled_in_the_ui,
+    closed_unseen,
     vetoed,
     merchant_down_database_down,
     duplicate_given_back,
@@ -200,6 +233,8 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     refund_polled,
     refund_abnormal,
     late_refunded,
+    late_after_a_lag,
+    late_after_an_outage,
     late_accepted,
     late_in_the_same_run,
     automatic_refund,

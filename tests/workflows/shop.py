@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from temporalio.client import (
     Client,
@@ -16,7 +16,6 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
-from domain.event import Event
 from domain.identity import payment_id, refund_id
 from domain.merchant import LatePolicy, Merchant
 from domain.notification import Notification
@@ -26,10 +25,9 @@ from domain.report import Attention, Outcome
 from domain.resolution import Resolution, ResolveAction
 from storage.database import Database
 from storage.merchants import MerchantStore
+from tests.workflows.merchants import ListeningMerchants
 from tests.workflows.scripted import ScriptedProvider, notification, report
 from tests.workflows.stores import Outages, ShakyEvents, ShakyPayments, ShakyRefunds
-from webhooks.answers import WebhookAnswer
-from webhooks.sender import WebhookFailed
 from workflows.late_payment import LateOrder, LatePaymentWorkflow
 from workflows.payment import PaymentOrder, PaymentWorkflow
 from workflows.policies import Attempts, PaymentPolicy, payment_policy, refund_policy
@@ -39,6 +37,7 @@ from workflows.starting import StartOptions, late_options, payment_options, refu
 Found = TypeVar("Found")
 PaymentRun = WorkflowHandle[PaymentWorkflow, Payment]
 RefundRun = WorkflowHandle[RefundWorkflow, Refund]
+LateRun = WorkflowHandle[LatePaymentWorkflow, Payment]
 
 _SOON = Attempts(timeout=5, first_wait=1, backoff=1, longest_wait=1)
 # The product's shape on a clock of seconds, for tests that need no skipped time.
@@ -69,28 +68,6 @@ async def eventually(condition: Callable[[], Awaitable[Found]]) -> Found:
         while not (found := await condition()):  # noqa: ASYNC110 - the truth is in a database
             await asyncio.sleep(0.03)
     return found
-
-
-class ListeningMerchants:
-    """What merchants were told, and how they answer: by script for a payment, then plain 200."""
-
-    def __init__(self) -> None:
-        self.told: dict[UUID, list[Event]] = {}
-        self.answers: dict[UUID, list[WebhookAnswer | WebhookFailed | asyncio.Event]] = {}
-
-    def heard(self, payment: Payment) -> list[str]:
-        return [event.type for event in self.told.get(payment.id, [])]
-
-    async def deliver(self, event: Event, _merchant: Merchant) -> WebhookAnswer:
-        waiting = self.answers.get(event.payment_id)
-        answer = waiting.pop(0) if waiting else WebhookAnswer(status=200)
-        if isinstance(answer, WebhookFailed):
-            raise answer
-        self.told.setdefault(event.payment_id, []).append(event)
-        if isinstance(answer, asyncio.Event):
-            await answer.wait()
-            return WebhookAnswer(status=200)
-        return answer
 
 
 class Shop:
@@ -247,9 +224,13 @@ class Shop:
         return await self.client.start_workflow(RefundWorkflow.run, order, **_named(options))
 
     async def late(
-        self, order: PaymentOrder, payment: Payment, *said: Notification
-    ) -> WorkflowHandle[LatePaymentWorkflow, Payment]:
-        late = LateOrder(payment=payment, policy=BRISK, late_policy=order.late_policy)
+        self,
+        order: PaymentOrder,
+        payment: Payment,
+        *said: Notification,
+        policy: PaymentPolicy = BRISK,
+    ) -> LateRun:
+        late = LateOrder(payment=payment, policy=policy, late_policy=order.late_policy)
         for notice in said or (notification(report(payment, Outcome.PAID)),):
             handle = await self.client.start_workflow(
                 LatePaymentWorkflow.run,
@@ -274,6 +255,9 @@ class Shop:
     async def flagged(self, payment: Payment, why: Attention) -> None:
         await eventually(lambda: self._has(self.payments.get(payment.id), why))
 
+    async def unflagged(self, payment: Payment) -> None:
+        await eventually(lambda: self._has(self.payments.get(payment.id), None))
+
     async def refund_flagged(self, refund: Refund, why: Attention) -> None:
         await eventually(lambda: self._has(self.refunds.get(refund.id), why))
 
@@ -294,7 +278,7 @@ class Shop:
 
         await eventually(called)
 
-    async def _has(self, record: Awaitable[Payment | Refund | None], why: Attention) -> bool:
+    async def _has(self, record: Awaitable[Payment | Refund | None], why: Attention | None) -> bool:
         found = await record
         return found is not None and found.attention is why
 

@@ -1,5 +1,7 @@
 """A provider whose notification is believed only once a query has said the same."""
 
+import asyncio
+
 from temporalio.client import WorkflowUpdateStage
 
 from domain.errors import ProviderUnavailable
@@ -9,7 +11,6 @@ from domain.report import Attention, Outcome
 from domain.resolution import ResolveAction
 from tests.workflows.scripted import Fault, notification, report, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop
-from webhooks.answers import WebhookAnswer
 from workflows.payment import PaymentOrder
 
 
@@ -100,10 +101,11 @@ async def test_denied_money_that_the_provider_forgot_waits_for_a_person_and_asks
     del shop.provider.orders[payment.reference]
     await cancelled(run)
     await shop.flagged(payment, Attention.CONTRADICTION)
-    await shop.resolve(run, ResolveAction.CLOSE)
 
-    assert (await run.result()).status is PaymentStatus.CLOSED
+    # A person decides; until the expiry the run still looks for what the provider never saw.
+    assert (await shop.resolve(run, ResolveAction.CLOSE)).status is PaymentStatus.CLOSED
     assert shop.provider.sent("close", payment.reference) == 1
+    await run.terminate("the test is over")
 
 
 async def test_a_repeat_of_denied_money_is_asked_about_again(shop: Shop) -> None:
@@ -178,7 +180,7 @@ async def test_a_cancelled_order_that_nobody_can_close_ends_with_its_time(shop: 
 async def test_a_payer_who_pays_while_a_cancelled_order_waits_has_paid(shop: Shop) -> None:
     order = await confirmed_order(shop)
     run, payment = await shop.pending(order)
-    shop.provider.script("close", payment.reference, no_close_for(930))
+    shop.provider.script("close", payment.reference, no_close_for(900))
     await cancelled(run)
     await shop.sent("close", payment.reference)
 
@@ -189,36 +191,38 @@ async def test_a_payer_who_pays_while_a_cancelled_order_waits_has_paid(shop: Sho
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
 
 
-async def closed_and_telling(shop: Shop, order: PaymentOrder) -> PaymentRun:
-    """A payment that has ended closed, its run held open by a merchant that is slow to hear."""
+async def closed_and_telling(shop: Shop, order: PaymentOrder) -> tuple[PaymentRun, asyncio.Event]:
+    """A payment that has ended closed; its run lives until the merchant has listened."""
     run, payment = await shop.pending(order)
-    slow = WebhookAnswer(status=503)
-    shop.merchants.answers[payment.id] = [slow, slow]
+    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
     await shop.cancel(run)
-    return run
+    return run, told
 
 
 async def test_money_told_of_after_the_end_is_given_back_once_a_query_confirms_it(
     shop: Shop,
 ) -> None:
     order = await confirmed_order(shop)
-    run = await closed_and_telling(shop, order)
+    run, told = await closed_and_telling(shop, order)
     payment = order.payment
     # The query lags behind the notification.
     shop.provider.script("query", payment.reference, Fault(report=report(payment, Outcome.CLOSED)))
     shop.provider.pay(payment.reference)
     await shop.notify(run, order)
+    await shop.refunded(payment, payment.amount)
+    told.set()
 
     ended = await run.result()
     assert (ended.status, ended.late) == (PaymentStatus.CLOSED, True)
-    await shop.refunded(payment, payment.amount)
     assert (await shop.row(payment)).attention is None
 
 
 async def test_money_told_of_after_the_end_and_never_confirmed_calls_a_person(shop: Shop) -> None:
     order = await confirmed_order(shop)
-    run = await closed_and_telling(shop, order)
+    run, told = await closed_and_telling(shop, order)
     await shop.notify(run, order)
+    await shop.flagged(order.payment, Attention.CONTRADICTION)
+    told.set()
 
     assert (await run.result()).captured == 0
     row = await shop.row(order.payment)

@@ -149,7 +149,7 @@ async def test_a_cancellation_ends_a_submission_that_gets_no_answer(shop: Shop) 
     cancelled = await shop.cancel(run)
 
     assert cancelled.status is PaymentStatus.CLOSED
-    assert shop.provider.sent("close", reference) == 1
+    assert shop.provider.sent("create", reference) == 2
 
 
 async def test_a_definite_no_does_not_undo_a_payment_that_is_paid(shop: Shop) -> None:

@@ -1,0 +1,61 @@
+"""The product's own API, that stops at every step until the conductor lets it go on."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from temporalio.client import Interceptor, OutboundInterceptor
+from temporalio.service import RPCError, RPCStatusCode
+
+from api import app
+from crash.clock import hasten
+from crash.gate import Gate
+from crash.hooks import AFTER, BEFORE, hook_connection, hook_database
+
+
+class Commands(Interceptor):
+    """Announces what the API asks of Temporal."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002 - the SDK's name
+        """Wrap the client's calls."""
+        return _AnnouncedCommands(next, self._gate)
+
+
+class _AnnouncedCommands(OutboundInterceptor):
+    def __init__(self, following: OutboundInterceptor, gate: Gate) -> None:
+        super().__init__(following)
+        self._gate = gate
+
+    async def start_workflow(self, input: Any) -> Any:  # noqa: A002 - the SDK's name
+        return await self._announced(input.id, "start with signal", super().start_workflow(input))
+
+    async def signal_workflow(self, input: Any) -> None:  # noqa: A002 - the SDK's name
+        await self._announced(input.id, "signal", super().signal_workflow(input))
+
+    async def start_workflow_update(self, input: Any) -> Any:  # noqa: A002 - the SDK's name
+        return await self._announced(input.id, "update", super().start_workflow_update(input))
+
+    async def start_update_with_start_workflow(self, input: Any) -> Any:  # noqa: A002 - the SDK's name
+        workflow = input.start_workflow_input.id
+        call = super().start_update_with_start_workflow(input)
+        return await self._announced(workflow, "update with start", call)
+
+    async def _announced(self, workflow: str, label: str, call: Any) -> Any:
+        await self._gate.step([workflow], f"api: {label} {BEFORE}")
+        answer = await call
+        try:
+            await self._gate.step([workflow], f"api: {label} {AFTER}")
+        except ConnectionResetError as error:
+            raise RPCError(str(error), RPCStatusCode.UNAVAILABLE, b"") from error
+        return answer
+
+
+def create_app() -> FastAPI:
+    """The application with the gate in every step, on a short clock."""
+    gate = Gate()
+    hasten()
+    hook_database(gate)
+    hook_connection(app, Commands(gate))
+    return app.create_app()

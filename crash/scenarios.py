@@ -1,0 +1,289 @@
+"""What a payment may go through; each scenario awaits its own right end."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from uuid import UUID
+
+from temporalio.client import WorkflowUpdateFailedError
+from temporalio.service import RPCError
+
+from crash.stage import Stage
+from domain.identity import (
+    late_workflow_id,
+    payment_id,
+    payment_workflow_id,
+    refund_id,
+    refund_workflow_id,
+)
+from domain.payment import PaymentStatus
+from domain.refund import RefundCause
+from domain.report import Attention
+from domain.resolution import ResolveAction
+from storage.events import EventStore
+from storage.payments import PaymentStore
+from tests.stack.shop import JSON, Order
+from tests.stack.waiting import eventually
+
+AMOUNT = 1000
+# Made, made before, or refused by the provider for good.
+_ANSWERED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+@dataclass
+class KeyedOrder(Order):
+    """An order with a key of its own, so that one order number may have two payments."""
+
+    key: str | None = None
+    expires_in: int | None = None
+
+    @property
+    def id(self) -> UUID:
+        """Our id."""
+        return payment_id(self.shop.merchant, self.key or self.order_no)
+
+    @property
+    def body(self) -> JSON:
+        """The request."""
+        body = super().body
+        return body | {"expires_in": self.expires_in} if self.expires_in else body
+
+    async def create(self) -> JSON:
+        """Make the payment."""
+        headers = {"Idempotency-Key": self.key} if self.key else {}
+
+        async def ask() -> JSON:
+            answer = await self.shop.api.post("/v1/payments", json=self.body, headers=headers)
+            found: JSON = answer.json()
+            if answer.status_code not in _ANSWERED:
+                raise AssertionError(answer.text)
+            return found
+
+        return await eventually(ask)
+
+
+@dataclass
+class Play:
+    """One performance of a scenario: its orders, and how to await what becomes of them."""
+
+    stage: Stage
+    scenario: "Scenario"
+    order: KeyedOrder
+    second: KeyedOrder
+
+    @classmethod
+    def of(cls, stage: Stage, scenario: "Scenario") -> "Play":
+        """With orders of its own."""
+        shop = stage.vetoing if scenario.vetoed else stage.shop
+        order = KeyedOrder(shop, scenario.provider, scenario.channel, AMOUNT)
+        order.expires_in = scenario.expires_in
+        second = KeyedOrder(shop, scenario.provider, amount=AMOUNT, order_no=order.order_no)
+        second.key = f"{order.order_no}-again"
+        return cls(stage, scenario, order, second)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Every id (hex) that belongs to the play, and what it is called."""
+        names = {}
+        for order, prefix in ((self.order, ""), (self.second, "second ")):
+            names[order.reference] = f"{prefix}payment"
+            for key in ("r1", "r2", *(f"automatic:{cause}" for cause in RefundCause)):
+                name = key.removeprefix("automatic:")
+                names[refund_id(order.id, key).hex] = f"{prefix}refund {name}"
+        return names
+
+    async def run(self) -> None:
+        """Play it to its end; raises where the end is not the right one."""
+        await self.scenario.course(self)
+
+    async def ends(
+        self, order: Order, *told: str, refunds: tuple[str, ...] = (), **row: object
+    ) -> None:
+        """The payment's run and its refunds end, the books say `row`, the merchant was told."""
+        await self.over(payment_workflow_id(order.id))
+        for key in refunds:
+            await self.over(refund_workflow_id(refund_id(order.id, key)))
+        await self.shows(order, **row)
+        await eventually(lambda: self._told(order, told))
+
+    async def over(self, workflow_id: str) -> None:
+        """Return when the run has ended."""
+        handle = self.stage.temporal.get_workflow_handle(workflow_id)
+
+        async def ended() -> None:
+            try:
+                await handle.result()
+            except RPCError as error:
+                raise AssertionError(f"{workflow_id}: {error}") from error
+
+        await eventually(ended)
+
+    async def shows(self, order: Order, **row: object) -> None:
+        """The payment once our books say so."""
+
+        async def check() -> None:
+            payment = await PaymentStore(self.stage.database).get(order.id)
+            found = {name: getattr(payment, name) for name in row}
+            if found != row:
+                raise AssertionError(f"{order.reference}: {found}")
+
+        await eventually(check)
+
+    async def _told(self, order: Order, expected: tuple[str, ...]) -> None:
+        page = await EventStore(self.stage.database).list_for_merchant(
+            order.shop.merchant, payment_id=order.id
+        )
+        told = [(str(e.type), str(e.delivery)) for e in reversed(page.items)]
+        if told != [(kind, "delivered") for kind in expected]:
+            raise AssertionError(f"{order.reference}: {told}")
+
+
+Course = Callable[[Play], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the table."""
+
+    name: str
+    provider: str
+    course: Course = field(repr=False)
+    vetoed: bool = False
+    expires_in: int | None = None
+    channel: str = "qr"
+
+
+async def paid(play: Play) -> None:
+    """The payer pays and the provider says so."""
+    await play.order.create()
+    await play.order.pay()
+    await play.ends(play.order, "payment.succeeded", status="succeeded", captured=AMOUNT)
+
+
+async def at_the_till(play: Play) -> None:
+    """Paid in the answer to the order itself: one workflow task from the order to its end."""
+    await play.order.create()
+    await play.ends(play.order, "payment.succeeded", status="succeeded", captured=AMOUNT)
+
+
+async def lost_notification(play: Play) -> None:
+    """The provider never says so: it is asked."""
+    await play.order.fault("notify", "lose", times=-1)
+    await paid(play)
+
+
+async def expired(play: Play) -> None:
+    """Nobody pays. An order that is only sent after its expiry is refused, and so it failed."""
+    await play.order.create()
+    await play.over(payment_workflow_id(play.order.id))
+    payment = await PaymentStore(play.stage.database).get(play.order.id)
+    end = "failed" if payment and payment.status is PaymentStatus.FAILED else "closed"
+    await play.ends(play.order, f"payment.{end}", status=end, captured=0)
+
+
+async def late_payment(play: Play) -> None:
+    """The money comes after the merchant has called the order off; it goes back."""
+    await play.order.create()
+    await eventually(play.order.cancel)
+    await play.shows(play.order, status="closed")
+    await play.order.pay()
+    told = ("payment.closed", "refund.succeeded")
+    refunds = (f"automatic:{RefundCause.LATE_PAYMENT}",)
+    await play.ends(play.order, *told, refunds=refunds, refunded=AMOUNT, late=True)
+
+
+async def late_word(play: Play) -> None:
+    """After the end somebody says that another amount was paid: the provider is asked."""
+    await paid(play)
+    await eventually(lambda: _say_another_amount(play))
+    await play.over(late_workflow_id(play.order.id))
+    await play.shows(play.order, status="succeeded", captured=AMOUNT, refunded=0)
+
+
+async def _say_another_amount(play: Play) -> None:
+    await play.order.notify(fault="wrong_amount")
+    try:
+        await play.stage.temporal.get_workflow_handle(late_workflow_id(play.order.id)).describe()
+    except RPCError as error:
+        raise AssertionError(str(error)) from error
+
+
+async def duplicate_order(play: Play) -> None:
+    """One order, two payments, both paid: the second goes back."""
+    await play.order.create()
+    await play.second.create()
+    await paid_as_made(play)
+    await play.second.pay()
+    refunds = (f"automatic:{RefundCause.DUPLICATE_PAYMENT}",)
+    told = ("payment.succeeded", "refund.succeeded")
+    await play.ends(play.second, *told, refunds=refunds, refunded=AMOUNT, duplicate=True)
+
+
+async def paid_as_made(play: Play) -> None:
+    """The order that was made is paid."""
+    await play.order.pay()
+    await play.ends(play.order, "payment.succeeded", status="succeeded", captured=AMOUNT)
+
+
+async def mismatch(play: Play) -> None:
+    """Another amount came in: a person has it given back."""
+    await play.order.create()
+    await play.order.pay(amount=AMOUNT // 2)
+    await play.shows(play.order, attention=Attention.AMOUNT_MISMATCH)
+    await eventually(lambda: _resolve(play))
+    refunds = (f"automatic:{RefundCause.LATE_PAYMENT}",)
+    told = ("payment.attention", "payment.closed", "refund.succeeded")
+    await play.ends(play.order, *told, refunds=refunds, refunded=AMOUNT // 2, status="closed")
+
+
+async def _resolve(play: Play) -> None:
+    with suppress(WorkflowUpdateFailedError):  # decided already, by a try whose answer was lost
+        try:
+            await play.order.resolve(play.stage.stack, ResolveAction.REFUND)
+        except RPCError as error:
+            raise AssertionError(str(error)) from error
+
+
+async def partial_refunds(play: Play) -> None:
+    """Part of the money goes back, and another part."""
+    await paid(play)
+    await play.order.refund(300, "r1")
+    await play.order.refund(200, "r2")
+    told = ("payment.succeeded", "refund.succeeded", "refund.succeeded")
+    await play.ends(play.order, *told, refunds=("r1", "r2"), refunded=500, refund_reserved=0)
+
+
+async def refund_unknown(play: Play) -> None:
+    """The refund's answer is lost, and for a while it cannot be seen either."""
+    await paid(play)
+    await play.order.fault("refund", "lost_answer")
+    await play.order.fault("refund_query", "empty_refund_query", times=2)
+    await play.order.refund(400, "r1")
+    told = ("payment.succeeded", "refund.succeeded")
+    await play.ends(play.order, *told, refunds=("r1",), refunded=400, refund_reserved=0)
+
+
+async def veto(play: Play) -> None:
+    """The merchant hears of the money and cannot fulfil the order."""
+    await play.order.create()
+    await play.order.pay()
+    refunds = (f"automatic:{RefundCause.MERCHANT_VETO}",)
+    told = ("payment.succeeded", "refund.succeeded")
+    await play.ends(play.order, *told, refunds=refunds, refunded=AMOUNT)
+
+
+SCENARIOS = (
+    Scenario("paid (alipay)", "alipay", paid),
+    Scenario("paid (wechatpay)", "wechatpay", paid),
+    Scenario("paid at the till", "alipay", at_the_till, channel="barcode"),
+    Scenario("lost notification", "wechatpay", lost_notification),
+    Scenario("expired", "alipay", expired, expires_in=60),
+    Scenario("late payment", "alipay", late_payment),
+    Scenario("late word", "wechatpay", late_word),
+    Scenario("duplicate order", "wechatpay", duplicate_order),
+    Scenario("mismatch", "alipay", mismatch),
+    Scenario("partial refunds", "alipay", partial_refunds),
+    Scenario("refund unknown", "alipay", refund_unknown),
+    Scenario("webhook veto", "wechatpay", veto, vetoed=True),
+)

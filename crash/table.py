@@ -1,0 +1,56 @@
+"""The matrix as a person reads it: scenarios by what died where, holes and losses by name."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import chain
+
+from rich.table import Table
+
+from crash.matrix import Attempt
+from crash.point import Kind, Point
+from embedded.config import Service
+
+SERVERS = (Service.POSTGRES, Service.TEMPORAL)
+
+
+def column(point: Point) -> str:
+    """Where a point is counted."""
+    if point.victim in SERVERS:
+        return f"{point.victim} killed"
+    return f"{point.victim} killed: {point.step.kind}"
+
+
+COLUMNS = (
+    *(f"worker killed: {kind}" for kind in (Kind.TASK, Kind.ACTIVITY, Kind.CALL, Kind.STATEMENT)),
+    *(f"api killed: {kind}" for kind in (Kind.COMMAND, Kind.API_STATEMENT)),
+    *(f"{server} killed" for server in SERVERS),
+)
+
+
+def table(attempts: Iterable[Attempt]) -> Table:
+    """Counts a cell: `survived`, or `survived/points` where they differ."""
+    cells: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        cells[attempt.point.scenario, column(attempt.point)].append(attempt)
+    shown = Table("scenario", title="Points where a process was killed, and the books agreed")
+    for name in (*COLUMNS, "all"):
+        shown.add_column(name, justify="right")
+    names = list(dict.fromkeys(scenario for scenario, _ in cells))
+    for name in names:
+        row = [cells[name, where] for where in COLUMNS]
+        shown.add_row(name, *(_count(cell) for cell in row), _count([*chain(*row)]))
+    columns = [[*chain(*(cells[name, where] for name in names))] for where in COLUMNS]
+    shown.add_section()
+    shown.add_row("all", *(_count(cell) for cell in columns), _count([*chain(*columns)]))
+    return shown
+
+
+def troubles(attempts: Iterable[Attempt]) -> list[str]:
+    """Holes (points that the kill did not meet) and wrong ends, each by its point's name."""
+    holes = [f"hole: {attempt.point}" for attempt in attempts if not attempt.met]
+    return holes + [f"{a.point}: {wrong}" for a in attempts for wrong in a.wrong]
+
+
+def _count(cell: list[Attempt]) -> str:
+    survived = sum(attempt.met and not attempt.wrong for attempt in cell)
+    return str(survived) if survived == len(cell) else f"{survived}/{len(cell)}"

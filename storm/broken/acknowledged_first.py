@@ -1,0 +1,36 @@
+"""An API that acknowledges a notification first and hands it on three seconds later."""
+
+import asyncio
+from contextlib import suppress
+
+from fastapi import FastAPI
+from temporalio.service import RPCError
+
+from api import app, deliveries, notifications
+from api.dependencies import Dependencies
+from domain.notification import Notification, NotificationOutcome
+from storage.database import DatabaseUnavailable
+
+QUEUED_SECONDS = 3.0
+_queued: set[asyncio.Task[None]] = set()
+
+
+async def _acknowledge(
+    dependencies: Dependencies, notification: Notification
+) -> deliveries.Delivered:
+    task = asyncio.create_task(_deliver_later(dependencies, notification))
+    _queued.add(task)
+    task.add_done_callback(_queued.discard)
+    return deliveries.Delivered(NotificationOutcome.SIGNALLED)
+
+
+async def _deliver_later(dependencies: Dependencies, notification: Notification) -> None:
+    await asyncio.sleep(QUEUED_SECONDS)
+    with suppress(RPCError, DatabaseUnavailable):
+        await deliveries.deliver(dependencies, notification)
+
+
+def create_app() -> FastAPI:
+    """The sabotaged application."""
+    vars(notifications)["deliver"] = _acknowledge
+    return app.create_app()

@@ -1,0 +1,148 @@
+"""The guards that a storm can break on purpose, and the small storm that shows each is needed."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from audit.finding import Promise
+from embedded.config import Service
+from embedded.program import Program
+from embedded.stack import Stack
+from storm.plan import Course, Fault, Kill, Plan, RefundAsked, Trip
+
+ORDERS = 24
+# The sandbox slower than we: what has expired here can still be paid there.
+SLOW, FAST = 0.4, 40.0
+TILL_CODE = "130061098828009999"
+
+# What the database itself would refuse.
+DROPPED = (
+    "ALTER TABLE payments DROP CONSTRAINT payments_refunds_within_captured",
+    "DROP TRIGGER balance ON payments",
+    "DROP TRIGGER balance ON refunds",
+)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One guard: what to run instead, on which plan, and what an audit must then name."""
+
+    name: str
+    promises: frozenset[Promise]
+    plan: Plan
+    time_scale: float = FAST
+    api: str | None = None
+    worker: str | None = None
+    statements: tuple[str, ...] = ()
+
+    def commands(self, port_command: Mapping[Service, list[str]]) -> dict[Service, list[str]]:
+        """The programs that run instead of ours."""
+        changed = {}
+        if self.api:
+            honest = port_command[Service.API]
+            changed[Service.API] = [
+                f"{self.api}:create_app" if part == "api.app:create_app" else part
+                for part in honest
+            ]
+        if self.worker:
+            changed[Service.WORKER] = [sys.executable, "-m", self.worker]
+        return changed
+
+
+class SabotagedStack(Stack):
+    """A stack with one guard broken."""
+
+    guard: Guard
+
+    async def _start_child(self, name: Service, program: Program) -> None:
+        commands = self.guard.commands({name: list(program.command)})
+        if name in commands:
+            program = dataclasses.replace(program, command=commands[name])
+        await super()._start_child(name, program)
+
+
+def _trip(number: int, **change: object) -> Trip:
+    trip = Trip(
+        number=number,
+        at=number * 0.25,
+        merchant=number % 3,
+        provider="alipay",
+        account="main",
+        channel="qr",
+        amount=1000 + number,
+        course=Course.PAID,
+        payer={"client_ip": "203.0.113.7"},
+        expires_in=7200,
+        pay_after=0.0,
+        faults=(),
+    )
+    return dataclasses.replace(trip, **change)  # type: ignore[arg-type]
+
+
+def _plan(trips: list[Trip], *kills: Kill) -> Plan:
+    return Plan(
+        seed=0,
+        trips=tuple(trips),
+        kills=kills,
+        moods=(),
+        certificates=(),
+        merchants=3,
+        accepting=(),
+    )
+
+
+def _after_expiry() -> list[Trip]:
+    return [_trip(n, course=Course.EXPIRED, expires_in=60) for n in range(ORDERS)]
+
+
+def _lost_answers() -> list[Trip]:
+    lost = (Fault("create", "lost_answer", {"seconds": 0}),)
+    payer = {"client_ip": "203.0.113.7", "auth_code": TILL_CODE}
+    at_the_till = {"provider": "wechatpay", "account": "cert", "channel": "barcode"}
+    return [
+        _trip(n, course=Course.TILL, payer=payer, expires_in=600, faults=lost, **at_the_till)
+        for n in range(ORDERS)
+    ]
+
+
+def _greedy_refunds() -> list[Trip]:
+    silent = (Fault("refund", "server_error", {}, times=2),)
+    refunds = tuple(RefundAsked(f"refund-{n}", 700, wave=0, faults=silent) for n in range(3))
+    return [_trip(n, amount=1000, refunds=refunds) for n in range(ORDERS)]
+
+
+_LOST = frozenset({Promise.CLOSED_BUT_PAID, Promise.LOST_PAYMENT})
+GUARDS = {
+    guard.name: guard
+    for guard in (
+        Guard(
+            "refund-constraint",
+            frozenset({Promise.OVER_REFUND}),
+            _plan(_greedy_refunds()),
+            worker="storm.broken.refunds_unchecked",
+            statements=DROPPED,
+        ),
+        Guard(
+            "acknowledge-after-signal",
+            _LOST,
+            # While the notifications of late money are queued.
+            _plan(_after_expiry(), *(Kill(at, "api") for at in (69.0, 75.0, 81.0))),
+            time_scale=SLOW,
+            api="storm.broken.acknowledged_first",
+        ),
+        Guard(
+            "timeout-is-unknown",
+            _LOST,
+            _plan(_lost_answers()),
+            worker="storm.broken.timeout_is_failure",
+        ),
+        Guard(
+            "late-path",
+            _LOST,
+            _plan(_after_expiry()),
+            time_scale=SLOW,
+            api="storm.broken.late_path_forgotten",
+        ),
+    )
+}

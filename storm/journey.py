@@ -1,0 +1,154 @@
+"""One order's way through the storm: merchant, payer and provider do what the plan says."""
+
+import asyncio
+import json
+from typing import Any
+from uuid import UUID
+
+from domain.identity import payment_id, refund_id
+from storm.board import Board, Row
+from storm.clients import JSON, Backend, Sandbox
+from storm.plan import Course, RefundAsked, Trip
+from storm.tally import Tally
+
+# A payment that is paid ends within this, whatever was killed meanwhile.
+PATIENCE_SECONDS = 180.0
+# A refund that waits for its payee's bank is rescued after a while, as a merchant would.
+RESCUE_SECONDS = 8.0
+# Until a closed payment's run has told its merchant and is over.
+RUN_OVER_SECONDS = 4.0
+
+
+class Journey:
+    """Carries one trip out. Nothing here judges: the audit does."""
+
+    def __init__(
+        self, trip: Trip, merchant: str, sides: tuple[Backend, Sandbox], board: Board, tally: Tally
+    ) -> None:
+        self._trip = trip
+        self._merchant = merchant
+        self._backend, self._sandbox = sides
+        self._board = board
+        self._tally = tally
+
+    async def go(self) -> None:
+        """From the order to the last refund."""
+        await asyncio.gather(*(self._one_payment(key) for key in self._trip.keys))
+        self._tally.finished += 1
+
+    async def _one_payment(self, key: str) -> None:
+        trip, id_ = self._trip, payment_id(self._merchant, key)
+        await self._plant(id_)
+        checkout = await self._create(id_, key)
+        await asyncio.sleep(trip.pay_after)
+        await self._act(id_, checkout)
+        if trip.synced:
+            await self._backend.sync(str(id_))
+        await self._forge(id_)
+        ended = await self._board.until(id_, _has_ended, PATIENCE_SECONDS)
+        if ended is not None and ended.captured and trip.refunds:
+            await self._refund(id_)
+
+    async def _plant(self, id_: UUID) -> None:
+        trip = self._trip
+        for fault in trip.faults:
+            await self._sandbox.plant(trip.provider, id_.hex, fault)
+        for asked in trip.refunds:
+            for fault in asked.faults:
+                await self._sandbox.plant(trip.provider, refund_id(id_, asked.key).hex, fault)
+
+    async def _create(self, id_: UUID, key: str) -> JSON | None:
+        """The checkout, or None where there is none to be had."""
+        body = self._body()
+        calls = [self._backend.create(body, key) for _ in range(self._trip.copies)]
+        answers = [answer for answer in await asyncio.gather(*calls) if answer.is_success]
+        if self._trip.contradicted:
+            other = await self._backend.create(body | {"amount": self._trip.amount + 1}, key)
+            if other.is_success:
+                self._tally.surprises.append(f"{id_} was made again with another amount")
+        if not answers:
+            return None
+        checkout: JSON | None = answers[0].json()["checkout"]
+        return checkout or (await self._backend.read(str(id_))).get("checkout")
+
+    def _body(self) -> JSON:
+        trip = self._trip
+        return {
+            "order_no": trip.order_no,
+            "provider": trip.provider,
+            "account": trip.account,
+            "channel": trip.channel,
+            "amount": trip.amount,
+            "subject": f"明前龙井 #{trip.number}",
+            "payer": trip.payer,
+            "expires_in": trip.expires_in,
+        }
+
+    async def _act(self, id_: UUID, checkout: JSON | None) -> None:
+        course = self._trip.course
+        if course in (Course.TILL, Course.UNPAID):
+            return
+        if course in (Course.CANCELLED, Course.LATE):
+            await self._backend.cancel(str(id_))
+        if course is Course.CANCELLED:
+            return
+        if course in (Course.LATE, Course.EXPIRED):
+            await self._board.until(id_, _has_ended, PATIENCE_SECONDS)
+        if course is Course.EXPIRED:
+            await asyncio.sleep(RUN_OVER_SECONDS)
+        if course is Course.DECLINED:
+            await self._at_checkout("decline", id_, checkout)
+        other = {"amount": self._trip.amount + 7} if course is Course.OTHER_AMOUNT else {}
+        paid = await self._at_checkout("pay", id_, checkout, **other)
+        self._tally.payer["paid" if paid else "could not pay"] += 1
+
+    async def _at_checkout(self, what: str, id_: UUID, checkout: JSON | None, **more: Any) -> bool:
+        """With what the merchant's page shows; where it shows nothing, at the provider's own."""
+        named = {"provider": self._trip.provider} | more
+        shown = _shown(checkout)
+        if shown is not None:
+            answer = await self._sandbox.post(what, named | {"checkout": shown})
+            if answer.is_success:
+                return True
+        answer = await self._sandbox.post(what, named | {"reference": id_.hex})
+        return answer.is_success
+
+    async def _forge(self, id_: UUID) -> None:
+        for fault in self._trip.forgeries:
+            content = {"provider": self._trip.provider, "reference": id_.hex, "fault": fault}
+            answer = await self._sandbox.post("notify", content)
+            if answer.is_success:
+                word = "believed" if answer.json()["accepted"] else "refused"
+                self._tally.forgeries[f"{self._trip.provider} {fault}: {word}"] += 1
+
+    async def _refund(self, id_: UUID) -> None:
+        for wave in sorted({asked.wave for asked in self._trip.refunds}):
+            together = [asked for asked in self._trip.refunds if asked.wave == wave]
+            await asyncio.gather(*(self._one_refund(id_, asked) for asked in together))
+
+    async def _one_refund(self, id_: UUID, asked: RefundAsked) -> None:
+        calls = [
+            self._backend.refund(str(id_), asked.amount, asked.key) for _ in range(asked.copies)
+        ]
+        await asyncio.gather(*calls)
+        thens = [fault.params.get("then") for fault in asked.faults]
+        if "ABNORMAL" in thens and self._trip.number % 3:
+            await self._rescue(refund_id(id_, asked.key).hex)
+
+    async def _rescue(self, reference: str) -> None:
+        """The merchant gives the bank another account; one time in three nobody does."""
+        await asyncio.sleep(RESCUE_SECONDS)
+        content = {"provider": self._trip.provider, "refund_reference": reference}
+        answer = await self._sandbox.post("refunds/complete", content | {"status": "SUCCESS"})
+        self._tally.payer["refund rescued" if answer.is_success else "nothing to rescue"] += 1
+
+
+def _has_ended(row: Row) -> bool:
+    return row.status != "pending" or row.attention is not None
+
+
+def _shown(checkout: JSON | None) -> str | None:
+    if checkout is None:
+        return None
+    parameters = checkout.get("parameters")
+    return checkout.get("value") or (json.dumps(parameters) if parameters else None)

@@ -1,0 +1,135 @@
+"""What a storm will do: pure, and the same for the same seed and size."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Course(StrEnum):
+    """What the payer and the merchant do with a payment."""
+
+    PAID = "paid"
+    TILL = "paid at the till"
+    UNPAID = "never paid"
+    CANCELLED = "cancelled by the merchant"
+    LATE = "paid after it was closed"
+    DECLINED = "declined, then paid"
+    OTHER_AMOUNT = "paid with another amount"
+    TWICE = "one order paid by two payments"
+    EXPIRED = "paid after it had expired"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One misbehaviour of the provider, as the sandbox's control API takes it."""
+
+    operation: str
+    kind: str
+    params: dict[str, Any] = field(default_factory=dict)
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class RefundAsked:
+    """One refund; `amount` in fen. Those of one `wave` are asked for at the same time."""
+
+    key: str
+    amount: int
+    wave: int
+    copies: int = 1
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trip:
+    """One order: its payment (or two), what goes wrong with it, its refunds. Times in seconds.
+
+    `copies` of the creating request go out together, `contradicted` sends another body under the
+    same key, `forgeries` are false notifications sent on top.
+    """
+
+    number: int
+    at: float
+    merchant: int
+    provider: str
+    account: str
+    channel: str
+    amount: int
+    course: Course
+    payer: dict[str, str]
+    expires_in: int
+    pay_after: float
+    faults: tuple[Fault, ...]
+    copies: int = 1
+    contradicted: bool = False
+    synced: bool = False
+    forgeries: tuple[str, ...] = ()
+    refunds: tuple[RefundAsked, ...] = ()
+
+    @property
+    def order_no(self) -> str:
+        """The merchant's own number."""
+        return f"storm-{self.number}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The idempotency keys of its payments."""
+        twin = (f"{self.order_no}-again",) if self.course is Course.TWICE else ()
+        return (self.order_no, *twin)
+
+
+@dataclass(frozen=True)
+class Kill:
+    """SIGKILL for one process, `at` seconds after the start."""
+
+    at: float
+    service: str
+
+
+@dataclass(frozen=True)
+class Mood:
+    """How a merchant's endpoint answers its next webhooks."""
+
+    at: float
+    merchant: int
+    answer: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a storm throws. `accepting` are the merchants that keep late money."""
+
+    seed: int
+    trips: tuple[Trip, ...]
+    kills: tuple[Kill, ...]
+    moods: tuple[Mood, ...]
+    certificates: tuple[Fault, ...]
+    merchants: int
+    accepting: tuple[int, ...]
+
+    @property
+    def digest(self) -> str:
+        """Names the schedule: two storms with the same digest throw the same things."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def thrown(self) -> dict[str, int]:
+        """How often each thing is thrown, by its name."""
+        counts: dict[str, int] = {}
+        faults = [(trip.provider, fault) for trip in self.trips for fault in _faults(trip)]
+        faults += [("wechatpay", fault) for fault in self.certificates]
+        for provider, fault in faults:
+            name = f"{provider} {fault.operation}: {fault.kind}"
+            counts[name] = counts.get(name, 0) + fault.times
+        for trip in self.trips:
+            for forgery in trip.forgeries:
+                name = f"{trip.provider} forged: {forgery}"
+                counts[name] = counts.get(name, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+def _faults(trip: Trip) -> list[Fault]:
+    return [*trip.faults, *(fault for refund in trip.refunds for fault in refund.faults)]

@@ -1,0 +1,224 @@
+"""One storm from the first payment to the audit."""
+
+import asyncio
+import time
+from collections import Counter
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import httpx
+from sqlalchemy import text
+from temporalio.service import RPCError
+
+from audit.auditor import Audit, Scope, audit, read_books
+from audit.compare import in_order
+from audit.finding import Finding, Promise
+from audit.privacy import key_material
+from domain.merchant import LatePolicy, Merchant
+from embedded.config import Service
+from embedded.stack import ENV_FILE, Stack
+from settings import Settings
+from storage.database import Database, DatabaseUnavailable
+from storage.keys import ApiKeyStore
+from storage.merchants import MerchantStore
+from storm.board import Board
+from storm.chaos import kill_by_plan, moods_by_plan
+from storm.clients import Backend, Sandbox, StormError
+from storm.drawing import ENDINGS, OPEN_IDS, TILL_CODES
+from storm.journey import Journey
+from storm.plan import Plan, Trip
+from storm.report import Report, Witness, of_audit, report
+from storm.tally import Tally
+from webhooks.signing import new_secret
+
+TIME_SCALE = 40.0
+HTTP_SECONDS = 30.0
+QUIET_WITHIN_SECONDS = 300.0
+LOOK_AGAIN_SECONDS = 3.0
+# More at once would only queue inside one machine's API.
+CREATES_AT_ONCE = 400
+
+
+@dataclass
+class Storm:
+    """A plan on a running stack; `tally`, `board` and `phase` are for whoever watches."""
+
+    plan: Plan
+    stack: Stack
+    database: Database
+    tally: Tally = field(default_factory=Tally)
+    phase: str = "payments"
+    merchants: list[str] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
+    statements: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.board = Board(self.database)
+        self._durations: dict[str, float] = {}
+
+    async def run(self) -> tuple[Report, Audit]:
+        """Blow, wait until all is quiet, audit."""
+        async with AsyncExitStack() as held:
+            api = await held.enter_async_context(_client(self.stack.api_url))
+            control = await held.enter_async_context(_client(self.stack.sandbox_url))
+            sandbox = Sandbox(control, self.tally)
+            keys = await self._register()
+            await self._sabotage()
+            backends = [Backend(api, key, self.tally) for key in keys]
+            watching = asyncio.create_task(self.board.watch())
+            held.callback(watching.cancel)
+            await self._blow(backends, sandbox)
+            quiet = await self._until_quiet(sandbox)
+            made = await self._audit()
+            written = report(
+                self.plan, self.board, self.tally, await self._witness(sandbox), self._durations
+            )
+            written.quiet, written.audit = quiet, of_audit(made)
+            return written, made
+
+    async def _blow(self, backends: list[Backend], sandbox: Sandbox) -> None:
+        begun = time.monotonic()
+        for fault in self.plan.certificates:
+            await sandbox.plant("wechatpay", None, fault)
+        chaos = asyncio.gather(
+            kill_by_plan(self.plan, self.stack, self.tally, begun),
+            moods_by_plan(self.plan, self.merchants, sandbox, begun),
+        )
+        await asyncio.gather(
+            *(self._travel(trip, backends, sandbox, begun) for trip in self.plan.trips)
+        )
+        chaos.cancel()
+        with suppress(asyncio.CancelledError):
+            await chaos
+        for service in Service:
+            await self.stack.wait_ready(service)
+        self._durations["storm"] = round(time.monotonic() - begun, 1)
+
+    async def _travel(
+        self, trip: Trip, backends: list[Backend], sandbox: Sandbox, begun: float
+    ) -> None:
+        await asyncio.sleep(max(begun + trip.at - time.monotonic(), 0))
+        sides = (backends[trip.merchant], sandbox)
+        journey = Journey(trip, self.merchants[trip.merchant], sides, self.board, self.tally)
+        try:
+            await journey.go()
+        except StormError as error:
+            self.tally.surprises.append(f"order {trip.order_no}: {error}")
+
+    async def _until_quiet(self, sandbox: Sandbox) -> bool:
+        self.phase = "waiting until all is quiet"
+        begun = time.monotonic()
+        try:
+            async with asyncio.timeout(QUIET_WITHIN_SECONDS):
+                while not await self._is_quiet(sandbox):  # noqa: ASYNC110 - other processes
+                    await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        except TimeoutError:
+            return False
+        finally:
+            self._durations["until quiet"] = round(time.monotonic() - begun, 1)
+        return True
+
+    async def _is_quiet(self, sandbox: Sandbox) -> bool:
+        """Nothing is under way: not here, not at Temporal, not on the wire."""
+        if not self.board.calm:
+            return False
+        try:
+            books = await read_books(await self._scope())
+        except (DatabaseUnavailable, RPCError, RuntimeError, httpx.HTTPError):
+            return False
+        if any(case.running and not (case.flagged or case.watching) for case in books.cases):
+            return False
+        flagged = {case.name for case in books.cases if case.flagged}
+        on_the_wire = {
+            delivery["notice"]["reference"]
+            for delivery in (await sandbox.get("notifications"))["deliveries"]
+            if delivery["state"] == "pending"
+        }
+        # What parks a payment is refused as often as it comes.
+        return on_the_wire <= flagged and self.board.calm
+
+    async def _audit(self) -> Audit:
+        self.phase = "audit"
+        begun = time.monotonic()
+        made = await audit(await self._scope())
+        self._durations["audit"] = round(time.monotonic() - begun, 1)
+        seen = [_overdrawn(id_.hex) for id_ in sorted(self.board.overdrawn)]
+        return Audit(in_order([*made.findings, *seen]), made.counts)
+
+    async def _scope(self) -> Scope:
+        return Scope(
+            database=self.database,
+            temporal=await self.stack.temporal_client(),
+            sandbox_url=self.stack.sandbox_url,
+            secrets=self.secrets,
+            state_dir=self.stack.config.state_dir,
+        )
+
+    async def _register(self) -> list[str]:
+        """The merchants, told at the sandbox; their API keys."""
+        settings = Settings(_env_file=self.stack.config.state_dir / ENV_FILE)
+        self.secrets |= key_material(settings.read_accounts()) | _of_payers()
+        keys, run = [], uuid4().hex[:6]
+        for number in range(self.plan.merchants):
+            name, secret = f"storm-{run}-{number}", new_secret()
+            accepts = number in self.plan.accepting
+            await MerchantStore(self.database).create(
+                Merchant(
+                    id=name,
+                    name=name,
+                    webhook_url=f"{self.stack.sandbox_url}/merchant/{name}/webhooks",
+                    webhook_secret=secret,
+                    late_policy=LatePolicy.ACCEPT if accepts else LatePolicy.REFUND,
+                )
+            )
+            key = await ApiKeyStore(self.database).create(name, "storm")
+            self.merchants.append(name)
+            self.secrets |= {f"API key of {name}": key, f"webhook secret of {name}": secret}
+            keys.append(key)
+        return keys
+
+    async def _sabotage(self) -> None:
+        async with self.database.transaction() as connection:
+            for statement in self.statements:
+                await connection.execute(text(statement))
+
+    async def _witness(self, sandbox: Sandbox) -> Witness:
+        webhooks: Counter[str] = Counter()
+        for name in self.merchants:
+            for row in await sandbox.get(f"merchant/{name}"):
+                webhooks[f"answered {row['status']}"] += 1
+        return Witness(
+            leftover=await sandbox.get("faults"),
+            attempts=(await sandbox.get("notifications"))["attempts"],
+            webhooks=webhooks,
+        )
+
+
+def _client(url: str) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=CREATES_AT_ONCE)
+    return httpx.AsyncClient(base_url=url, timeout=HTTP_SECONDS, limits=limits, trust_env=False)
+
+
+def _of_payers() -> dict[str, str]:
+    """What payers told us, which nobody else may read."""
+    codes = {
+        f"payment code {provider} …{ending}": code + ending
+        for provider, code in TILL_CODES.items()
+        for ending in (*ENDINGS, "9999")
+    }
+    openids = {
+        f"open id {provider} {number}": open_id
+        for provider, found in OPEN_IDS.items()
+        for number, open_id in enumerate(found)
+    }
+    return codes | openids
+
+
+def _overdrawn(payment: str) -> Finding:
+    return Finding(
+        Promise.OVER_REFUND,
+        payment,
+        "for a moment more was reserved and refunded than was captured",
+        "The database's own constraint must refuse this.",
+    )

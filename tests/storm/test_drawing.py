@@ -1,0 +1,67 @@
+from itertools import pairwise
+
+import pytest
+
+from sandbox.faults import CALL_OPERATIONS, NOTIFY_KINDS, Fault
+from storm.drawing import REST_SECONDS, SERVICES, Weather, draw
+from storm.plan import Course, Plan
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return draw(Weather(500, seed=1))
+
+
+def test_the_same_seed_draws_the_same_storm(plan: Plan) -> None:
+    again = draw(Weather(500, seed=1))
+
+    assert again == plan
+    assert again.digest == plan.digest
+
+
+@pytest.mark.parametrize(
+    "other", [Weather(500, seed=2), Weather(501, seed=1), Weather(500, 1, kill_every=7)]
+)
+def test_another_seed_or_size_draws_another_storm(plan: Plan, other: Weather) -> None:
+    assert draw(other).digest != plan.digest
+
+
+def test_the_storm_has_as_many_payments_as_were_asked_for(plan: Plan) -> None:
+    assert sum(len(trip.keys) for trip in plan.trips) in (500, 501)
+
+
+def test_every_course_channel_and_account_comes_up(plan: Plan) -> None:
+    # The sandbox's time is too fast to pay there what has expired here.
+    assert {trip.course for trip in plan.trips} == set(Course) - {Course.EXPIRED}
+    assert len({(trip.provider, trip.channel) for trip in plan.trips}) == 11
+    assert len({(trip.provider, trip.account) for trip in plan.trips}) == 5
+
+
+def test_every_fault_is_one_that_the_sandbox_knows(plan: Plan) -> None:
+    for trip in plan.trips:
+        for fault in (*trip.faults, *(f for refund in trip.refunds for f in refund.faults)):
+            scripted = Fault(provider=trip.provider, operation=fault.operation, kind=fault.kind)
+            assert scripted.problem() is None
+        assert set(trip.forgeries) <= set(NOTIFY_KINDS)
+
+
+def test_every_operation_and_every_false_notification_comes_up(plan: Plan) -> None:
+    words = [name.split() for name in plan.thrown]
+    struck = {operation.rstrip(":") for _, operation, _ in words}
+    told = {kind for _, operation, kind in words if operation in ("notify:", "forged:")}
+
+    assert struck >= set(CALL_OPERATIONS)
+    assert told == set(NOTIFY_KINDS)
+
+
+def test_every_process_is_killed_and_then_left_to_recover(plan: Plan) -> None:
+    assert {kill.service for kill in plan.kills} == set(SERVICES)
+    for service in SERVICES:
+        times = [kill.at for kill in plan.kills if kill.service == service]
+        gaps = [later - sooner for sooner, later in pairwise(times)]
+        assert all(gap >= REST_SECONDS - 0.01 for gap in gaps)
+
+
+def test_the_rate_is_bounded(plan: Plan) -> None:
+    assert plan.trips[-1].at <= 500 / 6
+    assert draw(Weather(500, 1, kill_every=0)).kills == ()

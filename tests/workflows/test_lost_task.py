@@ -1,0 +1,69 @@
+"""The worker dies with a workflow task: its steps are done in our books, its history is not."""
+
+import pytest
+
+from domain.payment import Payment, PaymentStatus
+from domain.refund import Refund, RefundStatus
+from domain.report import Outcome
+from tests.workflows.scripted import report
+from tests.workflows.shop import Shop
+from workflows.payment import PaymentOrder
+
+ENDS = {Outcome.PAID: PaymentStatus.SUCCEEDED, Outcome.FAILED: PaymentStatus.FAILED}
+
+
+async def ended_before(shop: Shop, order: PaymentOrder, outcome: Outcome) -> Payment:
+    """What a task leaves that recorded, submitted and finalised, and died."""
+    stored = await shop.payments.record(order.payment)
+    ended = stored.apply(report(order.payment, outcome, stored.amount))
+    finalised, _ = await shop.payments.finalise(ended)
+    return finalised
+
+
+@pytest.mark.parametrize("outcome", ENDS)
+async def test_the_merchant_is_told_of_a_payment_whose_end_was_written_by_a_lost_task(
+    shop: Shop, outcome: Outcome
+) -> None:
+    order = await shop.order()
+    await ended_before(shop, order, outcome)
+
+    payment = await (await shop.start(order)).result()
+
+    assert payment.status is ENDS[outcome]
+    assert shop.merchants.heard(order.payment) == [f"payment.{ENDS[outcome]}"]
+    assert shop.provider.sent("create", order.payment.reference) == 0
+
+
+async def test_a_duplicate_that_a_lost_task_wrote_down_is_given_back(shop: Shop) -> None:
+    first, second = await shop.order(), await shop.order()
+    same = {name: getattr(first.payment, name) for name in ("merchant_id", "order_no")}
+    second = second.model_copy(update={"payment": second.payment.model_copy(update=same)})
+    # Both are recorded before the first is paid.
+    await shop.payments.record(second.payment)
+    await ended_before(shop, first, Outcome.PAID)
+    payment = await ended_before(shop, second, Outcome.PAID)
+    assert payment.duplicate
+    await shop.provider.create(payment)
+
+    await (await shop.start(second)).result()
+
+    await shop.refunded(payment, payment.amount)
+
+
+async def test_the_merchant_is_told_of_a_refund_whose_end_was_written_by_a_lost_task(
+    shop: Shop,
+) -> None:
+    payment = await shop.paid(await shop.order())
+    order = shop.refund_order(payment, 500)
+    await shop.refunds.reserve(order.refund)
+    await shop.refunds.settle(_done(order.refund))
+
+    refund = await (await shop.start_refund(order)).result()
+
+    assert refund.status is RefundStatus.SUCCEEDED
+    assert shop.merchants.heard(payment) == ["payment.succeeded", "refund.succeeded"]
+    assert shop.provider.sent("refund", order.refund.reference) == 0
+
+
+def _done(refund: Refund) -> Refund:
+    return refund.model_copy(update={"status": RefundStatus.SUCCEEDED})
