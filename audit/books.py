@@ -49,6 +49,7 @@ class Move:
     reference: str
     amount: int
     refund_reference: str | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Attempt:
     reference: str
     fault: str | None
     accepted: bool
+    at: datetime | None = None
 
 
 @dataclass(frozen=True)

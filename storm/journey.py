@@ -5,6 +5,8 @@ import json
 from typing import Any
 from uuid import UUID
 
+import httpx
+
 from domain.identity import payment_id, refund_id
 from storm.board import Board, Row
 from storm.clients import JSON, Backend, Sandbox
@@ -15,6 +17,7 @@ from storm.tally import Tally
 PATIENCE_SECONDS = 180.0
 # A refund that waits for its payee's bank is rescued after a while, as a merchant would.
 RESCUE_SECONDS = 8.0
+CANCEL_TRIES, CANCEL_AGAIN_SECONDS = 12, 4.0
 # Until a closed payment's run has told its merchant and is over.
 RUN_OVER_SECONDS = 4.0
 
@@ -89,18 +92,28 @@ class Journey:
         if course in (Course.TILL, Course.UNPAID):
             return
         if course in (Course.CANCELLED, Course.LATE):
-            await self._backend.cancel(str(id_))
+            await self._cancel(id_)
         if course is Course.CANCELLED:
             return
-        if course in (Course.LATE, Course.EXPIRED):
-            await self._board.until(id_, _has_ended, PATIENCE_SECONDS)
         if course is Course.EXPIRED:
+            await self._board.until(id_, _has_ended, PATIENCE_SECONDS)
             await asyncio.sleep(RUN_OVER_SECONDS)
         if course is Course.DECLINED:
             await self._at_checkout("decline", id_, checkout)
         other = {"amount": self._trip.amount + 7} if course is Course.OTHER_AMOUNT else {}
         paid = await self._at_checkout("pay", id_, checkout, **other)
         self._tally.payer["paid" if paid else "could not pay"] += 1
+        if not paid:
+            await self._cancel(id_)
+
+    async def _cancel(self, id_: UUID) -> None:
+        """A merchant whose command was not heard (202) repeats it until the payment has ended."""
+        for _ in range(CANCEL_TRIES):
+            answer = await self._backend.cancel(str(id_))
+            if answer.status_code != httpx.codes.ACCEPTED:
+                return
+            if await self._board.until(id_, _has_ended, CANCEL_AGAIN_SECONDS):
+                return
 
     async def _at_checkout(self, what: str, id_: UUID, checkout: JSON | None, **more: Any) -> bool:
         """With what the merchant's page shows; where it shows nothing, at the provider's own."""
@@ -111,6 +124,8 @@ class Journey:
             if answer.is_success:
                 return True
         answer = await self._sandbox.post(what, named | {"reference": id_.hex})
+        if answer.is_error:
+            self._tally.payer[f"{what}: {answer.status_code} {answer.text[:60]}"] += 1
         return answer.is_success
 
     async def _forge(self, id_: UUID) -> None:

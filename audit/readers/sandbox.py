@@ -81,12 +81,23 @@ def _expired(row: dict[str, Any], scale: float) -> bool:
 
 def _move(row: dict[str, Any]) -> Move:
     return Move(
-        row["provider"], row["merchant"], row["reference"], row["amount"], row["refund_reference"]
+        provider=row["provider"],
+        merchant=row["merchant"],
+        reference=row["reference"],
+        amount=row["amount"],
+        refund_reference=row["refund_reference"],
+        at=datetime.fromisoformat(row["at"]),
     )
 
 
 def _attempt(row: dict[str, Any]) -> Attempt:
-    return Attempt(row["provider"], row["reference"], row["fault"], bool(row["accepted"]))
+    return Attempt(
+        provider=row["provider"],
+        reference=row["reference"],
+        fault=row["fault"],
+        accepted=bool(row["accepted"]),
+        at=datetime.fromisoformat(row["at"]),
+    )
 
 
 def _message(merchant: str, row: dict[str, Any]) -> Message:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.finding import Promise
@@ -36,18 +36,14 @@ class Guard:
     worker: str | None = None
     statements: tuple[str, ...] = ()
 
-    def commands(self, port_command: Mapping[Service, list[str]]) -> dict[Service, list[str]]:
-        """The programs that run instead of ours."""
-        changed = {}
-        if self.api:
-            honest = port_command[Service.API]
-            changed[Service.API] = [
-                f"{self.api}:create_app" if part == "api.app:create_app" else part
-                for part in honest
-            ]
-        if self.worker:
-            changed[Service.WORKER] = [sys.executable, "-m", self.worker]
-        return changed
+    def instead(self, service: Service, command: Sequence[str]) -> Sequence[str]:
+        """The command that runs instead of ours."""
+        if service is Service.API and self.api:
+            app = f"{self.api}:create_app"
+            return [app if part == "api.app:create_app" else part for part in command]
+        if service is Service.WORKER and self.worker:
+            return [sys.executable, "-m", self.worker]
+        return command
 
 
 class SabotagedStack(Stack):
@@ -56,9 +52,7 @@ class SabotagedStack(Stack):
     guard: Guard
 
     async def _start_child(self, name: Service, program: Program) -> None:
-        commands = self.guard.commands({name: list(program.command)})
-        if name in commands:
-            program = dataclasses.replace(program, command=commands[name])
+        program = dataclasses.replace(program, command=self.guard.instead(name, program.command))
         await super()._start_child(name, program)
 
 

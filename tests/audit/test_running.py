@@ -89,3 +89,10 @@ def test_only_wechat_pays_notifications_age(ledger: Ledger) -> None:
 
     ledger.attempts = [Attempt("wechatpay", name, "stale", accepted=True)]
     assert ledger.promises() == [Promise.FORGERY_BELIEVED]
+
+
+def test_another_amount_in_the_news_of_an_unpaid_order_changes_nothing(ledger: Ledger) -> None:
+    ledger.closed()
+    ledger.attempts = [Attempt("alipay", ledger.payment.reference, "wrong_amount", accepted=True)]
+
+    assert ledger.promises() == []

@@ -25,7 +25,7 @@ from embedded.stack import Stack
 from storage.database import Database
 from storage.migrate import upgrade
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
-from tests.workflows.shop import BRISK, RefundRun, Shop, eventually
+from tests.workflows.shop import BRISK, GIVES_UP, RefundRun, Shop, eventually
 from tests.workflows.stage import open_shop, open_temporal
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
@@ -120,7 +120,7 @@ async def vetoed(shop: Shop) -> Run:
 
 
 async def merchant_down_database_down(shop: Shop) -> Run:
-    order = await shop.order(policy=BRISK)
+    order = await shop.order(policy=GIVES_UP)
     shop.outages.down("record", order.payment.id)
     shop.outages.down("finalise", order.payment.id)
     shop.merchants.answers[order.payment.id] = [WebhookFailed("down", status=503)] * 9

@@ -52,7 +52,11 @@ BRISK = PaymentPolicy(
     call_slow=_SOON,
     close=_SOON,
     ledger_slow=_SOON,
-    webhook=Attempts(timeout=5, total=3, first_wait=1, backoff=1, longest_wait=1),
+    webhook=Attempts(timeout=5, total=20, first_wait=1, backoff=1, longest_wait=1),
+)
+# An endpoint that is down is given up while a test can wait for it.
+GIVES_UP = BRISK.model_copy(
+    update={"webhook": Attempts(timeout=5, total=3, first_wait=1, backoff=1, longest_wait=1)}
 )
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.merchant import LatePolicy
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
 from domain.report import Outcome
@@ -63,6 +64,32 @@ async def test_the_merchant_is_told_of_a_refund_whose_end_was_written_by_a_lost_
     assert refund.status is RefundStatus.SUCCEEDED
     assert shop.merchants.heard(payment) == ["payment.succeeded", "refund.succeeded"]
     assert shop.provider.sent("refund", order.refund.reference) == 0
+
+
+async def test_the_merchant_is_told_of_late_money_that_a_lost_task_accepted(shop: Shop) -> None:
+    order = await shop.order(late=LatePolicy.ACCEPT)
+    closed = await shop.closed(order)
+    shop.provider.pay(closed.reference)
+    await shop.payments.capture_late(closed.apply(report(closed, Outcome.PAID, closed.amount)))
+    await shop.payments.accept_late(closed.id)
+
+    payment = await (await shop.late(order, closed)).result()
+
+    assert payment.status is PaymentStatus.SUCCEEDED
+    assert shop.merchants.heard(closed) == ["payment.closed", "payment.succeeded"]
+    assert shop.provider.refunded(closed.reference) == 0
+
+
+async def test_the_merchant_is_told_of_an_end_that_a_lost_late_task_wrote(shop: Shop) -> None:
+    order = await shop.order()
+    stored = await shop.payments.record(order.payment)
+    await shop.provider.create(stored)
+    shop.provider.pay(stored.reference)
+    await ended_before(shop, order, Outcome.PAID)
+
+    await (await shop.late(order, stored)).result()
+
+    assert shop.merchants.heard(stored) == ["payment.succeeded"]
 
 
 def _done(refund: Refund) -> Refund:

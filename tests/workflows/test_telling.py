@@ -6,7 +6,7 @@ from domain.merchant import LatePolicy
 from domain.payment import Payment, PaymentStatus
 from domain.refund import RefundStatus
 from storage.database import DatabaseUnavailable
-from tests.workflows.shop import BRISK, Shop
+from tests.workflows.shop import BRISK, GIVES_UP, Shop
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
 
@@ -43,7 +43,7 @@ async def test_a_merchant_that_names_a_time_is_told_then(shop: Shop) -> None:
 async def test_a_merchant_that_never_listens_is_given_up_and_later_events_still_go(
     shop: Shop,
 ) -> None:
-    order = await shop.order(policy=BRISK)
+    order = await shop.order(policy=GIVES_UP)
     shop.merchants.answers[order.payment.id] = [DOWN] * 9
     payment = await shop.paid(order)
     shop.merchants.answers[order.payment.id] = []
