@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 PROVIDER = "unionpay"
 
@@ -36,6 +36,11 @@ class UnionpayConfig(BaseModel):
     terminal_id: str = Field(default="00000001", pattern=r"^[0-9A-Za-z]{8}$")
     connect_timeout: float = Field(default=3.0, gt=0)
     read_timeout: float = Field(default=10.0, gt=0)
+
+    @field_validator("pfx", "pfx_password", "secure_key", mode="after")
+    @classmethod
+    def _without_the_files_end(cls, value: SecretStr | None) -> SecretStr | None:
+        return value and SecretStr(value.get_secret_value().rstrip("\r\n"))
 
     @model_validator(mode="after")
     def _keys_fit_the_method(self) -> Self:

@@ -9,7 +9,7 @@ from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
 from domain.report import Attention, Outcome
 from domain.resolution import ResolveAction
-from tests.workflows.scripted import Fault, notification, report, unknown
+from tests.workflows.scripted import Fault, notification, rejected, report, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop
 from workflows.payment import PaymentOrder
 
@@ -77,17 +77,18 @@ async def test_denied_money_is_not_found_by_a_question_without_an_answer(shop: S
     order = await confirmed_order(shop)
     run, payment = await shop.pending(order)
 
+    shop.provider.script("query", payment.reference, *[Fault(error=rejected())] * 40)
+    shop.provider.script("close", payment.reference, Fault(report=report(payment, Outcome.FAILED)))
     await shop.notify(run, order)
     await shop.sent("query", payment.reference)
-    # The question of the close, then the one about the dispute.
-    script = [Fault(), *[Fault(error=unknown())] * 40]
-    shop.provider.script("query", payment.reference, *script)
     await cancelled(run)
     await shop.flagged(payment, Attention.CONTRADICTION)
-    await shop.sent("query", payment.reference, 4)
+    asked = shop.provider.sent("query", payment.reference)
+    await shop.notify(run, order)
+    await shop.sent("query", payment.reference, asked + 1)
 
-    assert (await shop.row(payment)).captured == 0
-    await run.terminate("the test is over")
+    assert (await shop.resolve(run, ResolveAction.CLOSE)).captured == 0
+    assert (await run.result()).status is PaymentStatus.CLOSED
 
 
 async def test_denied_money_that_the_provider_forgot_waits_for_a_person_and_asks_no_more(

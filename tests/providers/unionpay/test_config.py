@@ -63,3 +63,12 @@ def test_a_bad_key_names_the_account_and_shows_nothing_of_it(
         make_seal(config)
     assert account["pfx"] not in str(caught.value)
     assert account["pfx"] not in repr(config)
+
+
+def test_the_line_break_that_ends_a_secrets_file_is_no_part_of_the_secret(
+    account: dict[str, Any],
+) -> None:
+    written = {name: f"{account[name]}\r\n" for name in ("pfx", "pfx_password")}
+    plain, read = (UnionpayConfig.model_validate(account | more) for more in ({}, written))
+    assert (read.pfx, read.pfx_password) == (plain.pfx, plain.pfx_password)
+    make_seal(read)
