@@ -1,7 +1,6 @@
 """What a payment may go through; each scenario awaits its own right end."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from uuid import UUID
@@ -121,14 +120,14 @@ class Play:
 
     async def shows(self, order: Order, **row: object) -> None:
         """The payment once our books say so."""
+        await eventually(lambda: self.looks(order, **row))
 
-        async def check() -> None:
-            payment = await PaymentStore(self.stage.database).get(order.id)
-            found = {name: getattr(payment, name) for name in row}
-            if found != row:
-                raise AssertionError(f"{order.reference}: {found}")
-
-        await eventually(check)
+    async def looks(self, order: Order, **row: object) -> None:
+        """Our books say so now; AssertionError where they do not."""
+        payment = await PaymentStore(self.stage.database).get(order.id)
+        found = {name: getattr(payment, name) for name in row}
+        if found != row:
+            raise AssertionError(f"{order.reference}: {found}")
 
     async def _told(self, order: Order, expected: tuple[str, ...]) -> None:
         page = await EventStore(self.stage.database).list_for_merchant(
@@ -177,7 +176,7 @@ async def expired(play: Play) -> None:
     """Nobody pays. An order that is only sent after its expiry is refused, and so it failed."""
     await play.order.create()
     await play.over(payment_workflow_id(play.order.id))
-    payment = await PaymentStore(play.stage.database).get(play.order.id)
+    payment = await eventually(lambda: PaymentStore(play.stage.database).get(play.order.id))
     end = "failed" if payment and payment.status is PaymentStatus.FAILED else "closed"
     await play.ends(play.order, f"payment.{end}", status=end, captured=0)
 
@@ -238,11 +237,13 @@ async def mismatch(play: Play) -> None:
 
 
 async def _resolve(play: Play) -> None:
-    with suppress(WorkflowUpdateFailedError):  # decided already, by a try whose answer was lost
-        try:
-            await play.order.resolve(play.stage.stack, ResolveAction.REFUND)
-        except RPCError as error:
-            raise AssertionError(str(error)) from error
+    try:
+        await play.order.resolve(play.stage.stack, ResolveAction.REFUND)
+    except WorkflowUpdateFailedError:
+        # Decided already, by a try whose answer was lost; otherwise not yet asked.
+        await play.looks(play.order, status="closed")
+    except (RPCError, RuntimeError) as error:
+        raise AssertionError(str(error)) from error
 
 
 async def partial_refunds(play: Play) -> None:

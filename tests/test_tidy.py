@@ -14,8 +14,9 @@ ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 TOP = {
-    "activities", "api", "audit", "bench", "cli", "deploy", "docs", "domain", "embedded", "engine",
-    "oracles", "providers", "sandbox", "storage", "tests", "webhooks", "workflows",
+    "activities", "api", "audit", "bench", "cli", "crash", "deploy", "docs", "domain", "embedded",
+    "engine", "oracles", "providers", "sandbox", "storage", "storm", "tests", "webhooks",
+    "workflows",
     "docker-compose.yml", "settings.py", "worker.py",
 }  # fmt: skip
 FIXED = {"workflows", "activities", "api", "worker.py", "docker-compose.yml", "tests"}

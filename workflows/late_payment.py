@@ -40,6 +40,7 @@ class LatePaymentWorkflow:
         self._payment = order.payment
         self._calls = Calls(order.policy)
         self._inbox: list[Notification] = []
+        self._ended = False
         self._flagged: list[tuple[Attention, str | None]] = []
 
     @workflow.run
@@ -85,12 +86,16 @@ class LatePaymentWorkflow:
                 await self._finalise()
             elif self._payment.late and self._payment.status is not PaymentStatus.SUCCEEDED:
                 await self._settle_late_money()
+            elif before.status is not self._order.payment.status and not self._ended:
+                # A lost task of this run wrote the end and died before it told.
+                await self._finalise()
         except FailureError:
             # Our books refuse it: another payment holds the same provider's number.
             await self._flag(Attention.CONTRADICTION)
 
     async def _settle_late_money(self) -> None:
         self._show("Money came late")
+        self._ended = True
         self._payment = await settle_late_money(
             self._calls, self._order.refund_policy, self._payment, self._order.late_policy
         )
@@ -152,6 +157,7 @@ class LatePaymentWorkflow:
         settled = await in_our_books(
             self._policy, PaymentActivities.finalise_payment, self._payment, "write the end down"
         )
+        self._ended = True
         self._payment = settled.payment
         if self._payment.duplicate:
             await give_back(

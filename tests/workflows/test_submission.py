@@ -53,6 +53,20 @@ async def test_a_rejection_stands_where_the_question_is_rejected_too(shop: Shop)
     assert payment.status is PaymentStatus.FAILED
 
 
+async def test_an_order_refused_for_one_reason_and_its_question_for_another_fails_nothing(
+    shop: Shop,
+) -> None:
+    order = await shop.order(channel=Channel.BARCODE, policy=BRISK)
+    reference = order.payment.reference
+    shop.provider.orders[reference] = Order(order.payment.amount, Outcome.PAID)
+    shop.provider.script("create", reference, Fault(error=rejected("AUTH_CODE_USED")))
+    shop.provider.script("query", reference, Fault(error=rejected("NO_AUTH")))
+
+    payment = await shop.checkout(order)
+
+    assert payment.status is PaymentStatus.SUCCEEDED
+
+
 async def test_a_lost_answer_is_asked_about_before_the_order_is_sent_again(shop: Shop) -> None:
     order = await shop.order(channel=Channel.BARCODE)
     reference = order.payment.reference

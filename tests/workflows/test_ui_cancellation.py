@@ -5,9 +5,10 @@ import asyncio
 from temporalio.client import WorkflowExecutionStatus
 
 from domain.payment import PaymentStatus
-from domain.report import Attention, Outcome
+from domain.refund import RefundStatus
+from domain.report import Attention, Outcome, RefundOutcome
 from domain.resolution import ResolveAction
-from tests.workflows.scripted import Fault, report, unknown
+from tests.workflows.scripted import Fault, rejected, report, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop
 from tests.workflows.stores import OUTLASTS_THE_TASK
 
@@ -159,3 +160,29 @@ async def test_an_order_closed_unseen_is_watched_although_the_run_is_cancelled(
 
     assert (await run.result()).status is PaymentStatus.CLOSED
     assert shop.provider.sent("query", payment.reference) == asked + 1
+
+
+async def test_a_refund_that_was_sent_ends_by_the_providers_word(shop: Shop) -> None:
+    payment = await shop.paid(await shop.order())
+    order = shop.refund_order(payment, 500)
+    shop.provider.refund_states[order.refund.reference] = RefundOutcome.PENDING
+    run = await shop.start_refund(order)
+    await shop.sent("refund", order.refund.reference)
+
+    await run.cancel()
+    shop.provider.refund_states[order.refund.reference] = RefundOutcome.SUCCEEDED
+
+    assert (await run.result()).status is RefundStatus.SUCCEEDED
+    assert (await shop.row(payment)).refunded == 500
+
+
+async def test_a_refund_that_had_failed_before_is_not_sent_again_by_a_new_run(shop: Shop) -> None:
+    payment = await shop.paid(await shop.order())
+    order = shop.refund_order(payment, 500)
+    shop.provider.script("refund", order.refund.reference, Fault(error=rejected()))
+    first = await (await shop.start_refund(order)).result()
+
+    again = await (await shop.start_refund(order)).result()
+
+    assert (first.status, again.status) == (RefundStatus.FAILED, RefundStatus.FAILED)
+    assert shop.provider.sent("refund", order.refund.reference) == 1
