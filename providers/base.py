@@ -45,7 +45,8 @@ class ChannelRules:
     `needs` names the `payer` fields that the provider demands (`a|b`: either will do),
     `default_expiry` the payment's life where the merchant names none, `shortest_expiry` and
     `longest_expiry` the provider's bounds, `local` is true where the checkout is only signed here
-    and no call is made, `asking` the provider's own cadence of questions where it has one.
+    and no call is made, `asking` the provider's own cadence of questions where it has one,
+    `closable` false where only its time ends an order.
     """
 
     needs: tuple[str, ...] = ()
@@ -54,6 +55,7 @@ class ChannelRules:
     longest_expiry: timedelta = timedelta(hours=2)
     local: bool = False
     asking: Asking | None = None
+    closable: bool = True
 
 
 class Provider(Protocol):

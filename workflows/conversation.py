@@ -75,14 +75,15 @@ class Conversation:
 
     async def close(self) -> bool:
         """End the order at the provider; paid after all is heard too. False: nobody can say."""
+        # Where only its time ends an order, nobody has to be called before that.
+        until_closable = 0 if self._policy.closable else self._until_expiry()
         closing = workflow.start_activity_method(
             ProviderActivities.close_payment,
             Closing(payment=self._state.payment, doubtful_until=self._doubtful_until),
             **self._policy.close.activity(
                 "close, then ask once more",
                 queue=self._queue,
-                # Cancelled early where no close exists, it ends by itself at its expiry.
-                total=self._policy.alarm_after + self._until_expiry(),
+                total=self._policy.alarm_after + until_closable,
             ),
         )
         await workflow.wait_condition(lambda: closing.done() or self._state.decided)

@@ -97,13 +97,15 @@ class PaymentPolicy(Frozen):
     truth may stay unknown before a person is told; `in_flight` how long a submission that was
     given up may still take effect at the provider; `confirmation_waits` come between questions
     where a signed late notification is not confirmed yet (replicas lag by seconds, an outage by
-    minutes); `confirm` is set where the provider's notification is believed only after a query.
+    minutes); `confirm` is set where the provider's notification is believed only after a query,
+    `closable` is false where only its time ends an order.
     """
 
     grace: float
     poll: Attempts
     alarm_after: float = 3600
     confirm: bool = False
+    closable: bool = True
     in_flight: float = 60
     confirmation_waits: tuple[float, ...] = (2, 10, 60, 300)
     ledger_fast: Attempts = LEDGER_FAST
@@ -150,14 +152,19 @@ _BY_CHANNEL: dict[Channel, PaymentPolicy] = {Channel.BARCODE: _AT_THE_TILL}
 
 
 def payment_policy(
-    channel: Channel, asking: Asking | None = None, *, confirm: bool = False
+    channel: Channel,
+    asking: Asking | None = None,
+    *,
+    confirm: bool = False,
+    closable: bool = True,
 ) -> PaymentPolicy:
     """The policy of a payment that starts now.
 
-    `asking` is the provider's own cadence of questions, `confirm` its rule of proof.
+    `asking` is the provider's own cadence of questions, `confirm` its rule of proof,
+    `closable` whether an order can be ended before its time.
     """
     policy = _BY_CHANNEL.get(channel, _PAYER_ACTS)
-    update: dict[str, object] = {"confirm": confirm}
+    update: dict[str, object] = {"confirm": confirm, "closable": closable}
     if asking is not None:
         update["grace"] = asking.silence
         update["poll"] = policy.poll.model_copy(

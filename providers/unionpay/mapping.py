@@ -48,22 +48,24 @@ _LONGEST = timedelta(hours=2)
 PLANS: dict[Channel, Plan] = {
     Channel.APP: Plan(
         "appTransReq.do", "01", _GATEWAY_PRODUCT, _PHONE,
-        ChannelRules(longest_expiry=_LONGEST, asking=_APP_ASKING),
+        ChannelRules(closable=False, longest_expiry=_LONGEST, asking=_APP_ASKING),
     ),
     Channel.PAGE: Plan(
         "frontTransReq.do", "01", _GATEWAY_PRODUCT, _DESKTOP,
-        ChannelRules(longest_expiry=_LONGEST, local=True, asking=_FRONT_ASKING),
+        ChannelRules(closable=False, longest_expiry=_LONGEST, local=True, asking=_FRONT_ASKING),
     ),
     Channel.WAP: Plan(
         "frontTransReq.do", "01", _GATEWAY_PRODUCT, _PHONE,
-        ChannelRules(longest_expiry=_LONGEST, local=True, asking=_FRONT_ASKING),
+        ChannelRules(closable=False, longest_expiry=_LONGEST, local=True, asking=_FRONT_ASKING),
     ),
     Channel.QR: Plan(
-        "backTransReq.do", "07", _QR_PRODUCT, _PHONE, ChannelRules(longest_expiry=_LONGEST)
+        "backTransReq.do", "07", _QR_PRODUCT, _PHONE,
+        ChannelRules(closable=False, longest_expiry=_LONGEST),
     ),
     Channel.BARCODE: Plan(
         "backTransReq.do", "06", _QR_PRODUCT, _PHONE,
         ChannelRules(
+            closable=False,
             needs=("auth_code",),
             default_expiry=timedelta(minutes=2),
             longest_expiry=timedelta(minutes=15),

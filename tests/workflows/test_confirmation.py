@@ -17,7 +17,7 @@ from workflows.payment import PaymentOrder
 async def confirmed_order(
     shop: Shop, expires_in: float = 900, late: LatePolicy = LatePolicy.REFUND
 ) -> PaymentOrder:
-    policy = BRISK.model_copy(update={"confirm": True, "grace": 60})
+    policy = BRISK.model_copy(update={"confirm": True, "closable": False, "grace": 60})
     return await shop.order(expires_in=expires_in, late=late, policy=policy)
 
 
@@ -166,9 +166,10 @@ def no_close_for(seconds: float) -> Fault:
 
 async def test_a_cancelled_order_that_nobody_can_close_ends_with_its_time(shop: Shop) -> None:
     # Longer than the alarm waits: that nobody can close it yet is no trouble.
-    order = await confirmed_order(shop, expires_in=4)
+    order = await confirmed_order(shop, expires_in=12)
+    order = order.model_copy(update={"policy": order.policy.model_copy(update={"alarm_after": 8})})
     run, payment = await shop.pending(order)
-    shop.provider.script("close", payment.reference, no_close_for(4.5))
+    shop.provider.script("close", payment.reference, no_close_for(9))
 
     await cancelled(run)
 
