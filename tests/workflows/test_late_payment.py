@@ -210,7 +210,7 @@ async def test_a_provider_that_refuses_to_say_is_a_case_for_a_person_and_asked_a
 ) -> None:
     order = await shop.order()
     payment = await shop.closed(order)
-    shop.provider.script("query", payment.reference, Fault(error=rejected("NO_AUTH")))
+    shop.provider.script("query", payment.reference, *[Fault(error=rejected("NO_AUTH"))] * 4)
     shop.provider.pay(payment.reference)
 
     await (await shop.late(order, payment)).result()
