@@ -89,12 +89,14 @@ class Message:
 class Run:
     """An open workflow. `busy`: an activity, a child or a workflow task is under way.
 
-    `attempts` counts the tries of the workflow task at hand: it grows where code cannot go on.
+    `steps` names the activities under way; `attempts` counts the tries of the workflow task at
+    hand: it grows where code cannot go on.
     """
 
     id: str
     busy: bool = False
     attempts: int = 0
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

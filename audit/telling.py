@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 
-from audit.books import Books, Case, Message
+from audit.books import Books, Case, Message, Run
 from audit.finding import Finding, Promise
 from domain.event import PAYMENT_EVENTS, REFUND_EVENTS, DeliveryStatus, Event
 from domain.payment import PaymentStatus
 from domain.refund import Refund, RefundStatus
 
 _ENDS = {kind: status for status, kind in PAYMENT_EVENTS.items()}
+WAITS_FOR_ITS_TURN = "await_turn"
 _LOOK = "Read the payment's events; tell the merchant by hand what it does not know."
 
 
@@ -76,14 +77,22 @@ def _numbers(case: Case) -> Iterator[Finding]:
 
 
 def _delivery(case: Case) -> Iterator[Finding]:
+    """Events wait for their turn; the first in the queue must have a workflow that delivers it."""
     waiting = [event for event in case.events if event.delivery is DeliveryStatus.WAITING]
-    if waiting and not case.running:
-        yield Finding(
-            Promise.EVENT_NOT_DELIVERED,
-            case.name,
-            f"{_words(event.type for event in waiting)} waits, and no workflow delivers it",
-            _LOOK,
-        )
+    if not waiting or any(_may_deliver(run) for run in case.runs):
+        return
+    first = min(waiting, key=lambda event: event.sequence)
+    behind = f", {len(waiting) - 1} wait behind it" if len(waiting) > 1 else ""
+    yield Finding(
+        Promise.EVENT_NOT_DELIVERED,
+        case.name,
+        f"{first.type} waits, and no workflow delivers it{behind}",
+        _LOOK,
+    )
+
+
+def _may_deliver(run: Run) -> bool:
+    return run.busy and set(run.steps) != {WAITS_FOR_ITS_TURN}
 
 
 def _arrivals(case: Case) -> Iterator[Finding]:

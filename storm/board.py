@@ -12,7 +12,9 @@ from sqlalchemy import text
 from storage.database import Database, DatabaseUnavailable
 
 LOOK_SECONDS = 1.0
-_PAYMENTS = "SELECT id, status, captured, attention, duplicate, late FROM payments"
+_PAYMENTS = (
+    "SELECT id, status, captured, attention, duplicate, late, checkout IS NOT NULL FROM payments"
+)
 _COUNTS = """
 SELECT (SELECT count(*) FROM payments WHERE status = 'pending' AND attention IS NULL),
        (SELECT count(*) FROM refunds WHERE status = 'pending' AND attention IS NULL),
@@ -32,6 +34,7 @@ class Row:
     attention: str | None
     duplicate: bool
     late: bool
+    payable: bool
 
 
 @dataclass

@@ -17,6 +17,7 @@ from storm.tally import Tally
 PATIENCE_SECONDS = 180.0
 # A refund that waits for its payee's bank is rescued after a while, as a merchant would.
 RESCUE_SECONDS = 8.0
+CHECKOUT_SECONDS = 60.0
 CANCEL_TRIES, CANCEL_AGAIN_SECONDS = 12, 4.0
 # Until a closed payment's run has told its merchant and is over.
 RUN_OVER_SECONDS = 4.0
@@ -72,7 +73,11 @@ class Journey:
         if not answers:
             return None
         checkout: JSON | None = answers[0].json()["checkout"]
-        return checkout or (await self._backend.read(str(id_))).get("checkout")
+        if checkout is None and self._trip.course is not Course.TILL:
+            # The provider's answer is still unknown: the payer waits for something to pay with.
+            await self._board.until(id_, lambda row: row.payable, CHECKOUT_SECONDS)
+            checkout = (await self._backend.read(str(id_))).get("checkout")
+        return checkout
 
     def _body(self) -> JSON:
         trip = self._trip

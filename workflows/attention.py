@@ -13,7 +13,7 @@ from domain.report import Attention
 from workflows import search_attributes
 from workflows.payment_state import PaymentState
 from workflows.policies import Policy
-from workflows.steps import in_our_books, tell_merchant
+from workflows.steps import Argument, Step, in_our_books, tell_merchant
 
 
 class Calls:
@@ -34,21 +34,13 @@ class Calls:
         """Flag the payment; alarms of one kind about several subjects are told one by one."""
         flag = Flag(payment_id=payment_id, attention=why, detail=detail, subject=subject)
         workflow.upsert_search_attributes([search_attributes.attention_update(why)])
-        self._tell(
-            await in_our_books(
-                self.policy, PaymentActivities.flag_payment, flag, f"call a person: {why}"
-            )
-        )
+        self._tell(await decided_first(self.policy, PaymentActivities.flag_payment, flag, why))
 
     async def about_refund(self, refund_id: UUID, why: Attention, detail: str) -> None:
         """Flag the refund."""
         flag = RefundFlag(refund_id=refund_id, attention=why, detail=detail)
         workflow.upsert_search_attributes([search_attributes.attention_update(why)])
-        self._tell(
-            await in_our_books(
-                self.policy, RefundActivities.flag_refund, flag, f"call a person: {why}"
-            )
-        )
+        self._tell(await decided_first(self.policy, RefundActivities.flag_refund, flag, why))
 
     def beside(self, telling: Coroutine[Any, Any, Any]) -> None:
         """Do something else beside the run, which does not end before it."""
@@ -60,6 +52,19 @@ class Calls:
 
     def _tell(self, event_id: UUID) -> None:
         self.beside(tell_merchant(self.policy, event_id))
+
+
+async def decided_first(
+    policy: Policy, step: Step[Argument, UUID], flag: Argument, why: Attention
+) -> UUID:
+    """Raise the flag by a queued step; returns its event.
+
+    A task that dies is tried again with more signals in hand and may decide otherwise: a flag that
+    it had raised from within would leave an event that nobody tells.
+    """
+    return await workflow.execute_activity_method(
+        step, flag, **policy.ledger_slow.activity(f"call a person: {why}")
+    )
 
 
 class PaymentFlag:

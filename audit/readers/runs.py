@@ -54,7 +54,8 @@ async def _describe(client: Client, id_: str) -> Run | None:
     if found.status is not WorkflowExecutionStatus.RUNNING:
         return None
     raw = found.raw_description
-    return Run(id_, busy=_busy(raw), attempts=raw.pending_workflow_task.attempt)
+    steps = tuple(activity.activity_type.name for activity in raw.pending_activities)
+    return Run(id_, busy=_busy(raw), attempts=raw.pending_workflow_task.attempt, steps=steps)
 
 
 def _busy(raw: DescribeWorkflowExecutionResponse) -> bool:

@@ -94,6 +94,19 @@ def test_an_event_that_waits_without_a_workflow_is_named(ledger: Ledger) -> None
     assert ledger.promises() == []
 
 
+def test_an_event_that_everybody_waits_for_and_nobody_delivers_is_named(ledger: Ledger) -> None:
+    refund = ledger.refund(100)
+    ledger.events = [
+        e.model_copy(update={"delivery": DeliveryStatus.WAITING}) for e in ledger.events
+    ]
+    ledger.runs = [Run(f"refund-{refund.reference}", busy=True, steps=("await_turn",))]
+
+    [found] = ledger.found()
+    assert found.promise is Promise.EVENT_NOT_DELIVERED
+    assert found.what.startswith("payment.succeeded waits")
+    assert found.what.endswith("1 wait behind it")
+
+
 @pytest.mark.parametrize("status", [None, 500, 302])
 def test_an_event_that_counts_as_delivered_and_was_not_taken_is_named(
     ledger: Ledger, status: int | None

@@ -5,8 +5,8 @@ import pytest
 from domain.merchant import LatePolicy
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
-from domain.report import Outcome
-from tests.workflows.scripted import report
+from domain.report import Attention, Outcome
+from tests.workflows.scripted import notification, report
 from tests.workflows.shop import Shop
 from workflows.payment import PaymentOrder
 
@@ -94,3 +94,19 @@ async def test_the_merchant_is_told_of_an_end_that_a_lost_late_task_wrote(shop: 
 
 def _done(refund: Refund) -> Refund:
     return refund.model_copy(update={"status": RefundStatus.SUCCEEDED})
+
+
+async def test_a_person_is_called_only_once_the_call_is_decided(shop: Shop) -> None:
+    """A task that dies may be decided otherwise the next time: its call must not be out already."""
+    order = await shop.order()
+    run, payment = await shop.pending(order)
+    await shop.say(run, notification(report(payment, Outcome.PAID, payment.amount + 1)))
+    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
+
+    history = await run.fetch_history()
+
+    steps = [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in history.events
+    ]
+    assert "flag_payment" in steps
