@@ -8,7 +8,6 @@ from embedded.stack import Stack
 from storage.database import Database
 from storage.migrate import upgrade
 
-
 # A shell that starts the suite in the background has it ignore Ctrl-C, and every program that a
 # test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
