@@ -19,7 +19,7 @@ from cli.console import STATE_DIR, StateDir, console
 from embedded.config import StackConfig
 from embedded.stack import Stack
 from storage.database import Database
-from storm.broken.guards import GUARDS, Guard, SabotagedStack
+from storm.broken.guards import GUARDS, PATIENCE_SECONDS, Guard, SabotagedStack
 from storm.drawing import Weather, draw
 from storm.plan import Plan
 from storm.report import Report
@@ -53,9 +53,8 @@ def storm(  # noqa: PLR0913, PLR0917 - typer turns each into an option
     plan = guard.plan if guard else draw(Weather(payments, seed, rate, kill_every))
     name = broken or f"seed{seed}"
     folder = state_dir / f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    scale = guard.time_scale if guard else TIME_SCALE
     good: list[bool] = []
-    lifetime.run(_storm(plan, StackConfig(folder, sandbox_time_scale=scale), good, guard))
+    lifetime.run(_storm(plan, StackConfig(folder, sandbox_time_scale=TIME_SCALE), good, guard))
     if good != [True]:
         raise typer.Exit(1)
     if not keep:
@@ -80,7 +79,9 @@ async def _storm(plan: Plan, config: StackConfig, good: list[bool], guard: Guard
             stack = await held.enter_async_context(_stack(config, guard))
         database = Database(stack.database_url)
         held.push_async_callback(database.close)
-        made = Storm(plan, stack, database, statements=guard.statements if guard else ())
+        made = Storm(plan, stack, database)
+        if guard is not None:
+            made.statements, made.patience = guard.statements, PATIENCE_SECONDS
         written, found = await _watched(made)
         written.durations["whole"] = round(time.monotonic() - begun, 1)
         written.broken = guard.name if guard else None
@@ -117,6 +118,8 @@ async def _watched(made: Storm) -> tuple[Report, Audit]:
         while not running.done():
             await asyncio.wait([running], timeout=1)
             live.update(_progress(made))
+    if running.cancelled():
+        raise RuntimeError("the storm was cut off")
     return await running
 
 

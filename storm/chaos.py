@@ -15,12 +15,12 @@ async def kill_by_plan(plan: Plan, stack: Stack, tally: Tally, start: float) -> 
     """SIGKILL each process at its time; the stack starts it again by itself."""
     for kill in plan.kills:
         await _until(start + kill.at)
+        begun = time.monotonic()
         try:
             pid = stack.process(kill.service)
-        except LookupError:
+            os.kill(pid, signal.SIGKILL)
+        except (LookupError, ProcessLookupError):
             continue  # it is down already
-        begun = time.monotonic()
-        os.kill(pid, signal.SIGKILL)
         tally.kills[kill.service] += 1
         await _replaced(stack, kill.service, pid)
         tally.recovery_seconds.setdefault(kill.service, []).append(time.monotonic() - begun)

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,21 +21,29 @@ PATIENCE_SECONDS = 180.0
 RESCUE_SECONDS = 8.0
 CHECKOUT_SECONDS = 60.0
 CANCEL_TRIES, CANCEL_AGAIN_SECONDS = 12, 4.0
-# Until a closed payment's run has told its merchant and is over.
-RUN_OVER_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class World:
+    """What all journeys share; `terminate` is an operator's hand on a payment's workflow."""
+
+    sandbox: Sandbox
+    board: Board
+    tally: Tally
+    terminate: Callable[[UUID], Awaitable[None]]
 
 
 class Journey:
     """Carries one trip out. Nothing here judges: the audit does."""
 
-    def __init__(
-        self, trip: Trip, merchant: str, sides: tuple[Backend, Sandbox], board: Board, tally: Tally
-    ) -> None:
+    def __init__(self, trip: Trip, merchant: str, backend: Backend, world: World) -> None:
         self._trip = trip
         self._merchant = merchant
-        self._backend, self._sandbox = sides
-        self._board = board
-        self._tally = tally
+        self._backend = backend
+        self._sandbox = world.sandbox
+        self._board = world.board
+        self._tally = world.tally
+        self._terminate = world.terminate
 
     async def go(self) -> None:
         """From the order to the last refund."""
@@ -100,9 +110,8 @@ class Journey:
             await self._cancel(id_)
         if course is Course.CANCELLED:
             return
-        if course is Course.EXPIRED:
-            await self._board.until(id_, _has_ended, PATIENCE_SECONDS)
-            await asyncio.sleep(RUN_OVER_SECONDS)
+        if course is Course.ABANDONED:
+            await self._terminate(id_)
         if course is Course.DECLINED:
             await self._at_checkout("decline", id_, checkout)
         other = {"amount": self._trip.amount + 7} if course is Course.OTHER_AMOUNT else {}

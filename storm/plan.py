@@ -18,7 +18,7 @@ class Course(StrEnum):
     DECLINED = "declined, then paid"
     OTHER_AMOUNT = "paid with another amount"
     TWICE = "one order paid by two payments"
-    EXPIRED = "paid after it had expired"
+    ABANDONED = "paid after its workflow was terminated"
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
+import traceback
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 from sqlalchemy import text
@@ -15,6 +16,7 @@ from audit.auditor import Audit, Scope, audit, read_books
 from audit.compare import in_order
 from audit.finding import Finding, Promise
 from audit.privacy import key_material
+from domain.identity import payment_workflow_id
 from domain.merchant import LatePolicy, Merchant
 from embedded.config import Service
 from embedded.stack import ENV_FILE, Stack
@@ -26,7 +28,7 @@ from storm.board import Board
 from storm.chaos import kill_by_plan, moods_by_plan
 from storm.clients import Backend, Sandbox, StormError
 from storm.drawing import ENDINGS, OPEN_IDS, TILL_CODES
-from storm.journey import Journey
+from storm.journey import Journey, World
 from storm.plan import Plan, Trip
 from storm.report import Report, Witness, of_audit, report
 from storm.tally import Tally
@@ -52,6 +54,7 @@ class Storm:
     merchants: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
     statements: tuple[str, ...] = ()
+    patience: float = QUIET_WITHIN_SECONDS
 
     def __post_init__(self) -> None:
         self.board = Board(self.database)
@@ -99,18 +102,28 @@ class Storm:
         self, trip: Trip, backends: list[Backend], sandbox: Sandbox, begun: float
     ) -> None:
         await asyncio.sleep(max(begun + trip.at - time.monotonic(), 0))
-        sides = (backends[trip.merchant], sandbox)
-        journey = Journey(trip, self.merchants[trip.merchant], sides, self.board, self.tally)
+        world = World(sandbox, self.board, self.tally, self._terminate)
+        journey = Journey(trip, self.merchants[trip.merchant], backends[trip.merchant], world)
         try:
             await journey.go()
         except StormError as error:
             self.tally.surprises.append(f"order {trip.order_no}: {error}")
+        except asyncio.CancelledError as error:
+            if _asked_to_stop():
+                raise
+            # A library gave up on its own account: one order's trouble, not the storm's end.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            self.tally.surprises.append(f"order {trip.order_no}: cut off in {where}")
+
+    async def _terminate(self, payment_id: UUID) -> None:
+        client = await self.stack.temporal_client()
+        await client.get_workflow_handle(payment_workflow_id(payment_id)).terminate("the storm")
 
     async def _until_quiet(self, sandbox: Sandbox) -> bool:
         self.phase = "waiting until all is quiet"
         begun = time.monotonic()
         try:
-            async with asyncio.timeout(QUIET_WITHIN_SECONDS):
+            async with asyncio.timeout(self.patience):
                 while not await self._is_quiet(sandbox):  # noqa: ASYNC110 - other processes
                     await asyncio.sleep(LOOK_AGAIN_SECONDS)
         except TimeoutError:
@@ -193,6 +206,11 @@ class Storm:
             attempts=(await sandbox.get("notifications"))["attempts"],
             webhooks=webhooks,
         )
+
+
+def _asked_to_stop() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _client(url: str) -> httpx.AsyncClient:

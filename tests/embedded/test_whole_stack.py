@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -5,7 +6,7 @@ import pytest
 
 from embedded.config import Service, StackConfig
 from embedded.stack import Stack
-from tests.embedded.processes import kill, kill_all, replaced
+from tests.embedded.processes import PATIENCE_SECONDS, kill, kill_all, replaced
 
 pytestmark = pytest.mark.stack
 
@@ -20,9 +21,10 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
 async def assert_ready(stack: Stack) -> None:
     for name in Service:
         await stack.wait_ready(name)
-    async with httpx.AsyncClient(trust_env=False) as http:
-        answer = await http.get(f"{stack.api_url}/readyz")
-    assert answer.status_code == httpx.codes.OK, answer.text
+    # A restarted Temporal sees its pollers again only when they have come back.
+    async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(PATIENCE_SECONDS):
+        while not (await http.get(f"{stack.api_url}/readyz")).is_success:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
 
 
 async def test_every_link_opens(stack: Stack) -> None:
