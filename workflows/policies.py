@@ -142,7 +142,7 @@ Policy = PaymentPolicy | RefundPolicy
 _PAYER_ACTS = PaymentPolicy(
     grace=20, poll=Attempts(timeout=15, first_wait=10, backoff=1.5, longest_wait=60)
 )
-# The payer stands at the till with a code on the screen; both providers advise a query every
+# The payer stands at the till with a code on the screen; Alipay and WeChat Pay advise a query every
 # three to five seconds and an end after some forty-five.
 _AT_THE_TILL = PaymentPolicy(
     grace=3, poll=Attempts(timeout=15, first_wait=3, backoff=1.2, longest_wait=5)
