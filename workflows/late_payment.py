@@ -136,7 +136,7 @@ class LatePaymentWorkflow:
                 called = True
                 if refusal(error):
                     # A key revoked, an account gone missing: until a person has mended it.
-                    await workflow.sleep(self._policy.alarm_after)
+                    await workflow.sleep(self._policy.alarm_after)  # untraced: test_late_asking
                 continue
             if called:
                 await self._unflag(Attention.OUTCOME_UNKNOWN)
