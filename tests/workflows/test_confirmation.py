@@ -227,3 +227,23 @@ async def test_money_told_of_after_the_end_and_never_confirmed_calls_a_person(sh
     assert (await run.result()).captured == 0
     row = await shop.row(order.payment)
     assert (row.attention, row.captured) == (Attention.CONTRADICTION, 0)
+
+
+async def test_a_silence_after_the_end_calls_a_person_and_ends_with_the_money_given_back(
+    shop: Shop,
+) -> None:
+    order = await confirmed_order(shop)
+    hasty = order.policy.model_copy(update={"alarm_after": 0.5})
+    order = order.model_copy(update={"policy": hasty})
+    run, told = await closed_and_telling(shop, order)
+    payment = order.payment
+    shop.provider.pay(payment.reference)
+    shop.provider.script("query", payment.reference, Fault(error=unknown()))
+
+    await shop.notify(run, order)
+    await shop.refunded(payment, payment.amount)
+    told.set()
+
+    ended = await run.result()
+    assert (ended.status, ended.late) == (PaymentStatus.CLOSED, True)
+    assert "payment.attention" in shop.merchants.heard(payment)
