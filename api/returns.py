@@ -51,7 +51,8 @@ async def come_back(provider: str, account: str, request: Request, dependencies:
     except InvalidRequest as error:
         raise Refusal(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
     try:
-        reference = source.parse_return(request.url.query)
+        # Not `request.url`: it fails where a browser sent raw bytes that are not UTF-8.
+        reference = source.parse_return(request.scope["query_string"].decode(errors="replace"))
     except InvalidSignature:
         return _page("This link is not valid.", "Nothing was changed.", HTTPStatus.BAD_REQUEST)
     payment_id = parse_reference(reference) if reference else None
