@@ -34,6 +34,8 @@ COPY workflows workflows
 COPY engine engine
 COPY api api
 COPY embedded embedded
+COPY audit audit
+COPY storm storm
 COPY cli cli
 COPY sandbox sandbox
 COPY deploy/__init__.py deploy/migrate.py deploy/probe.py deploy/sandbox_accounts.py deploy/

@@ -1,6 +1,7 @@
 """Ports that stay the same from one start to the next, so that links and callbacks survive."""
 
 import json
+import random
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -9,6 +10,9 @@ from pathlib import Path
 from embedded.errors import PortTakenError
 
 HOST = "127.0.0.1"
+# Below those that the kernel gives to whoever asks for any port (Linux: from 32768), so that
+# nobody is given ours between our choice and the server's start.
+_OURS = range(15_000, 32_000)
 
 
 def assign_ports(names: Iterable[str], told: Mapping[str, int], memory: Path) -> dict[str, int]:
@@ -37,12 +41,16 @@ def assign_ports(names: Iterable[str], told: Mapping[str, int], memory: Path) ->
 
 
 def _bind(listener: socket.socket, name: str, told: int | None, remembered: int | None) -> None:
-    try:
-        listener.bind((HOST, told or remembered or 0))
-    except OSError as error:
-        if told:
-            raise PortTakenError(f"port {told} for {name} is in use") from error
-        listener.bind((HOST, 0))
+    wanted = told or remembered
+    while True:
+        try:
+            listener.bind((HOST, wanted or random.choice(_OURS)))  # noqa: S311 - no secret
+        except OSError as error:
+            if told:
+                raise PortTakenError(f"port {told} for {name} is in use") from error
+            wanted = None
+        else:
+            return
 
 
 def taken(memory: Path) -> dict[str, int]:

@@ -15,8 +15,6 @@ from storm.clients import JSON, Backend, Sandbox
 from storm.plan import Course, RefundAsked, Trip
 from storm.tally import Tally
 
-# A payment that is paid ends within this, whatever was killed meanwhile.
-PATIENCE_SECONDS = 180.0
 # A refund that waits for its payee's bank is rescued after a while, as a merchant would.
 RESCUE_SECONDS = 8.0
 CHECKOUT_SECONDS = 60.0
@@ -25,12 +23,17 @@ CANCEL_TRIES, CANCEL_AGAIN_SECONDS = 12, 4.0
 
 @dataclass(frozen=True)
 class World:
-    """What all journeys share; `terminate` is an operator's hand on a payment's workflow."""
+    """What all journeys share.
+
+    `terminate` is an operator's hand on a payment's workflow; a payment that is paid ends within
+    `patience` seconds, whatever was killed meanwhile.
+    """
 
     sandbox: Sandbox
     board: Board
     tally: Tally
     terminate: Callable[[UUID], Awaitable[None]]
+    patience: float
 
 
 class Journey:
@@ -44,6 +47,7 @@ class Journey:
         self._board = world.board
         self._tally = world.tally
         self._terminate = world.terminate
+        self._patience = world.patience
 
     async def go(self) -> None:
         """From the order to the last refund."""
@@ -59,7 +63,7 @@ class Journey:
         if trip.synced:
             await self._backend.sync(str(id_))
         await self._forge(id_)
-        ended = await self._board.until(id_, _has_ended, PATIENCE_SECONDS)
+        ended = await self._board.until(id_, _has_ended, self._patience)
         if ended is not None and ended.captured and trip.refunds:
             await self._refund(id_)
 

@@ -37,6 +37,7 @@ from webhooks.signing import new_secret
 TIME_SCALE = 40.0
 HTTP_SECONDS = 30.0
 QUIET_WITHIN_SECONDS = 300.0
+PAID_WITHIN_SECONDS = 180.0
 LOOK_AGAIN_SECONDS = 3.0
 # More at once would only queue inside one machine's API.
 CREATES_AT_ONCE = 400
@@ -102,7 +103,8 @@ class Storm:
         self, trip: Trip, backends: list[Backend], sandbox: Sandbox, begun: float
     ) -> None:
         await asyncio.sleep(max(begun + trip.at - time.monotonic(), 0))
-        world = World(sandbox, self.board, self.tally, self._terminate)
+        patience = min(self.patience, PAID_WITHIN_SECONDS)
+        world = World(sandbox, self.board, self.tally, self._terminate, patience)
         journey = Journey(trip, self.merchants[trip.merchant], backends[trip.merchant], world)
         try:
             await journey.go()

@@ -8,9 +8,16 @@ from embedded.stack import Stack
 from storage.database import Database
 from storage.migrate import upgrade
 
-# A shell that starts the suite in the background has it ignore Ctrl-C, and every program that a
-# test starts would inherit that.
+# Who starts the suite in the background (a shell, nohup) has it ignore these, and every program
+# that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that start whole stacks come first, else one tester ends long after the others."""
+    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from domain.event import DeliveryStatus
 from domain.identity import refund_id, refund_workflow_id
 from domain.payment import Payment
 from domain.refund import Refund, RefundCause, RefundStatus
-from domain.report import Attention
+from domain.report import Attention, RefundOutcome
 from tests.workflows.shop import BRISK, RefundRun, Shop, eventually
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
@@ -125,3 +125,35 @@ async def test_an_owed_refund_that_our_books_refuse_calls_a_person(shop: Shop) -
 
     assert (await shop.row(payment)).attention is Attention.REFUND_FAILED
     assert shop.merchants.heard(payment)[1:] == ["payment.attention"]
+
+
+async def test_a_merchants_own_refund_that_fails_leaves_nothing_of_a_duplicate_unseen(
+    shop: Shop,
+) -> None:
+    """The owed refund took what was left; what the other held is free again, and nobody's."""
+    first, second = await shop.order(), await shop.order()
+    same = {name: getattr(first.payment, name) for name in ("merchant_id", "order_no")}
+    twin = second.model_copy(update={"payment": second.payment.model_copy(update=same)})
+    run, _ = await shop.pending(twin)
+    await shop.paid(first)
+    owed = refund_id(twin.payment.id, "automatic:duplicate_payment")
+    shop.outages.script("reserve", owed, gate := asyncio.Event())
+    shop.provider.pay(twin.payment.reference)
+    await shop.notify(run, twin)
+    await shop.outages.reached("reserve", owed)
+    payment = await shop.row(twin.payment)
+    assert payment.duplicate
+    own = shop.refund_order(payment, 1000)
+    shop.provider.refund_states[own.refund.reference] = RefundOutcome.PENDING
+    own_run = await shop.start_refund(own)
+    await shop.sent("refund", own.refund.reference)
+    gate.set()
+
+    async def the_rest_is_given_back() -> bool:
+        return (await shop.row(payment)).refunded == 999
+
+    await eventually(the_rest_is_given_back)
+    shop.provider.refund_states[own.refund.reference] = RefundOutcome.FAILED
+    assert (await own_run.result()).status is RefundStatus.FAILED
+
+    await shop.flagged(payment, Attention.REFUND_FAILED)
