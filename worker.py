@@ -20,6 +20,7 @@ from activities.webhooks import WebhookActivities
 from engine.client import connect
 from engine.encryption import KeyRing
 from engine.namespace import verify_search_attributes
+from providers.bounded import BoundedClient
 from providers.registry import Registry, build
 from settings import Settings
 from storage.database import Database
@@ -46,7 +47,7 @@ async def open_activities(settings: Settings) -> AsyncIterator[tuple[Activities,
     async with AsyncExitStack() as stack:
         database = Database(settings.read_database_url())
         stack.push_async_callback(database.close)
-        http = await stack.enter_async_context(httpx.AsyncClient())
+        http = await stack.enter_async_context(BoundedClient())
         # A proxy would resolve the merchant's name anew, past the address that was checked.
         webhook_http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         registry = build(

@@ -60,7 +60,9 @@ async def come_back(provider: str, account: str, request: Request, dependencies:
     The merchant's page gets `payment_id` and `status` as our books have them; it must not take
     them for proof, and ask for the payment instead.
     """
-    return await _come_back(provider, account, request.url.query, dependencies)
+    # Not `request.url`: it fails where a browser sent raw bytes that are not UTF-8.
+    query = request.scope["query_string"].decode(errors="replace")
+    return await _come_back(provider, account, query, dependencies)
 
 
 async def _come_back(

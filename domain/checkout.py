@@ -7,6 +7,7 @@ from pydantic import Field
 
 from domain.frozen import Frozen
 from domain.report import PaymentReport
+from domain.text import Kept, Words
 
 
 class CheckoutKind(StrEnum):
@@ -29,8 +30,8 @@ class Checkout(Frozen):
     """
 
     kind: CheckoutKind
-    value: str | None = Field(default=None, examples=["https://qr.alipay.com/bax03431"])
-    parameters: dict[str, str] | None = None
+    value: Kept | None = Field(default=None, examples=["https://qr.alipay.com/bax03431"])
+    parameters: dict[str, Kept] | None = None
     expires_at: datetime | None = None
 
 
@@ -39,4 +40,4 @@ class Created(Frozen):
 
     checkout: Checkout
     report: PaymentReport | None = None
-    provider_reference: str | None = None
+    provider_reference: Words | None = None
