@@ -1,5 +1,6 @@
 """The only reader of our environment (`PAYSAGA_*`); Temporal's own `TEMPORAL_*` go to its SDK."""
 
+import base64
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -30,7 +31,9 @@ class Settings(BaseSettings):
     public_url: str = Field(
         description="Where providers and payers reach this API, without a trailing slash."
     )
-    accounts_file: Path = Field(description="TOML: one [[alipay]] or [[wechatpay]] per account.")
+    accounts_file: Path = Field(
+        description="TOML: one [[alipay]], [[wechatpay]] or [[unionpay]] per account."
+    )
     payload_keys_file: Path = Field(
         description='TOML: current = "k1" and [keys] k1 = "<base64 of 32 bytes>".'
     )
@@ -60,7 +63,10 @@ class Settings(BaseSettings):
         return f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{place}"
 
     def read_accounts(self) -> dict[str, list[dict[str, Any]]]:
-        """Accounts by provider; each `*_file` entry is replaced by the file's text."""
+        """Accounts by provider; each `*_file` entry is replaced by the file's text.
+
+        A file that is no text, such as a PFX, is given in base64.
+        """
         sections = tomllib.loads(self.accounts_file.read_text())
         base = self.accounts_file.parent
         return {
@@ -71,6 +77,14 @@ class Settings(BaseSettings):
 
 def _read_files(account: dict[str, Any], base: Path) -> dict[str, Any]:
     return {
-        key.removesuffix("_file"): (base / value).read_text() if key.endswith("_file") else value
+        key.removesuffix("_file"): _read_file(base / value) if key.endswith("_file") else value
         for key, value in account.items()
     }
+
+
+def _read_file(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return base64.b64encode(content).decode()

@@ -22,6 +22,7 @@ from engine.client import connect
 from engine.encryption import KeyRing
 from engine.namespace import verify_search_attributes
 from engine.tuning import GRACEFUL_STOP, tuning
+from providers.bounded import BoundedClient
 from providers.registry import Registry, build
 from settings import Settings
 from storage.database import Database
@@ -33,8 +34,6 @@ from workflows import search_attributes
 from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
 
-KEPT_CONNECTIONS = 100
-
 
 @asynccontextmanager
 async def open_activities(settings: Settings) -> AsyncIterator[tuple[Activities, Registry]]:
@@ -42,11 +41,7 @@ async def open_activities(settings: Settings) -> AsyncIterator[tuple[Activities,
     async with AsyncExitStack() as stack:
         database = Database(settings.read_database_url())
         stack.push_async_callback(database.close)
-        # The queues' slots bound the calls. A bound of connections here would be one for all
-        # providers: those that a hanging one holds would be missing to the others.
-        http = await stack.enter_async_context(
-            httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=KEPT_CONNECTIONS))
-        )
+        http = await stack.enter_async_context(BoundedClient())
         # A proxy would resolve the merchant's name anew, past the address that was checked.
         webhook_http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         registry = build(

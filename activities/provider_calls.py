@@ -74,6 +74,8 @@ class ProviderActivities:
             created = _known(await _ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND)
         if created is None:
             created = await _submit(provider, payment)
+        if created.checkout.kind is CheckoutKind.NONE:
+            created = await self._with_kept_checkout(payment, created)
         await self._payments.save_checkout(payment.id, created)
         return created
 
@@ -156,6 +158,13 @@ class ProviderActivities:
         if report.outcome is RefundOutcome.ABNORMAL and submission.refund.attention:
             raise still_pending(f"the provider still says {report.raw_status}")
         return report
+
+    async def _with_kept_checkout(self, payment: Payment, created: Created) -> Created:
+        """Some providers say only once what the payer needs: what an earlier try kept stays."""
+        stored = await self._payments.get(payment.id)
+        if stored is None or stored.checkout is None:
+            return created
+        return created.model_copy(update={"checkout": stored.checkout})
 
     def _of(self, payment: Payment) -> Provider:
         return self._registry.get(payment.provider, payment.account)

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
-import httpx
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
@@ -25,6 +24,7 @@ from api.dependencies import Dependencies, Stores
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
 from providers import registry
+from providers.bounded import BoundedClient
 from settings import Settings
 from storage.database import Database
 
@@ -72,7 +72,7 @@ async def _open(
     keys = KeyRing.from_file(settings.payload_keys_file)
     database = Database(settings.read_database_url())
     stack.push_async_callback(database.close)
-    http = await stack.enter_async_context(httpx.AsyncClient(timeout=PROVIDER_HTTP_SECONDS))
+    http = await stack.enter_async_context(BoundedClient(timeout=PROVIDER_HTTP_SECONDS))
     return Dependencies(
         settings=settings,
         database=database,

@@ -61,9 +61,16 @@ async def make_payment(
         if known.checkout is not None or known.status is not PaymentStatus.PENDING:
             return _payment_answer(known, HTTPStatus.OK)
     proposed = propose_payment(merchant, request, key, dependencies.registry, datetime.now(UTC))
+    provider = dependencies.registry.get(proposed.provider, proposed.account)
+    rules = provider.channels[proposed.channel]
     order = PaymentOrder(
         payment=proposed,
-        policy=payment_policy(proposed.channel),
+        policy=payment_policy(
+            proposed.channel,
+            rules.asking,
+            confirm=provider.confirms_notifications,
+            closable=rules.closable,
+        ),
         late_policy=merchant.late_policy,
     )
     try:

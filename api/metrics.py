@@ -1,6 +1,7 @@
 """What is counted, and `/metrics` in the Prometheus text format."""
 
 import time
+from http import HTTPMethod
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -12,6 +13,7 @@ from domain.payment import Payment
 # A create waits for a provider: the upper buckets are where trouble shows first.
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _NO_ROUTE = "none"
+_NO_METHOD = "other"
 
 
 class Metrics:
@@ -41,7 +43,9 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
-        self._requests.labels(route, method, str(status)).observe(seconds)
+        # Anyone may invent a method, and labels are for ever.
+        known = method if method in HTTPMethod.__members__ else _NO_METHOD
+        self._requests.labels(route, known, str(status)).observe(seconds)
 
     def notification(self, provider: str, account: str, outcome: str) -> None:
         """Count one notification. Call it only for an account that exists: labels are for ever."""

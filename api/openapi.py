@@ -24,7 +24,7 @@ TAGS = [
     {"name": "payments", "description": "Money from a payer to you."},
     {"name": "refunds", "description": "Money back, whole or in parts."},
     {"name": "events", "description": "What we told you, and whether it arrived."},
-    {"name": "providers", "description": "Called by Alipay and WeChat Pay, not by you."},
+    {"name": "providers", "description": "Called by the payment providers, not by you."},
     {"name": "operations", "description": "For those who run Paysaga."},
 ]
 PAYMENT_EXAMPLES: dict[str, Any] = {

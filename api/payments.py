@@ -5,7 +5,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
-from pydantic import AwareDatetime
 
 from api.auth import AuthenticatedMerchant
 from api.creating import make_payment
@@ -13,7 +12,14 @@ from api.dependencies import Dependencies, Deps
 from api.openapi import PAYMENT_EXAMPLES, problems
 from api.problems import Refusal
 from api.runs import NoAnswerYet, RunOver, cancel_payment, payment_order, sync_payment
-from api.schemas import CancelRequest, PaymentAnswer, PaymentFields, PaymentList, PaymentRequest
+from api.schemas import (
+    CancelRequest,
+    Moment,
+    PaymentAnswer,
+    PaymentFields,
+    PaymentList,
+    PaymentRequest,
+)
 from api.text import Text
 from domain.errors import Conflict
 from domain.payment import Channel, Payment, PaymentStatus
@@ -84,8 +90,8 @@ def _filters(  # noqa: PLR0913 - one argument is one filter
     provider: Annotated[Text | None, Query(max_length=32)] = None,
     channel: Channel | None = None,
     order_no: Annotated[Text | None, Query(max_length=64)] = None,
-    created_from: AwareDatetime | None = None,
-    created_to: AwareDatetime | None = None,
+    created_from: Moment | None = None,
+    created_to: Moment | None = None,
     attention: Annotated[bool | None, Query(description="Whether a person must look.")] = None,
 ) -> PaymentFilters:
     return PaymentFilters(

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from api.dependencies import Deps
+from api.dependencies import Dependencies, Deps
 from api.openapi import problems
 from api.problems import Refusal
 from domain.errors import InvalidRequest, InvalidSignature
@@ -34,6 +34,20 @@ text-align:center}}small{{color:#666}}</style>
 <p>{words}</p><p><small>{note}</small></p></html>"""
 
 
+@router.post(
+    "/return/{provider}/{account}",
+    summary="The payer's way back, posted",
+    response_class=HTMLResponse,
+    responses=problems(404, 413) | {303: {"description": "On to the payment's `return_url`."}},
+)
+async def come_back_posting(
+    provider: str, account: str, request: Request, dependencies: Deps
+) -> Response:
+    """The same for a provider whose page makes the payer's browser post a form."""
+    form = (await request.body()).decode("latin-1")
+    return await _come_back(provider, account, form, dependencies)
+
+
 @router.get(
     "/return/{provider}/{account}",
     summary="The payer's way back",
@@ -46,12 +60,20 @@ async def come_back(provider: str, account: str, request: Request, dependencies:
     The merchant's page gets `payment_id` and `status` as our books have them; it must not take
     them for proof, and ask for the payment instead.
     """
+    # Not `request.url`: it fails where a browser sent raw bytes that are not UTF-8.
+    query = request.scope["query_string"].decode(errors="replace")
+    return await _come_back(provider, account, query, dependencies)
+
+
+async def _come_back(
+    provider: str, account: str, returned: str, dependencies: Dependencies
+) -> Response:
     try:
         source = dependencies.registry.get(provider, account)
     except InvalidRequest as error:
         raise Refusal(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
     try:
-        reference = source.parse_return(request.url.query)
+        reference = source.parse_return(returned)
     except InvalidSignature:
         return _page("This link is not valid.", "Nothing was changed.", HTTPStatus.BAD_REQUEST)
     payment_id = parse_reference(reference) if reference else None

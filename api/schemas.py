@@ -2,12 +2,20 @@
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    TypeAdapter,
+    model_validator,
+)
 from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 
@@ -30,12 +38,24 @@ def _http_url(value: str) -> str:
 
 
 def _address(value: str) -> str:
+    # A zone (`fe80::1%…`) may be any text at all, and means nothing outside its machine.
+    if "%" in value:
+        raise ValueError("an address without a zone is expected")
     return str(ip_address(value))
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time is beyond the calendar in UTC") from None
 
 
 # Kept as the merchant wrote it: a parsed URL would come back changed.
 WebUrl = Annotated[Text, Field(max_length=512), AfterValidator(_http_url)]
 Address = Annotated[str, AfterValidator(_address)]
+# The database counts in UTC, where the calendar's first and last hours of some zones are not.
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 # Printable, so that it can be read aloud and searched for.
 OrderNo = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$", examples=["ORDER-20261122-0001"])
@@ -52,8 +72,13 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _name_the_unknown(cls, data: Any) -> Any:
-        unknown = [name for name in data if name not in cls.model_fields] if data else []
-        if isinstance(data, dict) and unknown:
+        # Anything may stand where an object belongs; what does not is the model's to refuse.
+        unknown = (
+            [name for name in data if name not in cls.model_fields]
+            if isinstance(data, dict)
+            else []
+        )
+        if unknown:
             raise PydanticCustomError(
                 UNKNOWN_FIELD,
                 "unknown field; allowed here: {allowed}",
@@ -76,7 +101,7 @@ class PayerRequest(Body):
         default=None, max_length=32, description="Alipay's older user id."
     )
     auth_code: str | None = Field(
-        default=None, pattern=r"^\d{16,24}$", description="The code on the payer's screen."
+        default=None, pattern=r"^[0-9]{16,24}$", description="The code on the payer's screen."
     )
     client_ip: Address | None = Field(default=None, description="The payer's own address.")
 

@@ -6,11 +6,22 @@ from datetime import datetime
 from audit.books import Attempt, Books
 from audit.finding import Finding, Promise
 
-FALSE = frozenset({"tamper_body", "foreign_key", "unknown_serial", "signtest"})
+FALSE = frozenset(
+    {
+        "tamper_body",
+        "foreign_key",
+        "unknown_serial",
+        "signtest",
+        "foreign_ca",
+        "wrong_cn",
+        "expired_certificate",
+    }
+)
 # Signed as they must be, about something else. The amount counts only where there is money: what
 # is said of an unpaid order changes nothing.
 FOREIGN_APP, WRONG_AMOUNT = "foreign_app", "wrong_amount"
-# WeChat Pay signs the time. Alipay repeats for a day, and its notifications never age.
+# WeChat Pay signs the time. Alipay repeats for a day, and its notifications never
+# age; UnionPay's are asked about, whatever their time.
 AGEING = {"wechatpay": frozenset({"stale"})}
 
 

@@ -11,7 +11,7 @@ from cli.up import sandbox, up
 
 app = typer.Typer(
     name="paysaga",
-    help="Payments as durable workflows: Alipay and WeChat Pay on Temporal.",
+    help="Payments as durable workflows: Alipay, WeChat Pay and UnionPay on Temporal.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals hold keys and payers

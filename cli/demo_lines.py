@@ -65,7 +65,7 @@ class Line:
 
 
 def lines() -> list[Line]:
-    """Every channel of both providers, then the three that go another way."""
+    """Every channel of every provider, then the three that go another way."""
     ip = {"client_ip": "203.0.113.7"}
     return [
         Line("alipay", "main", "app", 1999),
@@ -79,7 +79,13 @@ def lines() -> list[Line]:
         Line("wechatpay", "cert", "wap", 5500, ip),
         Line("wechatpay", "pubkey", "qr", 100, ip),
         Line("wechatpay", "cert", "barcode", 2350, {"auth_code": "130061098828009406"}),
+        Line("unionpay", "main", "app", 3999),
+        Line("unionpay", "main", "page", 8800),
+        Line("unionpay", "old", "wap", 1560),
+        Line("unionpay", "sm3", "qr", 720),
+        Line("unionpay", "main", "barcode", 4300, {"auth_code": "6220000000000000000"}),
         Line("wechatpay", "cert", "qr", 6400, ip, Course.REFUNDED),
+        Line("unionpay", "main", "qr", 5100, course=Course.REFUNDED),
         Line("alipay", "main", "qr", 7300, course=Course.LOST),
         Line("alipay", "main", "qr", 9900, course=Course.EXPIRED),
     ]

@@ -90,7 +90,7 @@ class Shop:
     async def _pay(self, line: Line, payment: dict[str, Any]) -> None:
         if line.channel != "barcode":
             checkout = payment["checkout"]
-            shown = checkout["value"] or json.dumps(checkout["parameters"])
+            shown = _shown(checkout)
             answer = await self._sandbox.post(
                 "/_sandbox/pay",
                 json={
@@ -177,3 +177,10 @@ class Shop:
                 f"{answer.request.url.path} answered {answer.status_code}: {answer.text}"
             )
         return answer.json()
+
+
+def _shown(checkout: dict[str, Any]) -> str:
+    """The checkout as the payer's device gets it from the shop."""
+    if checkout["kind"] == "form":
+        return json.dumps({"url": checkout["value"], "fields": checkout["parameters"]})
+    return checkout["value"] or json.dumps(checkout["parameters"])

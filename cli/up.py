@@ -110,6 +110,7 @@ async def _keep_sandbox(config: StackConfig) -> None:
         table.add_column("Where", overflow="fold")
         table.add_row("Alipay gateway", manifest["alipay"]["gateway_url"])
         table.add_row("WeChat Pay v3", manifest["wechatpay"]["base_url"])
+        table.add_row("UnionPay ACP", manifest["unionpay"]["base_url"])
         table.add_row("Cashier", f"{manifest['cashier_url']}/")
         table.add_row("Control", manifest["control_url"])
         table.add_row("Keys and accounts", str(stack.manifest_path))

@@ -10,6 +10,7 @@ from typing import Any
 from api import creating, deliveries
 from api.proposals import propose_payment
 from domain.payment import Channel, Payment
+from providers.base import Asking
 from workflows.late_payment import LateOrder
 from workflows.payment import PaymentOrder
 from workflows.policies import Attempts, PaymentPolicy, RefundPolicy
@@ -35,8 +36,14 @@ def hasten() -> None:
             return payment
         return payment.model_copy(update={"expires_at": payment.created_at + SHORT_LIFE})
 
-    def policy(_channel: Channel) -> PaymentPolicy:
-        return PAYMENT
+    def policy(
+        _channel: Channel,
+        _asking: Asking | None = None,
+        *,
+        confirm: bool = False,
+        closable: bool = True,
+    ) -> PaymentPolicy:
+        return PAYMENT.model_copy(update={"confirm": confirm, "closable": closable})
 
     names: dict[Any, dict[str, Any]] = {
         creating: {

@@ -20,14 +20,16 @@ from embedded.ports import assign_ports
 from embedded.program import Program
 from embedded.stack import Stack
 from embedded.temporal import NAMESPACE
+from providers.registry import BUILDERS
 from storage.database import Database
 from storage.migrate import upgrade
 from tests.stack.shop import Place, Shop, open_shop
 from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 
 SERVERS = EVERYTHING - {Service.API, Service.WORKER}
-QUEUES = (TASK_QUEUE, WEBHOOK_QUEUE, provider_queue("alipay"), provider_queue("wechatpay"))
-# Providers repeat a notification first after 0.4 s (WeChat Pay) and 6 s (Alipay).
+QUEUES = (TASK_QUEUE, WEBHOOK_QUEUE, *map(provider_queue, BUILDERS))
+# Providers repeat a notification first after 0.4 s (WeChat Pay), 1.5 s (UnionPay) and
+# 6 s (Alipay).
 TIME_SCALE = 40
 RESTART_SECONDS = 60.0
 _VETO = {"decision": "refund", "reason": "sold out"}

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from domain.frozen import Frozen
 from domain.report import PaymentReport
+from domain.text import Kept, Words
 
 
 class CheckoutKind(StrEnum):
@@ -16,6 +17,7 @@ class CheckoutKind(StrEnum):
     REDIRECT = "redirect"
     QR = "qr"
     SDK = "sdk"
+    FORM = "form"
     NONE = "none"
 
 
@@ -23,12 +25,13 @@ class Checkout(Frozen):
     """What the merchant hands to the payer's device.
 
     `value` is the order string, redirect URL or QR text; `parameters` are the SDK's, exactly as
-    its call takes them. A barcode payment needs nothing more from the payer's device: `none`.
+    its call takes them. A `form` has both: the payer's browser posts the `parameters`, unchanged,
+    to the address in `value`. A barcode payment needs nothing more from the payer's device: `none`.
     """
 
     kind: CheckoutKind
-    value: str | None = Field(default=None, examples=["https://qr.alipay.com/bax03431"])
-    parameters: dict[str, str] | None = None
+    value: Kept | None = Field(default=None, examples=["https://qr.alipay.com/bax03431"])
+    parameters: dict[str, Kept] | None = None
     expires_at: datetime | None = None
 
 
@@ -37,4 +40,4 @@ class Created(Frozen):
 
     checkout: Checkout
     report: PaymentReport | None = None
-    provider_reference: str | None = None
+    provider_reference: Words | None = None

@@ -17,6 +17,8 @@ A badly signed answer to our own call is OutcomeUnknown, not InvalidSignature: t
 moved.
 """
 
+from domain.text import keepable
+
 KEY_REUSED = (
     "This Idempotency-Key was used with another request. Use a new key, or repeat the first"
     " request unchanged."
@@ -29,8 +31,8 @@ class PaymentError(Exception):
     code = "payment_error"
 
     def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = keepable(message)
+        super().__init__(self.message)
         self.param = param
         if code is not None:
             self.code = code
@@ -82,8 +84,8 @@ class ProviderError(PaymentError):
     ) -> None:
         super().__init__(message)
         self.provider = provider
-        self.provider_code = provider_code
-        self.provider_message = provider_message
+        self.provider_code = provider_code and keepable(provider_code)
+        self.provider_message = provider_message and keepable(provider_message)
         self.retry_after = retry_after
 
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from domain.frozen import Frozen
 from domain.report import Attention, PaymentReport, RefundReport
+from domain.text import Words
 
 
 class NotificationKind(StrEnum):
@@ -22,9 +23,9 @@ class Notification(Frozen):
 
     provider: str
     account: str
-    notification_id: str
+    notification_id: Words
     kind: NotificationKind
-    reference: str
+    reference: Words
     payment: PaymentReport | None = None
     refund: RefundReport | None = None
 

@@ -16,6 +16,7 @@ from domain.frozen import Frozen
 from domain.money import Amount, Currency
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import ResolveAction
+from domain.text import Words
 
 
 class Channel(StrEnum):
@@ -76,9 +77,9 @@ class Failure(Frozen):
     """Why the payment or refund failed: our stable code, and the provider's own words."""
 
     code: str
-    message: str
-    provider_code: str | None = None
-    provider_message: str | None = None
+    message: Words
+    provider_code: Words | None = None
+    provider_message: Words | None = None
 
 
 class Payment(Frozen):

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from domain.frozen import Frozen
+from domain.text import Words
 
 
 class Outcome(StrEnum):
@@ -52,29 +53,29 @@ class PaymentReport(Frozen):
     our account's.
     """
 
-    reference: str
+    reference: Words
     outcome: Outcome
-    raw_status: str
-    provider_reference: str | None = None
+    raw_status: Words
+    provider_reference: Words | None = None
     amount: int | None = None
-    currency: str | None = None
+    currency: Words | None = None
     refunded: int | None = None
     paid_at: datetime | None = None
     mismatch: Attention | None = None
-    code: str | None = None
-    message: str | None = None
+    code: Words | None = None
+    message: Words | None = None
 
 
 class RefundReport(Frozen):
     """A provider's word on one refund. `amount` is this refund's, in minor units."""
 
-    reference: str
-    refund_reference: str
+    reference: Words
+    refund_reference: Words
     outcome: RefundOutcome
-    raw_status: str
-    provider_reference: str | None = None
+    raw_status: Words
+    provider_reference: Words | None = None
     amount: int | None = None
     refunded_at: datetime | None = None
     mismatch: Attention | None = None
-    code: str | None = None
-    message: str | None = None
+    code: Words | None = None
+    message: Words | None = None

@@ -39,6 +39,7 @@ def sandbox_program(
 def api_program(port: int, log: Path, environment: Mapping[str, str]) -> Program:
     """The HTTP API; ready when its database, Temporal and a worker are."""
     server = ["-m", "uvicorn", "--factory", "api.app:create_app", "--no-access-log"]
+    server += ["--http", "api.connections:PromptProtocol"]
     binding = ["--host", HOST, "--port", str(port), "--timeout-graceful-shutdown", "5"]
     # Longer than a client keeps an idle connection, so that the server is never the first to go.
     binding += ["--timeout-keep-alive", "75"]

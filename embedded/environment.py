@@ -28,6 +28,15 @@ WECHAT_MERCHANT = (
     "public_key_id",
     "public_key_file",
 )
+UNIONPAY_MERCHANT = (
+    "mer_id",
+    "sign_method",
+    "pfx_file",
+    "pfx_password",
+    "root_certificate_file",
+    "middle_certificate_file",
+    "secure_key",
+)
 
 
 @dataclass(frozen=True)
@@ -105,10 +114,9 @@ def keep_payload_keys(path: Path) -> Path:
 
 def write_accounts(path: Path, manifest: Mapping[str, Any]) -> Path:
     """Write the sandbox's accounts in the form that settings read."""
-    sections = {"alipay": _alipay(manifest["alipay"]), "wechatpay": _wechat(manifest["wechatpay"])}
     lines: list[str] = []
-    for provider, accounts in sections.items():
-        for account in accounts:
+    for provider, accounts_of in _SECTIONS.items():
+        for account in accounts_of(manifest[provider]) if provider in manifest else ():
             lines += ["", f"[[{provider}]]"]
             # JSON's strings and booleans are TOML's too.
             lines += [
@@ -132,6 +140,18 @@ def _wechat(side: Mapping[str, Any]) -> list[dict[str, Any]]:
         | {"platform_certificates": merchant["mode"] == "platform_certificate"}
         for name, merchant in side["merchants"].items()
     ]
+
+
+def _unionpay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
+    # The sandbox plays UnionPay's test environment, and the app's SDK is told so.
+    shared = _pick(side, ("base_url",)) | {"mode": "01"}
+    return [
+        {"name": name} | shared | _pick(merchant, UNIONPAY_MERCHANT)
+        for name, merchant in side["merchants"].items()
+    ]
+
+
+_SECTIONS = {"alipay": _alipay, "wechatpay": _wechat, "unionpay": _unionpay}
 
 
 def _pick(source: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from embedded.program import Program
 from embedded.temporal import NAMESPACE, Temporal
 from engine.client import connect
 from engine.encryption import KeyRing
+from providers.registry import BUILDERS
 from storage.migrate import upgrade
 from workflows import policies, search_attributes
 
@@ -257,7 +258,7 @@ class Stack:
 
 
 def _queues() -> list[str]:
-    providers = [policies.provider_queue(name) for name in ("alipay", "wechatpay")]
+    providers = map(policies.provider_queue, BUILDERS)
     return [policies.TASK_QUEUE, policies.WEBHOOK_QUEUE, *providers]
 
 

@@ -25,13 +25,28 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Asking:
+    """How often a provider wants to be asked about a payment; all in seconds.
+
+    `silence` is how long it is left alone before the first question; the waits between questions
+    grow from `first_wait` by `backoff` to `longest_wait`.
+    """
+
+    silence: float
+    first_wait: float
+    backoff: float
+    longest_wait: float
+
+
+@dataclass(frozen=True)
 class ChannelRules:
     """What a channel needs and how long it lives; variation between providers is this data.
 
     `needs` names the `payer` fields that the provider demands (`a|b`: either will do),
     `default_expiry` the payment's life where the merchant names none, `shortest_expiry` and
     `longest_expiry` the provider's bounds, `local` is true where the checkout is only signed here
-    and no call is made.
+    and no call is made, `asking` the provider's own cadence of questions where it has one,
+    `closable` false where only its time ends an order.
     """
 
     needs: tuple[str, ...] = ()
@@ -39,6 +54,8 @@ class ChannelRules:
     shortest_expiry: timedelta = timedelta(minutes=1)
     longest_expiry: timedelta = timedelta(hours=2)
     local: bool = False
+    asking: Asking | None = None
+    closable: bool = True
 
 
 class Provider(Protocol):
@@ -47,15 +64,23 @@ class Provider(Protocol):
     Every verb that calls out raises `ProviderRejected` (a definite no), `ProviderUnavailable`
     (certainly not processed) or `OutcomeUnknown`; nothing else leaves a provider. All verbs are
     safe to repeat with the same ids.
+
+    `confirms_notifications` is the provider's own rule of proof: its notification of a payment is
+    believed only once a query has said the same.
     """
 
     name: str
     account: str
+    confirms_notifications: bool
     channels: Mapping[Channel, ChannelRules]
     currencies: frozenset[str]
 
     async def create(self, payment: Payment) -> Created:
-        """Sign and submit the order, our reference as the provider's idempotency key."""
+        """Sign and submit the order, our reference as the provider's idempotency key.
+
+        Of an order that the provider has already, the checkout may be `none`: some hand out what
+        the payer needs only once.
+        """
         ...
 
     async def query(self, payment: Payment) -> PaymentReport:
@@ -63,7 +88,11 @@ class Provider(Protocol):
         ...
 
     async def close(self, payment: Payment) -> PaymentReport:
-        """End the order so that it can no longer be paid; says what it found instead."""
+        """End the order so that it can no longer be paid; says what it found instead.
+
+        ProviderUnavailable names in `retry_after` how long a provider lets nobody end it: where no
+        close exists, until the payment's expiry has passed.
+        """
         ...
 
     async def refund(self, refund: Refund, payment: Payment) -> RefundReport:
@@ -83,7 +112,9 @@ class Provider(Protocol):
         ...
 
     def parse_return(self, query: str) -> str | None:
-        """The payment reference of a verified browser return (raw query string), for display.
+        """The payment reference of a verified browser return, for display.
+
+        `query` is the raw query string, or the raw form where the browser posts it.
 
         None where this provider signs no return. Raises InvalidSignature.
         """

@@ -9,6 +9,7 @@ import httpx
 from domain.errors import InvalidRequest
 from providers.alipay import provider as alipay
 from providers.base import Provider
+from providers.unionpay import provider as unionpay
 from providers.wechatpay import provider as wechatpay
 
 Clock = Callable[[], datetime]
@@ -33,6 +34,7 @@ class Builder(Protocol):
 BUILDERS: dict[str, Builder] = {
     "alipay": alipay.build,
     "wechatpay": wechatpay.build,
+    "unionpay": unionpay.build,
 }
 
 

@@ -10,7 +10,7 @@ from sandbox.app import create_app
 
 def main() -> None:
     """Serve the sandbox until interrupted; the first line printed is its address."""
-    parser = argparse.ArgumentParser(prog="sandbox", description="Alipay and WeChat Pay, at home")
+    parser = argparse.ArgumentParser(prog="sandbox", description="Payment providers, at home")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--data", type=Path, default=Path(".paysaga/sandbox"))

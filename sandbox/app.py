@@ -19,6 +19,7 @@ from sandbox.merchant import MerchantInbox, merchant_router
 from sandbox.notifier import Notifier
 from sandbox.side import ProviderSide
 from sandbox.sweeper import sweeping
+from sandbox.unionpay.side import UnionpaySide
 from sandbox.wechatpay.side import WechatpaySide
 
 
@@ -48,6 +49,7 @@ def create_app(
     sides: dict[str, ProviderSide] = {
         "alipay": AlipaySide(context),
         "wechatpay": WechatpaySide(context),
+        "unionpay": UnionpaySide(context),
     }
     inbox = MerchantInbox(database, clock)
     app = FastAPI(title="Paysaga sandbox", lifespan=_lifespan(context, sides, database))

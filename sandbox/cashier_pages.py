@@ -4,7 +4,8 @@ from sandbox.books import Order
 
 STYLE = """
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#6b7686;--line:#e4e8ee;--card:#fff;
---back:#f4f6f9;--alipay:#1677ff;--wechatpay:#07a852}
+--back:#f4f6f9;--alipay:#1677ff;--wechatpay:#07a852;
+--unionpay:#d7000f}
 @media(prefers-color-scheme:dark){:root{--ink:#e8edf4;--soft:#93a0b2;--line:#2b3442;--card:#1a212c;
 --back:#11161d}}
 *{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);
@@ -13,6 +14,7 @@ main{max-width:30rem;margin:8vh auto;padding:0 1rem}main.wide{max-width:60rem}
 .card{background:var(--card);border:1px solid var(--line);border-radius:16px;padding:2rem;
 box-shadow:0 8px 30px rgb(20 30 50/.06)}
 .brand{font-weight:650;letter-spacing:.01em}.alipay{color:var(--alipay)}.wechatpay{color:var(--wechatpay)}
+.unionpay{color:var(--unionpay)}
 .amount{font-size:2.75rem;font-weight:700;margin:.75rem 0 0;font-variant-numeric:tabular-nums}
 .subject{margin:0 0 1.5rem;color:var(--soft);overflow-wrap:anywhere}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.4rem 1rem;margin:0 0 1.5rem;padding:1rem 0;
@@ -22,6 +24,7 @@ form{display:grid;gap:.6rem}button{font:inherit;font-weight:600;padding:.8rem;bo
 border:1px solid var(--line);background:none;color:inherit;cursor:pointer}
 button.pay{border:0;color:#fff;background:var(--alipay)}
 .wechatpay button.pay{background:var(--wechatpay)}
+.unionpay button.pay{background:var(--unionpay)}
 button:hover{filter:brightness(1.08)}
 button:focus-visible{outline:3px solid var(--ink);outline-offset:2px}
 .note{color:var(--soft);font-size:.85rem;margin:1.25rem 0 0}.done{font-weight:600;margin:0 0 1rem}
@@ -33,7 +36,11 @@ td.sum,th.sum{text-align:right;font-variant-numeric:tabular-nums}a{color:inherit
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}
 <meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>
 <style>{style}</style></head><body><main class="{layout}">{body}</main></body></html>"""
-BRANDS = {"alipay": "Alipay 支付宝", "wechatpay": "WeChat Pay 微信支付"}
+BRANDS = {
+    "alipay": "Alipay 支付宝",
+    "wechatpay": "WeChat Pay 微信支付",
+    "unionpay": "UnionPay 银联",
+}
 
 
 def order_page(order: Order, merchant: str, *, payable: bool, said: str | None = None) -> str:

@@ -19,6 +19,13 @@ CALL_KINDS = (
     "refund_status",
     "fund_change_n",
     "empty_refund_query",
+    "late_answer",
+    "resp_code",
+    "orig_resp_code",
+    "foreign_key",
+    "foreign_ca",
+    "wrong_cn",
+    "expired_certificate",
 )
 NOTIFY_KINDS = (
     "lose",
@@ -33,6 +40,10 @@ NOTIFY_KINDS = (
     "signtest",
     "unknown_serial",
     "gbk",
+    "resp_code",
+    "foreign_ca",
+    "wrong_cn",
+    "expired_certificate",
 )
 
 

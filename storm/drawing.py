@@ -17,9 +17,18 @@ REST_SECONDS = 15.0
 CHANNELS = {
     "alipay": ("app", "page", "wap", "qr", "jsapi", "barcode"),
     "wechatpay": ("app", "jsapi", "wap", "qr", "barcode"),
+    "unionpay": ("app", "page", "wap", "qr", "barcode"),
 }
-ACCOUNTS = {"alipay": ("main", "cert", "aes"), "wechatpay": ("cert", "pubkey")}
-TILL_CODES = {"alipay": "28123456789012", "wechatpay": "13006109882800"}
+ACCOUNTS = {
+    "alipay": ("main", "cert", "aes"),
+    "wechatpay": ("cert", "pubkey"),
+    "unionpay": ("main", "old", "sha256", "sm3"),
+}
+TILL_CODES = {
+    "alipay": "28123456789012",
+    "wechatpay": "13006109882800",
+    "unionpay": "622848001234567",
+}
 OPEN_IDS = {
     "alipay": ("074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5", "061P6NAblcWDWJoDRxSVvOYz-ufp-3wQaA4E"),
     "wechatpay": ("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "oUpF8uN95-Ptaags6E_roPHg7AG0"),
@@ -79,7 +88,7 @@ def draw(weather: Weather) -> Plan:
 
 
 def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
-    provider = random.choice(("alipay", "wechatpay"))
+    provider = random.choice(tuple(CHANNELS))
     channel = random.choice(CHANNELS[provider])
     courses = list(weather.weights)
     course = random.choices(courses, [weather.weights[course] for course in courses])[0]
@@ -105,7 +114,7 @@ def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
         copies=random.choice((1, 1, 1, 2, 4)),
         contradicted=chance(random, 0.1),
         synced=chance(random, 0.1),
-        forgeries=faults.afterwards(random),
+        forgeries=faults.afterwards(random, provider),
         refunds=_refunds(random, provider, amount) if course is not Course.LATE else (),
     )
 

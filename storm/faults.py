@@ -13,14 +13,27 @@ _CALLS = ("lost_answer", "server_error", "system_error", "rate_limited", "delay"
 _FALSE = ("tamper_body", "foreign_key", "unknown_serial", "signtest")
 _TOLD_OTHERWISE = ("lose", "delay", "duplicate", "reorder")
 _AFTERWARDS = (*_FALSE, "wrong_amount", "foreign_app", "stale")
+# Certificates that must not sign for UnionPay.
+_SIGNERS = ("foreign_ca", "wrong_cn", "expired_certificate")
 # The kinds that only a refund knows.
 _REFUND_ONLY = ("refund_status", "refund_status", "fund_change_n")
-LOCAL_CHANNELS = frozenset({"app", "page", "wap"})
+# Only signed here: no call, no faults of it.
+_LOCAL = {
+    "alipay": frozenset({"app", "page", "wap"}),
+    "unionpay": frozenset({"page", "wap"}),
+}
+# Orders that nobody can end before their time: only questions are asked.
+_NO_CLOSE = frozenset({"unionpay"})
+_OWN_CALLS = {"unionpay": _SIGNERS}
+_OWN_NOTIFICATIONS = {"alipay": ("gbk",), "unionpay": ("gbk", "resp_code", *_SIGNERS)}
+_OWN_FORGERIES = {"unionpay": _SIGNERS}
+# Alipay's second notification comes minutes after the first: one fault is enough to wait for.
+_PATIENT_LADDER = frozenset({"alipay"})
 
 
 def of_create(random: Random, provider: str, channel: str) -> list[Fault]:
     """Faults of the submission, and of the questions that it leads to."""
-    if (provider == "alipay" and channel in LOCAL_CHANNELS) or not chance(random, 0.35):
+    if channel in _LOCAL.get(provider, ()) or not chance(random, 0.35):
         return []
     if channel == "barcode" and chance(random, 0.3):
         then = random.choice(("paid", "paid", "failed"))
@@ -41,6 +54,8 @@ def of_close(random: Random, provider: str, channel: str) -> list[Fault]:
     """Faults of the end at the provider."""
     if not chance(random, 0.5):
         return []
+    if provider in _NO_CLOSE:
+        return [_of_call(random, provider, "query")]
     operation = "cancel" if channel == "barcode" else "close"
     return [_of_call(random, provider, random.choice((operation, operation, "*")))]
 
@@ -49,9 +64,9 @@ def of_notification(random: Random, provider: str) -> list[Fault]:
     """Faults of the payment's notification; the rung after them is a true one."""
     if not chance(random, 0.45):
         return []
-    extra = ("gbk",) if provider == "alipay" else ()
+    extra = _OWN_NOTIFICATIONS.get(provider, ())
     kinds = (*_TOLD_OTHERWISE, *_TOLD_OTHERWISE, *_FALSE, *extra)
-    count = 1 if provider == "alipay" else random.choice((1, 1, 2))
+    count = 1 if provider in _PATIENT_LADDER else random.choice((1, 1, 2))
     return [_of_notify(random, random.choice(kinds)) for _ in range(count)]
 
 
@@ -70,11 +85,13 @@ def of_refund(random: Random, provider: str) -> list[Fault]:
     return faults
 
 
-def afterwards(random: Random) -> tuple[str, ...]:
+def afterwards(random: Random, provider: str) -> tuple[str, ...]:
     """False notifications that are sent on purpose, whatever the state of the payment."""
     if not chance(random, 0.3):
         return ()
-    return tuple(random.sample(_AFTERWARDS, random.choice((1, 1, 2))))
+    return tuple(
+        random.sample((*_AFTERWARDS, *_OWN_FORGERIES.get(provider, ())), random.choice((1, 1, 2)))
+    )
 
 
 def of_certificates(random: Random) -> Fault:
@@ -83,7 +100,7 @@ def of_certificates(random: Random) -> Fault:
 
 
 def _of_call(random: Random, provider: str, operation: str) -> Fault:
-    kind = random.choice(_CALLS)
+    kind = random.choice((*_CALLS, *_OWN_CALLS.get(provider, ())))
     return Fault(operation, kind, _params(random, provider, kind), times=random.choice((1, 1, 2)))
 
 

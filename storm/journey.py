@@ -184,4 +184,6 @@ def _shown(checkout: JSON | None) -> str | None:
     if checkout is None:
         return None
     parameters = checkout.get("parameters")
+    if checkout.get("kind") == "form":
+        return json.dumps({"url": checkout["value"], "fields": parameters})
     return checkout.get("value") or (json.dumps(parameters) if parameters else None)

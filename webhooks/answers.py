@@ -44,7 +44,8 @@ def read_retry_after(value: str | None, now: datetime) -> float | None:
         return min(float(value), LONGEST_RETRY_AFTER_SECONDS)
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    # A year or a zone of many digits overflows instead.
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)

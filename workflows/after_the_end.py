@@ -31,6 +31,8 @@ class AfterTheEnd:
             self._calls.beside(self._watch_until_expiry())
         while not self._all_is_said() or self._state.unsettled:
             await workflow.wait_condition(lambda: self._state.unsettled or self._all_is_said())
+            if self._state.to_confirm:
+                await self._confirm()
             if self._state.owes_a_settlement:
                 await self._settle_late_money(refund_policy, late_policy)
             if self._state.disputed is not None:
@@ -51,6 +53,21 @@ class AfterTheEnd:
         except FailureError:
             if not self._state.payment.late:
                 await self._flag.up(Attention.OUTCOME_UNKNOWN)
+
+    async def _confirm(self) -> None:
+        """Money told of after the end, by a word that is no proof: a query may lag behind it."""
+        for wait in (0.0, *self._provider.confirmation_waits):
+            if wait:
+                await workflow.sleep(wait)
+            self._state.to_confirm = False
+            try:
+                self._state.hear(await self._provider.ask_patiently("confirm the notification"))
+            except FailureError:
+                await self._flag.up(Attention.OUTCOME_UNKNOWN)
+            if self._state.claimed is None:
+                return
+        self._state.claimed = None
+        await self._flag.up(Attention.CONTRADICTION)
 
     async def _settle_late_money(
         self, refund_policy: RefundPolicy, late_policy: LatePolicy

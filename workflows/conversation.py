@@ -23,6 +23,11 @@ class Conversation:
         self._queue = provider_queue(state.payment.provider)
         self._doubtful_until: datetime | None = None
 
+    @property
+    def confirmation_waits(self) -> tuple[float, ...]:
+        """Seconds between questions about money told of after the end."""
+        return self._policy.confirmation_waits
+
     async def submit(self, *, resumed: bool) -> Created:
         """The provider's answer to the order. Raises FailureError: a definite no, or the expiry."""
         submission = Submission(payment=self._state.payment, ask_first=resumed)
@@ -70,11 +75,15 @@ class Conversation:
 
     async def close(self) -> bool:
         """End the order at the provider; paid after all is heard too. False: nobody can say."""
+        # Where only its time ends an order, nobody has to be called before that.
+        until_closable = 0 if self._policy.closable else self._until_expiry()
         closing = workflow.start_activity_method(
             ProviderActivities.close_payment,
             Closing(payment=self._state.payment, doubtful_until=self._doubtful_until),
             **self._policy.close.activity(
-                "close, then ask once more", queue=self._queue, total=self._policy.alarm_after
+                "close, then ask once more",
+                queue=self._queue,
+                total=self._policy.alarm_after + until_closable,
             ),
         )
         await workflow.wait_condition(lambda: closing.done() or self._state.decided)

@@ -1,6 +1,7 @@
 """One payment, from the order written down to the merchant told."""
 
 import asyncio
+from contextlib import suppress
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -99,7 +100,8 @@ class PaymentWorkflow:
     def notify(self, notification: Notification) -> None:
         """Hear the provider's word; a repeat changes nothing."""
         if notification.payment is not None:
-            self._state.hear(notification.payment)
+            hear = self._state.hear_claim if self._policy.confirm else self._state.hear
+            hear(notification.payment)
 
     @workflow.update(description="Ask the provider now")
     async def sync(self) -> Payment:
@@ -164,6 +166,8 @@ class PaymentWorkflow:
                 self._decide(self._state.resolution)
             elif self._state.disputed is not None:
                 await self._settle_dispute(self._state.disputed)
+            elif self._state.to_confirm:
+                await self._confirm()
             elif self._state.cancelled or workflow.now() >= self._state.payment.expires_at:
                 await self._close()
             elif not self._state.silent:
@@ -184,6 +188,15 @@ class PaymentWorkflow:
             lambda: self._state.moved, within, "silence before the provider is asked"
         )
 
+    async def _confirm(self) -> None:
+        """The provider's rule: a notification is proof once a query says the same."""
+        self._show("Asking whether the notification holds")
+        self._state.to_confirm = False
+        # Whatever is not settled now is asked for by the polling.
+        self._state.silent = True
+        with suppress(FailureError):
+            self._state.hear(await self._provider.ask("confirm the notification"))
+
     async def _close(self) -> None:
         """End the order at the provider. Paid after all? Then that is what happened."""
         self._show("Closing the order at the provider")
@@ -197,19 +210,12 @@ class PaymentWorkflow:
     async def _settle_dispute(self, disputed: PaymentReport) -> None:
         """The provider's word does not fit: ask it once, then a person decides."""
         await self._flag.up(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
-        try:
+        self._state.to_confirm = False
+        with suppress(FailureError):
             found = await self._provider.ask("ask the provider about the mismatch")
-        except FailureError:
-            found = disputed
-        if self._state.disputed == disputed and self._state.payment.mismatch(found) is None:
-            self._state.disputed = None
-            self._state.silent = True
-            self._state.hear(found)
-            return
-        self._show("A person must decide")
-        await workflow.wait_condition(
-            lambda: self._state.resolution is not None or not self._state.pending
-        )
+            if self._state.dispel(disputed, found):
+                return
+        await self._wait_for_a_person()
 
     async def _finalise(self) -> None:
         self._show("Writing the end down")
@@ -240,9 +246,16 @@ class PaymentWorkflow:
         """Our books refuse this end: another payment holds the same provider's number."""
         self._state.reopen()
         await self._flag.up(Attention.CONTRADICTION)
+        await self._wait_for_a_person()
+
+    async def _wait_for_a_person(self) -> None:
         self._show("A person must decide")
         await workflow.wait_condition(
-            lambda: self._state.resolution is not None or not self._state.pending
+            lambda: (
+                self._state.resolution is not None
+                or self._state.to_confirm
+                or not self._state.pending
+            )
         )
 
     def _mark_end(self) -> None:

@@ -15,6 +15,8 @@ class PaymentState:
     `disputed` is a report that does not fit the payment, `judged` the one that a person decided
     on, `paid` the report that brought the money, `final` whether our books have the end,
     `unknown_there` whether the order was closed without the provider ever having seen it.
+    `claimed` is a notification of money that no query has confirmed so far, `to_confirm` whether
+    the provider must be asked now.
     """
 
     def __init__(self, payment: Payment) -> None:
@@ -22,6 +24,8 @@ class PaymentState:
         self.disputed: PaymentReport | None = None
         self.judged: PaymentReport | None = None
         self.paid: PaymentReport | None = None
+        self.claimed: PaymentReport | None = None
+        self.to_confirm = False
         self.resolution: Resolution | None = None
         self.answered = False
         self.cancelled = False
@@ -37,8 +41,9 @@ class PaymentState:
 
     @property
     def decided(self) -> bool:
-        """Ended, or in dispute: waiting for the provider is over."""
-        return not self.pending or self.disputed is not None or self.resolution is not None
+        """Ended, in dispute, or told what must be confirmed: waiting is over."""
+        waits = self.pending and not self.to_confirm
+        return not waits or self.disputed is not None or self.resolution is not None
 
     @property
     def moved(self) -> bool:
@@ -59,7 +64,18 @@ class PaymentState:
     @property
     def unsettled(self) -> bool:
         """Something came after the end that must be dealt with."""
-        return self.owes_a_settlement or self.disputed is not None
+        return self.owes_a_settlement or self.disputed is not None or self.to_confirm
+
+    def hear_claim(self, report: PaymentReport) -> None:
+        """Take a notification that is no proof yet: the provider is to be asked."""
+        is_paid = report.outcome is Outcome.PAID
+        if self.payment.mismatch(report) is not None:
+            self.hear(report)
+        elif not self.payment.captured and (self.pending or is_paid):
+            self.to_confirm = True
+            # The decided end is asked about again, but calls nobody for what was decided on.
+            if is_paid and (self.pending or report != self.judged):
+                self.claimed = report
 
     def hear(self, report: PaymentReport) -> None:
         """Take the provider's word. A repeat changes nothing; what does not fit is disputed."""
@@ -68,10 +84,29 @@ class PaymentState:
             if self.pending or report != self.judged:
                 self.disputed = report
             return
+        if self.pending and self._denies_the_claim(report):
+            self.disputed = self.claimed
+            return
         if report.outcome is Outcome.PAID:
             self.paid = report
-            self.disputed = None
+            self.disputed = self.claimed = None
+            self.to_confirm = False
         self.payment = self.payment.apply(report)
+
+    def dispel(self, disputed: PaymentReport, found: PaymentReport) -> bool:
+        """Hear what a question about the dispute found; False where the dispute still stands.
+
+        Money that was told and then denied is found by money alone.
+        """
+        fits = self.payment.mismatch(found) is None and not self._denies_the_claim(found)
+        if disputed == self.claimed:
+            fits = fits and found.outcome is Outcome.PAID
+        if not fits or self.disputed != disputed:
+            return False
+        self.disputed = None
+        self.silent = True
+        self.hear(found)
+        return True
 
     def take(self, created: Created) -> None:
         """The provider has the order."""
@@ -121,6 +156,8 @@ class PaymentState:
         if self.payment.captured:
             self.paid = self.disputed
         self.judged, self.disputed = self.disputed, None
+        if not self.pending:
+            self._keep_undecided_claim()
         self.silent = True
         self.resolution = None
 
@@ -141,6 +178,16 @@ class PaymentState:
         if self.payment.mismatch(self.disputed) in _NOT_OURS:
             return "The money is for another account or order: close the payment or ask_again."
         return None
+
+    def _denies_the_claim(self, report: PaymentReport) -> bool:
+        """Whether money that the provider told us of is gone by its own word."""
+        return self.claimed is not None and report.outcome in (Outcome.FAILED, Outcome.CLOSED)
+
+    def _keep_undecided_claim(self) -> None:
+        """Money that was told of and is not what the person decided on is asked about yet."""
+        if self.payment.captured or self.claimed == self.judged:
+            self.claimed = None
+        self.to_confirm = self.claimed is not None
 
     def _dispute_the_money(self) -> None:
         self.disputed, self.paid, self.resolution = self.paid, None, None

@@ -11,6 +11,7 @@ from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from domain.frozen import Frozen
 from domain.payment import Channel
+from providers.base import Asking
 
 TASK_QUEUE = "payments"
 # Apart from the providers' calls: a merchant that answers slowly must not hold up payments.
@@ -96,12 +97,15 @@ class PaymentPolicy(Frozen):
     truth may stay unknown before a person is told; `in_flight` how long a submission that was
     given up may still take effect at the provider; `confirmation_waits` come between questions
     where a signed late notification is not confirmed yet (replicas lag by seconds, an outage by
-    minutes).
+    minutes); `confirm` is set where the provider's notification is believed only after a query,
+    `closable` is false where only its time ends an order.
     """
 
     grace: float
     poll: Attempts
     alarm_after: float = 3600
+    confirm: bool = False
+    closable: bool = True
     in_flight: float = 60
     confirmation_waits: tuple[float, ...] = (2, 10, 60, 300)
     ledger_fast: Attempts = LEDGER_FAST
@@ -138,7 +142,7 @@ Policy = PaymentPolicy | RefundPolicy
 _PAYER_ACTS = PaymentPolicy(
     grace=20, poll=Attempts(timeout=15, first_wait=10, backoff=1.5, longest_wait=60)
 )
-# The payer stands at the till with a code on the screen; both providers advise a query every
+# The payer stands at the till with a code on the screen; Alipay and WeChat Pay advise a query every
 # three to five seconds and an end after some forty-five.
 _AT_THE_TILL = PaymentPolicy(
     grace=3, poll=Attempts(timeout=15, first_wait=3, backoff=1.2, longest_wait=5)
@@ -147,9 +151,30 @@ _AT_THE_TILL = PaymentPolicy(
 _BY_CHANNEL: dict[Channel, PaymentPolicy] = {Channel.BARCODE: _AT_THE_TILL}
 
 
-def payment_policy(channel: Channel) -> PaymentPolicy:
-    """The policy of a payment that starts now."""
-    return _BY_CHANNEL.get(channel, _PAYER_ACTS)
+def payment_policy(
+    channel: Channel,
+    asking: Asking | None = None,
+    *,
+    confirm: bool = False,
+    closable: bool = True,
+) -> PaymentPolicy:
+    """The policy of a payment that starts now.
+
+    `asking` is the provider's own cadence of questions, `confirm` its rule of proof,
+    `closable` whether an order can be ended before its time.
+    """
+    policy = _BY_CHANNEL.get(channel, _PAYER_ACTS)
+    update: dict[str, object] = {"confirm": confirm, "closable": closable}
+    if asking is not None:
+        update["grace"] = asking.silence
+        update["poll"] = policy.poll.model_copy(
+            update={
+                "first_wait": asking.first_wait,
+                "backoff": asking.backoff,
+                "longest_wait": asking.longest_wait,
+            }
+        )
+    return policy.model_copy(update=update)
 
 
 def refund_policy() -> RefundPolicy:

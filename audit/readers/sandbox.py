@@ -12,7 +12,11 @@ from domain.merchant import Merchant
 
 # A trade that its payer has not opened yet; the sandbox's own word.
 _SHOWN = "SHOWN"
-_OPEN = {"alipay": (_SHOWN, "WAIT_BUYER_PAY"), "wechatpay": ("NOTPAY", "USERPAYING")}
+_OPEN = {
+    "alipay": (_SHOWN, "WAIT_BUYER_PAY"),
+    "wechatpay": ("NOTPAY", "USERPAYING"),
+    "unionpay": ("CREATED", "OPENED"),
+}
 _TIMEOUT_SECONDS = 30.0
 
 

@@ -7,7 +7,7 @@ Alipay's fields. Fields come from verified texts only.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -99,8 +99,9 @@ def moment(value: object) -> datetime | None:
     """Alipay's Beijing time, with or without milliseconds; None for anything else."""
     text = value.partition(".")[0] if isinstance(value, str) else ""
     try:
-        return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=BEIJING)
-    except ValueError:
+        # Our books count in UTC, and there the calendar's first hours of Beijing are not.
+        return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=BEIJING).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -30,6 +30,7 @@ class AlipayProvider:
         channel: plan.rules for channel, plan in mapping.PLANS.items()
     }
     currencies = frozenset({"CNY"})
+    confirms_notifications = False
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from http import HTTPStatus
 
 import httpx
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from domain.errors import OutcomeUnknown, ProviderError, ProviderUnavailable
@@ -63,11 +64,12 @@ def _open(entry: CertificateEntry, api_v3_key: bytes) -> PlatformCertificate:
     pem = decrypt(api_v3_key, entry.encrypt_certificate)
     try:
         certificate = x509.load_pem_x509_certificate(pem)
-    except ValueError:
-        raise Malformed("it is no PEM certificate") from None
-    if certificate_serial(certificate) != entry.serial_no:
+        serial, key = certificate_serial(certificate), certificate.public_key()
+    # SM2 keys are in use at WeChat Pay and unknown here; a negative serial overflows.
+    except (ValueError, OverflowError, UnsupportedAlgorithm):
+        raise Malformed("it is no certificate that we can read") from None
+    if serial != entry.serial_no:
         raise Malformed("its serial is not the one it is listed under")
-    key = certificate.public_key()
     if not isinstance(key, RSAPublicKey):
         raise Malformed("its key is not an RSA key")
     return PlatformCertificate(

@@ -60,6 +60,7 @@ class WechatpayProvider:
     name = PROVIDER
     channels: Mapping[Channel, ChannelRules] = mapping.CHANNELS
     currencies = frozenset({mapping.CURRENCY})
+    confirms_notifications = False
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ from settings import Mode, Settings
 from storage.database import Database
 from tests.api.house import ORIGIN, Door, House, ProviderSide, Shop, running, visitor
 from tests.providers.alipay.harness import AlipayHarness
+from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
 from webhooks.sender import WebhookSender
 from workflows import search_attributes
@@ -87,7 +88,7 @@ async def house(
     ):
         accounts = {
             harness.name: [harness.account(manifest, mode) for mode in harness.modes]
-            for harness in (WechatpayHarness(), AlipayHarness())
+            for harness in (WechatpayHarness(), AlipayHarness(), UnionpayHarness())
         }
         built = registry.build(
             accounts, http=provider_http, clock=lambda: datetime.now(UTC), public_url=ORIGIN
@@ -125,6 +126,7 @@ def _worker(dependencies: Dependencies, http: httpx.AsyncClient) -> "_Workers":
     queues = {
         provider_queue("wechatpay"): activities.provider_steps(),
         provider_queue("alipay"): activities.provider_steps(),
+        provider_queue("unionpay"): activities.provider_steps(),
         WEBHOOK_QUEUE: activities.webhook_steps(),
     }
     client = dependencies.temporal

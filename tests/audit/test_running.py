@@ -72,7 +72,9 @@ def test_a_pending_payment_without_a_workflow_is_named(ledger: Ledger) -> None:
     assert ledger.promises() == [Promise.ROW_WITHOUT_RUN]
 
 
-@pytest.mark.parametrize("fault", ["tamper_body", "foreign_key", "signtest", "wrong_amount"])
+@pytest.mark.parametrize(
+    "fault", ["tamper_body", "foreign_key", "signtest", "wrong_amount", "wrong_cn"]
+)
 def test_a_forgery_that_was_acknowledged_is_named(ledger: Ledger, fault: str) -> None:
     name = ledger.payment.reference
     ledger.attempts = [Attempt("alipay", name, fault, accepted=False)]

@@ -46,6 +46,21 @@ MANIFEST: dict[str, Any] = {
             }
         },
     },
+    "unionpay": {
+        "base_url": "http://127.0.0.1:1/unionpay/gateway/api",
+        "merchants": {
+            "main": {
+                "mer_id": "777290058110048",
+                "sign_method": "01",
+                "pfx_file": "m.pfx",
+                "pfx_password": "000000",
+                "cert_id": "69903319369",
+                "root_certificate_file": "root.cer",
+                "middle_certificate_file": "middle.cer",
+            },
+            "sm3": {"mer_id": "777290058110049", "sign_method": "12", "secure_key": "8" * 8},
+        },
+    },
 }
 
 
@@ -132,4 +147,43 @@ def test_accounts_name_what_the_provider_configurations_take(tmp_path: Path) -> 
                 "platform_certificates": True,
             }
         ],
+        "unionpay": [
+            {
+                "name": "main",
+                "base_url": "http://127.0.0.1:1/unionpay/gateway/api",
+                "mode": "01",
+                "mer_id": "777290058110048",
+                "sign_method": "01",
+                "pfx_file": "m.pfx",
+                "pfx_password": "000000",
+                "root_certificate_file": "root.cer",
+                "middle_certificate_file": "middle.cer",
+            },
+            {
+                "name": "sm3",
+                "base_url": "http://127.0.0.1:1/unionpay/gateway/api",
+                "mode": "01",
+                "mer_id": "777290058110049",
+                "sign_method": "12",
+                "secure_key": "8" * 8,
+            },
+        ],
     }
+
+
+def test_a_side_that_the_sandbox_does_not_play_gets_no_accounts(tmp_path: Path) -> None:
+    path = write_accounts(tmp_path / "accounts.toml", {"unionpay": MANIFEST["unionpay"]})
+
+    assert list(tomllib.loads(path.read_text())) == ["unionpay"]
+
+
+def test_a_file_that_is_no_text_is_given_in_base64(wiring: Wiring, tmp_path: Path) -> None:
+    accounts = write_accounts(tmp_path / "accounts.toml", {"unionpay": MANIFEST["unionpay"]})
+    (tmp_path / "m.pfx").write_bytes(b"0\x82\x13\x1e")
+    for name in ("root", "middle"):
+        (tmp_path / f"{name}.cer").write_text(f"{name} certificate")
+    write_variables(tmp_path / "env", Wiring(**(vars(wiring) | {"accounts_file": accounts})))
+
+    [main, _] = Settings(_env_file=tmp_path / "env").read_accounts()["unionpay"]
+
+    assert (main["pfx"], main["root_certificate"]) == ("MIITHg==", "root certificate")

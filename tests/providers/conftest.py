@@ -15,10 +15,11 @@ from providers import registry
 from sandbox.app import create_app
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.harness import Harness
-from tests.providers.stand import Clock, Inbox, Stand, now
+from tests.providers.stand import Clock, Inbox, Stand, Time, now
+from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
 
-HARNESSES: tuple[Harness, ...] = (AlipayHarness(), WechatpayHarness())
+HARNESSES: tuple[Harness, ...] = (AlipayHarness(), WechatpayHarness(), UnionpayHarness())
 ORIGIN = "http://sandbox.test"
 PUBLIC_URL = "http://paysaga.test"
 
@@ -86,10 +87,11 @@ async def make_stand(sandbox: Sandbox) -> AsyncIterator[Make]:
         **changes: Any,
     ) -> Stand:
         account = harness.account(sandbox.manifest, mode) | changes
+        time = Time(clock)
         built = registry.build(
-            {harness.name: [account]}, http=http or control, clock=clock, public_url=PUBLIC_URL
+            {harness.name: [account]}, http=http or control, clock=time, public_url=PUBLIC_URL
         )
-        return Stand(harness, built.get(harness.name, mode), control, sandbox.inbox)
+        return Stand(harness, built.get(harness.name, mode), control, sandbox.inbox, time)
 
     yield make
     sandbox.inbox.answer = None

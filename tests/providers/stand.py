@@ -10,9 +10,11 @@ from uuid import UUID, uuid4
 import httpx
 
 from domain.checkout import Created
+from domain.errors import ProviderUnavailable
 from domain.notification import Acknowledgement
 from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
+from domain.report import PaymentReport
 from providers.base import Provider
 from tests.providers.harness import Harness
 
@@ -38,6 +40,28 @@ class Inbox:
         )
 
 
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def minutes_ago(minutes: float) -> datetime:
+    return now() - timedelta(minutes=minutes)
+
+
+@dataclass
+class Time:
+    """The provider's clock, which a test can move on together with the sandbox's."""
+
+    clock: Clock
+    passed: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return self.clock() + self.passed
+
+
 @dataclass
 class Stand:
     """One account of one provider. `control` speaks to the sandbox's control API."""
@@ -46,9 +70,16 @@ class Stand:
     provider: Provider
     control: httpx.AsyncClient
     inbox: Inbox
+    time: Time
+
+    @property
+    def remote(self) -> list[Channel]:
+        """Where an order is made by a call, and paid by a payer who acts later."""
+        rules = self.provider.channels.items()
+        return [name for name, rule in rules if not rule.local and name is not Channel.BARCODE]
 
     def payment(self, channel: Channel = Channel.QR, **changes: Any) -> Payment:
-        now = datetime.now(UTC)
+        now = self.time()
         values: dict[str, Any] = {
             "id": uuid4(),
             "merchant_id": "shop",
@@ -79,8 +110,20 @@ class Stand:
             provider=payment.provider,
             account=payment.account,
             amount=amount,
-            created_at=datetime.now(UTC),
+            created_at=self.time(),
         )
+
+    async def closed(self, payment: Payment) -> PaymentReport:
+        """Close; a provider that asks for time first is given it."""
+        try:
+            return await self.provider.close(payment)
+        except ProviderUnavailable as error:
+            if error.retry_after is None:
+                raise
+            self.time.passed += timedelta(seconds=error.retry_after)
+            offset = {"offset_seconds": self.time.passed.total_seconds()}
+            (await self.control.post("/_sandbox/clock", json=offset)).raise_for_status()
+        return await self.provider.close(payment)
 
     async def paid(self, channel: Channel = Channel.QR, **changes: Any) -> Payment:
         """A payment that its payer has paid, of which nobody was told."""
@@ -170,14 +213,3 @@ class Stand:
         response.raise_for_status()
         answer: dict[str, Any] = response.json()
         return answer
-
-
-Clock = Callable[[], datetime]
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def minutes_ago(minutes: float) -> datetime:
-    return now() - timedelta(minutes=minutes)

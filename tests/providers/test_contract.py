@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.checkout import CheckoutKind
 from domain.errors import InvalidSignature
 from domain.notification import NotificationKind
 from domain.payment import Channel
@@ -10,11 +11,8 @@ from tests.providers.conftest import Make
 from tests.providers.harness import Harness
 from tests.providers.stand import Stand, minutes_ago
 
-REMOTE = (Channel.QR, Channel.JSAPI)
 UNPAID = (Outcome.PENDING, Outcome.NOT_FOUND)
 GONE = (Outcome.CLOSED, Outcome.NOT_FOUND)
-UNPROVEN = ("unsigned", "bad_signature", "server_error", "lost_answer")
-UNBELIEVABLE = (*UNPROVEN, "garbled")
 
 
 async def test_what_create_hands_out_can_be_paid_and_is_then_reported_as_paid(
@@ -42,24 +40,24 @@ async def test_an_order_that_was_never_made_is_reported_as_not_found(stand: Stan
     assert report.outcome is Outcome.NOT_FOUND
 
 
-@pytest.mark.parametrize("channel", REMOTE)
-async def test_creating_twice_makes_one_order(stand: Stand, channel: Channel) -> None:
-    payment = stand.payment(channel)
-    first = await stand.provider.create(payment)
-    again = await stand.provider.create(payment)
-    assert first.checkout.kind == again.checkout.kind
-    assert len(await stand.orders(payment)) == 1
+async def test_creating_twice_makes_one_order(stand: Stand) -> None:
+    for channel in stand.remote:
+        payment = stand.payment(channel)
+        first = await stand.provider.create(payment)
+        again = await stand.provider.create(payment)
+        assert again.checkout.kind in (first.checkout.kind, CheckoutKind.NONE)
+        assert len(await stand.orders(payment)) == 1
+        await stand.pay(payment, first)
+        assert (await stand.provider.query(payment)).outcome is Outcome.PAID
 
 
-@pytest.mark.parametrize("channel", REMOTE)
-async def test_creating_a_paid_order_again_says_that_it_is_paid(
-    stand: Stand, channel: Channel
-) -> None:
-    payment = await stand.paid(channel)
-    created = await stand.provider.create(payment)
-    assert created.report is not None
-    assert created.report.outcome is Outcome.PAID
-    assert await stand.moved(payment, "capture") == [payment.amount]
+async def test_creating_a_paid_order_again_says_that_it_is_paid(stand: Stand) -> None:
+    for channel in stand.remote:
+        payment = await stand.paid(channel)
+        created = await stand.provider.create(payment)
+        assert created.report is not None
+        assert created.report.outcome is Outcome.PAID
+        assert await stand.moved(payment, "capture") == [payment.amount]
 
 
 async def test_a_barcode_that_waits_for_the_payers_password_is_pending(stand: Stand) -> None:
@@ -77,7 +75,7 @@ async def test_closing_a_waiting_barcode_ends_it(stand: Stand) -> None:
     payment = stand.payment(Channel.BARCODE, created_at=minutes_ago(1))
     await stand.fault("create", "pending", payment, then="pending")
     created = await stand.provider.create(payment)
-    assert (await stand.provider.close(payment)).outcome is Outcome.CLOSED
+    assert (await stand.closed(payment)).outcome is Outcome.CLOSED
     assert not await stand.can_be_paid(payment, created)
     assert (await stand.provider.query(payment)).outcome is Outcome.CLOSED
 
@@ -89,16 +87,16 @@ async def test_closing_a_paid_order_reports_the_money_and_leaves_it_alone(stand:
         assert await stand.moved(payment, "refund") == []
 
 
-@pytest.mark.parametrize("channel", REMOTE)
-async def test_a_closed_order_cannot_be_paid_any_more(stand: Stand, channel: Channel) -> None:
-    payment = stand.payment(channel)
-    created = await stand.provider.create(payment)
-    closed = await stand.provider.close(payment)
-    assert closed.outcome in GONE
-    if closed.outcome is Outcome.CLOSED:
-        assert not await stand.can_be_paid(payment, created)
-        assert (await stand.provider.query(payment)).outcome in GONE
-        assert (await stand.provider.close(payment)).outcome in GONE
+async def test_a_closed_order_cannot_be_paid_any_more(stand: Stand) -> None:
+    for channel in stand.remote:
+        payment = stand.payment(channel)
+        created = await stand.provider.create(payment)
+        closed = await stand.closed(payment)
+        assert closed.outcome in GONE
+        if closed.outcome is Outcome.CLOSED:
+            assert not await stand.can_be_paid(payment, created)
+            assert (await stand.provider.query(payment)).outcome in GONE
+            assert (await stand.closed(payment)).outcome in GONE
 
 
 async def test_a_payment_notification_is_believed_and_says_what_was_paid(stand: Stand) -> None:
@@ -176,7 +174,7 @@ async def test_no_secret_shows_in_what_a_log_may_print(
     shown = f"{stand.provider!r} {vars(stand.provider)!r}"
     account = case[0].account(sandbox_manifest, case[1])
     for name, value in account.items():
-        if "private_key" in name or name.endswith(("aes_key", "v3_key")):
+        if "private_key" in name or name.endswith(("aes_key", "v3_key", "secure_key", "pfx")):
             assert str(value).strip().splitlines()[-2:][0] not in shown
 
 
@@ -189,7 +187,7 @@ def test_a_return_that_is_not_signed_names_no_payment(stand: Stand) -> None:
 
 
 def test_every_channel_says_how_long_it_lives(stand: Stand) -> None:
-    assert set(REMOTE) < set(stand.provider.channels) <= set(Channel)
+    assert set(stand.remote) <= set(stand.provider.channels) <= set(Channel)
     assert "CNY" in stand.provider.currencies
     for rules in stand.provider.channels.values():
         assert rules.shortest_expiry <= rules.default_expiry <= rules.longest_expiry

@@ -4,14 +4,11 @@ import httpx
 import pytest
 
 from domain.errors import OutcomeUnknown, ProviderUnavailable
-from domain.payment import Channel
 from domain.report import Outcome
 from tests.providers.conftest import Line, Make
 from tests.providers.harness import Harness
 from tests.providers.stand import Stand
 
-REMOTE = (Channel.QR, Channel.JSAPI)
-UNPAID = (Outcome.PENDING, Outcome.NOT_FOUND)
 GONE = (Outcome.CLOSED, Outcome.NOT_FOUND)
 UNPROVEN = ("unsigned", "bad_signature", "server_error", "lost_answer")
 UNBELIEVABLE = (*UNPROVEN, "garbled")
@@ -48,12 +45,16 @@ async def test_an_answer_to_a_question_that_proves_nothing_is_an_unknown_outcome
 async def test_an_answer_to_close_that_proves_nothing_is_an_unknown_outcome(
     stand: Stand, kind: str
 ) -> None:
-    payment = stand.payment(Channel.JSAPI)
-    await stand.provider.create(payment)
-    await stand.fault("close", kind, payment)
-    with pytest.raises(OutcomeUnknown):
-        await stand.provider.close(payment)
-    assert (await stand.provider.close(payment)).outcome is Outcome.CLOSED
+    for channel in stand.remote:
+        payment = stand.payment(channel)
+        await stand.provider.create(payment)
+        # Where no close exists, ending an order is a question.
+        for operation in ("close", "query"):
+            await stand.fault(operation, kind, payment)
+        with pytest.raises(OutcomeUnknown):
+            await stand.provider.close(payment)
+        await stand.control.delete("/_sandbox/faults")
+        assert (await stand.closed(payment)).outcome in GONE
 
 
 @pytest.mark.parametrize("kind", [*UNBELIEVABLE, "system_error"])

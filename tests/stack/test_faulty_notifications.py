@@ -65,8 +65,9 @@ async def test_a_payment_told_late_or_often_succeeds_once(
     assert "signalled" in await kept(order)
 
 
-async def test_a_notification_in_gbk_is_understood(shop: Shop) -> None:
-    order = await created(shop.order("alipay", subject="明前龙井，半斤"))
+@pytest.mark.parametrize("provider", ["alipay", "unionpay"])
+async def test_a_notification_in_gbk_is_understood(shop: Shop, provider: str) -> None:
+    order = await created(shop.order(provider, subject="明前龙井，半斤"))
     await order.fault("notify", "gbk")
 
     await order.pay()
@@ -122,8 +123,10 @@ async def test_a_replay_from_five_minutes_ago_is_refused(shop: Shop) -> None:
     await succeeded_once(order)
 
 
-async def test_an_old_notification_of_alipay_is_as_true_as_a_fresh_one(shop: Shop) -> None:
-    order = await created(shop.order("alipay"), notify=False)
+@pytest.mark.parametrize("provider", ["alipay", "unionpay"])
+async def test_an_old_notification_is_as_true_as_a_fresh_one(shop: Shop, provider: str) -> None:
+    """UnionPay is asked anyway before its notification counts."""
+    order = await created(shop.order(provider), notify=False)
 
     assert (await order.notify(fault="stale"))["accepted"]
 

@@ -36,6 +36,9 @@ SLOW: list[Any] = [
     ("wechatpay", _status({"status": "SUCCESS"})),
     ("wechatpay", _status(SLOWLY)),
     ("wechatpay", LOST, NOT_SEEN),
+    ("unionpay", _status({"status": "SUCCESS"})),
+    ("unionpay", _status(SLOWLY)),
+    ("unionpay", LOST, NOT_SEEN),
 ]
 
 

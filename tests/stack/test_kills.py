@@ -86,7 +86,9 @@ async def in_flight(shop: Shop) -> list[tuple[Order, AsyncIterator[None]]]:
     """A payment of each provider on each course, as far as the kill."""
     await shop.answer_webhooks(500, times=4)
     orders = [shop.order(provider) for provider in PROVIDERS for _ in COURSES]
-    flights = [course(order) for order, course in zip(orders, COURSES * 2, strict=True)]
+    flights = [
+        course(order) for order, course in zip(orders, COURSES * len(PROVIDERS), strict=True)
+    ]
     await asyncio.gather(*(anext(flight) for flight in flights))
     return list(zip(orders, flights, strict=True))
 

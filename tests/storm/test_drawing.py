@@ -33,8 +33,8 @@ def test_the_storm_has_as_many_payments_as_were_asked_for(plan: Plan) -> None:
 def test_every_course_channel_and_account_comes_up(plan: Plan) -> None:
     # Whoever terminates a workflow takes the notification's place; storms of broken guards do.
     assert {trip.course for trip in plan.trips} == set(Course) - {Course.ABANDONED}
-    assert len({(trip.provider, trip.channel) for trip in plan.trips}) == 11
-    assert len({(trip.provider, trip.account) for trip in plan.trips}) == 5
+    assert len({(trip.provider, trip.channel) for trip in plan.trips}) == 16
+    assert len({(trip.provider, trip.account) for trip in plan.trips}) == 9
 
 
 def test_every_fault_is_one_that_the_sandbox_knows(plan: Plan) -> None:

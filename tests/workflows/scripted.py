@@ -52,6 +52,7 @@ class ScriptedProvider:
         {channel: ChannelRules() for channel in Channel}
     )
     currencies = frozenset({"CNY"})
+    confirms_notifications = False
 
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}

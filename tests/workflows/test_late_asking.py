@@ -37,6 +37,22 @@ async def shown(run: LateRun) -> str | None:
     return (await run.describe()).typed_search_attributes.get(search_attributes.ATTENTION)
 
 
+async def test_a_run_cancelled_in_the_temporal_ui_settles_the_money_all_the_same(
+    shop: Shop,
+) -> None:
+    order, payment = await closed_then_paid(shop)
+    await in_one_outage(shop, payment, unknown())
+    run = await shop.late(order, payment, policy=HASTY)
+    await shop.sent("query", payment.reference)
+
+    await run.cancel()
+    back(shop, payment)
+
+    settled = await run.result()
+    assert (settled.late, settled.captured) == (True, payment.amount)
+    await shop.refunded(payment, payment.amount)
+
+
 @pytest.mark.parametrize("error", [unknown(), rejected("NO_AUTH")], ids=["away", "refuses"])
 async def test_a_person_is_called_once_and_the_flag_falls_with_the_truth(
     shop: Shop, error: Exception

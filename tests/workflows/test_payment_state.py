@@ -43,6 +43,18 @@ class PaymentRun(RuleBasedStateMachine):
         if before.status is PaymentStatus.SUCCEEDED:
             assert self.state.payment == before
 
+    @rule(said=reports)
+    def is_told_what_is_no_proof(self, said: PaymentReport) -> None:
+        self.told.append(said)
+        before = self.state.payment
+        self.state.hear_claim(said)
+        assert self.state.payment == before
+
+    @rule()
+    def has_asked(self) -> None:
+        """A question whose answer may have been lost."""
+        self.state.to_confirm = False
+
     @precondition(lambda self: not self.state.answered)
     @rule(said=st.none() | reports)
     def submits(self, said: PaymentReport | None) -> None:
@@ -121,11 +133,12 @@ class PaymentRun(RuleBasedStateMachine):
 
     @invariant()
     def no_word_of_money_is_lost(self) -> None:
-        """What the provider called paid is captured, owed, in dispute, or was decided on."""
+        """What the provider called paid is captured, in dispute, asked about or decided on."""
         if not any(said.outcome is Outcome.PAID for said in self.told):
             return
         state = self.state
-        assert state.payment.captured > 0 or state.disputed is not None or state.judged is not None
+        known = (state.disputed, state.judged, state.claimed)
+        assert state.payment.captured > 0 or any(word is not None for word in known)
 
 
 PaymentRun.TestCase.settings = settings(max_examples=150, stateful_step_count=15, deadline=None)
@@ -197,6 +210,47 @@ def test_what_was_decided_on_is_disputed_again_only_while_the_payment_is_pending
 
     assert closed.disputed is None
     assert asked.disputed == report(amount=500)
+
+
+def test_money_that_was_told_and_then_denied_is_found_by_money_alone() -> None:
+    state = PaymentState(payment())
+    state.hear_claim(report())
+    state.hear(report(Outcome.CLOSED))
+
+    denied = state.disputed
+    assert denied == report()
+    for nothing in (Outcome.NOT_FOUND, Outcome.PENDING, Outcome.CLOSED):
+        assert not state.dispel(denied, report(nothing))
+    assert state.pending
+    assert state.dispel(denied, report())
+    assert state.payment.captured == 1999
+
+
+def test_a_person_who_decides_on_something_else_leaves_a_claim_to_be_asked_about() -> None:
+    state = parked()
+    state.hear_claim(report())
+    state.to_confirm = False
+
+    decide(state, ResolveAction.CLOSE)
+    state.finalise(state.ended())
+
+    assert state.claimed == report()
+    assert state.unsettled
+
+
+def test_a_repeat_of_what_a_person_has_decided_on_is_asked_about_and_calls_nobody() -> None:
+    state = PaymentState(payment())
+    state.hear_claim(report())
+    state.hear(report(Outcome.CLOSED))
+    state.flag(Attention.CONTRADICTION)
+    decide(state, ResolveAction.CLOSE)
+    state.finalise(state.ended())
+    assert not state.unsettled
+
+    state.hear_claim(report())
+
+    assert state.unsettled
+    assert state.claimed is None
 
 
 def test_a_closed_payments_row_carries_nothing_of_money_that_came_late() -> None:

@@ -119,6 +119,23 @@ async def test_a_refund_that_never_arrived_is_sent_again_under_its_number(shop: 
     assert shop.provider.orders[payment.reference].refunds == {order.refund.reference: 700}
 
 
+async def test_a_refund_that_never_arrived_and_is_then_refused_frees_the_money(
+    shop: Shop,
+) -> None:
+    payment, order = await refund_of(shop)
+    shop.provider.script(
+        "refund", order.refund.reference, Fault(error=unknown()), Fault(error=rejected())
+    )
+
+    refund = await (await shop.start_refund(order)).result()
+
+    assert refund.status is RefundStatus.FAILED
+    assert refund.failure is not None
+    assert refund.failure.provider_code == "NO"
+    row = await shop.row(payment)
+    assert (row.refund_reserved, row.refunded) == (0, 0)
+
+
 async def test_a_question_refused_after_a_lost_answer_frees_no_money(shop: Shop) -> None:
     payment, order = await refund_of(shop)
     lost = Fault(error=unknown(), executed=True)

@@ -26,7 +26,6 @@ GOOD = '{"out_trade_no":"n1","trade_state":"SUCCESS"'
         b'{"message":"no code"}',
         b'{"code":"A","detail":NaN}',
         b'{"code":"A","detail":' + b"9" * 5000 + b"}",
-        b'{"code":"\\ud800"}',
         b'{"code":"A","detail":"' + b"x" * 300_000 + b'"}',
     ],
 )

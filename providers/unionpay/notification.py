@@ -1,0 +1,65 @@
+"""Reading what UnionPay posts to us: verified first, then mapped."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from domain.errors import InvalidSignature
+from domain.notification import Notification, NotificationKind
+from domain.report import Attention
+from providers.unionpay import mapping, wire
+from providers.unionpay.config import PROVIDER, UnionpayConfig
+from providers.unionpay.seals import NotGenuine, Seal
+
+
+def read_notification(
+    body: bytes, config: UnionpayConfig, seal: Seal, now: datetime
+) -> Notification:
+    """The notification in a verified form; raises InvalidSignature."""
+    fields = _verified(body, seal, now)
+    kind = fields.get("txnType", "")
+    code = fields.get("respCode", "")
+    # UnionPay numbers no messages; repeats of one say the same of the same transaction.
+    number = ".".join((kind, fields["orderId"], fields.get("queryId", ""), code))
+    mismatch = None if fields.get("merId") == config.mer_id else Attention.ACCOUNT_MISMATCH
+    if kind == mapping.CONSUME:
+        report = mapping.payment_report(fields, code, is_over=False, mismatch=mismatch)
+        return Notification(
+            provider=PROVIDER,
+            account=config.name,
+            notification_id=number,
+            kind=NotificationKind.PAYMENT,
+            reference=report.reference,
+            payment=report,
+        )
+    if kind not in mapping.GIVING_BACK:
+        raise InvalidSignature(
+            f"{PROVIDER}: txnType {kind!r} is nothing of ours", provider=PROVIDER
+        )
+    # Our own refunds carry the payment's number; one made at UnionPay's console has none.
+    reference = fields.get("reqReserved", "")
+    refund = mapping.refund_report(fields, reference, code, mismatch)
+    return Notification(
+        provider=PROVIDER,
+        account=config.name,
+        notification_id=number,
+        kind=NotificationKind.REFUND,
+        reference=reference,
+        refund=refund,
+    )
+
+
+def read_return(form: str, config: UnionpayConfig, seal: Seal, now: datetime) -> str | None:
+    """The order that the payer's browser comes back from; raises InvalidSignature."""
+    fields = _verified(form.encode(), seal, now)
+    return fields["orderId"] if fields.get("merId") == config.mer_id else None
+
+
+def _verified(body: bytes, seal: Seal, now: datetime) -> Mapping[str, str]:
+    try:
+        fields = wire.parse_form(body)
+        seal.check(fields, now)
+    except (wire.Malformed, NotGenuine) as error:
+        raise InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER) from error
+    if not fields.get("orderId"):
+        raise InvalidSignature(f"{PROVIDER}: the message names no order", provider=PROVIDER)
+    return fields

@@ -1,0 +1,270 @@
+"""One UnionPay account: each verb maps, sends and maps back."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NoReturn
+
+import httpx
+
+from domain.checkout import Checkout, CheckoutKind, Created
+from domain.errors import OutcomeUnknown, ProviderError, ProviderUnavailable
+from domain.notification import Acknowledgement, Notification
+from domain.payment import Channel, Payment
+from domain.refund import Refund
+from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
+from providers.base import ChannelRules, Verdict, raise_verdict
+from providers.unionpay import codes, mapping
+from providers.unionpay.client import Answer, UnionpayClient
+from providers.unionpay.config import PROVIDER, UnionpayConfig
+from providers.unionpay.notification import read_notification, read_return
+from providers.unionpay.seals import Seal, make_seal
+
+# No close exists. UnionPay may still be writing down what was paid in the last second.
+AFTER_TIMEOUT = timedelta(seconds=30)
+_QUERY = "queryTrans.do"
+_BACK_OFFICE = "backTransReq.do"
+_NOTHING_NEEDED = Checkout(kind=CheckoutKind.NONE)
+
+
+class UnionpayProvider:
+    """Implements `providers.base.Provider` over ACP 5.1.0."""
+
+    name = PROVIDER
+    channels: Mapping[Channel, ChannelRules] = {
+        channel: plan.rules for channel, plan in mapping.PLANS.items()
+    }
+    currencies = frozenset({mapping.CURRENCY})
+    # The vendor's advice: a notification, then a query, then the books.
+    confirms_notifications = True
+
+    def __init__(
+        self,
+        config: UnionpayConfig,
+        *,
+        http: httpx.AsyncClient,
+        clock: Callable[[], datetime],
+        notify_url: str,
+        return_url: str | None = None,
+    ) -> None:
+        self.account = config.name
+        self._config = config
+        self._seal: Seal = make_seal(config)
+        self._client = UnionpayClient(config, self._seal, http, clock)
+        self._clock = clock
+        self._notify_url = notify_url
+        self._return_url = return_url
+
+    async def create(self, payment: Payment) -> Created:
+        """Sign the order, and submit it where the channel is not local.
+
+        An order that UnionPay has already is asked about: what its payer needs was in the first
+        answer, and is not said again.
+        """
+        plan = mapping.PLANS[payment.channel]
+        fields = mapping.order(payment, self._config, self._notify_url)
+        if plan.rules.local:
+            return Created(checkout=self._form(payment, plan, fields))
+        answer = await self._client.call(plan.endpoint, fields)
+        if answer.code == codes.DUPLICATE:
+            return _known(payment, answer, await self.query(payment))
+        if payment.channel is Channel.BARCODE:
+            return await self._charged(payment, answer)
+        if answer.code in codes.SUCCESSES:
+            return Created(checkout=self._checkout(payment, answer))
+        return _refuse(answer, codes.verdict_of(answer.code))
+
+    async def query(self, payment: Payment) -> PaymentReport:
+        """Ask; what UnionPay has not written down yet is not found, and that is no error."""
+        answer = await self._ask(mapping.question(payment, payment, self._config))
+        if answer is None:
+            return mapping.word(payment, Outcome.NOT_FOUND, codes.NOT_FOUND, None)
+        return mapping.payment_report(
+            answer.fields, answer.fields["origRespCode"], is_over=self._wait(payment) <= timedelta()
+        )
+
+    async def close(self, payment: Payment) -> PaymentReport:
+        """Wait for payTimeout, then the last query decides: UnionPay has no close.
+
+        An order that it does not know then is reported so: that it cannot arrive any more is for
+        whoever submitted it to say.
+        """
+        report = await self.query(payment)
+        if report.outcome in (Outcome.PAID, Outcome.FAILED):
+            return report
+        wait = self._wait(payment)
+        if wait > timedelta():
+            raise ProviderUnavailable(
+                f"{PROVIDER} closes no order before its time is over",
+                provider=PROVIDER,
+                retry_after=wait.total_seconds(),
+            )
+        return report
+
+    async def refund(self, refund: Refund, payment: Payment) -> RefundReport:
+        """Give money back: by undo on the settlement day where it is the whole payment.
+
+        UnionPay's 00 says that the refund was accepted, never that it is done.
+        """
+        paid = await self._what_was_paid(payment)
+        if self._config.undo and self._is_undone_today(refund, payment, paid):
+            answer = await self._give_back(mapping.UNDO, refund, payment, paid)
+            report = await self._taken(answer, refund, payment)
+            if report is not None:
+                return report
+        answer = await self._give_back(mapping.REFUND, refund, payment, paid)
+        report = await self._taken(answer, refund, payment)
+        return report or _refuse(answer, Verdict.REJECTED)
+
+    async def query_refund(self, refund: Refund, payment: Payment) -> RefundReport:
+        """Ask, by the refund's own number and time."""
+        answer = await self._ask(mapping.question(refund, payment, self._config))
+        if answer is None:
+            return mapping.refund_word(refund, RefundOutcome.NOT_FOUND, codes.NOT_FOUND, None)
+        return mapping.refund_report(
+            answer.fields, refund.payment_reference, answer.fields["origRespCode"]
+        )
+
+    async def parse_notification(
+        self,
+        headers: Mapping[str, str],  # noqa: ARG002 - UnionPay signs nothing there
+        body: bytes,
+    ) -> Notification:
+        """Verify the form and map it; raises InvalidSignature."""
+        return read_notification(body, self._config, self._seal, self._clock())
+
+    def parse_return(self, query: str) -> str | None:
+        """The reference of a verified return, which comes as a form; raises InvalidSignature."""
+        return read_return(query, self._config, self._seal, self._clock())
+
+    def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:  # noqa: ARG002
+        """The status decides; anything but 200 makes UnionPay send again."""
+        return Acknowledgement(
+            status=200 if accepted else 500,
+            content_type="text/plain",
+            body=b"ok" if accepted else b"fail",
+        )
+
+    def _form(self, payment: Payment, plan: mapping.Plan, fields: dict[str, str]) -> Checkout:
+        back = self._return_url or payment.return_url
+        fields |= {"frontUrl": back} if back else {}
+        return Checkout(
+            kind=CheckoutKind.FORM,
+            value=self._client.address(plan.endpoint),
+            parameters=self._seal.sealed(fields),
+            expires_at=payment.expires_at,
+        )
+
+    def _checkout(self, payment: Payment, answer: Answer) -> Checkout:
+        name = "qrCode" if payment.channel is Channel.QR else "tn"
+        found = answer.fields.get(name)
+        if not found:
+            raise OutcomeUnknown(f"{PROVIDER}: the answer lacks {name}", provider=PROVIDER)
+        if payment.channel is Channel.QR:
+            return Checkout(kind=CheckoutKind.QR, value=found, expires_at=payment.expires_at)
+        return Checkout(
+            kind=CheckoutKind.SDK,
+            parameters={"tn": found, "mode": self._config.mode},
+            expires_at=payment.expires_at,
+        )
+
+    async def _charged(self, payment: Payment, answer: Answer) -> Created:
+        verdict = codes.verdict_of(answer.code)
+        if verdict not in (Verdict.PAID, Verdict.PENDING):
+            return _refuse(answer, verdict)
+        report = mapping.word(payment, Outcome.PENDING, answer.code, answer.message)
+        if answer.code in codes.SUCCESSES:
+            try:
+                report = await self.query(payment)
+            except ProviderError:
+                # Accepted all the same; the payment's own questions come next.
+                return Created(checkout=_NOTHING_NEEDED, report=report)
+        return _known(payment, answer, report)
+
+    async def _ask(self, fields: dict[str, str]) -> Answer | None:
+        """The state of a transaction; None where UnionPay knows of none (yet).
+
+        Two levels: respCode says whether the question was answered, origRespCode what is true.
+        """
+        answer = await self._client.call(_QUERY, fields)
+        if answer.code == codes.NOT_FOUND:
+            return None
+        if answer.code not in codes.SUCCESSES or not answer.fields.get("origRespCode"):
+            _refuse(answer, codes.question_verdict(answer.code))
+        return answer
+
+    async def _give_back(
+        self, kind: str, refund: Refund, payment: Payment, paid: PaymentReport
+    ) -> Answer:
+        fields = mapping.giving_back(kind, refund, payment, self._config, self._notify_url)
+        fields["origQryId"] = paid.provider_reference or ""
+        return await self._client.call(_BACK_OFFICE, fields)
+
+    async def _taken(self, answer: Answer, refund: Refund, payment: Payment) -> RefundReport | None:
+        """The refund as it was taken; None where it was refused and UnionPay knows nothing of it.
+
+        A refusal is believed only then: an earlier attempt of ours may stand in the way.
+        """
+        verdict = codes.verdict_of(answer.code)
+        if verdict in (Verdict.PAID, Verdict.PENDING):
+            return mapping.refund_word(refund, RefundOutcome.PENDING, answer.code, answer.message)
+        if answer.code != codes.DUPLICATE and verdict is not Verdict.REJECTED:
+            _refuse(answer, verdict)
+        found = await self.query_refund(refund, payment)
+        if found.outcome is not RefundOutcome.NOT_FOUND:
+            return found
+        return _refuse(answer, verdict) if answer.code == codes.DUPLICATE else None
+
+    async def _what_was_paid(self, payment: Payment) -> PaymentReport:
+        """UnionPay's number of the payment, from our books or else asked for."""
+        if payment.provider_reference:
+            found = mapping.word(payment, Outcome.PAID, codes.OK, None)
+            update = {"provider_reference": payment.provider_reference, "paid_at": payment.paid_at}
+            return found.model_copy(update=update)
+        found = await self.query(payment)
+        if not found.provider_reference:
+            raise ProviderUnavailable(f"{PROVIDER} knows of no money yet", provider=PROVIDER)
+        return found
+
+    def _is_undone_today(self, refund: Refund, payment: Payment, paid: PaymentReport) -> bool:
+        if paid.paid_at is None:
+            return False
+        return mapping.can_be_undone(refund, payment, paid.paid_at, self._clock())
+
+    def _wait(self, payment: Payment) -> timedelta:
+        """How long until the payer can no longer pay, for certain."""
+        return payment.expires_at + AFTER_TIMEOUT - self._clock()
+
+
+def build(
+    account: Mapping[str, Any],
+    *,
+    http: httpx.AsyncClient,
+    clock: Callable[[], datetime],
+    notify_url: str,
+    return_url: str | None = None,
+) -> UnionpayProvider:
+    """The provider of one configured account; raises ValueError for a bad configuration."""
+    config = UnionpayConfig.model_validate(dict(account))
+    return UnionpayProvider(
+        config, http=http, clock=clock, notify_url=notify_url, return_url=return_url
+    )
+
+
+def _known(payment: Payment, answer: Answer, report: PaymentReport) -> Created:
+    """An order that UnionPay has: its payer needs nothing more from us."""
+    if report.outcome is Outcome.NOT_FOUND:
+        # Taken, by UnionPay's own word, and only not to be found yet.
+        report = mapping.word(payment, Outcome.PENDING, answer.code, answer.message)
+    return Created(
+        checkout=_NOTHING_NEEDED, report=report, provider_reference=report.provider_reference
+    )
+
+
+def _refuse(answer: Answer, verdict: Verdict) -> NoReturn:
+    raise_verdict(
+        verdict,
+        provider=PROVIDER,
+        code=answer.code or "no respCode",
+        message=answer.message,
+        retry_after=codes.RETRY_AFTER.get(answer.code),
+    )

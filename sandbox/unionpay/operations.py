@@ -1,0 +1,171 @@
+# Which requests there are, and what each must look like (ACP 5.1.0).
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sandbox.clock import BEIJING
+from sandbox.unionpay.errors import AcpError, malformed, missing
+
+TIME = re.compile(r"\d{14}")
+AMOUNT = re.compile(r"[1-9]\d{0,11}")
+URL = re.compile(r"(?=.{1,256}$)https?://[^\s/?#]+[^\s]*")
+QUERY_ID = re.compile(r"\d{21}")
+SAFE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one field's whole value must match."""
+
+    name: str
+    pattern: re.Pattern[str]
+    required: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One kind of request; `fault` is the name that faults are scripted for."""
+
+    name: str
+    endpoint: str
+    txn_type: str
+    txn_sub_type: str
+    biz_types: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    fault: str
+
+
+def _one_of(*values: str) -> re.Pattern[str]:
+    return re.compile("|".join(values))
+
+
+COMMON = (
+    Rule("accessType", _one_of("0")),
+    Rule("orderId", re.compile(r"[0-9A-Za-z]{8,40}")),
+    Rule("txnTime", TIME),
+    Rule("reqReserved", re.compile(r"(?s).{1,1024}"), required=False),
+)
+MONEY = (
+    *COMMON,
+    Rule("txnAmt", AMOUNT),
+    Rule("backUrl", URL),
+    Rule("channelType", _one_of("07", "08")),
+)
+CONSUME = (
+    *MONEY,
+    Rule("currencyCode", _one_of("156")),
+    Rule("payTimeout", TIME, required=False),
+)
+BACK = (
+    *MONEY,
+    Rule("currencyCode", _one_of("156"), required=False),
+    Rule("origQryId", QUERY_ID, required=False),
+    Rule("origOrderId", re.compile(r"[0-9A-Za-z]{8,40}"), required=False),
+    Rule("origTxnTime", TIME, required=False),
+)
+QR_PRODUCT, GATEWAY_PRODUCT = "000000", "000201"
+
+OPERATIONS = (
+    Operation(
+        name="app",
+        endpoint="appTransReq.do",
+        txn_type="01",
+        txn_sub_type="01",
+        biz_types=(GATEWAY_PRODUCT,),
+        rules=CONSUME,
+        fault="create",
+    ),
+    Operation(
+        name="front",
+        endpoint="frontTransReq.do",
+        txn_type="01",
+        txn_sub_type="01",
+        biz_types=(GATEWAY_PRODUCT, "000202"),
+        rules=(*CONSUME, Rule("frontUrl", URL)),
+        fault="create",
+    ),
+    Operation(
+        name="qr",
+        endpoint="backTransReq.do",
+        txn_type="01",
+        txn_sub_type="07",
+        biz_types=(QR_PRODUCT,),
+        rules=CONSUME,
+        fault="create",
+    ),
+    Operation(
+        name="barcode",
+        endpoint="backTransReq.do",
+        txn_type="01",
+        txn_sub_type="06",
+        biz_types=(QR_PRODUCT,),
+        rules=(*CONSUME, Rule("qrNo", re.compile(r"62\d{17}"))),
+        fault="create",
+    ),
+    Operation(
+        name="refund",
+        endpoint="backTransReq.do",
+        txn_type="04",
+        txn_sub_type="00",
+        biz_types=(QR_PRODUCT, GATEWAY_PRODUCT, "000202"),
+        rules=BACK,
+        fault="refund",
+    ),
+    Operation(
+        name="undo",
+        endpoint="backTransReq.do",
+        txn_type="31",
+        txn_sub_type="00",
+        biz_types=(QR_PRODUCT, GATEWAY_PRODUCT, "000202"),
+        rules=BACK,
+        fault="cancel",
+    ),
+    Operation(
+        name="query",
+        endpoint="queryTrans.do",
+        txn_type="00",
+        txn_sub_type="00",
+        biz_types=(QR_PRODUCT, GATEWAY_PRODUCT, "000202"),
+        rules=COMMON,
+        fault="query",
+    ),
+)
+
+
+def find_operation(endpoint: str, fields: Mapping[str, str]) -> Operation:
+    """The operation that address and types name together; raises AcpError."""
+    for name in ("txnType", "txnSubType", "bizType"):
+        if name not in fields:
+            raise missing(name)
+    kinds = (fields["txnType"], fields["txnSubType"])
+    for operation in OPERATIONS:
+        if operation.endpoint == endpoint and kinds == (
+            operation.txn_type,
+            operation.txn_sub_type,
+        ):
+            if fields["bizType"] not in operation.biz_types:
+                raise AcpError("32", "bizType")
+            return operation
+    raise AcpError("32", "txnType")
+
+
+def check(operation: Operation, fields: Mapping[str, str]) -> None:
+    """Raise AcpError for the first field that is missing or malformed."""
+    for rule in operation.rules:
+        value = fields.get(rule.name)
+        if value is None:
+            if rule.required:
+                raise missing(rule.name)
+        elif not rule.pattern.fullmatch(value):
+            raise malformed(rule.name)
+    if operation.name == "barcode" and not ({"termId", "termInfo"} & fields.keys()):
+        raise missing("termId")
+
+
+def beijing_time(text: str, field: str) -> datetime:
+    """Read `YYYYMMDDhhmmss`; raises AcpError for what is no such moment."""
+    try:
+        return datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=BEIJING)
+    except ValueError as error:
+        raise malformed(field) from error

@@ -1,0 +1,5 @@
+"""The API of tests/api, with everything behind it."""
+
+from tests.api.conftest import house, server, shop
+
+__all__ = ["house", "server", "shop"]

@@ -1,0 +1,36 @@
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from domain.checkout import Checkout, CheckoutKind
+from domain.payment import Channel, Payer
+
+_TEXTS = ("root_certificate", "middle_certificate")
+_VALUES = ("mer_id", "sign_method", "pfx_password", "secure_key")
+
+
+class UnionpayHarness:
+    """The sandbox's merchants: `old` has an old PFX under an SHA-1 chain, two have a secure key."""
+
+    name = "unionpay"
+    modes = ("main", "old", "sha256", "sm3")
+
+    def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
+        section = manifest["unionpay"]
+        merchant = section["merchants"][mode]
+        account = {"name": mode, "base_url": section["base_url"], "mode": "01"}
+        account |= {key: merchant[key] for key in _VALUES if merchant.get(key)}
+        if file := merchant.get("pfx_file"):
+            account["pfx"] = base64.b64encode(Path(file).read_bytes()).decode()
+            account |= {key: Path(merchant[f"{key}_file"]).read_text() for key in _TEXTS}
+        return account
+
+    def payer(self, channel: Channel) -> Payer:
+        return Payer(auth_code="6220000000000000000" if channel is Channel.BARCODE else None)
+
+    def checkout(self, checkout: Checkout) -> str | None:
+        """What the payer's SDK, browser or camera gets."""
+        if checkout.kind is CheckoutKind.FORM:
+            return json.dumps({"url": checkout.value, "fields": checkout.parameters})
+        return json.dumps(checkout.parameters) if checkout.parameters else checkout.value
