@@ -45,8 +45,18 @@ class Delivered:
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
 
 
+async def named_payment(dependencies: Dependencies, notification: Notification) -> Payment | None:
+    """The payment that the notification names, as our books have it."""
+    payment_id = parse_reference(notification.reference)
+    return await dependencies.stores.payments.get(payment_id) if payment_id else None
+
+
 async def deliver(
-    dependencies: Dependencies, notification: Notification, *, seen: bool
+    dependencies: Dependencies,
+    notification: Notification,
+    payment: Payment | None,
+    *,
+    seen: bool,
 ) -> Delivered:
     """Hand the word to the run that it is for; `seen` where the same message got there before.
 
@@ -54,8 +64,6 @@ async def deliver(
         RPCError: Temporal did not take it; the provider must send it again.
         DatabaseUnavailable: likewise.
     """
-    payment_id = parse_reference(notification.reference)
-    payment = await dependencies.stores.payments.get(payment_id) if payment_id else None
     if payment is None:
         return _UNKNOWN
     if notification.payment is not None:

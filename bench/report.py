@@ -122,7 +122,6 @@ def _signing(rates: Rates) -> str:
 
 
 def _held(held: OpenPayments) -> str:
-    names = held["memory_mb"]
     rows: list[list[object]] = [
         ["create ms p50 / p99", _quantiles(held["create_before"]), _quantiles(held["create"])],
         [
@@ -130,8 +129,9 @@ def _held(held: OpenPayments) -> str:
             _quantiles(held["acknowledge_before"]),
             _quantiles(held["acknowledge"]),
         ],
-        *(list[object]([f"{name} MB", held["memory_mb_before"].get(name, ""), names[name]]) for name in names),
     ]
+    before = held["memory_mb_before"]
+    rows += [[f"{name} MB", before.get(name, ""), size] for name, size in held["memory_mb"].items()]
     return _table(["", "none open", f"{held['held']} open"], rows)
 
 
