@@ -54,8 +54,10 @@ class Report:
 
 
 def write_into(document: Path, figures: str) -> None:
-    """Replace the figures of a document, between its two marks."""
+    """Replace the figures of a document, between its two marks. ValueError without them."""
     text = document.read_text()
+    if BEGIN not in text or END not in text:
+        raise ValueError(f"{document} has no marks for the figures")
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     document.write_text(f"{head}{BEGIN}\n{figures}{END}{tail}")

@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnClause, Select, exists, insert, literal_column, select, update
+from sqlalchemy import ColumnClause, bindparam, exists, insert, literal_column, select, update
 
 from domain.errors import NotFound
 from domain.frozen import Frozen
@@ -40,16 +40,35 @@ class Kept(Frozen):
     seen: bool
 
 
-def _seen(notification: Notification) -> Select[tuple[bool]]:
-    before = notifications.alias("before")
-    return select(
-        exists().where(
-            before.c.provider == notification.provider,
-            before.c.account == notification.account,
-            before.c.notification_id == notification.notification_id,
-            before.c.outcome == NotificationOutcome.SIGNALLED.value,
-        )
+_KEPT = (
+    "id",
+    "provider",
+    "account",
+    "notification_id",
+    "kind",
+    "reference",
+    "payment_id",
+    "headers",
+    "body",
+    "received_at",
+)
+_before = notifications.alias("before")
+_SEEN = select(
+    exists().where(
+        _before.c.provider == bindparam("provider"),
+        _before.c.account == bindparam("account"),
+        _before.c.notification_id == bindparam("notification_id"),
+        _before.c.outcome == NotificationOutcome.SIGNALLED.value,
     )
+)
+# Built once: building it costs more than PostgreSQL takes to run it.
+_RECORD = (
+    insert(notifications)
+    .from_select(
+        _KEPT, select(*(bindparam(name, type_=notifications.c[name].type) for name in _KEPT))
+    )
+    .returning(_SEEN.scalar_subquery())
+)
 
 
 class NotificationStore:
@@ -68,21 +87,20 @@ class NotificationStore:
     ) -> Kept:
         """Keep this delivery, as received."""
         row_id = uuid4()
-        statement = insert(notifications).returning(_seen(notification).scalar_subquery())
-        statement = statement.values(
-            id=row_id,
-            provider=notification.provider,
-            account=notification.account,
-            notification_id=notification.notification_id,
-            kind=notification.kind.value,
-            reference=notification.reference,
-            payment_id=parse_reference(notification.reference),
-            headers=headers,
-            body=body,
-            received_at=received_at,
-        )
+        values = {
+            "id": row_id,
+            "provider": notification.provider,
+            "account": notification.account,
+            "notification_id": notification.notification_id,
+            "kind": notification.kind.value,
+            "reference": notification.reference,
+            "payment_id": parse_reference(notification.reference),
+            "headers": headers,
+            "body": body,
+            "received_at": received_at,
+        }
         async with self._database.statement() as connection:
-            seen = bool(await connection.scalar(statement))
+            seen = bool(await connection.scalar(_RECORD, values))
         return Kept(id=row_id, seen=seen)
 
     async def set_outcome(

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import pytest
+
+from bench.bars import at_least, at_most, of_signing
+from bench.figures import quantiles, spread
+from bench.report import BEGIN, END, Report, write_into
+from bench.signing import OPENSSL, OURS
+
+
+def test_quantiles_are_milliseconds_of_seconds() -> None:
+    found = quantiles([0.001 * n for n in range(1, 101)])
+
+    assert (found["n"], found["p50"], found["p99"]) == (100, 50.5, 100)
+
+
+def test_a_figure_of_several_rounds_shows_its_range() -> None:
+    assert spread([3, 1, 2]) == {"median": 2, "lowest": 1, "highest": 3}
+
+
+def test_a_bar_holds_on_its_edge_and_falls_beyond() -> None:
+    assert [at_least("", 0.7, found)["holds"] for found in (0.7, 0.69)] == [True, False]
+    assert [at_most("", 24, found)["holds"] for found in (24, 25)] == [True, False]
+
+
+def test_signing_is_judged_against_each_of_the_others() -> None:
+    rates = {
+        name: {"sign": spread([rate]), "verify": spread([rate])}
+        for name, rate in {OURS: 90, OPENSSL: 100, "slow": 10}.items()
+    }
+
+    assert [(bar["found"], bar["holds"]) for bar in of_signing(rates)] == [(0.9, True), (9, True)]
+
+
+def test_only_the_figures_of_a_document_are_replaced(tmp_path: Path) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+
+    for figures in ("new\n", "newer\n"):
+        write_into(document, figures)
+
+    assert document.read_text() == f"before\n{BEGIN}\nnewer\n{END}\nafter\n"
+
+
+def test_a_report_shows_a_bar_that_fell() -> None:
+    fallen = at_most("events", 24, 25)
+    report = Report(machine="a machine", date="today", bars=[fallen])
+
+    assert "| events | <= 24 | 25 | **no** |" in report.markdown()
+
+
+def test_figures_have_a_place_in_the_document() -> None:
+    document = Path(__file__).parents[2] / "docs" / "performance.md"
+
+    assert document.read_text().index(BEGIN) < document.read_text().index(END)
+
+
+@pytest.mark.parametrize("gone", [BEGIN, END])
+def test_a_document_without_its_marks_is_left_alone(tmp_path: Path, gone: str) -> None:
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n".replace(gone, ""))
+
+    with pytest.raises(ValueError, match="marks"):
+        write_into(document, "new\n")
