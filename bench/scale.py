@@ -67,7 +67,11 @@ async def scale(folder: Path, payments: int, at_once: int) -> list[Point]:
                     await saturate(side, at_once, at_once, {})
                     found = await saturate(side, payments, at_once, stage.processes)
                     points.append(Point(workers=workers, apis=apis, rate=round(found.rate, 2)))
-                    sys.stdout.write(f"{workers} workers, {apis} APIs: {found.rate:.1f}/s\n")
+                    late = sum(door.late_checkouts for door in doors)
+                    sys.stdout.write(
+                        f"{workers} workers, {apis} APIs: {found.rate:.1f}/s"
+                        f" ({late} checkouts came late so far)\n"
+                    )
                     sys.stdout.flush()
     return points
 
