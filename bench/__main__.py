@@ -25,9 +25,13 @@ def main() -> None:
     """Measure, print, keep; the exit code says only whether it could be measured."""
     wanted = _arguments()
     folder = wanted.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    report = asyncio.run(_measure(wanted, folder))
-    (folder / "report.json").write_text(report.as_json())
-    (folder / "report.md").write_text(report.markdown())
+    report = Report(machine=_machine(), date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    try:
+        asyncio.run(_measure(wanted, folder, report))
+    finally:
+        # A part that failed takes nothing away from those before it.
+        (folder / "report.json").write_text(report.as_json())
+        (folder / "report.md").write_text(report.markdown())
     sys.stdout.write(f"{report.markdown()}\nThe report is {folder / 'report.json'}.\n")
     if wanted.docs:
         write_into(DOCUMENT, report.markdown())
@@ -35,8 +39,8 @@ def main() -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
-async def _measure(wanted: Namespace, folder: Path) -> Report:
-    report = Report(machine=_machine(), date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+async def _measure(wanted: Namespace, folder: Path, report: Report) -> None:
+    """Fill the report, part by part."""
     async with open_stage(folder) as stage:
         if "compare" in wanted.parts:
             _say("floor and payments")
@@ -57,7 +61,6 @@ async def _measure(wanted: Namespace, folder: Path) -> Report:
         _say("signing")
         report.signing = signing.measure(wanted.signing_seconds, wanted.rounds)
         report.bars += bars.of_signing(report.signing)
-    return report
 
 
 def _arguments() -> Namespace:
@@ -65,7 +68,7 @@ def _arguments() -> Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--payments", type=int, default=150, help="a side and round, at saturation")
     parser.add_argument("--samples", type=int, default=25, help="a side and round, one by one")
-    parser.add_argument("--open", type=int, default=1000, help="payments held waiting")
+    parser.add_argument("--open", type=int, default=800, help="payments held waiting")
     parser.add_argument("--steady-rate", type=float, default=3.0, help="creates/s beside a hang")
     parser.add_argument("--steady-seconds", type=float, default=12.0)
     parser.add_argument("--signing-seconds", type=int, default=2)
