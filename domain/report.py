@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from domain.frozen import Frozen
+from domain.purchase import Purchase
 
 
 class Outcome(StrEnum):
@@ -36,6 +37,7 @@ class Attention(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
     ACCOUNT_MISMATCH = "account_mismatch"
     REFERENCE_MISMATCH = "reference_mismatch"
+    PRODUCT_MISMATCH = "product_mismatch"
     CONTRADICTION = "contradiction"
     EXTERNAL_REFUND = "external_refund"
     REFUND_ABNORMAL = "refund_abnormal"
@@ -49,7 +51,8 @@ class PaymentReport(Frozen):
     `amount` is what the payer was charged before coupons, in minor units, and is present where
     `outcome` is paid. `refunded` is the provider's cumulative refunded sum where it says one.
     `mismatch` is set where the provider's own identity fields (app, seller, merchant id) are not
-    our account's.
+    our account's. A store's word that the payment is paid carries the `purchase`, its `product_id`
+    and `quantity`.
     """
 
     reference: str
@@ -60,6 +63,9 @@ class PaymentReport(Frozen):
     currency: str | None = None
     refunded: int | None = None
     paid_at: datetime | None = None
+    product_id: str | None = None
+    quantity: int | None = None
+    purchase: Purchase | None = None
     mismatch: Attention | None = None
     code: str | None = None
     message: str | None = None
