@@ -41,6 +41,8 @@ _STATUS_OF_CHANGE = {
     Change.REVOKED: EntitlementStatus.REVOKED,
 }
 
+_WITH_ACCESS = (EntitlementStatus.ACTIVE, EntitlementStatus.GRACE)
+
 
 class Entitlement(Frozen):
     """What one chain of purchases entitles its buyer to.
@@ -82,6 +84,11 @@ class Entitlement(Frozen):
             test=purchase.test,
         )
         return opened.apply(change)
+
+    @property
+    def has_access(self) -> bool:
+        """Whether the buyer may use what was bought, by the last word heard."""
+        return self.status in _WITH_ACCESS
 
     def apply(self, change: StoreChange) -> Self:
         """The entitlement after this word; an older word, or one of an older period, is a no-op.

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from domain.frozen import Frozen
 from domain.purchase import Purchase
@@ -69,6 +70,20 @@ class PaymentReport(Frozen):
     mismatch: Attention | None = None
     code: str | None = None
     message: str | None = None
+
+    @classmethod
+    def of_purchase(cls, reference: str, purchase: Purchase, raw_status: str) -> Self:
+        """That the purchase was made, and so the payment of this reference is paid."""
+        return cls(
+            reference=reference,
+            outcome=Outcome.PAID,
+            raw_status=raw_status,
+            provider_reference=purchase.transaction_id,
+            paid_at=purchase.purchased_at,
+            product_id=purchase.product_id,
+            quantity=purchase.quantity,
+            purchase=purchase,
+        )
 
 
 class RefundReport(Frozen):
