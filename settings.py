@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         description="Where providers and payers reach this API, without a trailing slash."
     )
     accounts_file: Path = Field(
-        description="TOML: one [[alipay]], [[wechatpay]] or [[unionpay]] per account."
+        description="TOML: one [[alipay]], [[wechatpay]], [[unionpay]], [[apple_iap]] per account."
     )
     payload_keys_file: Path = Field(
         description='TOML: current = "k1" and [keys] k1 = "<base64 of 32 bytes>".'
