@@ -95,7 +95,7 @@ class Entitlement(Frozen):
 
         A refund of an earlier period leaves the running one: only its money is another matter.
         """
-        found = change.purchase
+        found = change.standing
         if found is None or change.signed_at < self.signed_at:
             return self
         if found.purchased_at < self.purchased_at:
@@ -116,9 +116,15 @@ class Entitlement(Frozen):
             }
         )
 
+    def paid_by(self, payment: Payment) -> Self:
+        """The entitlement whose newest period another payment bought."""
+        return self.model_copy(
+            update={"payment_id": payment.id, "merchant_id": payment.merchant_id}
+        )
+
     def _status_after(self, change: StoreChange, found: Purchase) -> EntitlementStatus:
         """The store's snapshot of the purchase outranks the name of the word that carries it."""
-        if found.revoked_at is not None and change.change is not Change.REFUND_REVERSED:
+        if found.revoked_at is not None:
             shared = found.ownership is Ownership.FAMILY_SHARED
             revoked = shared or change.change is Change.REVOKED
             return EntitlementStatus.REVOKED if revoked else EntitlementStatus.REFUNDED

@@ -38,3 +38,10 @@ class StoreChange(Frozen):
     auto_renews: bool | None = None
     grace_until: datetime | None = None
     reason: str | None = None
+
+    @property
+    def standing(self) -> Purchase | None:
+        """The purchase as the word leaves it: a refund taken back counts for nothing."""
+        if self.purchase is None or self.change is not Change.REFUND_REVERSED:
+            return self.purchase
+        return self.purchase.model_copy(update={"revoked_at": None, "revoked_share": None})
