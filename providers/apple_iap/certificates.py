@@ -101,7 +101,7 @@ def _check_path(
     leaf: x509.Certificate, middle: x509.Certificate, root: x509.Certificate, at: datetime
 ) -> None:
     # Apple's leaves carry no SAN, which the default policy for an end entity demands.
-    (
+    verified = (
         PolicyBuilder()
         .store(Store([root]))
         .time(at)
@@ -112,6 +112,9 @@ def _check_path(
         .build_client_verifier()
         .verify(leaf, [middle])
     )
+    # A shorter path, from the root to a leaf of its own, would leave the middle's mark unread.
+    if verified.chain != [leaf, middle, root]:
+        raise UntrustedCertificate("the chain does not run through its middle")
 
 
 def _has(certificate: x509.Certificate, mark: x509.ObjectIdentifier) -> bool:
