@@ -27,20 +27,15 @@ class EntitlementStatus(StrEnum):
     REVOKED = "revoked"
 
 
-# What a word means by itself. The others leave the status as it is, unless the purchase they carry
-# says otherwise.
+# What a word means by itself; where it is not here, the purchase that it carries speaks alone.
 _STATUS_OF_CHANGE = {
-    Change.PURCHASED: EntitlementStatus.ACTIVE,
     Change.RENEWED: EntitlementStatus.ACTIVE,
     Change.EXTENDED: EntitlementStatus.ACTIVE,
-    Change.REFUND_REVERSED: EntitlementStatus.ACTIVE,
     Change.GRACE: EntitlementStatus.GRACE,
     Change.BILLING_RETRY: EntitlementStatus.BILLING_RETRY,
     Change.EXPIRED: EntitlementStatus.EXPIRED,
-    Change.REFUNDED: EntitlementStatus.REFUNDED,
-    Change.REVOKED: EntitlementStatus.REVOKED,
 }
-
+_TAKEN_BACK = (EntitlementStatus.REFUNDED, EntitlementStatus.REVOKED)
 _WITH_ACCESS = (EntitlementStatus.ACTIVE, EntitlementStatus.GRACE)
 
 
@@ -123,15 +118,21 @@ class Entitlement(Frozen):
         )
 
     def _status_after(self, change: StoreChange, found: Purchase) -> EntitlementStatus:
-        """The store's snapshot of the purchase outranks the name of the word that carries it."""
+        """What the store took back outranks the name of the word."""
         if found.revoked_at is not None:
             shared = found.ownership is Ownership.FAMILY_SHARED
             revoked = shared or change.change is Change.REVOKED
             return EntitlementStatus.REVOKED if revoked else EntitlementStatus.REFUNDED
-        status = _STATUS_OF_CHANGE.get(change.change, self.status)
+        status = _STATUS_OF_CHANGE.get(change.change) or self._kept(found)
         if status is EntitlementStatus.ACTIVE and _is_over(found, change.signed_at):
             return EntitlementStatus.EXPIRED
         return status
+
+    def _kept(self, found: Purchase) -> EntitlementStatus:
+        """A new period begins as active, and so does what was taken back and is no longer."""
+        same_period = found.transaction_id == self.transaction_id
+        kept = same_period and self.status not in _TAKEN_BACK
+        return self.status if kept else EntitlementStatus.ACTIVE
 
 
 def _is_over(purchase: Purchase, at: datetime) -> bool:

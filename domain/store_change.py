@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from domain.frozen import Frozen
 from domain.purchase import Purchase
@@ -24,6 +25,9 @@ class Change(StrEnum):
     RECORDED = "recorded"
 
 
+_TAKES_BACK = (Change.REFUNDED, Change.REVOKED)
+
+
 class StoreChange(Frozen):
     """A store's word on a change, signed at `signed_at`.
 
@@ -41,7 +45,23 @@ class StoreChange(Frozen):
 
     @property
     def standing(self) -> Purchase | None:
-        """The purchase as the word leaves it: a refund taken back counts for nothing."""
-        if self.purchase is None or self.change is not Change.REFUND_REVERSED:
-            return self.purchase
-        return self.purchase.model_copy(update={"revoked_at": None, "revoked_share": None})
+        """The purchase as the word leaves it, even where its snapshot does not say so itself."""
+        purchase = self.purchase
+        if purchase is None:
+            return None
+        if self.change is Change.REFUND_REVERSED:
+            return purchase.model_copy(update={"revoked_at": None, "revoked_share": None})
+        if self.change in _TAKES_BACK and purchase.revoked_at is None:
+            return purchase.model_copy(update={"revoked_at": self.signed_at})
+        return purchase
+
+
+class StoreWord(Frozen):
+    """A store's word on a change; `word_id` is the same on the store's retries.
+
+    `payment_id` is the payment that bought what it is about.
+    """
+
+    payment_id: UUID
+    word_id: str
+    change: StoreChange

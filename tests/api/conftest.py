@@ -17,6 +17,7 @@ from temporalio.envconfig import ClientConnectConfig
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
@@ -122,6 +123,7 @@ def _worker(dependencies: Dependencies, http: httpx.AsyncClient) -> "_Workers":
         refunds=RefundActivities(stores.refunds),
         providers=ProviderActivities(dependencies.registry, stores.payments),
         webhooks=WebhookActivities(stores.events, stores.merchants, sender),
+        entitlements=EntitlementActivities(stores.entitlements),
     )
     queues = {
         provider_queue("wechatpay"): activities.provider_steps(),

@@ -24,6 +24,7 @@ from domain.refund import Refund
 from domain.report import Attention, Outcome
 from domain.resolution import Resolution, ResolveAction
 from storage.database import Database
+from storage.entitlements import EntitlementStore
 from storage.merchants import MerchantStore
 from tests.workflows.merchants import ListeningMerchants
 from tests.workflows.scripted import ScriptedProvider, notification, report
@@ -88,6 +89,7 @@ class Shop:
         self.payments = ShakyPayments(database, self.outages)
         self.refunds = ShakyRefunds(database, self.outages)
         self.events = ShakyEvents(database, self.outages)
+        self.entitlements = EntitlementStore(database)
         self.merchant_store = MerchantStore(database)
 
     async def merchant(self, *, late: LatePolicy, endpoint: bool = True) -> str:
