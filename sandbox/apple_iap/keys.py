@@ -91,8 +91,11 @@ class KeyRing:
         """One of `SIGNERS`; all but `genuine` are to be distrusted."""
         return self._signers[name]
 
-    def manifest(self) -> dict[str, Any]:
-        """The root that verifies the store's words, and the app; file names are absolute."""
+    def manifest(self, settings_url: str) -> dict[str, Any]:
+        """The root that verifies the store's words, and the app; file names are absolute.
+
+        `settings_url` is where the app's notification address is told.
+        """
         app = {
             "bundle_id": self.bundle_id,
             "app_apple_id": self.app_apple_id,
@@ -100,6 +103,7 @@ class KeyRing:
             "key_id": self.key_id,
             "private_key_file": str(self._folder / "SubscriptionKey.p8"),
             "environment": "Sandbox",
+            "settings_url": settings_url,
             "products": [product.manifest() for product in PRODUCTS.values()],
         }
         return {

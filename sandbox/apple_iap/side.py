@@ -75,11 +75,12 @@ class AppleIapSide:
 
     def manifest(self) -> dict[str, Any]:
         """Both hosts, the root certificate and the app."""
-        hosts = f"{self._context.base_url}/{PROVIDER}"
+        origin = self._context.base_url
+        hosts = f"{origin}/{PROVIDER}"
         return {
             "base_url": f"{hosts}/sandbox",
             "production_url": f"{hosts}/production",
-        } | self._keys.manifest()
+        } | self._keys.manifest(f"{origin}{CONTROL}/apps/{APP}")
 
     def open_checkout(self, checkout: str) -> Order:
         """`{"productId": …, "appAccountToken": …, "quantity": …}`; raises ControlError."""
