@@ -59,13 +59,7 @@ class AppleClient:
         self._http = http
         self._clock = clock
         self._timeout = httpx.Timeout(config.read_timeout, connect=config.connect_timeout)
-        addresses = {
-            Environment.PRODUCTION: config.base_url,
-            Environment.SANDBOX: config.sandbox_base_url,
-        }
-        self.hosts = tuple(
-            Host(addresses[one].rstrip("/"), _HISTORY[one]) for one in config.environments
-        )
+        self.hosts = tuple(Host(config.address(one), _HISTORY[one]) for one in config.environments)
 
     async def call(self, host: Host, request: Request) -> dict[str, Any]:
         """The answer's JSON object, empty where it has none.

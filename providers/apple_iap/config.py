@@ -16,6 +16,12 @@ class Environment(StrEnum):
     SANDBOX = "Sandbox"
 
 
+_APPLE = {
+    Environment.PRODUCTION: "https://api.storekit.apple.com",
+    Environment.SANDBOX: "https://api.storekit-sandbox.apple.com",
+}
+
+
 class AppleIapConfig(BaseModel):
     """One app: its identity, its In-App Purchase key, and whose signature it trusts.
 
@@ -23,7 +29,9 @@ class AppleIapConfig(BaseModel):
     `private_key` is the text of the `.p8` file. `root_certificate` (PEM, or DER in base64) stands
     in for Apple Root CA - G3 at a sandbox and is refused for Production. A Production account
     also takes sandbox purchases, marked as test, unless `takes_sandbox` is false: App Review buys
-    in the sandbox. Timeouts are seconds. An unknown field is an error.
+    in the sandbox. `base_url` stands in for the API of the account's own environment,
+    `sandbox_base_url` for the sandbox's beside Production's. Timeouts are seconds. An unknown
+    field is an error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -37,20 +45,20 @@ class AppleIapConfig(BaseModel):
     private_key: SecretStr
     root_certificate: str | None = None
     takes_sandbox: bool = True
-    base_url: str = Field(default="https://api.storekit.apple.com", pattern=_ADDRESS)
-    sandbox_base_url: str = Field(
-        default="https://api.storekit-sandbox.apple.com", pattern=_ADDRESS
-    )
+    base_url: str | None = Field(default=None, pattern=_ADDRESS)
+    sandbox_base_url: str | None = Field(default=None, pattern=_ADDRESS)
     connect_timeout: float = Field(default=3.0, gt=0)
     read_timeout: float = Field(default=10.0, gt=0)
 
     @model_validator(mode="after")
-    def _production_is_apples(self) -> Self:
+    def _fits_the_environment(self) -> Self:
         if self.environment is Environment.PRODUCTION:
             if self.root_certificate is not None:
                 raise ValueError("Production trusts Apple's root alone: leave root_certificate out")
             if self.app_apple_id is None:
                 raise ValueError("Production needs app_apple_id, the app's number in the store")
+        elif self.sandbox_base_url is not None:
+            raise ValueError("a Sandbox account's own address is base_url")
         return self
 
     @property
@@ -59,3 +67,8 @@ class AppleIapConfig(BaseModel):
         if self.environment is Environment.PRODUCTION and self.takes_sandbox:
             return (Environment.PRODUCTION, Environment.SANDBOX)
         return (self.environment,)
+
+    def address(self, environment: Environment) -> str:
+        """Where the environment's API is, without a trailing slash."""
+        own = self.base_url if environment is self.environment else self.sandbox_base_url
+        return (own or _APPLE[environment]).rstrip("/")

@@ -112,21 +112,10 @@ def is_a_sale(found: Purchase) -> bool:
 
 
 def paid(found: Purchase, raw: str, mismatch: Attention | None = None) -> PaymentReport:
-    """The store's word that the payment of the purchase's token is paid.
-
-    The price is no part of it: the store sells at its own.
-    """
-    return PaymentReport(
-        reference=found.token.hex if found.token else "",
-        outcome=Outcome.PAID,
-        raw_status=raw,
-        provider_reference=found.transaction_id,
-        paid_at=found.purchased_at,
-        product_id=found.product_id,
-        quantity=found.quantity,
-        purchase=found,
-        mismatch=mismatch,
-    )
+    """The store's word that the payment of the purchase's token is paid."""
+    reference = found.token.hex if found.token else ""
+    report = PaymentReport.of_purchase(reference, found, raw)
+    return report if mismatch is None else report.model_copy(update={"mismatch": mismatch})
 
 
 def word(payment: Payment, outcome: Outcome, raw: str) -> PaymentReport:

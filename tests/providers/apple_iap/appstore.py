@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from domain.notification import Notification
+from domain.store_change import StoreChange
 from providers.apple_iap.provider import AppleIapProvider, build
 
 NOW = datetime(2026, 3, 1, 4, 5, 6, tzinfo=UTC)
@@ -259,3 +261,15 @@ class FakeAppStore:
 def body(signed: str) -> bytes:
     """What is posted to our notify endpoint."""
     return json.dumps({"signedPayload": signed}).encode()
+
+
+async def hear(provider: AppleIapProvider, signed: str) -> Notification:
+    """The notification that was posted."""
+    return await provider.parse_notification({}, body(signed))
+
+
+async def hear_change(provider: AppleIapProvider, signed: str) -> StoreChange:
+    """What the notification that was posted says has changed."""
+    found = (await hear(provider, signed)).change
+    assert found is not None
+    return found

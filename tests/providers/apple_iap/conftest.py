@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,7 @@ def account(keys: Keys) -> dict[str, Any]:
         "key_id": "2X9R4HXF34",
         "private_key": pem(keys.api),
         "root_certificate": keys.root_text,
-        "base_url": PRODUCTION,
-        "sandbox_base_url": SANDBOX,
+        "base_url": SANDBOX,
     }
 
 
@@ -64,6 +64,23 @@ def store(keys: Keys, signer: Signer) -> FakeAppStore:
 @pytest.fixture
 def provider(store: FakeAppStore, account: dict[str, Any]) -> AppleIapProvider:
     return store.provider(account)
+
+
+@pytest.fixture
+def production(
+    store: FakeAppStore, account: dict[str, Any], keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> AppleIapProvider:
+    """A production account, in a world where our root is Apple's."""
+    pin = sha256(keys.root_der).digest()
+    monkeypatch.setattr("providers.apple_iap.verifier.APPLE_ROOT_G3", pin)
+    changes = {
+        "environment": "Production",
+        "app_apple_id": 1234567890,
+        "root_certificate": None,
+        "base_url": PRODUCTION,
+        "sandbox_base_url": SANDBOX,
+    }
+    return store.provider(account | changes)
 
 
 Order = Callable[..., Payment]
