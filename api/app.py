@@ -18,9 +18,11 @@ from api import (
     notifications,
     openapi,
     payments,
+    purchases,
     refunds,
     returns,
 )
+from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
@@ -54,7 +56,7 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (payments, refunds, events, notifications, returns, health, codec):
+    for module in (payments, purchases, refunds, events, notifications, returns, health, codec):
         app.include_router(module.router)
     app.include_router(metrics.router(counted))
     errors.install(app)
@@ -87,4 +89,5 @@ async def _open(
         ),
         codec=PayloadEncryption(keys),
         metrics=counted,
+        catalogue=Catalogue.parse(settings.read_products()),
     )

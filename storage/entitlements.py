@@ -31,6 +31,13 @@ class Applied(Frozen):
     event_ids: list[UUID]
 
 
+class Owners(Frozen):
+    """The payments that a transaction, and the chain that it belongs to, were granted to."""
+
+    transaction: UUID | None
+    chain: UUID | None
+
+
 class EntitlementStore:
     """What buyers are entitled to, and the grants of it. Every verb may be repeated."""
 
@@ -84,14 +91,18 @@ class EntitlementStore:
             )
             return Applied(entitlement=granted.after, event_ids=list(told.scalars()))
 
-    async def owner(self, purchase: Purchase) -> UUID | None:
-        """The payment that the transaction was granted to, else its chain's; None for neither."""
-        of_chain = select(entitlements.c.payment_id).where(of_chain_of(purchase))
+    async def owners(self, purchase: Purchase) -> Owners:
+        """Which payments the transaction and its chain were granted to so far."""
         of_transaction = select(grants.c.payment_id).where(is_granted(purchase))
-        owner = func.coalesce(of_transaction.scalar_subquery(), of_chain.scalar_subquery())
+        of_chain = select(entitlements.c.payment_id).where(of_chain_of(purchase))
         async with self._database.statement() as connection:
-            found: UUID | None = await connection.scalar(select(owner))
-        return found
+            row = await connection.execute(
+                select(
+                    of_transaction.scalar_subquery().label("transaction"),
+                    of_chain.scalar_subquery().label("chain"),
+                )
+            )
+            return Owners.model_validate(dict(row.mappings().one()))
 
     async def get(self, purchase: Purchase) -> Entitlement | None:
         """The entitlement of the purchase's chain, or None."""
