@@ -53,7 +53,7 @@ def _upper_case_token(claims: Claims, _params: Claims) -> Claims:
 
 
 def _stale(claims: Claims, _params: Claims) -> Claims:
-    return claims | {"signedDate": claims["signedDate"] - DAY}
+    return _where(claims, "signedDate", claims.get("signedDate", 0) - DAY)
 
 
 def _unknown_type(claims: Claims, _params: Claims) -> Claims:

@@ -196,7 +196,7 @@ def _wanted(content: dict[str, Any]) -> tuple[Product, int]:
     if product is None:
         # StoreKit would not have given the app a product to buy.
         raise ControlError(f"no product {content.get('product_id')!r}", 404)
-    quantity = content.get("quantity") or 1
+    quantity = content.get("quantity", 1)
     if not isinstance(quantity, int) or not 1 <= quantity <= MOST:
         raise ControlError(f"StoreKit sells 1 to {MOST} of a product", 422)
     if quantity > 1 and product.type != CONSUMABLE:
