@@ -23,6 +23,9 @@ _CONSUMPTION = "/inApps/v2/transactions/consumption/{}"
 # Twenty entries each: a limit for a server that never says that it is done.
 _MOST_PAGES = 1000
 _VALID_ORDER = 0
+# Apple's clock is not ours: what it has only just told must not lie outside the span. An end in
+# the future means now (docs: NotificationHistoryRequest, endDate).
+_BEHIND, _AHEAD = timedelta(minutes=5), timedelta(days=1)
 
 
 class AppStore:
@@ -75,7 +78,7 @@ class AppStore:
         """
         unread: NotGenuine | None = None
         for host in self._client.hosts:
-            async for signed in self._told(host, max(since, now - host.remembers), now):
+            async for signed in self._told(host, max(since - _BEHIND, now - host.remembers), now):
                 try:
                     yield self._reader.message(signed)
                 except NotGenuine as error:
@@ -84,8 +87,7 @@ class AppStore:
             raise unknown(f"the history holds what nobody can verify: {unread}") from unread
 
     async def _told(self, host: Host, since: datetime, now: datetime) -> AsyncIterator[str]:
-        end = max(now, since + timedelta(seconds=1))
-        span: dict[str, object] = {"startDate": _ms(since), "endDate": _ms(end)}
+        span: dict[str, object] = {"startDate": _ms(since), "endDate": _ms(now + _AHEAD)}
         params: dict[str, str] = {}
         for _ in range(_MOST_PAGES):
             request = Request("POST", _NOTIFICATIONS, params=params or None, body=span)
