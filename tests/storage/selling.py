@@ -9,6 +9,7 @@ from domain.product import ProductType
 from domain.purchase import Purchase
 from domain.report import PaymentReport
 from domain.store_change import Change, StoreChange
+from storage.payments import PaymentStore
 from tests.storage.making import NewPayment
 
 BOUGHT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -84,3 +85,10 @@ def paid_late_by(payment: Payment, found: Purchase) -> Payment:
     """The closed payment after the purchase was made nevertheless."""
     closed = payment.model_copy(update={"status": PaymentStatus.CLOSED})
     return paid_by(closed, found)
+
+
+async def stored(payments: PaymentStore, payment: Payment) -> Payment:
+    """The payment as our books have it."""
+    found = await payments.get(payment.id)
+    assert found is not None
+    return found
