@@ -195,7 +195,7 @@ def _unionpay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _apple_iap(side: Mapping[str, Any]) -> list[dict[str, Any]]:
-    shared = {"sandbox_base_url": side["base_url"]} | _pick(side, ("root_certificate_file",))
+    shared = _pick(side, ("base_url", "root_certificate_file"))
     return [
         {"name": name} | shared | _pick(app, APP_STORE_APP) for name, app in side["apps"].items()
     ]

@@ -78,7 +78,8 @@ class Purchases:
             wanted = {
                 "product_id": content["productId"],
                 "app_account_token": content.get("appAccountToken"),
-                "quantity": content.get("quantity", 1),
+                # A shop's backend may have handed it over as a text.
+                "quantity": int(content.get("quantity", 1)),
             }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ControlError("StoreKit takes a productId and options", 422) from error

@@ -199,7 +199,7 @@ def test_accounts_name_what_the_provider_configurations_take(tmp_path: Path) -> 
         "apple_iap": [
             {
                 "name": "main",
-                "sandbox_base_url": "http://127.0.0.1:1/apple_iap/sandbox",
+                "base_url": "http://127.0.0.1:1/apple_iap/sandbox",
                 "root_certificate_file": "root.cer",
                 "environment": "Sandbox",
                 "bundle_id": "com.paysaga.tea",
