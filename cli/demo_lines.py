@@ -113,6 +113,5 @@ def lines() -> list[Line]:
         Line("wechatpay", "cert", "qr", 6400, ip, Course.REFUNDED),
         Line("unionpay", "main", "qr", 5100, course=Course.REFUNDED),
         Line("alipay", "main", "qr", 7300, course=Course.LOST),
-        Line("apple_iap", "main", "iap", 600, product=COINS, course=Course.LOST),
         Line("alipay", "main", "qr", 9900, course=Course.EXPIRED),
     ]
