@@ -7,6 +7,7 @@ certificate under the same root.
 
 import base64
 import binascii
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import (
     ExtensionPolicy,
     PolicyBuilder,
@@ -28,6 +30,9 @@ APPLE_ROOT_G3 = bytes.fromhex("63343abfb89a6a03ebb57e9b3f5fa7be7c4f5c756f3017b3a
 _LEAF_MARK = x509.ObjectIdentifier("1.2.840.113635.100.6.11.1")
 _MIDDLE_MARK = x509.ObjectIdentifier("1.2.840.113635.100.6.2.1")
 _REMEMBERED = 16
+
+# What a certificate is that does not hold, down to one which the library still reads for now.
+_BROKEN = (ValueError, UnsupportedAlgorithm, VerificationError, CryptographyDeprecationWarning)
 
 # Leaf, middle and root as DER.
 Chain = tuple[bytes, bytes, bytes]
@@ -67,10 +72,10 @@ class Trust:
         if sha256(chain[2]).digest() not in self._pins:
             raise UntrustedCertificate("the chain ends in a root that is not pinned")
         try:
-            leaf, middle, root = (x509.load_der_x509_certificate(der) for der in chain)
+            leaf, middle, root = (_load(der) for der in chain)
             _check_path(leaf, middle, root, at)
             key = leaf.public_key()
-        except (ValueError, UnsupportedAlgorithm, VerificationError) as error:
+        except _BROKEN as error:
             raise UntrustedCertificate(f"the chain does not hold: {error}") from error
         if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256R1):
             raise UntrustedCertificate("the leaf holds no P-256 key")
@@ -95,6 +100,12 @@ def fingerprint(text: str) -> bytes:
     except (ValueError, binascii.Error):
         raise ValueError("root_certificate is neither PEM nor DER in base64") from None
     return sha256(certificate.public_bytes(Encoding.DER)).digest()
+
+
+def _load(der: bytes) -> x509.Certificate:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CryptographyDeprecationWarning)
+        return x509.load_der_x509_certificate(der)
 
 
 def _check_path(

@@ -18,6 +18,7 @@ from providers.apple_iap import codes, mapping
 from providers.apple_iap.client import AppleClient
 from providers.apple_iap.config import PROVIDER, AppleIapConfig
 from providers.apple_iap.notification import Reader
+from providers.apple_iap.recall import Recall
 from providers.apple_iap.store import AppStore
 from providers.apple_iap.verifier import Verifier
 from providers.base import ChannelRules
@@ -38,7 +39,8 @@ class AppleIapProvider:
     ) -> None:
         self.account = config.name
         self._reader = Reader(config.name, Verifier(config, clock))
-        self._store = AppStore(AppleClient(config, http, clock), self._reader)
+        self._store = AppStore(AppleClient(config, http, clock), self._reader, clock)
+        self._recall = Recall(self._store.notifications)
         self._clock = clock
 
     async def create(self, payment: Payment) -> Created:
@@ -52,16 +54,16 @@ class AppleIapProvider:
         return Created(checkout=mapping.checkout(payment))
 
     async def query(self, payment: Payment) -> PaymentReport:
-        """Look for the purchase: by its number once it is known, else in what Apple has told.
+        """Ask about the purchase: by its number, which Apple's history tells where we have none.
 
         The App Store has no order before the purchase, so that none is found is no error.
         """
         try:
-            if payment.provider_reference is not None:
-                return await self._known(payment, payment.provider_reference)
-            async for told in self._store.notifications(payment.created_at, self._clock()):
-                if told.payment is not None and told.reference == payment.reference:
-                    return told.payment
+            number = payment.provider_reference or await self._recall.find(
+                payment.reference, payment.created_at, self._clock()
+            )
+            if number is not None:
+                return await self._known(payment, number)
         except ProviderRejected as error:
             raise _says_nothing(error) from error
         return mapping.word(payment, Outcome.NOT_FOUND, _NOT_FOUND)
@@ -118,7 +120,7 @@ class AppleIapProvider:
 
     async def find_lost(self, since: datetime) -> list[Notification]:
         """Everything that Apple has told since then, in the order of its signing."""
-        found = [told async for told in self._store.notifications(since, self._clock())]
+        found = [told async for told in self._store.notifications(since)]
         return sorted(found, key=lambda told: told.change.signed_at if told.change else since)
 
     async def look_up_order(self, order_id: str) -> list[Purchase]:

@@ -1,7 +1,7 @@
 """What the App Store's API says, verified: every signed text in an answer stands on its own."""
 
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,9 +31,10 @@ _BEHIND, _AHEAD = timedelta(minutes=5), timedelta(days=1)
 class AppStore:
     """Asks for one account; raises as a Provider's verbs do."""
 
-    def __init__(self, client: AppleClient, reader: Reader) -> None:
+    def __init__(self, client: AppleClient, reader: Reader, clock: Callable[[], datetime]) -> None:
         self._client = client
         self._reader = reader
+        self._clock = clock
 
     async def transaction(self, transaction_id: str) -> Purchase:
         """Get Transaction Info."""
@@ -71,14 +72,19 @@ class AppStore:
         path = get(_CONSUMPTION, transaction_id).path
         await self._known(Request("PUT", path, body=body))
 
-    async def notifications(self, since: datetime, now: datetime) -> AsyncIterator[Notification]:
+    async def notifications(
+        self, begin: datetime, end: datetime | None = None
+    ) -> AsyncIterator[Notification]:
         """Notification History of every environment, whether or not a word of it reached us.
 
-        What does not verify is OutcomeUnknown, and only at the end: it may be what was looked for.
+        Without an end, all that there are. What does not verify is OutcomeUnknown, and only at the
+        end: it may be what was looked for.
         """
         unread: NotGenuine | None = None
+        now = self._clock()
         for host in self._client.hosts:
-            async for signed in self._told(host, max(since - _BEHIND, now - host.remembers), now):
+            span = (max(begin - _BEHIND, now - host.remembers), end or now + _AHEAD)
+            async for signed in self._told(host, *span):
                 try:
                     yield self._reader.message(signed)
                 except NotGenuine as error:
@@ -86,8 +92,10 @@ class AppStore:
         if unread is not None:
             raise unknown(f"the history holds what nobody can verify: {unread}") from unread
 
-    async def _told(self, host: Host, since: datetime, now: datetime) -> AsyncIterator[str]:
-        span: dict[str, object] = {"startDate": _ms(since), "endDate": _ms(now + _AHEAD)}
+    async def _told(self, host: Host, begin: datetime, end: datetime) -> AsyncIterator[str]:
+        if begin >= end:
+            return
+        span: dict[str, object] = {"startDate": _ms(begin), "endDate": _ms(end)}
         params: dict[str, str] = {}
         for _ in range(_MOST_PAGES):
             request = Request("POST", _NOTIFICATIONS, params=params or None, body=span)

@@ -156,6 +156,15 @@ def test_rubbish_is_no_certificate(trust: Trust, chain: Chain, rubbish: bytes) -
             trust.public_key(broken, NOW)
 
 
+def test_a_serial_number_that_no_authority_gives_is_refused(trust: Trust, chain: Chain) -> None:
+    serial = x509.load_der_x509_certificate(chain[0]).serial_number
+    written = serial.to_bytes((serial.bit_length() + 8) // 8)
+    assert chain[0].count(written) == 1
+    negative = chain[0].replace(written, bytes([written[0] | 0x80]) + written[1:])
+    with pytest.raises(UntrustedCertificate, match="serial"):
+        trust.public_key((negative, chain[1], chain[2]), NOW)
+
+
 def test_many_chains_are_remembered_and_still_each_is_checked(trust: Trust, keys: Keys) -> None:
     signers = [keys.signer(key=new_key()) for _ in range(20)]
     for _ in range(2):

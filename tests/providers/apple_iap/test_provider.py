@@ -46,6 +46,7 @@ async def test_a_purchase_whose_notification_was_lost_is_found(
     store.then(
         store.told(other, renewed, hasMore=True, paginationToken="2"),
         store.told(store.message()),
+        {"signedTransactionInfo": store.transaction()},
     )
     report = await provider.query(payment())
     assert (report.outcome, report.provider_reference) == (Outcome.PAID, NUMBER)
@@ -65,6 +66,7 @@ async def test_a_word_that_cannot_be_verified_leaves_the_payment_unknown(
 ) -> None:
     forged = FakeAppStore(keys, keys.signer(marks=())).message()
     store.then(store.told(forged), store.told(forged, store.message()))
+    store.then({"signedTransactionInfo": store.transaction()})
     with pytest.raises(OutcomeUnknown):
         await provider.query(payment())
     assert (await provider.query(payment())).outcome is Outcome.PAID
@@ -119,6 +121,7 @@ async def test_closing_looks_once_more_and_reports_the_money(
     provider: AppleIapProvider, store: FakeAppStore, payment: Order
 ) -> None:
     store.then(store.told(), store.told(store.message()))
+    store.then({"signedTransactionInfo": store.transaction()})
     assert (await provider.close(payment())).outcome is Outcome.CLOSED
     assert (await provider.close(payment())).outcome is Outcome.PAID
 

@@ -8,6 +8,7 @@ import pytest
 from domain.consumption import Consumption, Delivery, RefundPreference
 from domain.errors import OutcomeUnknown, ProviderRejected
 from domain.notification import NotificationKind
+from domain.report import Outcome
 from providers.apple_iap import store as module
 from providers.apple_iap.provider import AppleIapProvider
 from providers.base import Provider, Store
@@ -19,6 +20,7 @@ from tests.providers.apple_iap.appstore import (
     Keys,
     ms,
 )
+from tests.providers.apple_iap.conftest import Order
 
 NUMBER = "2000000000000001"
 
@@ -182,6 +184,22 @@ async def test_a_history_is_asked_for_no_further_back_than_it_reaches(
     assert [ms(NOW) - sent(call)["startDate"] for call in store.calls] == [
         timedelta(days=days) // timedelta(milliseconds=1) for days in (179, 29)
     ]
+
+
+async def test_an_environment_is_not_asked_for_what_it_has_forgotten(
+    production: AppleIapProvider, store: FakeAppStore, payment: Order
+) -> None:
+    store.then(*[store.told()] * 500)
+    created_at = NOW - timedelta(days=31)
+    report = await production.query(payment(created_at=created_at))
+    assert report.outcome is Outcome.NOT_FOUND
+    begins: dict[str, int] = {}
+    for call in store.calls:
+        begins.setdefault(call.url.host, sent(call)["startDate"])
+    assert begins == {
+        "production.test": ms(created_at - timedelta(minutes=5)),
+        "sandbox.test": ms(NOW - timedelta(days=29)),
+    }
 
 
 @pytest.mark.parametrize("entry", [None, {}, {"signedPayload": 1}, "text"])
