@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import (
+    catching_up,
     codec,
     errors,
     events,
@@ -34,6 +35,18 @@ VERSION = "0.1.0"
 # A notification may need a provider's newer key before it can be verified.
 PROVIDER_HTTP_SECONDS = 4.0
 
+_ROUTED = (
+    payments,
+    purchases,
+    refunds,
+    events,
+    notifications,
+    returns,
+    health,
+    codec,
+    catching_up,
+)
+
 
 def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     """The application; with no dependencies given it reads the settings and opens its own."""
@@ -56,7 +69,7 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (payments, purchases, refunds, events, notifications, returns, health, codec):
+    for module in _ROUTED:
         app.include_router(module.router)
     app.include_router(metrics.router(counted))
     errors.install(app)

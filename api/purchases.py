@@ -6,10 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter, Request, Response
 
 from api.auth import AuthenticatedMerchant, OnlyMerchants
+from api.consuming import send_consumption
 from api.dependencies import Deps
 from api.openapi import problems
+from api.problems import Answer
 from api.restoring import restore_purchases
-from api.schemas import PaymentAnswer, RestoreRequest, VerifyRequest
+from api.schemas import PaymentAnswer
+from api.store_requests import ConsumptionRequest, RestoreRequest, VerifyRequest
 from api.store_schemas import (
     EntitlementFields,
     ProductFields,
@@ -68,6 +71,28 @@ async def post_verify(  # noqa: PLR0913 - one argument is one part of the reques
         message="OK" if settled else _NOT_SETTLED,
         entitlement=await own_entitlement(dependencies, payment),
     )
+
+
+@router.post(
+    "/v1/payments/{payment_id}/consumption",
+    summary="Answer a consumption request",
+    responses=problems(401, 404, 422, 503),
+)
+async def post_consumption(
+    payment_id: UUID,
+    merchant: AuthenticatedMerchant,
+    dependencies: Deps,
+    request: Request,
+    body: ConsumptionRequest,
+) -> Answer:
+    """Tell the store what became of a purchase, after `entitlement.consumption_requested`.
+
+    The store decides about the refund by itself, and waits twelve hours for this.
+    """
+    payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
+    request.state.record_id = payment.id
+    await send_consumption(dependencies, payment, body)
+    return Answer(id=payment.id)
 
 
 @router.post("/v1/restore", summary="Restore purchases", responses=problems(400, 401, 422, 503))

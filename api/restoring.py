@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from api.dependencies import Dependencies
-from api.schemas import RestoreRequest
+from api.store_requests import RestoreRequest
 from api.store_words import find_payment, hand_over
 from domain.entitlement import Entitlement
 from domain.errors import InvalidRequest

@@ -12,7 +12,7 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from api.problems import Answer
-from api.store_schemas import EntitlementFields, SignedTransaction, TransactionId
+from api.store_schemas import EntitlementFields
 from api.text import Text, printable
 from domain.checkout import Checkout
 from domain.entitlement import Entitlement
@@ -121,21 +121,6 @@ class PaymentRequest(Body):
     metadata: dict[MetadataKey, MetadataValue] = Field(
         default_factory=dict, max_length=20, description="Yours; comes back in answers and events."
     )
-
-
-class VerifyRequest(Body):
-    """The proof of a purchase that the store gave to your app."""
-
-    signed_transaction: SignedTransaction = Field(description="StoreKit's `jwsRepresentation`.")
-
-
-class RestoreRequest(Body):
-    """What the app restores: its signed transactions, or the number of any one of them."""
-
-    provider: Text | None = Field(default=None, max_length=32, description="Else the only store.")
-    account: Text | None = Field(default=None, max_length=64, description="Else the first.")
-    signed_transactions: list[SignedTransaction] = Field(default_factory=list, max_length=50)
-    transaction_id: TransactionId | None = None
 
 
 class CancelRequest(Body):

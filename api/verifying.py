@@ -29,12 +29,7 @@ async def verify_purchase(dependencies: Dependencies, payment: Payment, signed: 
         InvalidRequest: the payment is none that a store sells.
         Conflict: the purchase is another payment's, or of another product.
     """
-    store = dependencies.registry.get(payment.provider, payment.account)
-    if not isinstance(store, Store):
-        raise InvalidRequest(
-            f"{payment.provider} sells nothing by itself: there is no purchase to verify.",
-            code="verify_unsupported",
-        )
+    store = store_of(dependencies, payment)
     brought = await store.verify_purchase(signed)
     purchase = brought.change.purchase if brought.change else None
     if purchase is None or brought.change is None:
@@ -53,6 +48,17 @@ async def verify_purchase(dependencies: Dependencies, payment: Payment, signed: 
             param="signed_transaction",
         )
     return await _settled(dependencies, payment)
+
+
+def store_of(dependencies: Dependencies, payment: Payment) -> Store:
+    """The store that sells the payment's product; InvalidRequest where it is none."""
+    provider = dependencies.registry.get(payment.provider, payment.account)
+    if not isinstance(provider, Store):
+        raise InvalidRequest(
+            f"{payment.provider} sells nothing by itself: there is no purchase.",
+            code="not_sold_by_a_store",
+        )
+    return provider
 
 
 def is_settled(payment: Payment) -> bool:

@@ -215,7 +215,7 @@ async def test_a_claim_asks_the_store_whether_the_money_is_still_there(
 async def test_only_a_store_has_purchases_to_verify(shop: Shop, buyer: Buyer) -> None:
     payment = await shop.pending()
     answer = await buyer.verify(payment, "a.b.c")
-    assert (answer.status_code, answer.json()["code"]) == (422, "verify_unsupported")
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_sold_by_a_store")
 
 
 async def test_a_payment_of_another_merchant_cannot_be_verified(
@@ -264,3 +264,33 @@ async def test_an_order_paid_twice_by_purchases_calls_a_person(buyer: Buyer, sho
     assert found["duplicate"]
     await buyer.hears(second.json(), "payment.succeeded", "payment.attention")
     assert (await shop.read(second.json()))["attention"] == "refund_failed"
+
+
+async def test_what_became_of_a_purchase_is_told_to_the_store_with_consent_only(
+    buyer: Buyer, shop: Shop
+) -> None:
+    payment, bought = await buyer.bought()
+    await buyer.act("request-refund", transaction_id=bought["transaction_id"])
+    place = f"/v1/payments/{payment['id']}/consumption"
+    for body in ({}, {"customer_consented": False}):
+        refused = await shop.http.post(place, json=body)
+        assert (refused.status_code, refused.json()["param"]) == (422, "customer_consented")
+    told = {
+        "customer_consented": True,
+        "consumed": 50_000,
+        "refund_preference": "decline",
+        "transaction_id": bought["transaction_id"],
+    }
+    answer = await shop.http.post(place, json=told)
+    assert (answer.status_code, answer.json()["id"]) == (200, payment["id"]), answer.text
+
+
+async def test_only_what_the_payment_bought_can_have_been_consumed(
+    buyer: Buyer, shop: Shop
+) -> None:
+    waiting, (paid, _) = await buyer.ask(), await buyer.bought()
+    for payment, body in ((waiting, {}), (paid, {"transaction_id": "999"})):
+        answer = await shop.http.post(
+            f"/v1/payments/{payment['id']}/consumption", json={"customer_consented": True} | body
+        )
+        assert (answer.status_code, answer.json()["param"]) == (422, "transaction_id")

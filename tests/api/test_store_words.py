@@ -1,7 +1,9 @@
 """What a store tells us by itself: the sale, and all that comes after it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from domain.notification import NotificationOutcome
@@ -137,6 +139,7 @@ async def test_a_subscription_lives_by_the_stores_words(buyer: Buyer, shop: Shop
     await buyer.act("auto-renew", transaction_id=renewed["transaction_id"], enabled=False)
     await stands(shop, payment, auto_renews=False)
     await buyer.act("auto-renew", transaction_id=renewed["transaction_id"], enabled=True)
+    await stands(shop, payment, auto_renews=True)
     await buyer.act("fail-renewal", transaction_id=renewed["transaction_id"], grace=True)
     found = await stands(shop, payment, status="grace")
     assert found["has_access"]
@@ -222,3 +225,27 @@ async def test_a_word_about_nothing_that_we_sell_is_taken_and_kept(
     assert rows[0].outcome is NotificationOutcome.SIGNALLED
     assert [event["type"] for event in await buyer.events(payment)] == ["payment.succeeded"]
     assert (await stands(shop, payment, status="active"))["has_access"]
+
+
+async def test_words_that_were_lost_are_fetched_by_an_operator(
+    buyer: Buyer, shop: Shop, stranger: httpx.AsyncClient
+) -> None:
+    payment, bought = await buyer.bought(MONTHLY)
+    begun = datetime.now(UTC) - timedelta(minutes=1)
+    renewed = await buyer.act("renew", transaction_id=bought["transaction_id"], notify=False)
+    assert (await shop.read(payment))["entitlement"]["auto_renews"] is None
+    for _ in range(2):
+        answer = await stranger.post(
+            "/ops/stores/apple_iap/main/catch-up", json={"since": begun.isoformat()}
+        )
+        assert answer.status_code == 200, answer.text
+        await stands(shop, payment, transaction_id=renewed["transaction_id"], auto_renews=True)
+    assert answer.json()["outcomes"]["duplicate"] >= 1
+    await buyer.hears(payment, "payment.succeeded", "entitlement.changed")
+
+
+async def test_who_keeps_no_history_cannot_be_caught_up_with(stranger: httpx.AsyncClient) -> None:
+    answer = await stranger.post(
+        "/ops/stores/wechatpay/pubkey/catch-up", json={"since": "2026-05-01T00:00:00Z"}
+    )
+    assert (answer.status_code, answer.json()["param"]) == (422, "provider")
