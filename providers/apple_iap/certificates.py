@@ -32,7 +32,15 @@ _MIDDLE_MARK = x509.ObjectIdentifier("1.2.840.113635.100.6.2.1")
 _REMEMBERED = 16
 
 # What a certificate is that does not hold, down to one which the library still reads for now.
-_BROKEN = (ValueError, UnsupportedAlgorithm, VerificationError, CryptographyDeprecationWarning)
+_BROKEN = (
+    ValueError,
+    UnsupportedAlgorithm,
+    VerificationError,
+    CryptographyDeprecationWarning,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 # Leaf, middle and root as DER.
 Chain = tuple[bytes, bytes, bytes]

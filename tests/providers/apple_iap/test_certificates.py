@@ -165,6 +165,14 @@ def test_a_serial_number_that_no_authority_gives_is_refused(trust: Trust, chain:
         trust.public_key((negative, chain[1], chain[2]), NOW)
 
 
+def test_a_certificate_of_an_unknown_version_is_refused(trust: Trust, chain: Chain) -> None:
+    version = bytes.fromhex("a003020102")
+    assert chain[0].count(version) == 1
+    unknown = chain[0].replace(version, version[:-1] + b"\7")
+    with pytest.raises(UntrustedCertificate, match="version"):
+        trust.public_key((unknown, chain[1], chain[2]), NOW)
+
+
 def test_many_chains_are_remembered_and_still_each_is_checked(trust: Trust, keys: Keys) -> None:
     signers = [keys.signer(key=new_key()) for _ in range(20)]
     for _ in range(2):
