@@ -12,6 +12,7 @@ from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import PollerBehaviorAutoscaling, Worker
 
+from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
@@ -24,6 +25,7 @@ from providers.bounded import BoundedClient
 from providers.registry import Registry, build
 from settings import Settings
 from storage.database import Database
+from storage.entitlements import EntitlementStore
 from storage.events import EventStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
@@ -61,6 +63,7 @@ async def open_activities(settings: Settings) -> AsyncIterator[tuple[Activities,
                 refunds=RefundActivities(RefundStore(database)),
                 providers=ProviderActivities(registry, payments),
                 webhooks=WebhookActivities(EventStore(database), MerchantStore(database), sender),
+                entitlements=EntitlementActivities(EntitlementStore(database)),
             ),
             registry,
         )

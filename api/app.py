@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import (
+    catching_up,
     codec,
     errors,
     events,
@@ -17,9 +18,11 @@ from api import (
     notifications,
     openapi,
     payments,
+    purchases,
     refunds,
     returns,
 )
+from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
@@ -31,6 +34,18 @@ from storage.database import Database
 VERSION = "0.1.0"
 # A notification may need a provider's newer key before it can be verified.
 PROVIDER_HTTP_SECONDS = 4.0
+
+_ROUTED = (
+    payments,
+    purchases,
+    refunds,
+    events,
+    notifications,
+    returns,
+    health,
+    codec,
+    catching_up,
+)
 
 
 def create_app(dependencies: Dependencies | None = None) -> FastAPI:
@@ -54,7 +69,7 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (payments, refunds, events, notifications, returns, health, codec):
+    for module in _ROUTED:
         app.include_router(module.router)
     app.include_router(metrics.router(counted))
     errors.install(app)
@@ -87,4 +102,5 @@ async def _open(
         ),
         codec=PayloadEncryption(keys),
         metrics=counted,
+        catalogue=Catalogue.parse(settings.read_products()),
     )

@@ -7,18 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from api.dependencies import Dependencies
+from api.proposals import late_policy
 from api.runs import RunOver, tell_late, tell_payment, tell_refund
 from domain.identity import parse_reference
-from domain.merchant import LatePolicy
 from domain.notification import Notification, NotificationOutcome
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
+from providers.base import ChannelRules
 from workflows.late_payment import LateOrder
 from workflows.policies import payment_policy
 
 ACKNOWLEDGED = frozenset(
-    {NotificationOutcome.SIGNALLED, NotificationOutcome.DUPLICATE, NotificationOutcome.LATE}
+    {
+        NotificationOutcome.SIGNALLED,
+        NotificationOutcome.DUPLICATE,
+        NotificationOutcome.LATE,
+        NotificationOutcome.IGNORED,
+    }
 )
 
 _SETTLED = {
@@ -31,15 +37,19 @@ _UNDECIDED = frozenset({RefundOutcome.PENDING, RefundOutcome.ABNORMAL, RefundOut
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a notification led to; `detail` is for our own books and logs."""
+    """What a notification led to; `detail` is for our own books and logs.
+
+    `parked` is set where nobody can say yet whose it is, and its sender cannot help.
+    """
 
     outcome: NotificationOutcome
     detail: str = ""
+    parked: bool = False
 
     @property
     def acknowledged(self) -> bool:
-        """True where the provider may stop sending it."""
-        return self.outcome in ACKNOWLEDGED
+        """True where the provider may stop sending it: durable, of no consequence, or parked."""
+        return self.parked or self.outcome in ACKNOWLEDGED
 
 
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
@@ -57,15 +67,16 @@ async def deliver(dependencies: Dependencies, notification: Notification) -> Del
     if payment is None:
         return _UNKNOWN
     if notification.payment is not None:
-        return await _payment_word(dependencies, notification, notification.payment, payment)
+        return await payment_word(dependencies, notification, notification.payment, payment)
     if notification.refund is not None:
         return await _refund_word(dependencies, notification, notification.refund, payment)
     return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
 
 
-async def _payment_word(
+async def payment_word(
     dependencies: Dependencies, notification: Notification, report: PaymentReport, payment: Payment
 ) -> Delivered:
+    """Hand a report on the payment, which the notification carries, to the run that wants it."""
     mismatch = _foreign(notification, payment) or payment.mismatch(report)
     if mismatch is not None:
         return await _mismatched_payment(dependencies, notification, payment, mismatch)
@@ -156,10 +167,12 @@ async def _late(
     dependencies: Dependencies, notification: Notification, payment: Payment
 ) -> Delivered:
     merchant = await dependencies.stores.merchants.get(payment.merchant_id)
+    provider = dependencies.registry.get(payment.provider, payment.account)
+    rules = provider.channels.get(payment.channel, ChannelRules())
     order = LateOrder(
         payment=payment,
-        policy=payment_policy(payment.channel),
-        late_policy=merchant.late_policy if merchant else LatePolicy.REFUND,
+        policy=payment_policy(payment.channel, refundable=rules.refundable),
+        late_policy=late_policy(merchant, rules),
     )
     await tell_late(dependencies.temporal, order, notification)
     return Delivered(NotificationOutcome.LATE)

@@ -13,10 +13,11 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 from temporalio.service import RPCError
 
-from api.deliveries import Delivered, deliver
+from api.deliveries import Delivered
 from api.dependencies import Dependencies, Deps
 from api.openapi import problems
 from api.problems import Refusal
+from api.store_words import hand_over
 from domain.errors import InvalidRequest, InvalidSignature, PaymentError
 from domain.notification import Notification, NotificationOutcome
 from providers.base import Provider
@@ -68,7 +69,7 @@ async def _handle(
     row = await dependencies.stores.notifications.record(
         notification, headers=_kept(headers), body=body, received_at=received_at
     )
-    delivered = await deliver(dependencies, _named(notification, source))
+    delivered = await hand_over(dependencies, _named(notification, source))
     await dependencies.stores.notifications.set_outcome(row, delivered.outcome, delivered.detail)
     return delivered
 
