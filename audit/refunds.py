@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from audit.books import Books, Case
 from audit.finding import Finding, Promise
-from domain.refund import Refund, RefundStatus
+from domain.refund import Refund, RefundCause, RefundStatus
 
 BY_HAND = "accepted by an operator"
 
@@ -59,7 +59,9 @@ def _against_ledger(case: Case) -> Iterator[Finding]:
             "Claim the difference from the payer.",
         )
     for refund in case.refunds:
-        yield from _refund(case, refund, there.pop(refund.reference, []))
+        if refund.cause is not RefundCause.PROVIDER:
+            yield from _refund(case, refund, there.pop(refund.reference, []))
+    yield from _made_by_store(case, there)
     for reference, amounts in there.items():
         yield from _not_ours(case, reference, sum(amounts))
 
@@ -86,6 +88,25 @@ def _refund(case: Case, refund: Refund, moved: list[int]) -> Iterator[Finding]:
             case.name,
             f"refund {refund.reference} is {refund.status} here, {sum(moved)} fen went back there",
             "Do not refund it again; book it by hand.",
+        )
+
+
+def _made_by_store(case: Case, there: dict[str, list[int]]) -> Iterator[Finding]:
+    """A store's refunds are known by its own number, and what it took back counts for nothing."""
+    here: dict[str, int] = defaultdict(int)
+    for refund in case.refunds:
+        if refund.cause is RefundCause.PROVIDER:
+            stands = refund.status is RefundStatus.SUCCEEDED
+            here[refund.provider_reference or refund.reference] += refund.amount if stands else 0
+    for reference, amount in here.items():
+        moved = sum(there.pop(reference, []))
+        if moved == amount or case.flagged or case.running:
+            continue
+        yield Finding(
+            Promise.LOST_REFUND if moved > amount else Promise.REFUND_WITHOUT_MONEY,
+            case.name,
+            f"the store gave back {moved} fen of {reference}, {amount} here",
+            "Have the store send its notifications again, or read its refund history.",
         )
 
 

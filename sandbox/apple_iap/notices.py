@@ -86,14 +86,17 @@ class Herald:
         """The signed payload of a notification."""
         kind, params = (fault.kind, fault.params) if fault else ("", {})
         content = notice.content
-        body = spoil(content["body"], kind, params) if content["section"] == "data" else {}
+        # Copies: the notification itself is signed again, and told again, as it was.
+        body = dict(content["body"])
+        if content["section"] == "data":
+            body = dict(spoil(body, kind, params))
         inner = "foreign_ca" if kind == "nested_foreign_ca" else None
         for name in ("transaction", "renewal"):
             if claims := content.get(name):
                 signed = sign(self.keys, spoil(claims, kind, params), inner)
                 body[f"signed{name.capitalize()}Info"] = signed
-        claims = spoil(content["head"], kind if kind in HEAD_FLAWS else "", params)
-        claims |= {content["section"]: body or content["body"]}
+        head = spoil(content["head"], kind if kind in HEAD_FLAWS else "", params)
+        claims = head | {content["section"]: body}
         return sign(self.keys, claims, kind if kind in FORGERIES else None)
 
     def _notice(self, reference: str, event: tuple[str, str | None], body: Claims) -> Notice:

@@ -203,6 +203,24 @@ async def test_a_refund_may_be_told_before_its_purchase(
     assert told == ["REFUND", "ONE_TIME_CHARGE"]
 
 
+async def test_a_misbehaving_attempt_leaves_the_notification_as_it_was(
+    rig: Rig, shop: AppStoreShop, buy: Step, token: str
+) -> None:
+    await buy(MONTHLY)
+    names = {"provider": "apple_iap", "reference": UUID(token).hex}
+    [before] = (await rig.look("notifications"))["deliveries"]
+    for flaw in ("foreign_app", "nested_foreign_ca", "unknown_type", "wrong_product"):
+        await rig.control("notify", **names, fault=flaw)
+    assert (await rig.look("notifications"))["deliveries"] == [before]
+    assert not {"data", "signedTransactionInfo"} & before["notice"]["content"]["head"].keys()
+    await rig.control("notify", **names)
+    payload = shop.notified(rig.receiver.requests[-1])
+    assert (payload["notificationType"], payload["data"]["bundleId"]) == (
+        "SUBSCRIBED",
+        shop.app["bundle_id"],
+    )
+
+
 async def test_the_body_has_one_field(rig: Rig, buy: Step) -> None:
     await buy(COINS, notify=True)
     body = (await rig.receiver.wait_for(1))[0].content
