@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client
 from temporalio.envconfig import ClientConnectConfig
@@ -63,7 +64,7 @@ def audit_command(
     try:
         made = asyncio.run(_audit(state_dir, provider_books, planted, histories, statement or []))
     except _UNREADABLE as error:
-        errors.print(f"[red]Cannot audit[/]: {str(error) or type(error).__name__}")
+        errors.print(f"[red]Cannot audit[/]: {escape(str(error)) or type(error).__name__}")
         raise typer.Exit(CANNOT_AUDIT) from error
     except ValidationError as error:
         errors.print(f"[red]Cannot audit[/]: no stack in {state_dir}, and no PAYSAGA_* settings.")
