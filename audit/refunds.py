@@ -60,13 +60,14 @@ def _against_ledger(case: Case) -> Iterator[Finding]:
         )
     for refund in case.refunds:
         if refund.cause is not RefundCause.PROVIDER:
-            yield from _refund(case, refund, there.pop(refund.reference, []))
+            yield from refund_moved(case, refund, there.pop(refund.reference, []))
     yield from _made_by_store(case, there)
     for reference, amounts in there.items():
-        yield from _not_ours(case, reference, sum(amounts))
+        yield from not_asked_for(case, reference, sum(amounts))
 
 
-def _refund(case: Case, refund: Refund, moved: list[int]) -> Iterator[Finding]:
+def refund_moved(case: Case, refund: Refund, moved: list[int]) -> Iterator[Finding]:
+    """One of our refunds against the amounts that went back under its number."""
     if len(moved) > 1:
         yield Finding(
             Promise.OVER_REFUND,
@@ -114,7 +115,7 @@ def _explained(case: Case, refund: Refund) -> bool:
     return case.flagged or (refund.status is RefundStatus.PENDING and case.running)
 
 
-def _not_ours(case: Case, reference: str, amount: int) -> Iterator[Finding]:
+def not_asked_for(case: Case, reference: str, amount: int) -> Iterator[Finding]:
     """Money that went back without us: by a reversal at the till, or at the provider's console."""
     reversed_unpaid = case.payment.captured == 0 and amount == sum(case.captures)
     if reversed_unpaid or case.flagged or case.running:
