@@ -37,7 +37,7 @@ def _shop() -> str:
         f'<form method="post" action="{HERE}"><label>Product <select name="product_id">{options}'
         '</select></label><label>Quantity <input name="quantity" value="1" inputmode="numeric">'
         '</label><label>appAccountToken <input name="app_account_token" placeholder="the id of'
-        ' a payment, or nothing"></label><label><input type="checkbox" name="ask_to_buy"'
+        ' a payment, or nothing"></label><label class="tick"><input type="checkbox" name="ask_to_buy"'
         ' value="1"> Ask a parent first</label>'
         '<button class="pay" name="deed" value="buy">Buy</button></form>'
         f'<form method="post" action="{HERE}"><label>Or what the shop handed to the app'
