@@ -78,10 +78,11 @@ class Settings(BaseSettings):
         }
 
     def read_products(self) -> list[dict[str, Any]]:
-        """The catalogue's products; none where no file is named."""
+        """The catalogue's products; none where no file is named, or it is empty."""
         if self.products_file is None:
             return []
-        products: list[dict[str, Any]] = tomllib.loads(self.products_file.read_text())["product"]
+        sections = tomllib.loads(self.products_file.read_text())
+        products: list[dict[str, Any]] = sections.get("product", [])
         return products
 
 

@@ -8,7 +8,7 @@ from activities.errors import still_pending, translated
 from domain.errors import Conflict
 from domain.frozen import Frozen
 from domain.store_change import StoreWord
-from storage.entitlements import NOT_PAID_YET, EntitlementStore
+from storage.entitlements import EntitlementStore
 
 
 class Changed(Frozen):
@@ -29,8 +29,6 @@ class EntitlementActivities:
         """Apply the word. Tried again until the payment's own run has written its money down."""
         try:
             applied = await self._entitlements.apply(word.payment_id, word.word_id, word.change)
-        except Conflict as conflict:
-            if conflict.code == NOT_PAID_YET:
-                raise still_pending("the payment has no money yet") from conflict
-            raise
+        except Conflict as not_paid_yet:
+            raise still_pending(not_paid_yet.message) from not_paid_yet
         return Changed(event_ids=applied.event_ids)

@@ -76,7 +76,11 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     openapi.install(app)
     # The last one added is the outermost: everything is timed, refusals of the limits included.
     app.add_middleware(codec.CodecCors, origin=settings.ui_origin)
-    app.add_middleware(limits.Limited, larger={codec.PREFIX: limits.LARGEST_CODEC_BODY})
+    larger = {
+        codec.PREFIX: limits.LARGEST_CODEC_BODY,
+        purchases.RESTORE: limits.LARGEST_RESTORE_BODY,
+    }
+    app.add_middleware(limits.Limited, larger=larger)
     app.add_middleware(metrics.Measured, metrics=counted)
     return app
 

@@ -29,6 +29,7 @@ button.pay{border:0;color:#fff;background:var(--alipay)}
 .apple_iap button.pay{background:var(--apple_iap)}.card.apple_iap{color:inherit}
 label{display:grid;gap:.25rem;font-size:.9rem;color:var(--soft)}
 h2{font-size:1.05rem;margin:2rem 0 .5rem}
+label.tick{grid-auto-flow:column;justify-content:start;align-items:center;gap:.5rem}
 input,select{font:inherit;padding:.6rem;border-radius:10px;border:1px solid var(--line);
 background:none;color:var(--ink)}input[type=checkbox]{justify-self:start}
 form+form{margin-top:1rem}form.inline{display:inline-grid;margin:.15rem}

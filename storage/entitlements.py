@@ -20,9 +20,6 @@ from storage.rows import to_entitlement, to_payment
 from storage.store_refunds import follow_refunds
 from storage.tables import entitlements, events, grants, payments
 
-# Why a word cannot be applied yet.
-NOT_PAID_YET = "payment_not_paid"
-
 
 class Applied(Frozen):
     """The entitlement after a word, and the events that tell the merchant of it, in order."""
@@ -75,7 +72,7 @@ class EntitlementStore:
         async with self._database.transaction() as connection:
             payment = await _locked(connection, payment_id)
             if payment.captured == 0:
-                raise Conflict("The payment has not been paid.", code=NOT_PAID_YET)
+                raise Conflict("The payment has not been paid.", code="payment_not_paid")
             granted = await grant(connection, payment, change, purchase)
             moved: list[Refund] = []
             if granted.newest:

@@ -134,6 +134,8 @@ class PaymentWorkflow:
     @resolve.validator
     def _resolvable(self, resolution: Resolution) -> None:
         _refuse("not_resolvable", self._state.refuses_resolution(resolution))
+        if resolution.action is ResolveAction.REFUND and not self._policy.refundable:
+            _refuse("not_resolvable", "Only the provider itself refunds this: accept or close.")
 
     # What happens, in order
 

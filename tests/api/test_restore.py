@@ -3,7 +3,7 @@
 import pytest
 
 from tests.api.buyer import COINS, MONTHLY, RECIPES, Buyer
-from tests.api.house import House, ProviderSide, Shop
+from tests.api.house import ProviderSide, Shop
 
 
 @pytest.fixture
@@ -129,9 +129,25 @@ async def test_what_cannot_be_restored_is_named(
     assert (answer.status_code, answer.json()["param"]) == (422, param)
 
 
-async def test_a_store_that_does_not_answer_is_asked_again_later(
-    buyer: Buyer, house: House
-) -> None:
+async def test_a_number_that_the_store_does_not_know_restores_nothing(buyer: Buyer) -> None:
     answer = await buyer.restore(transaction_id="999999999999")
-    assert answer.status_code == 422
-    assert answer.json()["code"] == "provider_rejected"
+    assert (answer.status_code, answer.json()["code"]) == (422, "provider_rejected")
+
+
+@pytest.mark.parametrize("kind", ["rate_limited", "server_error", "garbled", "unauthorized"])
+async def test_a_store_that_does_not_answer_is_to_be_asked_again(buyer: Buyer, kind: str) -> None:
+    _, bought = await buyer.bought(RECIPES)
+    fault = {"provider": "apple_iap", "operation": "query", "kind": kind, "params": {}}
+    await buyer.provider.control.post("/_sandbox/faults", json=fault)
+    answer = await buyer.restore(transaction_id=bought["transaction_id"])
+    assert (answer.status_code, answer.json()["retryable"]) == (503, True), answer.text
+    answer = await buyer.restore(transaction_id=bought["transaction_id"])
+    assert (answer.status_code, len(answer.json()["data"])) == (200, 1), answer.text
+
+
+async def test_an_app_may_bring_all_that_it_holds(buyer: Buyer) -> None:
+    _, bought = await buyer.bought(RECIPES)
+    signed = [await buyer.signed(bought)] * 50
+    assert sum(map(len, signed)) > 64 * 1024
+    answer = await buyer.restore(signed_transactions=signed)
+    assert (answer.status_code, len(answer.json()["data"])) == (200, 1), answer.text

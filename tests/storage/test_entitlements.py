@@ -7,7 +7,7 @@ import pytest
 from domain.errors import Conflict, NotFound
 from domain.payment import Payment
 from domain.store_change import Change, StoreChange
-from storage.entitlements import NOT_PAID_YET, EntitlementStore
+from storage.entitlements import EntitlementStore
 from storage.payments import PaymentStore
 from tests.storage.making import EventRows, NewPayment
 from tests.storage.selling import (
@@ -29,7 +29,7 @@ async def test_a_word_waits_for_the_payments_money(
 
     with pytest.raises(Conflict) as refusal:
         await entitlements.apply(payment.id, "w", said)
-    assert refusal.value.code == NOT_PAID_YET
+    assert refusal.value.code == "payment_not_paid"
 
 
 async def test_a_word_about_nothing_or_nobody_is_refused(

@@ -1,12 +1,15 @@
 """A payment whose goods a store sells: paid by a purchase, and never refunded by us."""
 
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
 from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
 from domain.report import Attention
 from domain.resolution import ResolveAction
 from tests.workflows.scripted import Fault
 from tests.workflows.selling import bought, paid_report, purchase, sale, sold, waiting
-from tests.workflows.shop import Shop
+from tests.workflows.shop import Shop, refusal
 from webhooks.answers import WebhookAnswer
 
 
@@ -54,6 +57,9 @@ async def test_what_a_person_closes_is_granted_to_nobody(shop: Shop) -> None:
     await shop.say(run, sold(payment, wrong))
     await shop.flagged(payment, Attention.PRODUCT_MISMATCH)
 
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await shop.resolve(run, ResolveAction.REFUND)
+    assert refusal(refused.value) == "not_resolvable"
     closed = await shop.resolve(run, ResolveAction.CLOSE)
 
     assert (closed.status, closed.captured) == (PaymentStatus.CLOSED, 0)
