@@ -128,9 +128,9 @@ async def compare_transactions(results: Results, side: Side, peer: Peer) -> None
         found = change and change.purchase
         holds(found, change)
         if found:
-            ours = (found.transaction_id, found.product_id, found.price, found.storefront)
+            read = (found.transaction_id, found.product_id, found.price, found.storefront)
             names = ("transactionId", "productId", "price", "storefront")
-            same(ours, tuple(theirs[name] for name in names))
+            same(read, tuple(theirs[name] for name in names))
 
 
 async def compare_notifications(results: Results, side: Side, peer: Peer) -> None:
