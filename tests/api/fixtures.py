@@ -33,6 +33,7 @@ from providers import registry
 from sandbox.app import create_app as create_sandbox
 from settings import Mode, Settings
 from storage.database import Database
+from tests.api.buyer import Buyer
 from tests.api.house import ORIGIN, Door, House, ProviderSide, Shop, running, visitor
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.apple_iap.harness import AppleIapHarness
@@ -191,6 +192,12 @@ async def provider(house: House) -> AsyncIterator[ProviderSide]:
     """The provider's server, behaving well at the start of each test."""
     yield house.provider
     await house.provider.control.delete("/_sandbox/faults")
+
+
+@pytest.fixture
+def buyer(shop: Shop, provider: ProviderSide) -> Buyer:
+    """A buyer at the store, with the shop's app."""
+    return Buyer.of(shop, provider)
 
 
 @pytest_asyncio.fixture(scope="session")

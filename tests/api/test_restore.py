@@ -3,12 +3,7 @@
 import pytest
 
 from tests.api.buyer import COINS, MONTHLY, RECIPES, Buyer
-from tests.api.house import ProviderSide, Shop
-
-
-@pytest.fixture
-def buyer(shop: Shop, provider: ProviderSide) -> Buyer:
-    return Buyer.of(shop, provider)
+from tests.api.house import Shop
 
 
 async def test_what_was_bought_is_restored_by_the_transactions_that_the_app_holds(

@@ -11,11 +11,6 @@ from tests.api.buyer import COINS, MONTHLY, RECIPES, Buyer
 from tests.api.house import House, ProviderSide, Shop, eventually
 
 
-@pytest.fixture
-def buyer(shop: Shop, provider: ProviderSide) -> Buyer:
-    return Buyer.of(shop, provider)
-
-
 async def stands(shop: Shop, payment: dict[str, Any], **entitlement: Any) -> dict[str, Any]:
     """Until the payment's entitlement is so."""
 
