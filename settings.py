@@ -32,7 +32,10 @@ class Settings(BaseSettings):
         description="Where providers and payers reach this API, without a trailing slash."
     )
     accounts_file: Path = Field(
-        description="TOML: one [[alipay]], [[wechatpay]] or [[unionpay]] per account."
+        description="TOML: one [[alipay]], [[wechatpay]], [[unionpay]], [[apple_iap]] per account."
+    )
+    products_file: Path | None = Field(
+        default=None, description="TOML: one [[product]] for each that a store sells for us."
     )
     payload_keys_file: Path = Field(
         description='TOML: current = "k1" and [keys] k1 = "<base64 of 32 bytes>".'
@@ -73,6 +76,14 @@ class Settings(BaseSettings):
             provider: [_read_files(account, base) for account in accounts]
             for provider, accounts in sections.items()
         }
+
+    def read_products(self) -> list[dict[str, Any]]:
+        """The catalogue's products; none where no file is named, or it is empty."""
+        if self.products_file is None:
+            return []
+        sections = tomllib.loads(self.products_file.read_text())
+        products: list[dict[str, Any]] = sections.get("product", [])
+        return products
 
 
 def _read_files(account: dict[str, Any], base: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Worker
 
+from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
@@ -26,6 +27,7 @@ from providers.bounded import BoundedClient
 from providers.registry import Registry, build
 from settings import Settings
 from storage.database import Database
+from storage.entitlements import EntitlementStore
 from storage.events import EventStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
@@ -55,6 +57,7 @@ async def open_activities(settings: Settings) -> AsyncIterator[tuple[Activities,
                 refunds=RefundActivities(RefundStore(database)),
                 providers=ProviderActivities(registry, payments),
                 webhooks=WebhookActivities(EventStore(database), sender),
+                entitlements=EntitlementActivities(EntitlementStore(database)),
             ),
             registry,
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
@@ -20,6 +21,7 @@ class Activities:
     refunds: RefundActivities
     providers: ProviderActivities
     webhooks: WebhookActivities
+    entitlements: EntitlementActivities
 
     def provider_steps(self) -> Steps:
         """Calls to a provider; the fast ones run inside the workflow task as well."""
@@ -48,6 +50,7 @@ class Activities:
             refunds.reserve_refund,
             refunds.settle_refund,
             refunds.flag_refund,
+            self.entitlements.apply_change,
             self.webhooks.give_up_event,
             *self.provider_steps(),
         ]

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from api import (
+    catching_up,
     codec,
     errors,
     events,
@@ -17,9 +18,11 @@ from api import (
     notifications,
     openapi,
     payments,
+    purchases,
     refunds,
     returns,
 )
+from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
@@ -31,6 +34,18 @@ from storage.database import Database
 VERSION = "0.1.0"
 # A notification may need a provider's newer key before it can be verified.
 PROVIDER_HTTP_SECONDS = 4.0
+
+_ROUTED = (
+    payments,
+    purchases,
+    refunds,
+    events,
+    notifications,
+    returns,
+    health,
+    codec,
+    catching_up,
+)
 
 
 def create_app(dependencies: Dependencies | None = None) -> FastAPI:
@@ -54,14 +69,18 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
     )
-    for module in (payments, refunds, events, notifications, returns, health, codec):
+    for module in _ROUTED:
         app.include_router(module.router)
     app.include_router(metrics.router(counted))
     errors.install(app)
     openapi.install(app)
     # The last one added is the outermost: everything is timed, refusals of the limits included.
     app.add_middleware(codec.CodecCors, origin=settings.ui_origin)
-    app.add_middleware(limits.Limited, larger={codec.PREFIX: limits.LARGEST_CODEC_BODY})
+    larger = {
+        codec.PREFIX: limits.LARGEST_CODEC_BODY,
+        purchases.RESTORE: limits.LARGEST_RESTORE_BODY,
+    }
+    app.add_middleware(limits.Limited, larger=larger)
     app.add_middleware(metrics.Measured, metrics=counted)
     return app
 
@@ -87,4 +106,5 @@ async def _open(
         ),
         codec=PayloadEncryption(keys),
         metrics=counted,
+        catalogue=Catalogue.parse(settings.read_products()),
     )

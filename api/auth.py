@@ -78,6 +78,8 @@ async def _operator(
 
 
 AuthenticatedMerchant = Annotated[Merchant, Depends(_authenticated)]
+# For a route that answers every merchant alike.
+OnlyMerchants = Depends(_authenticated)
 Operator = Depends(_operator)
 
 

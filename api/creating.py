@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from api.dependencies import Dependencies
 from api.errors import unavailable
 from api.problems import ProviderWords, Refusal
-from api.proposals import propose_payment, propose_refund
+from api.proposals import Shelf, late_policy, propose_payment, propose_refund, refuse_refund
 from api.runs import (
     NoAnswerYet,
     RunOver,
@@ -60,7 +60,8 @@ async def make_payment(
         _same_request(known, request.digest())
         if known.checkout is not None or known.status is not PaymentStatus.PENDING:
             return _payment_answer(known, HTTPStatus.OK)
-    proposed = propose_payment(merchant, request, key, dependencies.registry, datetime.now(UTC))
+    shelf = Shelf(dependencies.registry, dependencies.catalogue)
+    proposed = propose_payment(merchant, request, key, shelf, datetime.now(UTC))
     provider = dependencies.registry.get(proposed.provider, proposed.account)
     rules = provider.channels[proposed.channel]
     order = PaymentOrder(
@@ -70,8 +71,9 @@ async def make_payment(
             rules.asking,
             confirm=provider.confirms_notifications,
             closable=rules.closable,
+            refundable=rules.refundable,
         ),
-        late_policy=merchant.late_policy,
+        late_policy=late_policy(merchant, rules),
     )
     try:
         payment = await create_payment(dependencies.temporal, order)
@@ -92,6 +94,7 @@ async def make_refund(
     dependencies: Dependencies, payment: Payment, request: RefundRequest, key: str
 ) -> Made[Refund]:
     """The refund of this payment that the key stands for; raises as `make_payment` does."""
+    refuse_refund(dependencies.registry.get(payment.provider, payment.account), payment)
     refunds = dependencies.stores.refunds
     # Read after the payment was: where this very refund holds the money, its row is there too.
     known = await refunds.get(refund_id(payment.id, key))

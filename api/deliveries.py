@@ -7,18 +7,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from api.dependencies import Dependencies
+from api.proposals import late_policy
 from api.runs import RunOver, tell_late, tell_payment, tell_refund
 from domain.identity import parse_reference
-from domain.merchant import LatePolicy
 from domain.notification import Notification, NotificationOutcome
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
+from providers.base import ChannelRules
 from workflows.late_payment import LateOrder
 from workflows.policies import payment_policy
 
 ACKNOWLEDGED = frozenset(
-    {NotificationOutcome.SIGNALLED, NotificationOutcome.DUPLICATE, NotificationOutcome.LATE}
+    {
+        NotificationOutcome.SIGNALLED,
+        NotificationOutcome.DUPLICATE,
+        NotificationOutcome.LATE,
+        NotificationOutcome.IGNORED,
+    }
 )
 
 _SETTLED = {
@@ -31,64 +37,50 @@ _UNDECIDED = frozenset({RefundOutcome.PENDING, RefundOutcome.ABNORMAL, RefundOut
 
 @dataclass(frozen=True)
 class Delivered:
-    """What a notification led to; `detail` is for our own books and logs."""
+    """What a notification led to; `detail` is for our own books and logs.
+
+    `parked` is set where nobody can say yet whose it is, and its sender cannot help.
+    """
 
     outcome: NotificationOutcome
     detail: str = ""
+    parked: bool = False
 
     @property
     def acknowledged(self) -> bool:
-        """True where the provider may stop sending it."""
-        return self.outcome in ACKNOWLEDGED
+        """True where the provider may stop sending it: durable, of no consequence, or parked."""
+        return self.parked or self.outcome in ACKNOWLEDGED
 
 
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
 
 
-async def named_payment(dependencies: Dependencies, notification: Notification) -> Payment | None:
-    """The payment that the notification names, as our books have it."""
-    payment_id = parse_reference(notification.reference)
-    return await dependencies.stores.payments.get(payment_id) if payment_id else None
-
-
-async def deliver(
-    dependencies: Dependencies,
-    notification: Notification,
-    payment: Payment | None,
-    *,
-    seen: bool,
-) -> Delivered:
-    """Hand the word to the run that it is for; `seen` where the same message got there before.
+async def deliver(dependencies: Dependencies, notification: Notification) -> Delivered:
+    """Hand the word to the run that it is for.
 
     Raises:
         RPCError: Temporal did not take it; the provider must send it again.
         DatabaseUnavailable: likewise.
     """
+    payment_id = parse_reference(notification.reference)
+    payment = await dependencies.stores.payments.get(payment_id) if payment_id else None
     if payment is None:
         return _UNKNOWN
     if notification.payment is not None:
-        return await _payment_word(
-            dependencies, notification, notification.payment, payment, seen=seen
-        )
+        return await payment_word(dependencies, notification, notification.payment, payment)
     if notification.refund is not None:
-        return await _refund_word(
-            dependencies, notification, notification.refund, payment, seen=seen
-        )
+        return await _refund_word(dependencies, notification, notification.refund, payment)
     return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
 
 
-async def _payment_word(
-    dependencies: Dependencies,
-    notification: Notification,
-    report: PaymentReport,
-    payment: Payment,
-    *,
-    seen: bool,
+async def payment_word(
+    dependencies: Dependencies, notification: Notification, report: PaymentReport, payment: Payment
 ) -> Delivered:
+    """Hand a report on the payment, which the notification carries, to the run that wants it."""
     mismatch = _foreign(notification, payment) or payment.mismatch(report)
     if mismatch is not None:
         return await _mismatched_payment(dependencies, notification, payment, mismatch)
-    if seen:
+    if await dependencies.stores.notifications.seen(notification):
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
     if _tells_nothing_new(payment, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
@@ -104,12 +96,7 @@ async def _payment_word(
 
 
 async def _refund_word(
-    dependencies: Dependencies,
-    notification: Notification,
-    report: RefundReport,
-    payment: Payment,
-    *,
-    seen: bool,
+    dependencies: Dependencies, notification: Notification, report: RefundReport, payment: Payment
 ) -> Delivered:
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
@@ -121,7 +108,7 @@ async def _refund_word(
         if not await _told(dependencies, marked, refund):
             await _late(dependencies, marked, payment)
         return Delivered(NotificationOutcome.MISMATCH, mismatch)
-    if seen:
+    if await dependencies.stores.notifications.seen(notification):
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
     if await _told(dependencies, notification, refund):
         return Delivered(NotificationOutcome.SIGNALLED)
@@ -180,10 +167,12 @@ async def _late(
     dependencies: Dependencies, notification: Notification, payment: Payment
 ) -> Delivered:
     merchant = await dependencies.stores.merchants.get(payment.merchant_id)
+    provider = dependencies.registry.get(payment.provider, payment.account)
+    rules = provider.channels.get(payment.channel, ChannelRules())
     order = LateOrder(
         payment=payment,
-        policy=payment_policy(payment.channel),
-        late_policy=merchant.late_policy if merchant else LatePolicy.REFUND,
+        policy=payment_policy(payment.channel, refundable=rules.refundable),
+        late_policy=late_policy(merchant, rules),
     )
     await tell_late(dependencies.temporal, order, notification)
     return Delivered(NotificationOutcome.LATE)

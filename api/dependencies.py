@@ -1,16 +1,18 @@
 """What the routes work with, made once per process and handed in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Self, cast
 
 from fastapi import Depends, Request
 from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 
+from api.catalogue import Catalogue
 from api.metrics import Metrics
 from providers.registry import Registry
 from settings import Settings
 from storage.database import Database
+from storage.entitlements import EntitlementStore
 from storage.events import EventStore
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
@@ -29,6 +31,7 @@ class Stores:
     notifications: NotificationStore
     merchants: MerchantStore
     keys: ApiKeyStore
+    entitlements: EntitlementStore
 
     @classmethod
     def on(cls, database: Database) -> Self:
@@ -40,6 +43,7 @@ class Stores:
             notifications=NotificationStore(database),
             merchants=MerchantStore(database),
             keys=ApiKeyStore(database),
+            entitlements=EntitlementStore(database),
         )
 
 
@@ -54,6 +58,7 @@ class Dependencies:
     registry: Registry
     codec: PayloadCodec
     metrics: Metrics
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
 
 def _of(request: Request) -> Dependencies:

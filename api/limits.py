@@ -12,6 +12,8 @@ from api.problems import Refusal
 LARGEST_BODY = 64 * 1024
 # Whole histories are opened for the Temporal UI, and a payload may have 2 MiB.
 LARGEST_CODEC_BODY = 8 * 1024 * 1024
+# An app may bring every transaction that it holds, each with its three certificates.
+LARGEST_RESTORE_BODY = 1024 * 1024
 # A body of 64 KiB that takes longer is a slow-loris, not a merchant.
 BODY_SECONDS = 10.0
 # Longer than everything that a route waits for (an answer from Temporal, then our books).

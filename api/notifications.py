@@ -9,15 +9,15 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from uuid import UUID
 
-from fastapi import APIRouter, BackgroundTasks, Request, Response
+from fastapi import APIRouter, Request, Response
 from temporalio.service import RPCError
 
-from api.deliveries import Delivered, deliver, named_payment
+from api.deliveries import Delivered
 from api.dependencies import Dependencies, Deps
 from api.openapi import problems
 from api.problems import Refusal
+from api.store_words import hand_over
 from domain.errors import InvalidRequest, InvalidSignature, PaymentError
 from domain.notification import Notification, NotificationOutcome
 from providers.base import Provider
@@ -39,18 +39,14 @@ _PRIVATE_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
     | {200: {"description": "The provider's own acknowledgement, byte for byte."}},
 )
 async def receive_notification(
-    provider: str,
-    account: str,
-    request: Request,
-    dependencies: Deps,
-    background: BackgroundTasks,
+    provider: str, account: str, request: Request, dependencies: Deps
 ) -> Response:
     """For providers only. The address that they are given when a payment is made."""
     source = _source(dependencies, provider, account)
     body = await request.body()
     try:
         async with asyncio.timeout(NOTIFY_SECONDS):
-            row, delivered = await _handle(dependencies, source, request.headers, body)
+            delivered = await _handle(dependencies, source, request.headers, body)
     except InvalidSignature as error:
         # No word of it is believed, so no word of it is kept.
         _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
@@ -58,7 +54,6 @@ async def receive_notification(
     except (RPCError, PaymentError, TimeoutError) as error:
         _log.warning("notification at %s/%s not taken: %s", provider, account, type(error).__name__)
         return _refuse(dependencies, source, "not_taken", "try again later")
-    background.add_task(_keep_outcome, dependencies, row, delivered)
     if not delivered.acknowledged:
         _log.warning("notification at %s/%s: %s", provider, account, delivered)
         return _refuse(dependencies, source, delivered.outcome, str(delivered.outcome))
@@ -68,30 +63,15 @@ async def receive_notification(
 
 async def _handle(
     dependencies: Dependencies, source: Provider, headers: Mapping[str, str], body: bytes
-) -> tuple[UUID, Delivered]:
-    """The notification's row, and what it led to."""
+) -> Delivered:
     received_at = datetime.now(UTC)
-    notification = _named(await source.parse_notification(headers, body), source)
-    kept, payment = await asyncio.gather(
-        dependencies.stores.notifications.record(
-            notification, headers=_kept(headers), body=body, received_at=received_at
-        ),
-        named_payment(dependencies, notification),
+    notification = await source.parse_notification(headers, body)
+    row = await dependencies.stores.notifications.record(
+        notification, headers=_kept(headers), body=body, received_at=received_at
     )
-    return kept.id, await deliver(dependencies, notification, payment, seen=kept.seen)
-
-
-async def _keep_outcome(dependencies: Dependencies, row: UUID, delivered: Delivered) -> None:
-    """After the answer: the provider waits for Temporal's word, not for our notes on it.
-
-    Where this note is lost, a repeat is handed on once more, and the run knows it.
-    """
-    try:
-        await dependencies.stores.notifications.set_outcome(
-            row, delivered.outcome, delivered.detail
-        )
-    except PaymentError as error:
-        _log.warning("outcome of notification %s not kept: %s", row, type(error).__name__)
+    delivered = await hand_over(dependencies, _named(notification, source))
+    await dependencies.stores.notifications.set_outcome(row, delivered.outcome, delivered.detail)
+    return delivered
 
 
 def _named(notification: Notification, source: Provider) -> Notification:

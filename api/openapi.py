@@ -22,6 +22,7 @@ Make a payment with one call, hand its `checkout` to the payer, and hear the end
 """
 TAGS = [
     {"name": "payments", "description": "Money from a payer to you."},
+    {"name": "purchases", "description": "What a store sells for you inside an app."},
     {"name": "refunds", "description": "Money back, whole or in parts."},
     {"name": "events", "description": "What we told you, and whether it arrived."},
     {"name": "providers", "description": "Called by the payment providers, not by you."},
@@ -61,6 +62,16 @@ PAYMENT_EXAMPLES: dict[str, Any] = {
             "amount": 500,
             "subject": "A coffee",
             "payer": {"open_id": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"},
+        },
+    },
+    "apple_iap": {
+        "summary": "Apple, in-app purchase",
+        "value": {
+            "order_no": "ORDER-20261122-0004",
+            "provider": "apple_iap",
+            "channel": "iap",
+            "product": "com.paysaga.tea.coins",
+            "quantity": 2,
         },
     },
 }

@@ -21,6 +21,7 @@ from api.schemas import (
     PaymentRequest,
 )
 from api.text import Text
+from api.verifying import own_entitlement
 from domain.errors import Conflict
 from domain.payment import Channel, Payment, PaymentStatus
 from storage.page import LARGEST_PAGE
@@ -81,7 +82,7 @@ async def get_payment(
 ) -> PaymentAnswer:
     """The payment as our books have it; `sync` asks the provider first."""
     found = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
-    return PaymentAnswer.of(found)
+    return PaymentAnswer.of(found, entitlement=await own_entitlement(dependencies, found))
 
 
 def _filters(  # noqa: PLR0913 - one argument is one filter

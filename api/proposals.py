@@ -1,27 +1,49 @@
 """From a request to the payment or refund that it proposes. Pure but for the clock it is given."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from api.catalogue import Catalogue
 from api.schemas import PaymentRequest, RefundRequest
 from domain.errors import Conflict, InvalidRequest
 from domain.identity import payment_id, refund_id
-from domain.merchant import Merchant
+from domain.merchant import LatePolicy, Merchant
 from domain.payment import Payer, Payment
+from domain.product import Product, ProductType
 from domain.refund import Refund
-from providers.base import ChannelRules, Provider
+from providers.base import ChannelRules, Provider, Store
 from providers.registry import Registry
+
+# StoreKit takes a quantity for these alone.
+_COUNTED = (ProductType.CONSUMABLE, ProductType.NON_RENEWING)
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Who sells, and what."""
+
+    registry: Registry
+    catalogue: Catalogue
+
+
+@dataclass(frozen=True)
+class _Goods:
+    subject: str
+    amount: int
+    currency: str
 
 
 def propose_payment(
-    merchant: Merchant, request: PaymentRequest, key: str, registry: Registry, now: datetime
+    merchant: Merchant, request: PaymentRequest, key: str, shelf: Shelf, now: datetime
 ) -> Payment:
     """The payment that the request asks for; InvalidRequest says what its provider cannot do."""
-    offered = registry.offered_to(merchant.id)
+    offered = shelf.registry.offered_to(merchant.id)
     provider = offered.get(
         request.provider, request.account or offered.default_account(request.provider)
     )
     rules = _channel_rules(provider, request)
-    _check_currency(provider, request.currency)
+    goods = _goods(provider, request, shelf.catalogue)
+    _check_currency(provider, goods.currency)
     payer = request.payer.to_domain()
     _check_payer(rules, payer, request)
     return Payment(
@@ -33,15 +55,36 @@ def propose_payment(
         provider=provider.name,
         account=provider.account,
         channel=request.channel,
-        amount=request.amount,
-        currency=request.currency,
-        subject=request.subject,
+        amount=goods.amount,
+        currency=goods.currency,
+        subject=goods.subject,
+        product_id=request.product,
+        quantity=request.quantity,
         payer=payer,
         return_url=request.return_url,
         metadata=request.metadata,
         created_at=now,
         expires_at=now + _life(rules, request.expires_in),
     )
+
+
+def late_policy(merchant: Merchant | None, rules: ChannelRules) -> LatePolicy:
+    """What to do with money that comes late: what cannot be given back is accepted."""
+    if not rules.refundable:
+        return LatePolicy.ACCEPT
+    return merchant.late_policy if merchant else LatePolicy.REFUND
+
+
+def refuse_refund(provider: Provider, payment: Payment) -> None:
+    """InvalidRequest where only the provider itself gives this payment's money back."""
+    rules = provider.channels.get(payment.channel)
+    if rules is not None and not rules.refundable:
+        raise InvalidRequest(
+            f"Only {provider.name} itself refunds its {payment.channel} payments. Send the buyer to"
+            " its own refund page; the event refund.succeeded tells you when it gave the money"
+            " back.",
+            code="refund_unsupported",
+        )
 
 
 def propose_refund(payment: Payment, request: RefundRequest, key: str, now: datetime) -> Refund:
@@ -85,6 +128,42 @@ def _channel_rules(provider: Provider, request: PaymentRequest) -> ChannelRules:
             param="channel",
         )
     return rules
+
+
+def _goods(provider: Provider, request: PaymentRequest, catalogue: Catalogue) -> _Goods:
+    """What is sold at what price: a store's is in our catalogue, all else in the request."""
+    if isinstance(provider, Store):
+        if request.product is None:
+            raise InvalidRequest(
+                f"{provider.name} sells by itself: name the product, GET /v1/products lists them.",
+                param="product",
+            )
+        return _listed(catalogue.get(request.product), request)
+    for name in ("product", "quantity"):
+        if name in request.model_fields_set:
+            raise InvalidRequest(
+                f"{name}: {provider.name} takes an amount, not a product.", param=name
+            )
+    if request.amount is None:
+        raise InvalidRequest("amount: Field required", param="amount")
+    if request.subject is None:
+        raise InvalidRequest("subject: Field required", param="subject")
+    return _Goods(request.subject, request.amount, request.currency)
+
+
+def _listed(product: Product, request: PaymentRequest) -> _Goods:
+    if request.quantity > 1 and product.type not in _COUNTED:
+        raise InvalidRequest(f"A {product.type} is bought one at a time.", param="quantity")
+    goods = _Goods(
+        request.subject or product.title, product.amount * request.quantity, product.currency
+    )
+    if request.amount not in (None, goods.amount):
+        raise InvalidRequest(
+            f"amount: the catalogue's price is {goods.amount}; leave it out.", param="amount"
+        )
+    if "currency" in request.model_fields_set and request.currency != goods.currency:
+        raise InvalidRequest(f"currency: the catalogue has {goods.currency}.", param="currency")
+    return goods
 
 
 def _check_currency(provider: Provider, currency: str) -> None:

@@ -26,10 +26,18 @@ from domain.identity import payment_workflow_id, refund_workflow_id
 from domain.notification import Notification
 from domain.payment import Payment
 from domain.refund import Refund
+from domain.store_change import StoreWord
+from workflows.entitlement import EntitlementOrder, EntitlementWorkflow
 from workflows.late_payment import LateOrder, LatePaymentWorkflow
 from workflows.payment import PaymentOrder, PaymentWorkflow
 from workflows.refund import RefundOrder, RefundWorkflow
-from workflows.starting import StartOptions, late_options, payment_options, refund_options
+from workflows.starting import (
+    StartOptions,
+    entitlement_options,
+    late_options,
+    payment_options,
+    refund_options,
+)
 
 Order = TypeVar("Order", PaymentOrder, RefundOrder)
 
@@ -164,6 +172,25 @@ async def tell_late(client: Client, order: LateOrder, notification: Notification
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal="notify",
             start_signal_args=[notification],
+            rpc_timeout=SIGNAL,
+        )
+
+
+async def tell_store(client: Client, order: EntitlementOrder, word: StoreWord) -> None:
+    """Start (or join) the run that deals with a store's words on one chain of purchases."""
+    options = entitlement_options(order)
+    async with _meaning():
+        await client.start_workflow(
+            EntitlementWorkflow.run,
+            order,
+            id=options.id,
+            task_queue=options.task_queue,
+            search_attributes=options.search_attributes,
+            static_summary=options.static_summary,
+            static_details=options.static_details,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            start_signal="hear",
+            start_signal_args=[word],
             rpc_timeout=SIGNAL,
         )
 

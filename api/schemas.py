@@ -20,8 +20,10 @@ from pydantic.functional_validators import AfterValidator
 from pydantic_core import PydanticCustomError
 
 from api.problems import Answer
+from api.store_schemas import EntitlementFields
 from api.text import Text, printable
 from domain.checkout import Checkout
+from domain.entitlement import Entitlement
 from domain.event import DeliveryStatus, Event, EventType
 from domain.money import Amount, Currency
 from domain.payment import Channel, Failure, Payer, Payment, PaymentStatus
@@ -119,9 +121,21 @@ class PaymentRequest(Body):
         default=None, max_length=64, description="Which account takes the money; else the first."
     )
     channel: Channel
-    amount: Amount
+    amount: Amount | None = Field(
+        default=None, description="Required, but for a product: then it is the catalogue's."
+    )
     currency: Currency = "CNY"
-    subject: Text = Field(min_length=1, max_length=127, examples=["Two tickets"])
+    subject: Text | None = Field(
+        default=None,
+        min_length=1,
+        max_length=127,
+        description="Required, but for a product: then it is its title.",
+        examples=["Two tickets"],
+    )
+    product: Text | None = Field(
+        default=None, max_length=255, description="What a store sells for you: for `iap` only."
+    )
+    quantity: int = Field(default=1, strict=True, ge=1, le=10, description="How many products.")
     payer: PayerRequest = PayerRequest()
     return_url: WebUrl | None = Field(
         default=None, description="Where the payer's browser goes afterwards (http or https)."
@@ -174,6 +188,8 @@ class PaymentFields(BaseModel):
     failure: Failure | None
     return_url: str | None
     metadata: dict[str, str]
+    product_id: str | None
+    quantity: int
     created_at: datetime
     expires_at: datetime
 
@@ -182,11 +198,20 @@ class PaymentAnswer(PaymentFields, Answer):
     """One payment."""
 
     id: UUID
+    entitlement: EntitlementFields | None = Field(
+        default=None, description="Of a product that was paid for, when you read or verify it."
+    )
 
     @classmethod
-    def of(cls, payment: Payment, *, message: str = "OK") -> Self:
+    def of(
+        cls, payment: Payment, *, message: str = "OK", entitlement: Entitlement | None = None
+    ) -> Self:
         """The answer that shows this payment."""
-        return cls(**PaymentFields.model_validate(payment).model_dump(), result_msg=message)
+        return cls(
+            **PaymentFields.model_validate(payment).model_dump(),
+            result_msg=message,
+            entitlement=entitlement and EntitlementFields.model_validate(entitlement),
+        )
 
 
 class RefundFields(BaseModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-from audit.books import Books
+from audit.books import Books, SettlementFile
 from audit.compare import compare, in_order
 from audit.finding import Finding, Severity
 from audit.readers.ours import read_merchants, read_ours
@@ -28,6 +28,7 @@ class Scope:
     """What is audited.
 
     `sandbox_url` None: no provider's book can be read. `secrets` by a name that may be shown.
+    `statements`: UnionPay's settlement files.
     `state_dir`: an embedded stack's folder, whose logs and files are searched.
     """
 
@@ -37,6 +38,7 @@ class Scope:
     secrets: Mapping[str, str] = field(default_factory=dict)
     state_dir: Path | None = None
     histories: int = MOST_HISTORIES
+    statements: tuple[SettlementFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ async def read_books(scope: Scope) -> Books:
     inbox = await sandbox.read_inbox(merchants) if sandbox else None
     ours = await read_ours(scope.database)
     runs = await read_runs(scope.temporal, ours)
-    return Books(ours, provider, inbox, runs)
+    return Books(ours, provider, inbox, runs, scope.statements)
 
 
 def _errors(findings: list[Finding]) -> list[Finding]:
@@ -105,6 +107,7 @@ def _persists(found: Finding, before: list[Finding]) -> bool:
 
 def _counts(books: Books) -> dict[str, int]:
     provider = books.provider
+    lines = sum(len(file.statement.lines) for file in books.statements)
     return {
         "payments": len(books.ours.payments),
         "refunds": len(books.ours.refunds),
@@ -114,4 +117,4 @@ def _counts(books: Books) -> dict[str, int]:
         "notifications": len(provider.attempts) if provider else 0,
         "webhooks received": len(books.inbox or ()),
         "open workflows": len(books.runs or ()),
-    }
+    } | ({"lines of statements": lines} if books.statements else {})

@@ -11,6 +11,7 @@ from domain.event import Event
 from domain.identity import late_workflow_id, payment_workflow_id, refund_workflow_id
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund
+from providers.unionpay.statement import Statement
 
 Item = TypeVar("Item")
 
@@ -100,6 +101,14 @@ class Run:
 
 
 @dataclass(frozen=True)
+class SettlementFile:
+    """One of UnionPay's files; `accounts` are ours with that merchant number."""
+
+    statement: Statement
+    accounts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Books:
     """Everything; None where a book cannot be read (a real provider, no pretend merchant)."""
 
@@ -107,6 +116,7 @@ class Books:
     provider: ProviderBooks | None = None
     inbox: list[Message] | None = None
     runs: list[Run] | None = None
+    statements: tuple[SettlementFile, ...] = ()
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property

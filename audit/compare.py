@@ -8,9 +8,10 @@ from audit.forgeries import believed
 from audit.money import captured
 from audit.refunds import given_back
 from audit.running import open_runs
+from audit.statements import settled
 from audit.telling import told
 
-_QUESTIONS = (captured, given_back, told, open_runs, believed)
+_QUESTIONS = (captured, given_back, told, open_runs, believed, settled)
 
 
 def compare(books: Books) -> list[Finding]:

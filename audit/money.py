@@ -20,7 +20,7 @@ def captured(books: Books) -> Iterator[Finding]:
             yield _open_item(case)
         if books.provider is not None:
             yield from _orders(case)
-            yield from _captures(case)
+            yield from captures(case)
     if books.provider is not None:
         yield from _unknown(books)
 
@@ -66,7 +66,8 @@ def _orders(case: Case) -> Iterator[Finding]:
         )
 
 
-def _captures(case: Case) -> Iterator[Finding]:
+def captures(case: Case) -> Iterator[Finding]:
+    """What came in at the provider against what we captured."""
     there, here = case.captures, case.payment.captured
     if len(there) > 1:
         yield Finding(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from audit.books import Books, Case
 from audit.finding import Finding, Promise
-from domain.refund import Refund, RefundStatus
+from domain.refund import Refund, RefundCause, RefundStatus
 
 BY_HAND = "accepted by an operator"
 
@@ -59,12 +59,15 @@ def _against_ledger(case: Case) -> Iterator[Finding]:
             "Claim the difference from the payer.",
         )
     for refund in case.refunds:
-        yield from _refund(case, refund, there.pop(refund.reference, []))
+        if refund.cause is not RefundCause.PROVIDER:
+            yield from refund_moved(case, refund, there.pop(refund.reference, []))
+    yield from _made_by_store(case, there)
     for reference, amounts in there.items():
-        yield from _not_ours(case, reference, sum(amounts))
+        yield from not_asked_for(case, reference, sum(amounts))
 
 
-def _refund(case: Case, refund: Refund, moved: list[int]) -> Iterator[Finding]:
+def refund_moved(case: Case, refund: Refund, moved: list[int]) -> Iterator[Finding]:
+    """One of our refunds against the amounts that went back under its number."""
     if len(moved) > 1:
         yield Finding(
             Promise.OVER_REFUND,
@@ -89,11 +92,30 @@ def _refund(case: Case, refund: Refund, moved: list[int]) -> Iterator[Finding]:
         )
 
 
+def _made_by_store(case: Case, there: dict[str, list[int]]) -> Iterator[Finding]:
+    """A store's refunds are known by its own number, and what it took back counts for nothing."""
+    here: dict[str, int] = defaultdict(int)
+    for refund in case.refunds:
+        if refund.cause is RefundCause.PROVIDER:
+            stands = refund.status is RefundStatus.SUCCEEDED
+            here[refund.provider_reference or refund.reference] += refund.amount if stands else 0
+    for reference, amount in here.items():
+        moved = sum(there.pop(reference, []))
+        if moved == amount or case.flagged or case.running:
+            continue
+        yield Finding(
+            Promise.LOST_REFUND if moved > amount else Promise.REFUND_WITHOUT_MONEY,
+            case.name,
+            f"the store gave back {moved} fen of {reference}, {amount} here",
+            "Have the store send its notifications again, or read its refund history.",
+        )
+
+
 def _explained(case: Case, refund: Refund) -> bool:
     return case.flagged or (refund.status is RefundStatus.PENDING and case.running)
 
 
-def _not_ours(case: Case, reference: str, amount: int) -> Iterator[Finding]:
+def not_asked_for(case: Case, reference: str, amount: int) -> Iterator[Finding]:
     """Money that went back without us: by a reversal at the till, or at the provider's console."""
     reversed_unpaid = case.payment.captured == 0 and amount == sum(case.captures)
     if reversed_unpaid or case.flagged or case.running:

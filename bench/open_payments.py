@@ -5,8 +5,8 @@ question outlasts the run, so that what is measured is the waiting itself.
 """
 
 import asyncio
-from contextlib import suppress
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TypedDict
 
 from api.runs import NoAnswerYet, create_payment

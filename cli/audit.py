@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client
 from temporalio.envconfig import ClientConnectConfig
@@ -18,18 +19,21 @@ from temporalio.service import RPCError
 from audit.auditor import MOST_HISTORIES, Audit, Scope, audit
 from audit.finding import Severity
 from audit.privacy import key_material
+from audit.readers.statement import read_settlement_file
 from cli.console import STATE_DIR, StateDir, console, errors
 from cli.ledger import open_database
 from embedded.stack import ENV_FILE
 from engine.client import connect
 from engine.encryption import KeyRing
+from providers.unionpay.config import PROVIDER as UNIONPAY
+from providers.unionpay.wire import Malformed
 from settings import Settings
 from storage.database import DatabaseUnavailable
 
 NOT_CLEAN, CANNOT_AUDIT = 1, 2
 MOST_ROWS = 60
 # What a book that cannot be read looks like.
-_UNREADABLE = (DatabaseUnavailable, RPCError, RuntimeError, httpx.HTTPError, OSError)
+_UNREADABLE = (DatabaseUnavailable, RPCError, RuntimeError, httpx.HTTPError, OSError, Malformed)
 
 
 def audit_command(
@@ -47,6 +51,10 @@ def audit_command(
     histories: Annotated[
         int, typer.Option(min=0, help="How many workflow histories are searched for secrets.")
     ] = MOST_HISTORIES,
+    statement: Annotated[
+        list[Path] | None,
+        typer.Option(help="UnionPay's settlement file, as ZIP or `fileContent`; repeatable."),
+    ] = None,
 ) -> None:
     """Compare every book, fen by fen, and name each difference.
 
@@ -54,9 +62,9 @@ def audit_command(
     """
     planted: dict[str, str] = json.loads(secrets.read_text()) if secrets else {}
     try:
-        made = asyncio.run(_audit(state_dir, provider_books, planted, histories))
+        made = asyncio.run(_audit(state_dir, provider_books, planted, histories, statement or []))
     except _UNREADABLE as error:
-        errors.print(f"[red]Cannot audit[/]: {str(error) or type(error).__name__}")
+        errors.print(f"[red]Cannot audit[/]: {escape(str(error)) or type(error).__name__}")
         raise typer.Exit(CANNOT_AUDIT) from error
     except ValidationError as error:
         errors.print(f"[red]Cannot audit[/]: no stack in {state_dir}, and no PAYSAGA_* settings.")
@@ -99,9 +107,15 @@ def findings_table(made: Audit) -> Table:
 
 
 async def _audit(
-    state_dir: Path, provider_books: str, planted: Mapping[str, str], histories: int
+    state_dir: Path,
+    provider_books: str,
+    planted: Mapping[str, str],
+    histories: int,
+    statements: list[Path],
 ) -> Audit:
     settings = Settings(_env_file=state_dir / ENV_FILE)
+    accounts = settings.read_accounts().get(UNIONPAY, [])
+    files = tuple(read_settlement_file(path, accounts) for path in statements)
     async with AsyncExitStack() as held:
         database = await held.enter_async_context(open_database(state_dir))
         keys = KeyRing.from_file(settings.payload_keys_file)
@@ -113,6 +127,7 @@ async def _audit(
                 secrets=known_secrets(settings) | dict(planted),
                 state_dir=state_dir if (state_dir / "logs").exists() else None,
                 histories=histories,
+                statements=files,
             )
         )
 

@@ -118,7 +118,7 @@ def _cell(line: Line, step: Step) -> str:
     if step in line.reached:
         return f"{line.reached[step]:.1f}"
     if step is Step.NOTIFIED and line.silent and Step.ENDED in line.reached:
-        return "[dim]asked[/]" if Step.PAID in line.reached else "[dim]-[/]"
+        return f"[dim]{line.instead}[/]"
     return ""
 
 

@@ -11,6 +11,9 @@ class Course(StrEnum):
     LOST = "paid, notification lost"
     EXPIRED = "never paid"
     REFUNDED = "paid, refunded in two parts"
+    PROVED = "bought, proved by the app"
+    RESTORED = "bought, restored on a new phone"
+    TAKEN_BACK = "bought, refunded by Apple"
 
 
 class Step(StrEnum):
@@ -24,9 +27,22 @@ class Step(StrEnum):
     TOLD = "told"
 
 
+# Of the sandbox's catalogue, each of another type.
+COINS, SEASON = "com.paysaga.tea.coins", "com.paysaga.tea.season"
+RECIPES, MONTHLY = "com.paysaga.tea.recipes", "com.paysaga.tea.monthly"
+_LATER_EVENTS = {
+    Course.REFUNDED: ("refund.succeeded", "refund.succeeded"),
+    Course.TAKEN_BACK: ("entitlement.changed", "refund.succeeded"),
+}
+_SILENT = (Course.LOST, Course.EXPIRED, Course.PROVED)
+
+
 @dataclass
 class Line:
-    """One payment: what is asked (`amount` in fen), and how far it got, in seconds."""
+    """One payment: what is asked (`amount` in fen), and how far it got, in seconds.
+
+    `product` is what a store sells by itself, for the catalogue's `amount`.
+    """
 
     provider: str
     account: str
@@ -34,6 +50,8 @@ class Line:
     amount: int
     payer: dict[str, str] = field(default_factory=dict)
     course: Course = Course.PAID
+    product: str = ""
+    transaction_id: str = ""
     reached: dict[Step, float] = field(default_factory=dict)
     checkout: str = ""
     status: str = ""
@@ -49,23 +67,27 @@ class Line:
     @property
     def expected_events(self) -> list[str]:
         """What the merchant must be told, in order."""
-        refunds = ["refund.succeeded"] * 2 if self.course is Course.REFUNDED else []
-        return [f"payment.{self.expected_status}", *refunds]
+        return [f"payment.{self.expected_status}", *_LATER_EVENTS.get(self.course, ())]
 
     @property
     def expected_refunds(self) -> int:
         """What must have gone back to the payer, in fen."""
-        return self.amount if self.course is Course.REFUNDED else 0
+        return self.amount if self.course in (Course.REFUNDED, Course.TAKEN_BACK) else 0
 
     @property
     def silent(self) -> bool:
         """No notification is to be expected: none is sent, or it is lost on purpose."""
         silent_barcode = (self.provider, self.channel) == ("wechatpay", "barcode")
-        return silent_barcode or self.course in (Course.LOST, Course.EXPIRED)
+        return silent_barcode or self.course in _SILENT
+
+    @property
+    def instead(self) -> str:
+        """What told us of the payment where no notification did."""
+        return {Course.EXPIRED: "-", Course.PROVED: "proved"}.get(self.course, "asked")
 
 
 def lines() -> list[Line]:
-    """Every channel of every provider, then the three that go another way."""
+    """Every channel of every provider, then those that go another way."""
     ip = {"client_ip": "203.0.113.7"}
     return [
         Line("alipay", "main", "app", 1999),
@@ -84,6 +106,10 @@ def lines() -> list[Line]:
         Line("unionpay", "old", "wap", 1560),
         Line("unionpay", "sm3", "qr", 720),
         Line("unionpay", "main", "barcode", 4300, {"auth_code": "6220000000000000000"}),
+        Line("apple_iap", "main", "iap", 600, product=COINS),
+        Line("apple_iap", "main", "iap", 4500, product=SEASON, course=Course.PROVED),
+        Line("apple_iap", "main", "iap", 3000, product=RECIPES, course=Course.RESTORED),
+        Line("apple_iap", "main", "iap", 1800, product=MONTHLY, course=Course.TAKEN_BACK),
         Line("wechatpay", "cert", "qr", 6400, ip, Course.REFUNDED),
         Line("unionpay", "main", "qr", 5100, course=Course.REFUNDED),
         Line("alipay", "main", "qr", 7300, course=Course.LOST),

@@ -46,11 +46,17 @@ class Shop:
         payment = await self._create(line)
         if line.course is not Course.EXPIRED:
             await self._pay(line, payment)
+        if line.course is Course.PROVED:
+            await self._prove(line)
         await self._until(lambda: self._ended(line))
         if not line.silent:
             await self._until(lambda: self._notified(line))
         if line.course is Course.REFUNDED:
             await self._refund_in_two_parts(line)
+        if line.course is Course.RESTORED:
+            await self._restore(line)
+        if line.course is Course.TAKEN_BACK:
+            await self._take_back(line)
         await self._until(lambda: self._told(line))
         await self._check(line)
 
@@ -60,10 +66,14 @@ class Shop:
             "provider": line.provider,
             "account": line.account,
             "channel": line.channel,
-            "amount": line.amount,
-            "subject": "Longjing tea",
             "payer": line.payer,
         }
+        # What a product is called and costs stands in the catalogue.
+        body |= (
+            {"product": line.product}
+            if line.product
+            else {"amount": line.amount, "subject": "Longjing tea"}
+        )
         if line.course is Course.EXPIRED:
             body["expires_in"] = SHORTEST_LIFE
         answer = await self._api.post("/v1/payments", json=body)
@@ -96,10 +106,10 @@ class Shop:
                 json={
                     "provider": line.provider,
                     "checkout": shown,
-                    "notify": line.course is not Course.LOST,
+                    "notify": line.course not in (Course.LOST, Course.PROVED),
                 },
             )
-            self._good(answer)
+            line.transaction_id = self._good(answer)["provider_reference"] or ""
         self._reach(line, Step.PAID)
 
     async def _refund_in_two_parts(self, line: Line) -> None:
@@ -111,6 +121,29 @@ class Shop:
                 headers={"Idempotency-Key": uuid4().hex},
             )
             self._good(answer)
+
+    async def _prove(self, line: Line) -> None:
+        """The app brings what the store gave it; nobody else tells of the purchase."""
+        held = await self._sandbox.post(
+            f"/_sandbox/{line.provider}/jws", json={"transaction_id": line.transaction_id}
+        )
+        signed = {"signed_transaction": self._good(held)["signed_transaction"]}
+        self._good(await self._api.post(f"/v1/payments/{line.payment_id}/verify", json=signed))
+
+    async def _restore(self, line: Line) -> None:
+        """A new phone knows a number of the buyer's, and gets what was bought back."""
+        wanted = {"provider": line.provider, "transaction_id": line.transaction_id}
+        found = self._good(await self._api.post("/v1/restore", json=wanted))["data"]
+        owned = [(item["payment_id"], item["product_id"], item["has_access"]) for item in found]
+        if owned != [(line.payment_id, line.product, True)]:
+            raise DemoError(f"restored {owned}")
+
+    async def _take_back(self, line: Line) -> None:
+        """The store gives the money back; nobody asked us."""
+        answer = await self._sandbox.post(
+            f"/_sandbox/{line.provider}/refund", json={"transaction_id": line.transaction_id}
+        )
+        self._good(answer)
 
     async def _ended(self, line: Line) -> bool:
         payment = await self._payment(line)
@@ -160,7 +193,7 @@ class Shop:
         return [
             body["type"]
             for body in bodies
-            if line.payment_id in (body["data"]["id"], body["data"].get("payment_id"))
+            if line.payment_id in (body["data"].get("id"), body["data"].get("payment_id"))
         ]
 
     async def _until(self, condition: Callable[[], Awaitable[bool]]) -> None:

@@ -113,6 +113,8 @@ async def _keep_sandbox(config: StackConfig) -> None:
         table.add_row("UnionPay ACP", manifest["unionpay"]["base_url"])
         table.add_row("Cashier", f"{manifest['cashier_url']}/")
         table.add_row("Control", manifest["control_url"])
+        table.add_row("App Store Server API", manifest["apple_iap"]["base_url"])
+        table.add_row("A phone with your app", f"{manifest['cashier_url']}/apple_iap")
         table.add_row("Keys and accounts", str(stack.manifest_path))
         console.print(table)
         await stack.watch()

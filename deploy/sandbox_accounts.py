@@ -1,11 +1,20 @@
-"""Tell Paysaga of the sandbox's accounts: `python -m deploy.sandbox_accounts MANIFEST ACCOUNTS`."""
+"""Tell Paysaga and the sandbox of each other.
 
+Usage: `python -m deploy.sandbox_accounts MANIFEST ACCOUNTS PUBLIC_URL`. The catalogue of what its
+stores sell is written beside the accounts, as `products.toml`.
+"""
+
+import asyncio
 import json
 import sys
 from pathlib import Path
 
-from embedded.environment import write_accounts
+from embedded.application import tell_notification_urls
+from embedded.environment import notification_settings, write_accounts, write_products
 
 if __name__ == "__main__":
-    manifest, accounts = (Path(argument) for argument in sys.argv[1:3])
-    write_accounts(accounts, json.loads(manifest.read_text()))
+    manifest, accounts, public_url = sys.argv[1:]
+    said = json.loads(Path(manifest).read_text())
+    write_accounts(Path(accounts), said)
+    write_products(Path(accounts).with_name("products.toml"), said)
+    asyncio.run(tell_notification_urls(notification_settings(said, public_url)))

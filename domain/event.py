@@ -5,9 +5,11 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from domain.entitlement import Entitlement
 from domain.frozen import Frozen
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
+from domain.store_change import StoreChange
 
 
 class EventType(StrEnum):
@@ -19,6 +21,9 @@ class EventType(StrEnum):
     PAYMENT_ATTENTION = "payment.attention"
     REFUND_SUCCEEDED = "refund.succeeded"
     REFUND_FAILED = "refund.failed"
+    REFUND_REVERSED = "refund.reversed"
+    ENTITLEMENT_CHANGED = "entitlement.changed"
+    CONSUMPTION_REQUESTED = "entitlement.consumption_requested"
 
 
 class DeliveryStatus(StrEnum):
@@ -54,13 +59,14 @@ PAYMENT_EVENTS = {
 REFUND_EVENTS = {
     RefundStatus.SUCCEEDED: EventType.REFUND_SUCCEEDED,
     RefundStatus.FAILED: EventType.REFUND_FAILED,
+    RefundStatus.REVERSED: EventType.REFUND_REVERSED,
 }
 
 # What a merchant is told of the payment: nothing of the payer, nothing of our bookkeeping.
 _PAYMENT_FIELDS = {
     "id", "order_no", "provider", "account", "channel", "amount", "currency", "status",
     "provider_reference", "captured", "refunded", "paid_at", "late", "duplicate", "attention",
-    "failure", "metadata", "created_at", "expires_at",
+    "failure", "metadata", "product_id", "quantity", "created_at", "expires_at",
 }  # fmt: skip
 _REFUND_FIELDS = {
     "id", "payment_id", "amount", "currency", "reason", "cause", "status", "provider_reference",
@@ -71,6 +77,20 @@ _REFUND_FIELDS = {
 def payment_data(payment: Payment) -> dict[str, Any]:
     """The `data` of a payment event, JSON-ready."""
     return payment.model_dump(mode="json", include=_PAYMENT_FIELDS)
+
+
+def entitlement_data(entitlement: Entitlement, change: StoreChange) -> dict[str, Any]:
+    """The `data` of an entitlement's event, JSON-ready, with the word that changed it."""
+    purchase = change.purchase
+    return entitlement.model_dump(mode="json", exclude={"merchant_id", "signed_at"}) | {
+        "change": change.change.value,
+        "raw_type": change.raw_type,
+        "reason": change.reason,
+        "changed_transaction_id": purchase.transaction_id if purchase else None,
+        "quantity": purchase.quantity if purchase else None,
+        "revoked_share": purchase.revoked_share if purchase else None,
+        "has_access": entitlement.has_access,
+    }
 
 
 def refund_data(refund: Refund) -> dict[str, Any]:

@@ -40,6 +40,11 @@ def late_workflow_id(payment: UUID) -> str:
     return f"late-{payment.hex}"
 
 
+def store_workflow_id(provider: str, account: str, original_transaction_id: str) -> str:
+    """`store-<provider>-<account>-<number>`, of one chain of purchases."""
+    return f"store-{provider}-{account}-{original_transaction_id}"
+
+
 def parse_reference(reference: str) -> UUID | None:
     """Our id from a provider's order number; None where it was never ours."""
     if len(reference) != 32 or not reference.isascii():  # noqa: PLR2004 - a UUID in hex

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from domain.frozen import Frozen
 from domain.report import Attention, PaymentReport, RefundReport
+from domain.store_change import StoreChange
 from domain.text import Words
 
 
@@ -12,13 +13,15 @@ class NotificationKind(StrEnum):
 
     PAYMENT = "payment"
     REFUND = "refund"
+    STORE = "store"
 
 
 class Notification(Frozen):
-    """A verified notification: exactly one of the two reports is set, as `kind` says.
+    """A verified notification: the report or the change that `kind` names is set.
 
     `notification_id` is the provider's own id of the message (the same on its retries);
-    `reference` is the payment's order number.
+    `reference` is the payment's order number, and empty where a store's word names no payment.
+    A store's word that a payment is paid is of kind `payment` and has its `change` beside it.
     """
 
     provider: str
@@ -28,6 +31,7 @@ class Notification(Frozen):
     reference: Words
     payment: PaymentReport | None = None
     refund: RefundReport | None = None
+    change: StoreChange | None = None
 
     @property
     def mismatch(self) -> Attention | None:

@@ -14,6 +14,7 @@ from pydantic import Field
 from domain.checkout import Checkout
 from domain.frozen import Frozen
 from domain.money import Amount, Currency
+from domain.purchase import Purchase
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import ResolveAction
 from domain.text import Words
@@ -28,6 +29,7 @@ class Channel(StrEnum):
     QR = "qr"
     JSAPI = "jsapi"
     BARCODE = "barcode"
+    IAP = "iap"
 
 
 class PaymentStatus(StrEnum):
@@ -87,6 +89,9 @@ class Payment(Frozen):
 
     `amount`, `captured`, `refund_reserved` and `refunded` are minor units. `late` means paid after
     we had closed it, `duplicate` that another payment had already paid the same order.
+
+    A payment of a `product` is sold by a store at the store's own price: `amount` is our list
+    price of `quantity` of them. `purchase` is the store's word that paid it; it is kept as a grant.
     """
 
     id: UUID
@@ -103,6 +108,8 @@ class Payment(Frozen):
     payer: Payer = Payer()
     return_url: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
+    product_id: str | None = None
+    quantity: int = 1
     created_at: datetime
     expires_at: datetime
 
@@ -118,6 +125,7 @@ class Payment(Frozen):
     duplicate: bool = False
     attention: Attention | None = None
     failure: Failure | None = None
+    purchase: Purchase | None = None
 
     @property
     def reference(self) -> str:
@@ -139,8 +147,14 @@ class Payment(Frozen):
             return Attention.REFERENCE_MISMATCH
         if report.mismatch is not None:
             return report.mismatch
-        if report.outcome is not Outcome.PAID:
-            return None
+        return None if report.outcome is not Outcome.PAID else self._money_mismatch(report)
+
+    def _money_mismatch(self, report: PaymentReport) -> Attention | None:
+        """A store sells at its own price: the product is what must fit, and how many of it."""
+        if self.product_id is not None:
+            fits = report.product_id == self.product_id
+            fits = fits and report.quantity in (None, self.quantity)
+            return None if fits else Attention.PRODUCT_MISMATCH
         if report.amount != self.amount:
             return Attention.AMOUNT_MISMATCH
         if report.currency not in (None, self.currency):
@@ -202,12 +216,16 @@ class Payment(Frozen):
             update={
                 "status": PaymentStatus.SUCCEEDED if on_time else self.status,
                 "late": not on_time,
-                "captured": report.amount or 0,
+                "captured": self._captured_by(report),
+                "purchase": report.purchase,
                 "raw_status": report.raw_status,
                 "provider_reference": report.provider_reference or self.provider_reference,
                 "paid_at": report.paid_at,
             }
         )
+
+    def _captured_by(self, report: PaymentReport) -> int:
+        return (report.amount or 0) if self.product_id is None else self.amount
 
 
 def _failure(report: PaymentReport) -> Failure:

@@ -12,11 +12,15 @@ from domain.report import Attention, RefundOutcome, RefundReport
 
 
 class RefundStatus(StrEnum):
-    """Where the refund stands; all but `pending` are final."""
+    """Where the refund stands; all but `pending` are final.
+
+    A refund that a store made by itself may be `reversed` by it.
+    """
 
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    REVERSED = "reversed"
 
 
 class RefundCause(StrEnum):
@@ -27,13 +31,17 @@ class RefundCause(StrEnum):
     DUPLICATE_PAYMENT = "duplicate_payment"
     MERCHANT_VETO = "merchant_veto"
     OPERATOR = "operator"
+    PROVIDER = "provider"
 
 
 REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
     RefundStatus.PENDING: frozenset({RefundStatus.SUCCEEDED, RefundStatus.FAILED}),
     RefundStatus.SUCCEEDED: frozenset(),
     RefundStatus.FAILED: frozenset(),
+    RefundStatus.REVERSED: frozenset(),
 }
+# Only by the word of a store that made the refund itself, never by a report on one of ours.
+REVERSALS: dict[RefundStatus, RefundStatus] = {RefundStatus.SUCCEEDED: RefundStatus.REVERSED}
 _STATUS_OF_OUTCOME = {
     RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
     RefundOutcome.FAILED: RefundStatus.FAILED,
@@ -105,6 +113,13 @@ class Refund(Frozen):
                 "failure": _failure(report) if status is RefundStatus.FAILED else None,
             }
         )
+
+    def reverse(self, raw_status: str) -> Self:
+        """The refund taken back by the store that made it; any other stays as it is."""
+        status = REVERSALS.get(self.status)
+        if status is None or self.cause is not RefundCause.PROVIDER:
+            return self
+        return self.model_copy(update={"status": status, "raw_status": raw_status})
 
 
 def _failure(report: RefundReport) -> Failure:

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 from domain.frozen import Frozen
+from domain.purchase import Purchase
 from domain.text import Words
 
 
@@ -37,6 +39,7 @@ class Attention(StrEnum):
     CURRENCY_MISMATCH = "currency_mismatch"
     ACCOUNT_MISMATCH = "account_mismatch"
     REFERENCE_MISMATCH = "reference_mismatch"
+    PRODUCT_MISMATCH = "product_mismatch"
     CONTRADICTION = "contradiction"
     EXTERNAL_REFUND = "external_refund"
     REFUND_ABNORMAL = "refund_abnormal"
@@ -50,7 +53,8 @@ class PaymentReport(Frozen):
     `amount` is what the payer was charged before coupons, in minor units, and is present where
     `outcome` is paid. `refunded` is the provider's cumulative refunded sum where it says one.
     `mismatch` is set where the provider's own identity fields (app, seller, merchant id) are not
-    our account's.
+    our account's. A store's word that the payment is paid carries the `purchase`, its `product_id`
+    and `quantity`.
     """
 
     reference: Words
@@ -61,9 +65,26 @@ class PaymentReport(Frozen):
     currency: Words | None = None
     refunded: int | None = None
     paid_at: datetime | None = None
+    product_id: Words | None = None
+    quantity: int | None = None
+    purchase: Purchase | None = None
     mismatch: Attention | None = None
     code: Words | None = None
     message: Words | None = None
+
+    @classmethod
+    def of_purchase(cls, reference: str, purchase: Purchase, raw_status: str) -> Self:
+        """That the purchase was made, and so the payment of this reference is paid."""
+        return cls(
+            reference=reference,
+            outcome=Outcome.PAID,
+            raw_status=raw_status,
+            provider_reference=purchase.transaction_id,
+            paid_at=purchase.purchased_at,
+            product_id=purchase.product_id,
+            quantity=purchase.quantity,
+            purchase=purchase,
+        )
 
 
 class RefundReport(Frozen):

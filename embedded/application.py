@@ -36,6 +36,14 @@ def sandbox_program(
     )
 
 
+async def tell_notification_urls(settings: Mapping[str, str]) -> None:
+    """Enter our addresses at the sandbox's stores, which are told them beforehand."""
+    async with httpx.AsyncClient(trust_env=False, timeout=PROBE_TIMEOUT_SECONDS) as http:
+        for told_at, notification_url in settings.items():
+            answer = await http.post(told_at, json={"notification_url": notification_url})
+            answer.raise_for_status()
+
+
 def api_program(port: int, log: Path, environment: Mapping[str, str]) -> Program:
     """The HTTP API; ready when its database, Temporal and a worker are."""
     server = ["-m", "uvicorn", "--factory", "api.app:create_app", "--no-access-log"]

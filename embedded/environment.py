@@ -37,6 +37,14 @@ UNIONPAY_MERCHANT = (
     "middle_certificate_file",
     "secure_key",
 )
+APP_STORE_APP = (
+    "environment",
+    "bundle_id",
+    "app_apple_id",
+    "issuer_id",
+    "key_id",
+    "private_key_file",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,7 @@ class Wiring:
         accounts_file: the provider accounts; None leaves the user's.
         temporal: (address, namespace) of the embedded server; None leaves the user's TEMPORAL_*.
         ui_origin: of the Temporal UI that may ask to open payloads.
+        products_file: the catalogue of what stores sell; None leaves the user's.
     """
 
     database_url: str
@@ -58,6 +67,7 @@ class Wiring:
     accounts_file: Path | None
     temporal: tuple[str, str] | None
     ui_origin: str | None
+    products_file: Path | None = None
 
 
 def inherited() -> dict[str, str]:
@@ -92,6 +102,8 @@ def variables(wiring: Wiring) -> dict[str, str]:
     }
     if wiring.accounts_file is not None:
         ours["PAYSAGA_ACCOUNTS_FILE"] = str(wiring.accounts_file)
+    if wiring.products_file is not None:
+        ours["PAYSAGA_PRODUCTS_FILE"] = str(wiring.products_file)
     if wiring.ui_origin is not None:
         ours["PAYSAGA_UI_ORIGIN"] = wiring.ui_origin
     if wiring.temporal is not None:
@@ -114,16 +126,47 @@ def keep_payload_keys(path: Path) -> Path:
 
 def write_accounts(path: Path, manifest: Mapping[str, Any]) -> Path:
     """Write the sandbox's accounts in the form that settings read."""
-    lines: list[str] = []
-    for provider, accounts_of in _SECTIONS.items():
-        for account in accounts_of(manifest[provider]) if provider in manifest else ():
-            lines += ["", f"[[{provider}]]"]
-            # JSON's strings and booleans are TOML's too.
-            lines += [
-                f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in account.items()
-            ]
-    _write_private(path, "\n".join([*lines, ""]))
+    tables = [
+        (provider, account)
+        for provider, accounts_of in _SECTIONS.items()
+        if provider in manifest
+        for account in accounts_of(manifest[provider])
+    ]
+    _write_tables(path, tables)
     return path
+
+
+def write_products(path: Path, manifest: Mapping[str, Any]) -> Path:
+    """Write what the sandbox's stores sell in the form that settings read."""
+    tables = [("product", product) for app in _apps(manifest) for product in app["products"]]
+    _write_tables(path, tables)
+    return path
+
+
+def notification_settings(manifest: Mapping[str, Any], api_url: str) -> dict[str, str]:
+    """Our notify address for every app whose store knows an app, by where it is told."""
+    return {
+        app["settings_url"]: f"{api_url}/notify/{provider}/{name}"
+        for provider, section in manifest.items()
+        if isinstance(section, dict)
+        for name, app in section.get("apps", {}).items()
+        if "settings_url" in app
+    }
+
+
+def _apps(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    sections = [section for section in manifest.values() if isinstance(section, dict)]
+    apps = [app for section in sections for app in section.get("apps", {}).values()]
+    return [app for app in apps if "products" in app]
+
+
+def _write_tables(path: Path, tables: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    lines: list[str] = []
+    for name, table in tables:
+        # JSON's strings, numbers and booleans are TOML's too.
+        values = [f"{key} = {json.dumps(table[key], ensure_ascii=False)}" for key in table]
+        lines += ["", f"[[{name}]]", *values]
+    _write_private(path, "\n".join([*lines, ""]))
 
 
 def _alipay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -151,7 +194,19 @@ def _unionpay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-_SECTIONS = {"alipay": _alipay, "wechatpay": _wechat, "unionpay": _unionpay}
+def _apple_iap(side: Mapping[str, Any]) -> list[dict[str, Any]]:
+    shared = _pick(side, ("base_url", "root_certificate_file"))
+    return [
+        {"name": name} | shared | _pick(app, APP_STORE_APP) for name, app in side["apps"].items()
+    ]
+
+
+_SECTIONS = {
+    "alipay": _alipay,
+    "wechatpay": _wechat,
+    "unionpay": _unionpay,
+    "apple_iap": _apple_iap,
+}
 
 
 def _pick(source: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

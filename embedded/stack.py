@@ -215,6 +215,9 @@ class Stack:
 
     async def _start_application(self) -> None:
         wiring = self._wiring()
+        if self.config.starts(Service.SANDBOX):
+            told_at = environment.notification_settings(self.manifest, self.api_url)
+            await application.tell_notification_urls(told_at)
         environment.write_variables(self._state / ENV_FILE, wiring)
         told = environment.compose(environment.inherited(), wiring)
         port = self._ports[Service.API]
@@ -231,14 +234,17 @@ class Stack:
 
     def _wiring(self) -> environment.Wiring:
         embedded = self.config.starts(Service.TEMPORAL)
-        accounts = self._state / "accounts.toml"
-        if self.config.starts(Service.SANDBOX):
+        accounts, products = self._state / "accounts.toml", self._state / "products.toml"
+        plays = self.config.starts(Service.SANDBOX)
+        if plays:
             environment.write_accounts(accounts, self.manifest)
+            environment.write_products(products, self.manifest)
         return environment.Wiring(
             database_url=self.database_url,
             api_url=self.api_url,
             keys_file=environment.keep_payload_keys(self._state / "payload-keys.toml"),
-            accounts_file=accounts if self.config.starts(Service.SANDBOX) else None,
+            accounts_file=accounts if plays else None,
+            products_file=products if plays else None,
             temporal=(self.temporal_address, NAMESPACE) if embedded else None,
             ui_origin=self.ui_url if embedded else None,
         )

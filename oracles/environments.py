@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".oracles"
-NAMES = ("python_alipay_sdk", "alipay_sdk_python", "wechatpayv3")
+NAMES = ("python_alipay_sdk", "alipay_sdk_python", "wechatpayv3", "app_store_server_library")
 
 
 def interpreter(name: str) -> Path:
@@ -43,7 +43,7 @@ def environment() -> dict[str, str]:
 
 
 def _uv(*arguments: str) -> None:
-    own = ROOT / ".venv" / "uv" / "bin" / "uv"
+    own = ROOT / ".uv" / "bin" / "uv"
     uv = str(own) if own.exists() else shutil.which("uv")
     if uv is None:
         raise FileNotFoundError("uv: run `make oracles`, which brings it")

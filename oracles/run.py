@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from oracles import agreement_alipay, agreement_wechatpay
+from oracles import agreement_alipay, agreement_apple_iap, agreement_wechatpay
 from oracles.environments import NAMES, ROOT, environment, interpreter
 from oracles.result import Result, Results
 from oracles.sandbox_process import running_sandbox
@@ -23,6 +23,7 @@ def run_all() -> Results:
             for name in NAMES:
                 results.all += run_check(name, manifest)
             certificate = agreement_alipay.certificate_account(manifest)
+            asyncio.run(agreement_apple_iap.compare(results, json.loads(manifest.read_text())))
         asyncio.run(agreement_alipay.compare(results, certificate))
         asyncio.run(agreement_wechatpay.compare(results))
     return results

@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NoReturn, Protocol
+from typing import NoReturn, Protocol, runtime_checkable
 
 from domain.checkout import Created
+from domain.consumption import Consumption
 from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
 from domain.notification import Acknowledgement, Notification
 from domain.payment import Channel, Payment
+from domain.purchase import Purchase
 from domain.refund import Refund
 from domain.report import PaymentReport, RefundReport
 
@@ -46,7 +48,8 @@ class ChannelRules:
     `default_expiry` the payment's life where the merchant names none, `shortest_expiry` and
     `longest_expiry` the provider's bounds, `local` is true where the checkout is only signed here
     and no call is made, `asking` the provider's own cadence of questions where it has one,
-    `closable` false where only its time ends an order.
+    `closable` false where only its time ends an order, `refundable` false where only the provider
+    itself gives money back.
     """
 
     needs: tuple[str, ...] = ()
@@ -56,6 +59,7 @@ class ChannelRules:
     local: bool = False
     asking: Asking | None = None
     closable: bool = True
+    refundable: bool = True
 
 
 class Provider(Protocol):
@@ -122,6 +126,50 @@ class Provider(Protocol):
 
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:
         """The provider's exact acknowledgement, or its exact refusal (it will retry)."""
+        ...
+
+
+@runtime_checkable
+class Store(Protocol):
+    """A provider that sells by itself: its signed purchase is the proof, and it alone refunds.
+
+    Found by `isinstance(provider, Store)`. The verbs that call out raise as a Provider's do; a
+    signed thing in an answer that does not verify is OutcomeUnknown.
+    """
+
+    async def verify_purchase(self, signed: str) -> Notification:
+        """The payer's own proof, checked without a call: what `parse_notification` would yield.
+
+        Raises InvalidSignature, also for a purchase in another app.
+        """
+        ...
+
+    async def ask_purchase(self, transaction_id: str) -> Purchase:
+        """What is true of one transaction now; ProviderRejected where the store knows of none."""
+        ...
+
+    async def find_purchases(self, transaction_id: str) -> list[Purchase]:
+        """Every purchase of the customer who made this one, oldest change first."""
+        ...
+
+    async def find_refunds(self, transaction_id: str) -> list[Purchase]:
+        """The customer's purchases that the store has refunded."""
+        ...
+
+    async def find_lost(self, since: datetime) -> list[Notification]:
+        """Every notification since then, whether or not it ever reached us, oldest first."""
+        ...
+
+    async def look_up_order(self, order_id: str) -> list[Purchase]:
+        """The purchases on a customer's invoice; none where the number is not a valid one."""
+        ...
+
+    async def request_test_notification(self) -> str:
+        """Let the store send us a notification that says nothing; returns its token."""
+        ...
+
+    async def send_consumption(self, transaction_id: str, consumption: Consumption) -> None:
+        """Tell the store what became of a purchase whose customer asks it for the money back."""
         ...
 
 

@@ -8,6 +8,7 @@ import httpx
 
 from domain.errors import InvalidRequest
 from providers.alipay import provider as alipay
+from providers.apple_iap import provider as apple_iap
 from providers.base import Provider
 from providers.unionpay import provider as unionpay
 from providers.wechatpay import provider as wechatpay
@@ -35,6 +36,7 @@ BUILDERS: dict[str, Builder] = {
     "alipay": alipay.build,
     "wechatpay": wechatpay.build,
     "unionpay": unionpay.build,
+    "apple_iap": apple_iap.build,
 }
 
 

@@ -7,6 +7,7 @@ import httpx
 from fastapi import FastAPI
 
 from sandbox.alipay.side import AlipaySide
+from sandbox.apple_iap.side import PAGE, AppleIapSide
 from sandbox.books import Books
 from sandbox.cashier import Cashier
 from sandbox.clock import Clock
@@ -50,6 +51,7 @@ def create_app(
         "alipay": AlipaySide(context),
         "wechatpay": WechatpaySide(context),
         "unionpay": UnionpaySide(context),
+        "apple_iap": AppleIapSide(context),
     }
     inbox = MerchantInbox(database, clock)
     app = FastAPI(title="Paysaga sandbox", lifespan=_lifespan(context, sides, database))
@@ -57,7 +59,7 @@ def create_app(
         context.notifier.register(side)
         app.include_router(side.router())
     app.include_router(control_router(context, sides, inbox, database))
-    app.include_router(Cashier(context, sides).router())
+    app.include_router(Cashier(context, sides, {"A phone with your app": PAGE}).router())
     app.include_router(merchant_router(inbox))
     app.add_api_route("/healthz", _healthy)
     write_manifest(context, sides)

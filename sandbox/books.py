@@ -137,6 +137,14 @@ class Books:
             key = (order.provider, order.merchant, order.reference)
             self._move(key, refund.refund_reference, refund.amount, at)
 
+    def undo_refund(self, refund: Refund, order: Order, at: datetime) -> None:
+        """Store both records together with the refunded money coming back to the merchant."""
+        with self.transaction():
+            self.put_order(order)
+            self.put_refund(refund)
+            key = (order.provider, order.merchant, order.reference)
+            self._move(key, refund.refund_reference, -refund.amount, at)
+
     def get_refund(
         self, provider: str, merchant: str, refund_reference: str, reference: str | None = None
     ) -> Refund | None:
@@ -190,6 +198,12 @@ class Books:
         found = self._db.documents(sql, provider, status, now.isoformat(), scale)
         return [Order.from_document(item) for item in found]
 
+    def orders_of_payer(self, provider: str, payer: str) -> list[Order]:
+        """What one payer has ordered, oldest first."""
+        sql = "SELECT document FROM orders WHERE provider=? AND json_extract(document, '$.payer')=?"
+        found = self._db.documents(f"{sql} ORDER BY rowid", provider, payer)
+        return [Order.from_document(item) for item in found]
+
     def refunds(
         self,
         provider: str | None = None,
@@ -201,7 +215,10 @@ class Books:
         return self._refunds(where, *values)
 
     def ledger(self) -> list[dict[str, Any]]:
-        """Every money move: `kind` is `capture` or `refund`, `amount` is fen."""
+        """Every money move: `kind` is `capture` or `refund`, `amount` is fen.
+
+        A refund that was taken back is a second `refund` row over the negative sum.
+        """
         return self._db.rows("SELECT * FROM ledger ORDER BY id")
 
     def _move(

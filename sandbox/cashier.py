@@ -19,6 +19,8 @@ class Cashier:
 
     context: Context
     sides: dict[str, ProviderSide]
+    others: dict[str, str]
+    """Pages of a provider's own, by title."""
 
     def router(self) -> APIRouter:
         """Everything under `/cashier`."""
@@ -34,7 +36,7 @@ class Cashier:
         """The orders that wait for a payer, newest first."""
         orders = self.context.books.orders()
         waiting = [order for order in orders if self.sides[order.provider].is_open(order)]
-        return HTMLResponse(list_page(waiting[::-1][:LONGEST_LIST]))
+        return HTMLResponse(list_page(waiting[::-1][:LONGEST_LIST], self.others))
 
     async def show(self, provider: str, reference: str) -> Response:
         """One order; looking at it counts as scanning or opening it."""

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS orders (
 CREATE INDEX IF NOT EXISTS orders_reference ON orders (provider, reference);
 CREATE INDEX IF NOT EXISTS orders_provider_reference ON orders (provider, provider_reference);
 CREATE INDEX IF NOT EXISTS orders_status ON orders (provider, status);
+CREATE INDEX IF NOT EXISTS orders_payer ON orders (provider, json_extract(document, '$.payer'));
 CREATE TABLE IF NOT EXISTS refunds (
     provider TEXT, merchant TEXT, reference TEXT, refund_reference TEXT,
     provider_reference TEXT, status TEXT, document TEXT,
@@ -28,9 +29,11 @@ CREATE TABLE IF NOT EXISTS faults (
 CREATE TABLE IF NOT EXISTS deliveries (
     id TEXT PRIMARY KEY, provider TEXT, reference TEXT, state TEXT, document TEXT);
 CREATE INDEX IF NOT EXISTS deliveries_state ON deliveries (state);
+CREATE INDEX IF NOT EXISTS deliveries_reference ON deliveries (provider, reference);
 CREATE TABLE IF NOT EXISTS attempts (
     id INTEGER PRIMARY KEY, delivery_id TEXT, provider TEXT, reference TEXT, kind TEXT, url TEXT,
     at TEXT, status INTEGER, answer TEXT, accepted INTEGER, fault TEXT);
+CREATE INDEX IF NOT EXISTS attempts_delivery ON attempts (delivery_id);
 CREATE TABLE IF NOT EXISTS received (
     id INTEGER PRIMARY KEY, name TEXT, at TEXT, headers TEXT, body TEXT, status INTEGER);
 CREATE TABLE IF NOT EXISTS scripts (

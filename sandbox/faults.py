@@ -4,7 +4,40 @@ from typing import Any
 
 from sandbox.database import Database
 
-CALL_OPERATIONS = ("create", "query", "close", "cancel", "refund", "refund_query", "certificates")
+CALL_OPERATIONS = (
+    "create",
+    "query",
+    "close",
+    "cancel",
+    "refund",
+    "refund_query",
+    "certificates",
+    "order_lookup",
+    "consumption",
+    "test_notification",
+    "finish",
+    "token",
+    "extend",
+)
+# What a store may sign, and what the signature may be worth.
+SIGNED_KINDS = (
+    "alg_hs256",
+    "tamper_body",
+    "nested_foreign_ca",
+    "leaf_without_oid",
+    "intermediate_without_oid",
+    "two_certificates",
+    "foreign_app",
+    "wrong_environment",
+    "wrong_amount",
+    "wrong_product",
+    "quantity",
+    "missing_token",
+    "foreign_token",
+    "upper_case_token",
+    "unknown_serial",
+    "stale",
+)
 CALL_KINDS = (
     "lost_answer",
     "server_error",
@@ -26,24 +59,27 @@ CALL_KINDS = (
     "foreign_ca",
     "wrong_cn",
     "expired_certificate",
+    "not_found",
+    "error_code",
+    "unauthorized",
+    *SIGNED_KINDS,
 )
 NOTIFY_KINDS = (
     "lose",
     "delay",
     "duplicate",
     "reorder",
-    "tamper_body",
-    "wrong_amount",
-    "foreign_app",
     "foreign_key",
-    "stale",
     "signtest",
-    "unknown_serial",
     "gbk",
     "resp_code",
     "foreign_ca",
     "wrong_cn",
     "expired_certificate",
+    "unsigned",
+    "bad_signature",
+    "unknown_type",
+    *SIGNED_KINDS,
 )
 
 

@@ -68,6 +68,11 @@ class Notifier:
         self._store(delivery, "pending")
         self._start(delivery)
 
+    def keep(self, notice: Notice) -> None:
+        """Store a notification that nobody gets, as the provider's own history shows it."""
+        self._store(Delivery(notice=notice, created_at=self._clock.now(), attempts=1), "lost")
+        self._log(notice, Answer(0, b"lost on the way", accepted=False), None)
+
     def resume(self) -> None:
         """Go on with what an earlier process left."""
         for row in self._db.documents("SELECT document FROM deliveries WHERE state='pending'"):
@@ -95,13 +100,20 @@ class Notifier:
         """One attempt outside any ladder, for the control API."""
         return await self._attempt(notice, fault)
 
-    def attempts(self) -> list[dict[str, Any]]:
-        """Every attempt ever made, oldest first."""
-        rows = self._db.rows("SELECT * FROM attempts ORDER BY id")
+    def attempts(self, notice_id: str | None = None) -> list[dict[str, Any]]:
+        """Every attempt ever made, or those of one notification, oldest first."""
+        where, values = ("WHERE delivery_id=?", [notice_id]) if notice_id else ("", [])
+        rows = self._db.rows(f"SELECT * FROM attempts {where} ORDER BY id", *values)  # noqa: S608
         return [row | {"accepted": bool(row["accepted"])} for row in rows]
 
+    def notices(self, provider: str, reference: str | None = None) -> list[Notice]:
+        """The provider's notifications, oldest first, narrowed to one order's if it is given."""
+        sql = "SELECT document FROM deliveries WHERE provider=? AND ifnull(?, reference)=reference"
+        found = self._db.documents(f"{sql} ORDER BY rowid", provider, reference)
+        return [Notice(**row["notice"]) for row in found]
+
     def deliveries(self) -> list[dict[str, Any]]:
-        """Every scheduled notification with its state: pending, accepted or exhausted."""
+        """Every notification with its state: pending, accepted, exhausted or lost."""
         rows = self._db.rows("SELECT id, state, document FROM deliveries ORDER BY rowid")
         return [
             json.loads(row["document"]) | {"id": row["id"], "state": row["state"]} for row in rows

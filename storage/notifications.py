@@ -1,7 +1,7 @@
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnClause, bindparam, exists, insert, literal_column, select, update
+from sqlalchemy import ColumnClause, exists, insert, literal_column, select, update
 
 from domain.errors import NotFound
 from domain.frozen import Frozen
@@ -33,44 +33,6 @@ class NotificationRecord(Frozen):
     detail: str
 
 
-class Kept(Frozen):
-    """The id of a delivery's row; `seen`: the same message has reached its workflow before."""
-
-    id: UUID
-    seen: bool
-
-
-_KEPT = (
-    "id",
-    "provider",
-    "account",
-    "notification_id",
-    "kind",
-    "reference",
-    "payment_id",
-    "headers",
-    "body",
-    "received_at",
-)
-_before = notifications.alias("before")
-_SEEN = select(
-    exists().where(
-        _before.c.provider == bindparam("provider"),
-        _before.c.account == bindparam("account"),
-        _before.c.notification_id == bindparam("notification_id"),
-        _before.c.outcome == NotificationOutcome.SIGNALLED.value,
-    )
-)
-# Built once: building it costs more than PostgreSQL takes to run it.
-_RECORD = (
-    insert(notifications)
-    .from_select(
-        _KEPT, select(*(bindparam(name, type_=notifications.c[name].type) for name in _KEPT))
-    )
-    .returning(_SEEN.scalar_subquery())
-)
-
-
 class NotificationStore:
     """Every verified notification, raw. Never what failed verification."""
 
@@ -84,24 +46,24 @@ class NotificationStore:
         headers: dict[str, str],
         body: bytes,
         received_at: datetime,
-    ) -> Kept:
-        """Keep this delivery, as received."""
+    ) -> UUID:
+        """Keep this delivery, as received; the id of its row."""
         row_id = uuid4()
-        values = {
-            "id": row_id,
-            "provider": notification.provider,
-            "account": notification.account,
-            "notification_id": notification.notification_id,
-            "kind": notification.kind.value,
-            "reference": notification.reference,
-            "payment_id": parse_reference(notification.reference),
-            "headers": headers,
-            "body": body,
-            "received_at": received_at,
-        }
+        statement = insert(notifications).values(
+            id=row_id,
+            provider=notification.provider,
+            account=notification.account,
+            notification_id=notification.notification_id,
+            kind=notification.kind.value,
+            reference=notification.reference,
+            payment_id=parse_reference(notification.reference),
+            headers=headers,
+            body=body,
+            received_at=received_at,
+        )
         async with self._database.statement() as connection:
-            seen = bool(await connection.scalar(_RECORD, values))
-        return Kept(id=row_id, seen=seen)
+            await connection.execute(statement)
+        return row_id
 
     async def set_outcome(
         self, row_id: UUID, outcome: NotificationOutcome, detail: str = ""
@@ -116,6 +78,19 @@ class NotificationStore:
         async with self._database.statement() as connection:
             if (await connection.execute(statement)).first() is None:
                 raise NotFound("There is no such notification.")
+
+    async def seen(self, notification: Notification) -> bool:
+        """True where the same message of the provider has reached its workflow before."""
+        statement = select(
+            exists().where(
+                notifications.c.provider == notification.provider,
+                notifications.c.account == notification.account,
+                notifications.c.notification_id == notification.notification_id,
+                notifications.c.outcome == NotificationOutcome.SIGNALLED.value,
+            )
+        )
+        async with self._database.statement() as connection:
+            return bool(await connection.scalar(statement))
 
     async def forget_before(self, moment: datetime) -> int:
         """Forget the raw bodies and headers received before it; how many had any.

@@ -78,6 +78,38 @@ def appended(changed: CTE, *live: str) -> CTE:
     return insert(events).from_select(_COLUMNS, row).returning(events.c.id).cte("told")
 
 
+async def append_once(
+    connection: AsyncConnection, payment_id: UUID, entry: Entry, subject: str
+) -> None:
+    """Append the event that a word makes; a repeat of the word appends nothing.
+
+    The caller holds the payment's row.
+    """
+    numbered = select(payments.c.merchant_id, payments.c.last_sequence + 1).where(
+        payments.c.id == payment_id
+    )
+    row = (await connection.execute(numbered)).one()
+    told = await connection.execute(
+        insert_or_skip(events)
+        .values(
+            id=entry.id,
+            payment_id=payment_id,
+            refund_id=entry.refund_id,
+            merchant_id=row[0],
+            sequence=row[1],
+            type=entry.type.value,
+            subject=subject,
+            data=entry.data,
+        )
+        .on_conflict_do_nothing(constraint="events_one_per_change")
+        .returning(events.c.id)
+    )
+    if told.first() is not None:
+        await connection.execute(
+            update(payments).where(payments.c.id == payment_id).values(last_sequence=row[1])
+        )
+
+
 async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alarm) -> Payment:
     """Append the event of this attention, once; returns the payment, locked until the commit."""
     found = await connection.execute(

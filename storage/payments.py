@@ -1,9 +1,11 @@
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, Text, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Update
 
 from domain.checkout import Created
@@ -15,6 +17,7 @@ from domain.payment import Channel, Payment, PaymentStatus
 from domain.report import Attention
 from storage import payment_statements as statements
 from storage.database import Database, violated
+from storage.granting import grant_purchase
 from storage.outbox import Alarm, Entry, raise_alarm
 from storage.page import LARGEST_PAGE, Page, one_page, to_page
 from storage.rows import to_payment
@@ -102,7 +105,7 @@ class PaymentStore:
             ReportMismatch: another captured payment holds this `provider_reference`.
             NotFound: the payment was never recorded.
         """
-        async with self._database.statement() as connection:
+        async with self._taking_money(payment) as connection:
             try:
                 result = await connection.execute(
                     statements.CAPTURE_LATE, statements.parameters(payment)
@@ -110,6 +113,8 @@ class PaymentStore:
             except IntegrityError as error:
                 raise _refusal(error) from error
             row = result.mappings().one_or_none()
+            if row is not None:
+                await grant_purchase(connection, payment)
         return to_payment(row) if row else await self._require(payment.id)
 
     async def accept_late(self, payment_id: UUID) -> tuple[Payment, UUID | None]:
@@ -188,9 +193,10 @@ class PaymentStore:
     ) -> Payment | None:
         """The row as changed, its event appended; None where it was not as the statement asks."""
         values = statements.parameters(payment) | entry.parameters
-        async with self._database.statement() as connection:
+        async with self._taking_money(payment) as connection:
             try:
-                result = await connection.execute(statement, values)
+                async with _apart(connection):
+                    result = await connection.execute(statement, values)
             except IntegrityError as error:
                 if violated(error) != statements.ONE_SUCCESS:
                     raise _refusal(error) from error
@@ -198,7 +204,15 @@ class PaymentStore:
                 # so the same statement now sees it and marks this one as the duplicate.
                 result = await connection.execute(statement, values)
             row = result.mappings().one_or_none()
+            if row is not None:
+                await grant_purchase(connection, payment)
         return to_payment(row) if row else None
+
+    def _taking_money(self, payment: Payment) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One statement does it, but for a store's money: it comes with a grant, or not at all."""
+        if payment.purchase is None:
+            return self._database.statement()
+        return self._database.transaction()
 
     async def _as_told(
         self, payment_id: UUID, changed: Payment | None
@@ -221,6 +235,11 @@ class PaymentStore:
             row = (await connection.execute(changed)).first()
         if row is None:
             await self._require(payment_id)
+
+
+def _apart(connection: AsyncConnection) -> AbstractAsyncContextManager[object]:
+    """Inside a transaction, a statement that is refused must not take the rest with it."""
+    return connection.begin_nested() if connection.in_transaction() else nullcontext()
 
 
 def _narrowed(merchant_id: str, filters: PaymentFilters) -> Select[Any]:

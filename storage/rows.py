@@ -5,22 +5,25 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Column, RowMapping, bindparam
 
+from domain.entitlement import Entitlement
 from domain.event import Event
 from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.refund import Refund
 
-PAYMENT_COLUMNS = [name for name in Payment.model_fields if name != "payer"]
+# The payer is kept nowhere, the purchase as a grant.
+_NO_COLUMNS = {"payer", "purchase"}
+PAYMENT_COLUMNS = [name for name in Payment.model_fields if name not in _NO_COLUMNS]
 REFUND_COLUMNS = list(Refund.model_fields)
 
 
 def payment_values(payment: Payment) -> dict[str, Any]:
-    """The columns of a payment; the payer has none."""
+    """The columns of a payment; the payer and the purchase have none."""
     documents = {
         "checkout": payment.checkout and payment.checkout.model_dump(mode="json"),
         "failure": payment.failure and payment.failure.model_dump(mode="json"),
     }
-    return payment.model_dump(exclude={"payer", *documents}) | documents
+    return payment.model_dump(exclude={*_NO_COLUMNS, *documents}) | documents
 
 
 def refund_values(refund: Refund) -> dict[str, Any]:
@@ -52,6 +55,11 @@ def to_refund(row: RowMapping | Mapping[str, Any]) -> Refund:
 def to_event(row: RowMapping | Mapping[str, Any]) -> Event:
     """A row of events."""
     return Event.model_validate(dict(row))
+
+
+def to_entitlement(row: RowMapping | Mapping[str, Any]) -> Entitlement:
+    """A row of entitlements."""
+    return Entitlement.model_validate(dict(row))
 
 
 def to_merchant(row: RowMapping | Mapping[str, Any]) -> Merchant:

@@ -9,7 +9,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    ForeignKeyConstraint,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -43,6 +51,8 @@ class PaymentRow(Row, table=True):
     return_url: str | None = Field(sa_type=Text)
     # SQLAlchemy keeps the attribute name `metadata` for itself.
     details: dict[str, str] = Field(sa_type=DOCUMENT, sa_column_args=["metadata"])
+    product_id: str | None = Field(sa_type=Text)
+    quantity: int
     created_at: datetime = Field(sa_type=TIME)
     expires_at: datetime = Field(sa_type=TIME)
     status: str = Field(sa_type=Text)
@@ -110,6 +120,59 @@ class EventRow(Row, table=True):
     last_error: str | None = Field(sa_type=Text)
 
 
+class GrantRow(Row, table=True):
+    """A store's transaction, for ever bound to the payment that it was granted to."""
+
+    __tablename__ = "grants"
+
+    provider: str = Field(sa_type=Text, primary_key=True)
+    account: str = Field(sa_type=Text, primary_key=True)
+    transaction_id: str = Field(sa_type=Text, primary_key=True)
+    original_transaction_id: str = Field(sa_type=Text)
+    payment_id: UUID = Field(foreign_key="payments.id")
+    product_id: str = Field(sa_type=Text)
+    product_type: str = Field(sa_type=Text)
+    quantity: int
+    purchased_at: datetime = Field(sa_type=TIME)
+    signed_at: datetime = Field(sa_type=TIME)
+    expires_at: datetime | None = Field(sa_type=TIME)
+    revoked_at: datetime | None = Field(sa_type=TIME)
+    revoked_share: int | None
+    test: bool
+    price: int | None = Field(sa_type=BigInteger)
+    currency: str | None = Field(sa_type=Text)
+    storefront: str | None = Field(sa_type=Text)
+    granted_at: datetime = Field(sa_type=TIME)
+
+
+class EntitlementRow(Row, table=True):
+    """What one chain of a store's transactions entitles its buyer to, by the last word heard."""
+
+    __tablename__ = "entitlements"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["provider", "account", "transaction_id"],
+            ["grants.provider", "grants.account", "grants.transaction_id"],
+        ),
+    )
+
+    provider: str = Field(sa_type=Text, primary_key=True)
+    account: str = Field(sa_type=Text, primary_key=True)
+    original_transaction_id: str = Field(sa_type=Text, primary_key=True)
+    payment_id: UUID = Field(foreign_key="payments.id")
+    merchant_id: str = Field(sa_type=Text, foreign_key="merchants.id")
+    product_id: str = Field(sa_type=Text)
+    product_type: str = Field(sa_type=Text)
+    transaction_id: str = Field(sa_type=Text)
+    purchased_at: datetime = Field(sa_type=TIME)
+    status: str = Field(sa_type=Text)
+    expires_at: datetime | None = Field(sa_type=TIME)
+    grace_until: datetime | None = Field(sa_type=TIME)
+    auto_renews: bool | None
+    signed_at: datetime = Field(sa_type=TIME)
+    test: bool
+
+
 class NotificationRow(Row, table=True):
     """A verified notification as it arrived; a provider's retry is a row of its own."""
 
@@ -157,6 +220,8 @@ class ApiKeyRow(Row, table=True):
 
 payments: Table = Row.metadata.tables["payments"]
 refunds: Table = Row.metadata.tables["refunds"]
+grants: Table = Row.metadata.tables["grants"]
+entitlements: Table = Row.metadata.tables["entitlements"]
 events: Table = Row.metadata.tables["events"]
 notifications: Table = Row.metadata.tables["notifications"]
 merchants: Table = Row.metadata.tables["merchants"]

@@ -8,6 +8,9 @@ from embedded.stack import Stack
 from storage.database import Database
 from storage.migrate import upgrade
 
+# One API with its servers for all who knock at its door, whichever folder they live in.
+pytest_plugins = ["tests.api.fixtures"]
+
 # Who starts the suite in the background (a shell, nohup) has it ignore these, and every program
 # that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,6 +2,7 @@
 
 from domain.payment import Payment
 from domain.refund import Refund
+from domain.store_change import StoreChange
 
 
 def yuan(amount: int, currency: str) -> str:
@@ -48,6 +49,25 @@ def payment_now(payment: Payment, headline: str) -> str:
             ' `{"action": "accept" | "refund" | "close" | "ask_again", "note": "who and why"}`.'
         )
     return "\n\n".join(lines)
+
+
+def store_summary(payment: Payment, chain: str) -> str:
+    """One line, set at start."""
+    return f"{payment.provider}'s words on purchase {chain} of order {payment.order_no}"
+
+
+def store_details(payment: Payment, chain: str) -> str:
+    """Markdown, set at start: what it is about."""
+    return (
+        f"**Merchant** {payment.merchant_id} · **Order** {payment.order_no}\n\n"
+        f"**Payment** `payment-{payment.reference}` · **Product** {payment.product_id}\n\n"
+        f"**First purchase of the chain** `{chain}`"
+    )
+
+
+def store_now(change: StoreChange) -> str:
+    """Markdown, kept up to date: the last word heard."""
+    return f"### {change.change}\n\n**{change.raw_type}**, signed at {change.signed_at}"
 
 
 def refund_summary(refund: Refund, payment: Payment) -> str:

@@ -9,24 +9,31 @@ from activities.payments import PaymentActivities
 from domain.identity import refund_id, refund_workflow_id
 from domain.payment import Payer, Payment
 from domain.refund import Refund, RefundCause
+from domain.report import Attention
 from workflows import details, search_attributes
-from workflows.policies import Policy, RefundPolicy
+from workflows.attention import Calls
+from workflows.policies import PaymentPolicy, RefundPolicy
 from workflows.refund import RefundOrder, RefundWorkflow
 from workflows.steps import in_our_books, tell_merchant
 
 
 async def give_back(
-    policy: Policy, refund_policy: RefundPolicy, payment: Payment, cause: RefundCause, reason: str
+    calls: Calls, refund_policy: RefundPolicy, payment: Payment, cause: RefundCause, reason: str
 ) -> None:
     """Start the refund of all that was not given back, once per payment and cause.
 
-    What other refunds hold counts too: the refund takes it if they fail.
+    What other refunds hold counts too: the refund takes it if they fail. Where only the provider
+    gives money back, a person is called instead.
     """
     stored = await in_our_books(
-        policy, PaymentActivities.load_payment, payment.id, "what is still here"
+        calls.policy, PaymentActivities.load_payment, payment.id, "what is still here"
     )
     still_here = stored.captured - stored.refunded
     if still_here <= 0:
+        return
+    if isinstance(calls.policy, PaymentPolicy) and not calls.policy.refundable:
+        detail = f"{reason}; only {payment.provider} itself can give this money back"
+        await calls.about_payment(payment.id, Attention.REFUND_FAILED, detail, subject=cause)
         return
     key = f"automatic:{cause}"
     refund = Refund(
@@ -62,10 +69,10 @@ async def give_back(
 
 
 async def tell_the_end(
-    policy: Policy, refund_policy: RefundPolicy, payment: Payment, event_id: UUID | None
+    calls: Calls, refund_policy: RefundPolicy, payment: Payment, event_id: UUID | None
 ) -> None:
     """Tell the merchant how the payment ended. An order that it cannot fulfil is given back."""
-    told = await tell_merchant(policy, event_id)
+    told = await tell_merchant(calls.policy, event_id)
     if told is not None and told.refund:
         reason = told.reason or "merchant's veto"
-        await give_back(policy, refund_policy, payment, RefundCause.MERCHANT_VETO, reason)
+        await give_back(calls, refund_policy, payment, RefundCause.MERCHANT_VETO, reason)

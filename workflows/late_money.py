@@ -22,10 +22,10 @@ async def settle_late_money(
         settled = await in_our_books(
             policy, PaymentActivities.accept_late_payment, stored, "accept the late money"
         )
-        calls.beside(tell_the_end(policy, refund_policy, settled.payment, settled.event_id))
+        calls.beside(tell_the_end(calls, refund_policy, settled.payment, settled.event_id))
         if not settled.payment.duplicate:
             return settled.payment
         stored = settled.payment
     cause = RefundCause.DUPLICATE_PAYMENT if stored.duplicate else RefundCause.LATE_PAYMENT
-    await give_back(policy, refund_policy, stored, cause, "paid after the payment had ended")
+    await give_back(calls, refund_policy, stored, cause, "paid after the payment had ended")
     return stored

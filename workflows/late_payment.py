@@ -171,14 +171,14 @@ class LatePaymentWorkflow:
         self._payment = settled.payment
         if self._payment.duplicate:
             await give_back(
-                self._policy,
+                self._calls,
                 self._order.refund_policy,
                 self._payment,
                 RefundCause.DUPLICATE_PAYMENT,
                 "the order was already paid",
             )
         self._calls.beside(
-            tell_the_end(self._policy, self._order.refund_policy, self._payment, settled.event_id)
+            tell_the_end(self._calls, self._order.refund_policy, self._payment, settled.event_id)
         )
 
     async def _flag(self, why: Attention, subject: str | None = None) -> None:

@@ -134,6 +134,8 @@ class PaymentWorkflow:
     @resolve.validator
     def _resolvable(self, resolution: Resolution) -> None:
         _refuse("not_resolvable", self._state.refuses_resolution(resolution))
+        if resolution.action is ResolveAction.REFUND and not self._policy.refundable:
+            _refuse("not_resolvable", "Only the provider itself refunds this: accept or close.")
 
     # What happens, in order
 
@@ -232,14 +234,14 @@ class PaymentWorkflow:
         self._mark_end()
         if self._state.payment.duplicate:
             await give_back(
-                self._policy,
+                self._calls,
                 self._refund_policy,
                 self._state.payment,
                 RefundCause.DUPLICATE_PAYMENT,
                 "the order was already paid",
             )
         self._calls.beside(
-            tell_the_end(self._policy, self._refund_policy, self._state.payment, settled.event_id)
+            tell_the_end(self._calls, self._refund_policy, self._state.payment, settled.event_id)
         )
 
     async def _park(self) -> None:

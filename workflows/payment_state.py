@@ -8,6 +8,8 @@ from domain.resolution import Resolution, ResolveAction
 # Money that was never this payment's can be neither accepted nor given back for it.
 _NOT_OURS = (Attention.ACCOUNT_MISMATCH, Attention.REFERENCE_MISMATCH)
 
+_NO_MONEY: dict[str, object] = {"captured": 0, "late": False, "paid_at": None, "purchase": None}
+
 
 class PaymentState:
     """The payment as the run believes it, and what it was told and asked. No I/O, no clock.
@@ -128,7 +130,7 @@ class PaymentState:
         """The end to write down. Money that came for a closed payment is counted apart, later."""
         if self.payment.status is PaymentStatus.SUCCEEDED:
             return self.payment
-        return self.payment.model_copy(update={"captured": 0, "late": False, "paid_at": None})
+        return self.payment.model_copy(update=_NO_MONEY)
 
     def finalise(self, stored: Payment) -> None:
         """Our books have the end. Money may have come while it was being written."""
@@ -173,7 +175,7 @@ class PaymentState:
             return "Nothing to resolve: the payment needs no person."
         if resolution.action not in (ResolveAction.ACCEPT, ResolveAction.REFUND):
             return None
-        if self.disputed is None or _money(self.disputed) <= 0:
+        if self.disputed is None or not _has_money(self.disputed):
             return "The provider reports no money to accept or refund: close or ask_again."
         if self.payment.mismatch(self.disputed) in _NOT_OURS:
             return "The money is for another account or order: close the payment or ask_again."
@@ -191,11 +193,13 @@ class PaymentState:
 
     def _dispute_the_money(self) -> None:
         self.disputed, self.paid, self.resolution = self.paid, None, None
-        self._change(captured=0, late=False, paid_at=None)
+        self._change(**_NO_MONEY)
 
     def _change(self, **update: object) -> None:
         self.payment = self.payment.model_copy(update=update)
 
 
-def _money(report: PaymentReport) -> int:
-    return (report.amount or 0) if report.outcome is Outcome.PAID else 0
+def _has_money(report: PaymentReport) -> bool:
+    """A store's price is not ours to judge: its purchase stands for the money."""
+    money = (report.amount or 0) > 0 or report.purchase is not None
+    return report.outcome is Outcome.PAID and money

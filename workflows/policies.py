@@ -86,6 +86,9 @@ CLOSE = Attempts(timeout=45, first_wait=2, longest_wait=300)
 WEBHOOK = Attempts(timeout=20, total=3 * 24 * 3600, first_wait=5, backoff=2.5, longest_wait=3600)
 # The event before this one has not arrived: look again, at most as long as that one is tried.
 TURN = Attempts(timeout=15, first_wait=2, backoff=1.5, longest_wait=60)
+# A store's word may be faster than the payment that it is about: the word waits for the money to be
+# written down, for as long as a person may need to decide about it, then a person is called.
+STORE_LEDGER = Attempts(timeout=15, total=7 * 24 * 3600, first_wait=1, longest_wait=600)
 # A refund may take a bank days: ask fast at first, then hourly, for ever.
 REFUND_POLL = Attempts(timeout=35, first_wait=5, backoff=2, longest_wait=3600)
 
@@ -98,7 +101,8 @@ class PaymentPolicy(Frozen):
     given up may still take effect at the provider; `confirmation_waits` come between questions
     where a signed late notification is not confirmed yet (replicas lag by seconds, an outage by
     minutes); `confirm` is set where the provider's notification is believed only after a query,
-    `closable` is false where only its time ends an order.
+    `closable` is false where only its time ends an order, `refundable` where only the provider
+    itself gives money back.
     """
 
     grace: float
@@ -106,6 +110,7 @@ class PaymentPolicy(Frozen):
     alarm_after: float = 3600
     confirm: bool = False
     closable: bool = True
+    refundable: bool = True
     in_flight: float = 60
     confirmation_waits: tuple[float, ...] = (2, 10, 60, 300)
     ledger_fast: Attempts = LEDGER_FAST
@@ -135,7 +140,16 @@ class RefundPolicy(Frozen):
     turn: Attempts = TURN
 
 
-Policy = PaymentPolicy | RefundPolicy
+class StorePolicy(Frozen):
+    """How a store's words on what it sold are carried."""
+
+    ledger_fast: Attempts = LEDGER_FAST
+    ledger_slow: Attempts = STORE_LEDGER
+    webhook: Attempts = WEBHOOK
+    turn: Attempts = TURN
+
+
+Policy = PaymentPolicy | RefundPolicy | StorePolicy
 
 # The payer still has to scan, log in and type a password: asking earlier finds nothing, and most
 # payments are notified within seconds of being paid.
@@ -157,14 +171,20 @@ def payment_policy(
     *,
     confirm: bool = False,
     closable: bool = True,
+    refundable: bool = True,
 ) -> PaymentPolicy:
     """The policy of a payment that starts now.
 
     `asking` is the provider's own cadence of questions, `confirm` its rule of proof,
-    `closable` whether an order can be ended before its time.
+    `closable` whether an order can be ended before its time, `refundable` whether we can give
+    the money back.
     """
     policy = _BY_CHANNEL.get(channel, _PAYER_ACTS)
-    update: dict[str, object] = {"confirm": confirm, "closable": closable}
+    update: dict[str, object] = {
+        "confirm": confirm,
+        "closable": closable,
+        "refundable": refundable,
+    }
     if asking is not None:
         update["grace"] = asking.silence
         update["poll"] = policy.poll.model_copy(
@@ -180,3 +200,8 @@ def payment_policy(
 def refund_policy() -> RefundPolicy:
     """The policy of a refund that starts now."""
     return RefundPolicy()
+
+
+def store_policy() -> StorePolicy:
+    """The policy of a run that deals with a store's words."""
+    return StorePolicy()

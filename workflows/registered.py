@@ -3,11 +3,12 @@
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from workflows.entitlement import EntitlementWorkflow
 from workflows.late_payment import LatePaymentWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.refund import RefundWorkflow
 
-WORKFLOWS = (PaymentWorkflow, RefundWorkflow, LatePaymentWorkflow)
+WORKFLOWS = (PaymentWorkflow, RefundWorkflow, LatePaymentWorkflow, EntitlementWorkflow)
 
 # Loaded once and shared with the sandbox: a workflow and an activity must agree on what a
 # PaymentStatus is, and loading these anew for each run would cost more than the run itself.

@@ -51,6 +51,11 @@ def for_refund(refund: Refund, payment: Payment) -> TypedSearchAttributes:
     )
 
 
+def for_store(payment: Payment) -> TypedSearchAttributes:
+    """A store's words are found by the order that they are about."""
+    return TypedSearchAttributes(_order(payment))
+
+
 def _order(payment: Payment) -> list[SearchAttributePair[Any]]:
     return [
         SearchAttributePair(PROVIDER, payment.provider),

@@ -4,8 +4,14 @@ from dataclasses import dataclass
 
 from temporalio.common import TypedSearchAttributes
 
-from domain.identity import late_workflow_id, payment_workflow_id, refund_workflow_id
+from domain.identity import (
+    late_workflow_id,
+    payment_workflow_id,
+    refund_workflow_id,
+    store_workflow_id,
+)
 from workflows import details, search_attributes
+from workflows.entitlement import EntitlementOrder
 from workflows.late_payment import LateOrder
 from workflows.payment import PaymentOrder
 from workflows.policies import TASK_QUEUE
@@ -50,4 +56,15 @@ def late_options(order: LateOrder) -> StartOptions:
         search_attributes=search_attributes.for_payment(order.payment),
         static_summary=f"Late word: {details.payment_summary(order.payment)}",
         static_details=details.payment_details(order.payment),
+    )
+
+
+def entitlement_options(order: EntitlementOrder) -> StartOptions:
+    """For EntitlementWorkflow."""
+    payment, chain = order.payment, order.original_transaction_id
+    return StartOptions(
+        id=store_workflow_id(payment.provider, payment.account, chain),
+        search_attributes=search_attributes.for_store(payment),
+        static_summary=details.store_summary(payment, chain),
+        static_details=details.store_details(payment, chain),
     )

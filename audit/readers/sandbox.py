@@ -112,6 +112,6 @@ def _message(merchant: str, row: dict[str, Any]) -> Message:
         event_id=row["headers"].get("webhook-id", ""),
         type=body["type"],
         status=row["status"],
-        subject=body["data"]["id"].replace("-", ""),
+        subject=(body["data"].get("id") or body["data"]["payment_id"]).replace("-", ""),
         amount=body["data"].get("amount"),
     )

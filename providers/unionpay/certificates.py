@@ -27,6 +27,16 @@ class UntrustedCertificate(ValueError):  # noqa: N818 - the name says what it is
     """A certificate that must not sign for UnionPay now; the message says why."""
 
 
+# What reading a certificate raises; not all of it is a ValueError.
+_BROKEN = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
+
 def load_pfx(content: bytes, password: str) -> tuple[RSAPrivateKey, str]:
     """The merchant's key and its decimal certId; old RC2 files open too. Raises ValueError.
 
@@ -45,7 +55,7 @@ def load_certificate(text: str) -> x509.Certificate:
     """One PEM certificate; raises ValueError."""
     try:
         return x509.load_pem_x509_certificate(text.encode())
-    except ValueError:
+    except _BROKEN:
         raise ValueError("not a PEM certificate") from None
 
 
@@ -69,7 +79,7 @@ class Trust:
         if pem not in self._known:
             try:
                 self._remember(pem, self._checked(pem))
-            except (ValueError, UnsupportedAlgorithm) as error:
+            except _BROKEN as error:
                 # A certificate is read part by part, and any part may turn out to be broken.
                 raise UntrustedCertificate(str(error)) from error
         self._known.move_to_end(pem)

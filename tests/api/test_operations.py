@@ -13,7 +13,7 @@ from api.app import create_app
 from engine.encryption import PayloadEncryption, new_key_file
 from settings import Mode
 from storage.database import Database
-from tests.api.conftest import KEYS, UI_ORIGIN
+from tests.api.fixtures import KEYS, UI_ORIGIN
 from tests.api.house import House, running, visitor
 
 

@@ -3,7 +3,10 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -11,8 +14,11 @@ from audit.auditor import Audit, Scope, audit
 from audit.finding import Promise
 from domain.identity import payment_workflow_id
 from embedded.config import StackConfig
-from embedded.stack import Stack
+from embedded.stack import ENV_FILE, Stack
+from providers.unionpay.wire import settlement_day
+from settings import Settings
 from storage.database import Database
+from tests.providers.unionpay import settlement
 from tests.stack.books import books_agree
 from tests.stack.shop import PROVIDERS, Order, Shop, open_shop
 
@@ -101,6 +107,47 @@ async def test_true_books_are_clean_and_false_ones_are_named(shop: Shop, stack: 
 
     code, printed = await command(stack, "--provider-books", "none")
     assert code == 0, "our own books cannot know of money that nobody told us of"
+
+
+async def test_a_settlement_file_is_compared_by_the_command(
+    shop: Shop, stack: Stack, tmp_path: Path
+) -> None:
+    order = await paid(shop.order("unionpay"))
+    [account] = [a for a in unionpay_accounts(stack) if a["name"] == order.body["account"]]
+    shown = await order.shows(status="succeeded")
+    day = settlement_day(datetime.fromisoformat(shown["paid_at"]))
+
+    def file(*orders: str) -> tuple[str, str]:
+        rows = (
+            settlement.row(number, order.amount, c12=name, c28=account["mer_id"])
+            for number, name in enumerate(orders)
+        )
+        name = f"INN{day[2:]}88ZM_{account['mer_id']}"
+        path = tmp_path / f"{len(orders)}.zip"
+        path.write_bytes(settlement.zipped(settlement.detail(*rows), name))
+        return "--statement", str(path)
+
+    code, printed = await command(stack, *file(order.reference))
+    assert (code, "1 lines of statements" in printed) == (0, True), printed
+    assert "person's list" not in printed
+
+    code, printed = await command(stack, *file())
+    assert (code, str(Promise.SUCCESS_WITHOUT_MONEY) in printed) == (0, True), printed
+
+    unknown = uuid4().hex
+    code, printed = await command(stack, *file(order.reference), *file(order.reference, unknown))
+    assert (code, str(Promise.LOST_PAYMENT) in printed) == (1, True), printed
+    assert unknown[:12] in printed
+
+    (tmp_path / "[bold]cut.zip").write_bytes(b"PK")
+    code, printed = await command(stack, "--statement", str(tmp_path / "[bold]cut.zip"))
+    assert (code, "[bold]cut.zip" in printed.replace("\n", "")) == (2, True), printed
+    assert (await command(stack, "--statement", str(tmp_path / "none.zip")))[0] == 2
+
+
+def unionpay_accounts(stack: Stack) -> list[dict[str, Any]]:
+    settings = Settings(_env_file=stack.config.state_dir / ENV_FILE)
+    return settings.read_accounts()["unionpay"]
 
 
 async def test_an_audit_that_cannot_be_made_says_so(stack: Stack, tmp_path: Path) -> None:

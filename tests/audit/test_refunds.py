@@ -2,7 +2,8 @@ from dataclasses import replace
 
 from audit.books import Move
 from audit.finding import Promise
-from domain.refund import RefundStatus
+from domain.event import EventType
+from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
 from tests.audit.conftest import Ledger
 
@@ -80,3 +81,56 @@ def test_a_refund_at_the_providers_console_needs_a_person(ledger: Ledger) -> Non
 
     ledger.bend(attention=Attention.EXTERNAL_REFUND)
     assert ledger.promises() == []
+
+
+def a_stores_refund(ledger: Ledger, amount: int) -> Refund:
+    """A store gave money back by itself, under its own number."""
+    refund = ledger.refund(amount).model_copy(
+        update={"cause": RefundCause.PROVIDER, "provider_reference": "2000000000000001"}
+    )
+    ledger.refunds[-1] = refund
+    ledger.moves[-1] = replace(ledger.moves[-1], refund_reference="2000000000000001")
+    return refund
+
+
+def taken_back(ledger: Ledger, refund: Refund) -> None:
+    """The store takes its refund back, and the merchant is told."""
+    ledger.refunds[-1] = refund.model_copy(update={"status": RefundStatus.REVERSED})
+    ledger.bend(refunded=0)
+    ledger.tell(EventType.REFUND_REVERSED, ledger.refunds[-1])
+
+
+def test_a_stores_refund_is_known_by_the_stores_number(ledger: Ledger) -> None:
+    a_stores_refund(ledger, 500)
+
+    assert ledger.found() == []
+
+
+def test_a_stores_refund_that_it_took_back_counts_for_nothing(ledger: Ledger) -> None:
+    refund = a_stores_refund(ledger, 500)
+    taken_back(ledger, refund)
+    ledger.moves.append(replace(ledger.moves[-1], amount=-500))
+
+    assert ledger.found() == []
+
+
+def test_a_stores_refund_that_we_did_not_hear_of_was_taken_back_is_named(ledger: Ledger) -> None:
+    a_stores_refund(ledger, 500)
+    ledger.moves.append(replace(ledger.moves[-1], amount=-500))
+
+    assert ledger.promises() == [Promise.REFUND_WITHOUT_MONEY]
+
+
+def test_a_stores_refund_that_only_we_count_as_taken_back_is_named(ledger: Ledger) -> None:
+    taken_back(ledger, a_stores_refund(ledger, 500))
+
+    assert ledger.promises() == [Promise.LOST_REFUND]
+
+
+def test_a_reversal_that_the_merchant_was_not_told_of_is_named(ledger: Ledger) -> None:
+    refund = a_stores_refund(ledger, 500)
+    ledger.refunds[-1] = refund.model_copy(update={"status": RefundStatus.REVERSED})
+    ledger.bend(refunded=0)
+    ledger.moves.append(replace(ledger.moves[-1], amount=-500))
+
+    assert ledger.promises() == [Promise.END_WITHOUT_EVENT]

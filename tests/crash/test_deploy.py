@@ -9,6 +9,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
@@ -52,6 +53,7 @@ async def deployed(shop: Shop, payments: type[PaymentWorkflow]) -> AsyncIterator
             shop.events,
             shop.merchants,  # type: ignore[arg-type] # stands in for the sender
         ),
+        entitlements=EntitlementActivities(shop.entitlements),
     )
     main = Worker(
         shop.client,

@@ -121,7 +121,30 @@ def test_a_backup_is_one_copy_of_the_whole_server(execute: Execute, fake_program
     assert "--wal-method=fetch" in done.stdout
 
 
-def test_the_sandboxs_manifest_becomes_accounts(execute: Execute, tmp_path: Path) -> None:
+@pytest.fixture
+def store_settings() -> Iterator[tuple[str, list[bytes]]]:
+    """Where a sandbox's store is told of our address, and what it was told."""
+    told: list[bytes] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/settings", told
+        server.shutdown()
+
+
+def test_the_sandbox_and_we_are_told_of_each_other(
+    execute: Execute, tmp_path: Path, store_settings: tuple[str, list[bytes]]
+) -> None:
+    settings_url, told = store_settings
     key = tmp_path / "key.pem"
     key.write_text("a key")
     app = {"mode": "public_key", "app_id": "2021", "app_private_key_file": str(key)}
@@ -129,15 +152,32 @@ def test_the_sandboxs_manifest_becomes_accounts(execute: Execute, tmp_path: Path
     manifest = {
         "alipay": {"gateway_url": "http://s/g", "seller_id": "2088", "apps": {"main": app}},
         "wechatpay": {"base_url": "http://s", "appid": "wx1", "merchants": {"pubkey": merchant}},
+        "apple_iap": {
+            "base_url": "http://s/a",
+            "apps": {
+                "main": {
+                    "bundle_id": "com.example",
+                    "private_key_file": str(key),
+                    "settings_url": settings_url,
+                    "products": [{"id": "tea.coins", "amount": 600}],
+                }
+            },
+        },
     }
     (tmp_path / "sandbox.json").write_text(json.dumps(manifest))
     command = [sys.executable, "-m", "deploy.sandbox_accounts"]
     files = [tmp_path / "sandbox.json", tmp_path / "accounts.toml"]
-    done = execute(*command, *files)
+    done = execute(*command, *files, "http://api:8000")
     assert done.returncode == 0, done.stderr
     accounts = tomllib.loads((tmp_path / "accounts.toml").read_text())
     assert accounts["alipay"][0]["app_id"] == "2021"
     assert accounts["wechatpay"][0]["mchid"] == "1900"
+    assert accounts["apple_iap"][0]["bundle_id"] == "com.example"
+    products = tomllib.loads((tmp_path / "products.toml").read_text())
+    assert products == {"product": [{"id": "tea.coins", "amount": 600}]}
+    assert [json.loads(body) for body in told] == [
+        {"notification_url": "http://api:8000/notify/apple_iap/main"}
+    ]
 
 
 @pytest.fixture

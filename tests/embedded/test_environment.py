@@ -10,7 +10,9 @@ from embedded.environment import (
     compose,
     inherited,
     keep_payload_keys,
+    notification_settings,
     write_accounts,
+    write_products,
     write_variables,
 )
 from engine.encryption import KeyRing
@@ -59,6 +61,32 @@ MANIFEST: dict[str, Any] = {
                 "middle_certificate_file": "middle.cer",
             },
             "sm3": {"mer_id": "777290058110049", "sign_method": "12", "secure_key": "8" * 8},
+        },
+    },
+    "apple_iap": {
+        "base_url": "http://127.0.0.1:1/apple_iap/sandbox",
+        "production_url": "http://127.0.0.1:1/apple_iap/production",
+        "root_certificate_file": "root.cer",
+        "apps": {
+            "main": {
+                "bundle_id": "com.paysaga.tea",
+                "app_apple_id": 1000000001,
+                "issuer_id": "57246542-96fe-1a63-e053-0824d011072a",
+                "key_id": "2X9R4HXF34",
+                "private_key_file": "key.p8",
+                "environment": "Sandbox",
+                "settings_url": "http://127.0.0.1:1/_sandbox/apple_iap/apps/main",
+                "products": [
+                    {
+                        "id": "tea.coins",
+                        "type": "consumable",
+                        "title": '60 "tea" 茶 coins',
+                        "grants": "60 coins",
+                        "amount": 600,
+                        "currency": "CNY",
+                    }
+                ],
+            }
         },
     },
 }
@@ -168,6 +196,34 @@ def test_accounts_name_what_the_provider_configurations_take(tmp_path: Path) -> 
                 "secure_key": "8" * 8,
             },
         ],
+        "apple_iap": [
+            {
+                "name": "main",
+                "base_url": "http://127.0.0.1:1/apple_iap/sandbox",
+                "root_certificate_file": "root.cer",
+                "environment": "Sandbox",
+                "bundle_id": "com.paysaga.tea",
+                "app_apple_id": 1000000001,
+                "issuer_id": "57246542-96fe-1a63-e053-0824d011072a",
+                "key_id": "2X9R4HXF34",
+                "private_key_file": "key.p8",
+            }
+        ],
+    }
+
+
+def test_what_the_sandboxs_stores_sell_is_our_catalogue(wiring: Wiring, tmp_path: Path) -> None:
+    products = write_products(tmp_path / "products.toml", MANIFEST)
+    write_variables(tmp_path / "env", Wiring(**(vars(wiring) | {"products_file": products})))
+
+    catalogue = Settings(_env_file=tmp_path / "env").read_products()
+
+    assert catalogue == MANIFEST["apple_iap"]["apps"]["main"]["products"]
+
+
+def test_a_store_with_one_notification_address_is_told_ours() -> None:
+    assert notification_settings(MANIFEST, "http://127.0.0.1:2") == {
+        "http://127.0.0.1:1/_sandbox/apple_iap/apps/main": "http://127.0.0.1:2/notify/apple_iap/main"
     }
 
 

@@ -11,15 +11,22 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from domain.payment import Channel
 from providers import registry
 from sandbox.app import create_app
 from tests.providers.alipay.harness import AlipayHarness
+from tests.providers.apple_iap.harness import AppleIapHarness
 from tests.providers.harness import Harness
 from tests.providers.stand import Clock, Inbox, Stand, Time, now
 from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
 
-HARNESSES: tuple[Harness, ...] = (AlipayHarness(), WechatpayHarness(), UnionpayHarness())
+HARNESSES: tuple[Harness, ...] = (
+    AlipayHarness(),
+    WechatpayHarness(),
+    UnionpayHarness(),
+    AppleIapHarness(),
+)
 ORIGIN = "http://sandbox.test"
 PUBLIC_URL = "http://paysaga.test"
 
@@ -44,7 +51,16 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
     app = create_app(folder, ORIGIN, transport=httpx.MockTransport(inbox.receive))
     manifest = json.loads((folder / "sandbox.json").read_text())
     async with app.router.lifespan_context(app):
-        yield Sandbox(app, manifest, inbox)
+        sandbox = Sandbox(app, manifest, inbox)
+        async with sandbox.client() as control:
+            for path, url in _notify_urls().items():
+                (await control.post(path, json={"notification_url": url})).raise_for_status()
+        yield sandbox
+
+
+def _notify_urls() -> dict[str, str]:
+    urls = [harness.notify_urls(PUBLIC_URL) for harness in HARNESSES]
+    return {path: url for told in urls for path, url in told.items()}
 
 
 class Line(httpx.AsyncBaseTransport):
@@ -99,17 +115,55 @@ async def make_stand(sandbox: Sandbox) -> AsyncIterator[Make]:
     await control.aclose()
 
 
-CASES = [(harness, mode) for harness in HARNESSES for mode in harness.modes]
+Case = tuple[Harness, str]
+CASES: list[Case] = [(harness, mode) for harness in HARNESSES for mode in harness.modes]
 
 
-@pytest.fixture(params=CASES, ids=[f"{harness.name}-{mode}" for harness, mode in CASES])
-def case(request: pytest.FixtureRequest) -> tuple[Harness, str]:
+def _cases(wanted: Callable[[Harness], bool]) -> list[Any]:
+    """The cases whose provider has, by its own rules, what a test is about."""
+    return [
+        pytest.param((harness, mode), id=f"{harness.name}-{mode}")
+        for harness, mode in CASES
+        if wanted(harness)
+    ]
+
+
+def _refunds(harness: Harness) -> bool:
+    return harness.channels[harness.channel].refundable
+
+
+@pytest.fixture(params=_cases(lambda _: True))
+def case(request: pytest.FixtureRequest) -> Case:
     """A provider and a kind of account."""
-    found: tuple[Harness, str] = request.param
+    found: Case = request.param
     return found
 
 
 @pytest.fixture
-def stand(case: tuple[Harness, str], make_stand: Make) -> Stand:
+def stand(case: Case, make_stand: Make) -> Stand:
     """The provider under the contract."""
     return make_stand(*case)
+
+
+@pytest.fixture(params=_cases(lambda harness: not harness.channels[harness.channel].local))
+def ordering(request: pytest.FixtureRequest, make_stand: Make) -> Stand:
+    """A provider that is told of an order when it is made."""
+    return make_stand(*request.param)
+
+
+@pytest.fixture(params=_cases(lambda harness: Channel.BARCODE in harness.channels))
+def till(request: pytest.FixtureRequest, make_stand: Make) -> Stand:
+    """A provider that charges the code on a payer's screen."""
+    return make_stand(*request.param)
+
+
+@pytest.fixture(params=_cases(_refunds))
+def refunding(request: pytest.FixtureRequest, make_stand: Make) -> Stand:
+    """A provider that gives money back when we say so."""
+    return make_stand(*request.param)
+
+
+@pytest.fixture(params=_cases(lambda harness: not _refunds(harness)))
+def keeping(request: pytest.FixtureRequest, make_stand: Make) -> Stand:
+    """A provider that gives money back only by itself."""
+    return make_stand(*request.param)

@@ -1,7 +1,7 @@
 """A provider set up against the sandbox, and the hands of its payer."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -78,8 +78,9 @@ class Stand:
         rules = self.provider.channels.items()
         return [name for name, rule in rules if not rule.local and name is not Channel.BARCODE]
 
-    def payment(self, channel: Channel = Channel.QR, **changes: Any) -> Payment:
+    def payment(self, channel: Channel | None = None, **changes: Any) -> Payment:
         now = self.time()
+        channel = channel or self.harness.channel
         values: dict[str, Any] = {
             "id": uuid4(),
             "merchant_id": "shop",
@@ -95,7 +96,7 @@ class Stand:
             "created_at": now,
             "expires_at": now + self.provider.channels[channel].default_expiry,
         }
-        return Payment(**values | changes)
+        return Payment(**{**values, **self.harness.order, **changes})
 
     def payer(self, channel: Channel) -> Payer:
         return self.harness.payer(channel)
@@ -125,7 +126,7 @@ class Stand:
             (await self.control.post("/_sandbox/clock", json=offset)).raise_for_status()
         return await self.provider.close(payment)
 
-    async def paid(self, channel: Channel = Channel.QR, **changes: Any) -> Payment:
+    async def paid(self, channel: Channel | None = None, **changes: Any) -> Payment:
         """A payment that its payer has paid, of which nobody was told."""
         payment = self.payment(channel, **changes)
         created = await self.provider.create(payment)
@@ -144,6 +145,24 @@ class Stand:
         await self._control(
             "/pay", {key: value for key, value in content.items() if value is not None}
         )
+
+    async def pay_wrongly(self, payment: Payment, created: Created) -> None:
+        """The payer pays, and not what was asked."""
+        wrong = self.harness.disagreement
+        parameters = {**(created.checkout.parameters or {}), **wrong.sheet} or None
+        checkout = created.checkout.model_copy(update={"parameters": parameters})
+        await self.pay(payment, created.model_copy(update={"checkout": checkout}), wrong.amount)
+
+    def calls(self, payment: Payment) -> list[Awaitable[object]]:
+        """Every question and deed that this provider is called for, once each."""
+        provider, rules = self.provider, self.provider.channels[payment.channel]
+        refund = self.refund(payment, 1)
+        calls: list[Awaitable[object]] = [provider.query(payment), provider.close(payment)]
+        if not rules.local:
+            calls.append(provider.create(payment))
+        if rules.refundable:
+            calls += [provider.refund(refund, payment), provider.query_refund(refund, payment)]
+        return calls
 
     async def can_be_paid(self, payment: Payment, created: Created) -> bool:
         try:

@@ -8,67 +8,79 @@ from domain.report import RefundOutcome
 from tests.providers.stand import Stand
 
 
-async def test_refunds_in_parts_move_exactly_what_was_asked(stand: Stand) -> None:
-    payment = await stand.paid()
+async def test_refunds_in_parts_move_exactly_what_was_asked(refunding: Stand) -> None:
+    payment = await refunding.paid()
     for amount in (500, 1499):
-        refund = stand.refund(payment, amount)
-        assert (await stand.provider.refund(refund, payment)).refund_reference == refund.reference
-        await stand.complete(refund)
-        report = await stand.provider.query_refund(refund, payment)
+        refund = refunding.refund(payment, amount)
+        assert (
+            await refunding.provider.refund(refund, payment)
+        ).refund_reference == refund.reference
+        await refunding.complete(refund)
+        report = await refunding.provider.query_refund(refund, payment)
         assert report.outcome is RefundOutcome.SUCCEEDED
         assert refund.mismatch(report) is None
-    assert await stand.moved(payment, "refund") == [500, 1499]
+    assert await refunding.moved(payment, "refund") == [500, 1499]
 
 
-async def test_sending_a_refund_again_moves_the_money_once(stand: Stand) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, payment.amount)
+async def test_sending_a_refund_again_moves_the_money_once(refunding: Stand) -> None:
+    payment = await refunding.paid()
+    refund = refunding.refund(payment, payment.amount)
     for _ in range(3):
-        report = await stand.provider.refund(refund, payment)
+        report = await refunding.provider.refund(refund, payment)
         assert report.outcome in (RefundOutcome.SUCCEEDED, RefundOutcome.PENDING)
-    await stand.complete(refund)
-    assert await stand.moved(payment, "refund") == [payment.amount]
+    await refunding.complete(refund)
+    assert await refunding.moved(payment, "refund") == [payment.amount]
 
 
-async def test_a_refund_whose_answer_was_lost_is_found_by_asking(stand: Stand) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, 700)
-    await stand.fault("refund", "lost_answer", refund)
+async def test_a_refund_whose_answer_was_lost_is_found_by_asking(refunding: Stand) -> None:
+    payment = await refunding.paid()
+    refund = refunding.refund(payment, 700)
+    await refunding.fault("refund", "lost_answer", refund)
     with pytest.raises(OutcomeUnknown):
-        await stand.provider.refund(refund, payment)
-    await stand.complete(refund)
-    report = await stand.provider.query_refund(refund, payment)
+        await refunding.provider.refund(refund, payment)
+    await refunding.complete(refund)
+    report = await refunding.provider.query_refund(refund, payment)
     assert refund.mismatch(report) is None
     assert report.outcome is RefundOutcome.SUCCEEDED
-    await stand.provider.refund(refund, payment)
-    assert await stand.moved(payment, "refund") == [700]
+    await refunding.provider.refund(refund, payment)
+    assert await refunding.moved(payment, "refund") == [700]
 
 
-async def test_refunding_more_than_was_paid_is_a_definite_no(stand: Stand) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, payment.amount + 1)
+async def test_refunding_more_than_was_paid_is_a_definite_no(refunding: Stand) -> None:
+    payment = await refunding.paid()
+    refund = refunding.refund(payment, payment.amount + 1)
     with pytest.raises(ProviderRejected) as caught:
-        await stand.provider.refund(refund, payment)
+        await refunding.provider.refund(refund, payment)
     assert caught.value.provider_code
-    assert await stand.moved(payment, "refund") == []
+    assert await refunding.moved(payment, "refund") == []
 
 
-async def test_a_refund_that_was_never_sent_is_reported_as_not_found(stand: Stand) -> None:
-    payment = await stand.paid()
-    report = await stand.provider.query_refund(stand.refund(payment, 1), payment)
+async def test_a_refund_that_was_never_sent_is_reported_as_not_found(refunding: Stand) -> None:
+    payment = await refunding.paid()
+    report = await refunding.provider.query_refund(refunding.refund(payment, 1), payment)
     assert report.outcome is RefundOutcome.NOT_FOUND
 
 
-async def test_a_refund_notification_finds_our_refund(stand: Stand) -> None:
-    payment = await stand.paid()
-    refund = stand.refund(payment, 700)
-    await stand.provider.refund(refund, payment)
-    await stand.complete(refund)
-    headers, body = await stand.notified(payment, refund)
-    notification = await stand.provider.parse_notification(headers, body)
+async def test_a_refund_notification_finds_our_refund(refunding: Stand) -> None:
+    payment = await refunding.paid()
+    refund = refunding.refund(payment, 700)
+    await refunding.provider.refund(refund, payment)
+    await refunding.complete(refund)
+    headers, body = await refunding.notified(payment, refund)
+    notification = await refunding.provider.parse_notification(headers, body)
     assert notification.kind is NotificationKind.REFUND
     assert notification.payment is None
     assert notification.refund is not None
     assert notification.refund.refund_reference == refund.reference
     assert notification.refund.outcome in (RefundOutcome.SUCCEEDED, RefundOutcome.PENDING)
     assert refund.mismatch(notification.refund) is None
+
+
+async def test_a_refund_that_only_the_provider_can_give_is_a_definite_no(keeping: Stand) -> None:
+    payment = await keeping.paid()
+    refund = keeping.refund(payment, payment.amount)
+    for call in (keeping.provider.refund, keeping.provider.query_refund):
+        with pytest.raises(ProviderRejected) as caught:
+            await call(refund, payment)
+        assert caught.value.provider_code
+    assert await keeping.moved(payment, "refund") == []

@@ -11,11 +11,13 @@ from domain.merchant import Merchant
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from storage.database import Database
+from storage.entitlements import EntitlementStore
 from storage.events import EventStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from tests.storage.making import EventRows, NewPayment, NewRefund, Paid, succeeded
+from tests.storage.selling import paid_by, purchase, sold
 
 
 @pytest.fixture
@@ -118,3 +120,17 @@ def stored_events(sql: asyncpg.Connection) -> EventRows:
         return rows
 
     return read
+
+
+@pytest.fixture
+def entitlements(database: Database) -> EntitlementStore:
+    return EntitlementStore(database)
+
+
+@pytest.fixture
+async def bought(payments: PaymentStore, new_payment: NewPayment) -> Payment:
+    """A payment that its purchase has paid."""
+    payment = await payments.record(sold(new_payment))
+    paid = paid_by(payment, purchase(payment.id))
+    await payments.finalise(paid)
+    return paid

@@ -29,21 +29,10 @@ def notification() -> Notification:
     )
 
 
-async def keep(notifications: NotificationStore, notification: Notification) -> UUID:
-    kept = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
-    return kept.id
-
-
-async def seen(notifications: NotificationStore, notification: Notification) -> bool:
-    """What the next delivery of the same message is told."""
-    kept = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
-    return kept.seen
-
-
 async def test_a_notification_is_kept_byte_for_byte_with_what_it_led_to(
     notifications: NotificationStore, notification: Notification
 ) -> None:
-    row_id = await keep(notifications, notification)
+    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
     await notifications.set_outcome(row_id, NotificationOutcome.MISMATCH, "another app")
 
     [record] = await notifications.list_for_payment(UUID(notification.reference))
@@ -65,28 +54,28 @@ async def test_each_delivery_of_a_message_is_kept(
 async def test_a_message_counts_as_seen_only_once_it_reached_its_workflow(
     notifications: NotificationStore, notification: Notification
 ) -> None:
-    row_id = await keep(notifications, notification)
+    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
 
-    assert not await seen(notifications, notification)
+    assert not await notifications.seen(notification)
     await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
-    assert await seen(notifications, notification)
+    assert await notifications.seen(notification)
 
 
 @pytest.mark.parametrize("field", ["provider", "account", "notification_id"])
 async def test_the_same_id_elsewhere_is_another_message(
     notifications: NotificationStore, notification: Notification, field: str
 ) -> None:
-    row_id = await keep(notifications, notification)
+    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
     await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
 
-    assert not await seen(notifications, notification.model_copy(update={field: "other"}))
+    assert not await notifications.seen(notification.model_copy(update={field: "other"}))
 
 
 async def test_a_notification_of_an_order_that_was_never_ours_is_kept_too(
     notifications: NotificationStore, notification: Notification
 ) -> None:
     foreign = notification.model_copy(update={"reference": "20150806125346"})
-    row_id = await keep(notifications, foreign)
+    row_id = await notifications.record(foreign, headers=HEADERS, body=BODY, received_at=NOON)
 
     await notifications.set_outcome(row_id, NotificationOutcome.UNKNOWN_REFERENCE)
 
@@ -102,10 +91,10 @@ async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
     monkeypatch.setattr("storage.notifications.FORGET_AT_ONCE", 2)
     year = NOON - timedelta(days=365)
     for days in range(5):
-        kept = await notifications.record(
+        row_id = await notifications.record(
             notification, headers=HEADERS, body=BODY, received_at=year + timedelta(days=days)
         )
-        await notifications.set_outcome(kept.id, NotificationOutcome.SIGNALLED)
+        await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
 
     counts = [await notifications.forget_before(year + timedelta(days=3)) for _ in range(2)]
 
@@ -113,4 +102,4 @@ async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
     assert counts == [3, 0]
     assert [record.body for record in records] == [b"", b"", b"", BODY, BODY]
     assert [record.headers for record in records] == [{}, {}, {}, HEADERS, HEADERS]
-    assert await seen(notifications, notification)
+    assert await notifications.seen(notification)

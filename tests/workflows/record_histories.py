@@ -1,4 +1,4 @@
-"""Record one history per path: `python -m tests.workflows.record_histories`.
+"""Record one history per path: `python -m tests.workflows.record_histories [path …]`.
 
 Record anew only where a change of the workflows needs no patch because nothing runs in production
 yet; otherwise the old histories stay and the change goes behind `workflow.patched`.
@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import re
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +28,7 @@ from storage.migrate import upgrade
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
 from tests.workflows.shop import BRISK, GIVES_UP, RefundRun, Shop, eventually
 from tests.workflows.stage import open_shop, open_temporal
+from tests.workflows.store_histories import STORE_PATHS
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
 
@@ -238,11 +240,15 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     late_accepted,
     late_in_the_same_run,
     automatic_refund,
+    *STORE_PATHS,
 )
 
 
 async def record(shop: Shop) -> None:
+    wanted = sys.argv[1:]
     for path in PATHS:
+        if wanted and path.__name__ not in wanted:
+            continue
         run = await path(shop)
         await run.result()
         history = _anonymous(json.loads((await run.fetch_history()).to_json()))

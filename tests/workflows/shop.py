@@ -27,7 +27,13 @@ from storage.database import Database
 from storage.merchants import MerchantStore
 from tests.workflows.merchants import ListeningMerchants
 from tests.workflows.scripted import ScriptedProvider, notification, report
-from tests.workflows.stores import Outages, ShakyEvents, ShakyPayments, ShakyRefunds
+from tests.workflows.stores import (
+    Outages,
+    ShakyEntitlements,
+    ShakyEvents,
+    ShakyPayments,
+    ShakyRefunds,
+)
 from workflows.late_payment import LateOrder, LatePaymentWorkflow
 from workflows.payment import PaymentOrder, PaymentWorkflow
 from workflows.policies import Attempts, PaymentPolicy, payment_policy, refund_policy
@@ -88,6 +94,7 @@ class Shop:
         self.payments = ShakyPayments(database, self.outages)
         self.refunds = ShakyRefunds(database, self.outages)
         self.events = ShakyEvents(database, self.outages)
+        self.entitlements = ShakyEntitlements(database, self.outages)
         self.merchant_store = MerchantStore(database)
 
     async def merchant(self, *, late: LatePolicy, endpoint: bool = True) -> str:
@@ -138,7 +145,7 @@ class Shop:
 
     async def start(self, order: PaymentOrder) -> PaymentRun:
         options = payment_options(order)
-        return await self.client.start_workflow(PaymentWorkflow.run, order, **_named(options))
+        return await self.client.start_workflow(PaymentWorkflow.run, order, **named(options))
 
     def run(self, order: PaymentOrder) -> PaymentRun:
         return self.client.get_workflow_handle_for(PaymentWorkflow.run, payment_options(order).id)
@@ -152,7 +159,7 @@ class Shop:
         start: WithStartWorkflowOperation[PaymentWorkflow, Payment] = WithStartWorkflowOperation(
             PaymentWorkflow.run,
             order,
-            **_named(payment_options(order)),
+            **named(payment_options(order)),
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         )
         found: Payment = await self.client.execute_update_with_start_workflow(
@@ -225,7 +232,7 @@ class Shop:
 
     async def start_refund(self, order: RefundOrder) -> RefundRun:
         options = refund_options(order)
-        return await self.client.start_workflow(RefundWorkflow.run, order, **_named(options))
+        return await self.client.start_workflow(RefundWorkflow.run, order, **named(options))
 
     async def late(
         self,
@@ -239,7 +246,7 @@ class Shop:
             handle = await self.client.start_workflow(
                 LatePaymentWorkflow.run,
                 late,
-                **_named(late_options(late)),
+                **named(late_options(late)),
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal="notify",
                 start_signal_args=[notice],
@@ -287,7 +294,8 @@ class Shop:
         return found is not None and found.attention is why
 
 
-def _named(options: StartOptions) -> dict[str, Any]:
+def named(options: StartOptions) -> dict[str, Any]:
+    """What a run is started with."""
     return {
         "id": options.id,
         "task_queue": options.task_queue,

@@ -10,6 +10,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import TimeSkippingConfig, WorkflowEnvironment
 from temporalio.worker import Worker
 
+from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
@@ -61,6 +62,7 @@ def _workers(client: Client, shop: Shop) -> list[Worker]:
         webhooks=WebhookActivities(
             shop.events, cast("WebhookSender", shop.merchants)
         ),
+        entitlements=EntitlementActivities(shop.entitlements),
     )
     queues = {
         provider_queue(shop.provider.name): activities.provider_steps(),

@@ -6,7 +6,9 @@ from uuid import UUID
 from domain.event import DeliveryStatus
 from domain.payment import Payment
 from domain.refund import Refund
+from domain.store_change import StoreChange
 from storage.database import Database, DatabaseUnavailable
+from storage.entitlements import Applied, EntitlementStore
 from storage.events import EventStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
@@ -88,3 +90,13 @@ class ShakyEvents(EventStore):
     async def delivered(self, event_id: UUID, http_status: int) -> None:
         await super().delivered(event_id, http_status)
         await self._outages.pass_through("mark", event_id)
+
+
+class ShakyEntitlements(EntitlementStore):
+    def __init__(self, database: Database, outages: Outages) -> None:
+        super().__init__(database)
+        self._outages = outages
+
+    async def apply(self, payment_id: UUID, word_id: str, change: StoreChange) -> Applied:
+        await self._outages.pass_through("apply", payment_id)
+        return await super().apply(payment_id, word_id, change)

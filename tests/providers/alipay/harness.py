@@ -1,8 +1,12 @@
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from domain.checkout import Checkout
 from domain.payment import Channel, Payer
+from providers.alipay.provider import AlipayProvider
+from tests.providers.harness import ANOTHER_SUM
 
 _TEXTS = ("app_private_key", "alipay_public_key", "app_cert", "alipay_cert", "alipay_root_cert")
 
@@ -10,6 +14,10 @@ _TEXTS = ("app_private_key", "alipay_public_key", "app_cert", "alipay_cert", "al
 class AlipayHarness:
     name = "alipay"
     modes = ("main", "cert", "aes")
+    channels = AlipayProvider.channels
+    channel = Channel.QR
+    order: Mapping[str, Any] = MappingProxyType({})
+    disagreement = ANOTHER_SUM
 
     def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
         app = manifest["alipay"]["apps"][mode]
@@ -23,6 +31,10 @@ class AlipayHarness:
             **texts,
         }
         return account | ({"aes_key": app["aes_key"]} if app["aes_key"] else {})
+
+    def notify_urls(self, public_url: str) -> dict[str, str]:  # noqa: ARG002
+        """Every order says where."""
+        return {}
 
     def payer(self, channel: Channel) -> Payer:
         if channel is Channel.BARCODE:

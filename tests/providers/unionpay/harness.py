@@ -1,10 +1,14 @@
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from domain.checkout import Checkout, CheckoutKind
 from domain.payment import Channel, Payer
+from providers.unionpay.provider import UnionpayProvider
+from tests.providers.harness import ANOTHER_SUM
 
 _TEXTS = ("root_certificate", "middle_certificate")
 _VALUES = ("mer_id", "sign_method", "pfx_password", "secure_key")
@@ -15,6 +19,10 @@ class UnionpayHarness:
 
     name = "unionpay"
     modes = ("main", "old", "sha256", "sm3")
+    channels = UnionpayProvider.channels
+    channel = Channel.QR
+    order: Mapping[str, Any] = MappingProxyType({})
+    disagreement = ANOTHER_SUM
 
     def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
         section = manifest["unionpay"]
@@ -25,6 +33,10 @@ class UnionpayHarness:
             account["pfx"] = base64.b64encode(Path(file).read_bytes()).decode()
             account |= {key: Path(merchant[f"{key}_file"]).read_text() for key in _TEXTS}
         return account
+
+    def notify_urls(self, public_url: str) -> dict[str, str]:  # noqa: ARG002
+        """Every order says where."""
+        return {}
 
     def payer(self, channel: Channel) -> Payer:
         return Payer(auth_code="6220000000000000000" if channel is Channel.BARCODE else None)

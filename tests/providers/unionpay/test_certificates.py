@@ -2,8 +2,9 @@ import base64
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import NoEncryption, pkcs12
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, pkcs12
 
 from providers.unionpay import certificates
 from providers.unionpay.certificates import Trust, UntrustedCertificate, load_pfx
@@ -51,6 +52,16 @@ def test_a_certificate_of_a_foreign_authority_may_not(trust: Trust, keys: Keys) 
         leaf = on_the_wire(impostor.issue(keys.gateway, GATEWAY_NAME))
         with pytest.raises(UntrustedCertificate, match="authority"):
             trust.public_key(leaf, NOW)
+
+
+def test_a_certificate_of_no_known_version_may_not(trust: Trust, keys: Keys) -> None:
+    der = x509.load_pem_x509_certificate(keys.leaf.encode()).public_bytes(Encoding.DER)
+    version_3 = bytes.fromhex("a003020102")
+    assert der.count(version_3) == 1
+    odd = base64.b64encode(der.replace(version_3, bytes.fromhex("a003020107"))).decode()
+    text = f"-----BEGIN CERTIFICATE-----\n{odd}\n-----END CERTIFICATE-----"
+    with pytest.raises(UntrustedCertificate):
+        trust.public_key(text, NOW)
 
 
 @pytest.mark.parametrize("text", ["", "-----BEGIN CERTIFICATE-----", "rubbish\0"])

@@ -1,9 +1,13 @@
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from domain.checkout import Checkout
 from domain.payment import Channel, Payer
+from providers.wechatpay.provider import WechatpayProvider
+from tests.providers.harness import ANOTHER_SUM
 
 _TEXTS = ("merchant_private_key", "public_key")
 _VALUES = ("mchid", "api_v3_key", "merchant_serial", "public_key_id")
@@ -14,6 +18,10 @@ class WechatpayHarness:
 
     name = "wechatpay"
     modes = ("cert", "pubkey")
+    channels = WechatpayProvider.channels
+    channel = Channel.QR
+    order: Mapping[str, Any] = MappingProxyType({})
+    disagreement = ANOTHER_SUM
 
     def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
         section = manifest["wechatpay"]
@@ -27,6 +35,10 @@ class WechatpayHarness:
             **{key: merchant[key] for key in _VALUES if merchant.get(key)},
             **{key: Path(file).read_text() for key, file in files.items() if file},
         }
+
+    def notify_urls(self, public_url: str) -> dict[str, str]:  # noqa: ARG002
+        """Every order says where."""
+        return {}
 
     def payer(self, channel: Channel) -> Payer:
         if channel is Channel.BARCODE:

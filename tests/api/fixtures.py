@@ -17,11 +17,13 @@ from temporalio.envconfig import ClientConnectConfig
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
 from activities.webhooks import WebhookActivities
+from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from api.metrics import Metrics
 from engine.client import connect
@@ -31,8 +33,10 @@ from providers import registry
 from sandbox.app import create_app as create_sandbox
 from settings import Mode, Settings
 from storage.database import Database
+from tests.api.buyer import Buyer
 from tests.api.house import ORIGIN, Door, House, ProviderSide, Shop, running, visitor
 from tests.providers.alipay.harness import AlipayHarness
+from tests.providers.apple_iap.harness import AppleIapHarness
 from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
 from webhooks.sender import WebhookSender
@@ -88,8 +92,15 @@ async def house(
     ):
         accounts = {
             harness.name: [harness.account(manifest, mode) for mode in harness.modes]
-            for harness in (WechatpayHarness(), AlipayHarness(), UnionpayHarness())
+            for harness in (
+                WechatpayHarness(),
+                AlipayHarness(),
+                UnionpayHarness(),
+                AppleIapHarness(),
+            )
         }
+        for path, url in AppleIapHarness().notify_urls(ORIGIN).items():
+            await provider_http.post(path, json={"notification_url": url})
         built = registry.build(
             accounts, http=provider_http, clock=lambda: datetime.now(UTC), public_url=ORIGIN
         )
@@ -108,6 +119,7 @@ async def house(
             registry=built,
             codec=PayloadEncryption(KEYS),
             metrics=Metrics(),
+            catalogue=Catalogue.parse(manifest["apple_iap"]["apps"]["main"]["products"]),
         )
         door.app = await running(dependencies)
         async with _worker(dependencies, provider_http):
@@ -122,11 +134,13 @@ def _worker(dependencies: Dependencies, http: httpx.AsyncClient) -> "_Workers":
         refunds=RefundActivities(stores.refunds),
         providers=ProviderActivities(dependencies.registry, stores.payments),
         webhooks=WebhookActivities(stores.events, sender),
+        entitlements=EntitlementActivities(stores.entitlements),
     )
     queues = {
         provider_queue("wechatpay"): activities.provider_steps(),
         provider_queue("alipay"): activities.provider_steps(),
         provider_queue("unionpay"): activities.provider_steps(),
+        provider_queue("apple_iap"): activities.provider_steps(),
         WEBHOOK_QUEUE: activities.webhook_steps(),
     }
     client = dependencies.temporal
@@ -178,6 +192,12 @@ async def provider(house: House) -> AsyncIterator[ProviderSide]:
     """The provider's server, behaving well at the start of each test."""
     yield house.provider
     await house.provider.control.delete("/_sandbox/faults")
+
+
+@pytest.fixture
+def buyer(shop: Shop, provider: ProviderSide) -> Buyer:
+    """A buyer at the store, with the shop's app."""
+    return Buyer.of(shop, provider)
 
 
 @pytest_asyncio.fixture(scope="session")

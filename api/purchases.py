@@ -1,0 +1,113 @@
+"""What a store sells for us: the catalogue, the proof of a purchase, and its restoring."""
+
+from http import HTTPStatus
+from uuid import UUID
+
+from fastapi import APIRouter, Request, Response
+
+from api.auth import AuthenticatedMerchant, OnlyMerchants
+from api.consuming import send_consumption
+from api.dependencies import Deps
+from api.openapi import problems
+from api.problems import Answer
+from api.restoring import restore_purchases
+from api.schemas import PaymentAnswer
+from api.store_requests import ConsumptionRequest, RestoreRequest, VerifyRequest
+from api.store_schemas import (
+    EntitlementFields,
+    ProductFields,
+    ProductList,
+    RestoreAnswer,
+    UnclaimedFields,
+)
+from api.verifying import is_settled, own_entitlement, verify_purchase
+
+router = APIRouter(tags=["purchases"])
+
+RESTORE = "/v1/restore"
+
+_NOT_SETTLED = "The purchase is genuine and taken on; read the payment, or repeat this request."
+
+
+@router.get(
+    "/v1/products",
+    summary="The catalogue",
+    responses=problems(401, 503),
+    dependencies=[OnlyMerchants],
+)
+async def list_products(dependencies: Deps) -> ProductList:
+    """What may be bought through a store, in the order of the configuration.
+
+    Ask the store for the prices to show: it leaves out what it does not know.
+    """
+    products = dependencies.catalogue.all()
+    return ProductList(data=[ProductFields.model_validate(product) for product in products])
+
+
+@router.post(
+    "/v1/payments/{payment_id}/verify",
+    summary="Prove a purchase",
+    responses=problems(400, 401, 404, 409, 422, 503)
+    | {202: {"model": PaymentAnswer, "description": "Genuine; it is not written down yet."}},
+)
+async def post_verify(  # noqa: PLR0913 - one argument is one part of the request
+    *,
+    payment_id: UUID,
+    merchant: AuthenticatedMerchant,
+    dependencies: Deps,
+    request: Request,
+    response: Response,
+    body: VerifyRequest,
+) -> PaymentAnswer:
+    """Send what the store gave to your app, and deliver once `status` is `succeeded`.
+
+    Only then let the app finish the transaction. Safe to repeat: each purchase is granted once.
+    """
+    payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
+    request.state.record_id = payment.id
+    payment = await verify_purchase(dependencies, payment, body.signed_transaction)
+    settled = is_settled(payment)
+    response.status_code = HTTPStatus.OK if settled else HTTPStatus.ACCEPTED
+    return PaymentAnswer.of(
+        payment,
+        message="OK" if settled else _NOT_SETTLED,
+        entitlement=await own_entitlement(dependencies, payment),
+    )
+
+
+@router.post(
+    "/v1/payments/{payment_id}/consumption",
+    summary="Answer a consumption request",
+    responses=problems(401, 404, 422, 503),
+)
+async def post_consumption(
+    payment_id: UUID,
+    merchant: AuthenticatedMerchant,
+    dependencies: Deps,
+    request: Request,
+    body: ConsumptionRequest,
+) -> Answer:
+    """Tell the store what became of a purchase, after `entitlement.consumption_requested`.
+
+    The store decides about the refund by itself, and waits twelve hours for this.
+    """
+    payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
+    request.state.record_id = payment.id
+    await send_consumption(dependencies, payment, body)
+    return Answer(id=payment.id)
+
+
+@router.post(RESTORE, summary="Restore purchases", responses=problems(400, 401, 422, 503))
+async def post_restore(
+    merchant: AuthenticatedMerchant, dependencies: Deps, body: RestoreRequest
+) -> RestoreAnswer:
+    """What the buyer is entitled to, by its signed transactions or by the store's history.
+
+    Give back what `has_access` says. A consumable that was paid for and never granted is granted
+    now, to the payment that it names; it is told by `payment.succeeded`.
+    """
+    restored = await restore_purchases(dependencies, merchant, body)
+    return RestoreAnswer(
+        data=[EntitlementFields.model_validate(found) for found in restored.entitlements],
+        unclaimed=[UnclaimedFields.model_validate(found) for found in restored.unclaimed],
+    )

@@ -1,0 +1,131 @@
+"""Restoring: what a buyer's purchases entitle to now, on whatever device. Grants nothing twice."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from api.dependencies import Dependencies
+from api.store_requests import RestoreRequest
+from api.store_words import find_payment, hand_over
+from domain.entitlement import Entitlement
+from domain.errors import InvalidRequest
+from domain.merchant import Merchant
+from domain.notification import Notification, NotificationKind
+from domain.payment import Payment
+from domain.product import ProductType
+from domain.purchase import Purchase
+from domain.store_change import Change, StoreChange
+from providers.base import Provider, Store
+
+_RAW_TYPE = "RESTORE"
+
+
+@dataclass
+class Restored:
+    """What the buyer has, and the genuine purchases that belong to no payment of the merchant."""
+
+    entitlements: list[Entitlement] = field(default_factory=list)
+    unclaimed: list[Purchase] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Counter:
+    """The store and the account whose purchases are restored."""
+
+    provider: Provider
+    store: Store
+
+
+async def restore_purchases(
+    dependencies: Dependencies, merchant: Merchant, request: RestoreRequest
+) -> Restored:
+    """What the buyer is entitled to by the purchases that the request names.
+
+    Raises:
+        InvalidRequest: no such store, or nothing to restore by.
+        InvalidSignature: one of the transactions is not the store's.
+        ProviderError: the store could not say what the buyer has bought.
+    """
+    counter = _counter(dependencies, merchant, request)
+    restored = Restored()
+    for purchase in _newest(await _purchases(counter.store, request)):
+        payment = await find_payment(dependencies, purchase)
+        if payment is None or payment.merchant_id != merchant.id:
+            restored.unclaimed.append(purchase)
+            continue
+        entitlement = await _restore(dependencies, counter.provider, payment, purchase)
+        if entitlement is None:
+            restored.unclaimed.append(purchase)
+        elif purchase.product_type is not ProductType.CONSUMABLE:
+            restored.entitlements.append(entitlement)
+    return restored
+
+
+def _counter(dependencies: Dependencies, merchant: Merchant, request: RestoreRequest) -> _Counter:
+    offered = dependencies.registry.offered_to(merchant.id)
+    for provider in offered.all():
+        named = request.provider in (None, provider.name)
+        named = named and request.account in (None, provider.account)
+        if named and isinstance(provider, Store):
+            return _Counter(provider, provider)
+    raise InvalidRequest("There is no such store to restore from.", param="provider")
+
+
+async def _purchases(store: Store, request: RestoreRequest) -> list[Purchase]:
+    if bool(request.signed_transactions) == bool(request.transaction_id):
+        raise InvalidRequest(
+            "Send either signed_transactions or a transaction_id.", param="signed_transactions"
+        )
+    if request.transaction_id is not None:
+        return await store.find_purchases(request.transaction_id)
+    brought = [await store.verify_purchase(signed) for signed in request.signed_transactions]
+    return [word.change.purchase for word in brought if word.change and word.change.purchase]
+
+
+def _newest(purchases: list[Purchase]) -> list[Purchase]:
+    """Consumables each, of every other chain the newest period."""
+    newest: dict[str, Purchase] = {}
+    for purchase in sorted(purchases, key=lambda found: (found.purchased_at, found.signed_at)):
+        each = purchase.product_type is ProductType.CONSUMABLE
+        key = purchase.transaction_id if each else purchase.original_transaction_id
+        newest[key] = purchase
+    return list(newest.values())
+
+
+async def _restore(
+    dependencies: Dependencies, provider: Provider, payment: Payment, purchase: Purchase
+) -> Entitlement | None:
+    """The entitlement by the purchase as it is now; the word goes its usual way as well.
+
+    None where the purchase does not fit the payment that it names.
+    """
+    change = StoreChange(
+        purchase=purchase,
+        change=Change.PURCHASED,
+        raw_type=_RAW_TYPE,
+        signed_at=purchase.signed_at,
+    )
+    known = await dependencies.stores.entitlements.get(purchase)
+    entitlement = (
+        Entitlement.opened(payment, change, purchase) if known is None else known.apply(change)
+    )
+    if entitlement != known:
+        word = Notification(
+            provider=provider.name,
+            account=provider.account,
+            notification_id=_number(purchase),
+            kind=NotificationKind.STORE,
+            reference=payment.reference,
+            change=change,
+        )
+        kept = dependencies.stores.notifications
+        row = await kept.record(word, headers={}, body=b"", received_at=datetime.now(UTC))
+        delivered = await hand_over(dependencies, word)
+        await kept.set_outcome(row, delivered.outcome, delivered.detail)
+        if not delivered.acknowledged:
+            return None
+    return entitlement
+
+
+def _number(purchase: Purchase) -> str:
+    """One word each time that the store has signed it."""
+    return f"{_RAW_TYPE}.{purchase.transaction_id}.{purchase.signed_at.timestamp():.3f}"

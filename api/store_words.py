@@ -1,0 +1,99 @@
+"""Where a store's word goes: to the run of the payment that it pays, to the run of the chain.
+
+A purchase proves that it was paid for, whatever the word about it says: a refund heard before the
+purchase pays the payment first and is applied to it then.
+"""
+
+from api.deliveries import Delivered, deliver, payment_word
+from api.dependencies import Dependencies
+from api.runs import tell_store
+from domain.notification import Notification, NotificationKind, NotificationOutcome
+from domain.payment import Payment
+from domain.purchase import Ownership, Purchase
+from domain.report import Attention, PaymentReport
+from domain.store_change import Change, StoreChange, StoreWord
+from workflows.entitlement import EntitlementOrder
+
+_NOBODYS = Delivered(
+    NotificationOutcome.UNKNOWN_REFERENCE, "no payment of ours claims the purchase", parked=True
+)
+
+
+async def hand_over(dependencies: Dependencies, notification: Notification) -> Delivered:
+    """Hand any notification to the run that it is for; raises as `deliver` does."""
+    change = notification.change
+    if change is None:
+        return await deliver(dependencies, notification)
+    purchase = change.standing
+    if purchase is None:
+        return Delivered(NotificationOutcome.IGNORED, f"{change.raw_type} is about no purchase")
+    payment = await find_payment(dependencies, purchase)
+    if payment is None:
+        return _NOBODYS
+    if await dependencies.stores.notifications.seen(notification):
+        return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
+    return await _word(dependencies, notification, payment, purchase, change)
+
+
+async def find_payment(dependencies: Dependencies, purchase: Purchase) -> Payment | None:
+    """The payment that the purchase, or the chain that it renews, was granted to or names.
+
+    A buyer who buys again in an old chain names the new payment; a renewal names the first one.
+    """
+    owners = await dependencies.stores.entitlements.owners(purchase)
+    of_sale = None if purchase.renewal else purchase.token
+    for payment_id in (owners.transaction, of_sale, owners.chain, purchase.token):
+        found = await dependencies.stores.payments.get(payment_id) if payment_id else None
+        if found is not None:
+            return found
+    return None
+
+
+async def _word(
+    dependencies: Dependencies,
+    notification: Notification,
+    payment: Payment,
+    purchase: Purchase,
+    change: StoreChange,
+) -> Delivered:
+    if payment.captured == 0:
+        report = _paid(dependencies, purchase, payment, change)
+        if payment.mismatch(report) is None:
+            # So that the store can be asked about it, even where it never told us of it.
+            await dependencies.stores.entitlements.claim(payment.id, purchase)
+        paid = notification.model_copy(
+            update={
+                "kind": NotificationKind.PAYMENT,
+                "reference": payment.reference,
+                "payment": report,
+            }
+        )
+        delivered = await payment_word(dependencies, paid, report, payment)
+        if not delivered.acknowledged or _says_no_more(change, purchase):
+            return delivered
+    elif payment.provider_reference == purchase.transaction_id and _says_no_more(change, purchase):
+        return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
+    order = EntitlementOrder(
+        payment=payment, original_transaction_id=purchase.original_transaction_id
+    )
+    word = StoreWord(payment_id=payment.id, word_id=notification.notification_id, change=change)
+    await tell_store(dependencies.temporal, order, word)
+    return Delivered(NotificationOutcome.SIGNALLED)
+
+
+def _paid(
+    dependencies: Dependencies, purchase: Purchase, payment: Payment, change: StoreChange
+) -> PaymentReport:
+    """That the payment is paid; marked where the purchase is none that could pay it."""
+    report = PaymentReport.of_purchase(payment.reference, purchase, change.raw_type)
+    product = dependencies.catalogue.find(purchase.product_id)
+    if purchase.ownership is not Ownership.PURCHASED:
+        return report.model_copy(update={"mismatch": Attention.ACCOUNT_MISMATCH})
+    if product is None or product.type is not purchase.product_type:
+        return report.model_copy(update={"mismatch": Attention.PRODUCT_MISMATCH})
+    return report
+
+
+def _says_no_more(change: StoreChange, purchase: Purchase) -> bool:
+    """That it was bought is all that the word says: the payment's own run grants it."""
+    return change.change is Change.PURCHASED and purchase.revoked_at is None

@@ -1,0 +1,50 @@
+"""Purchase: a store's signed word on one transaction of a buyer."""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from domain.frozen import Frozen
+from domain.product import ProductType
+from domain.text import Words
+
+# `revoked_share` of a purchase that was given back in full.
+WHOLE_SHARE = 100_000
+
+
+class Ownership(StrEnum):
+    """Whether the account bought the product or shares a family member's."""
+
+    PURCHASED = "purchased"
+    FAMILY_SHARED = "family_shared"
+
+
+class Purchase(Frozen):
+    """A store's signed word on one transaction, as it was at `signed_at`.
+
+    `token` is our payment's id where the app handed it over. `revoked_share` counts thousandths of
+    a percent (100000: all). `price` is what the store asked, in thousandths of `currency`, and is
+    informational. `renewal` is true where the store itself charged a further period, `upgraded`
+    where another subscription took this one's place, `test` where no real money moved.
+    """
+
+    provider: str
+    account: str
+    transaction_id: Words
+    original_transaction_id: Words
+    product_id: Words
+    product_type: ProductType
+    token: UUID | None = None
+    quantity: int = 1
+    ownership: Ownership = Ownership.PURCHASED
+    purchased_at: datetime
+    signed_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    revoked_share: int | None = None
+    upgraded: bool = False
+    renewal: bool = False
+    test: bool = False
+    price: int | None = None
+    currency: Words | None = None
+    storefront: Words | None = None

@@ -1,0 +1,74 @@
+"""What one app in the App Store must be told; parsed and checked once, when the process starts."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+PROVIDER = "apple_iap"
+_ADDRESS = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
+
+
+class Environment(StrEnum):
+    """Where the App Store sells. Xcode's and a local test's own words are nobody's proof."""
+
+    PRODUCTION = "Production"
+    SANDBOX = "Sandbox"
+
+
+_APPLE = {
+    Environment.PRODUCTION: "https://api.storekit.apple.com",
+    Environment.SANDBOX: "https://api.storekit-sandbox.apple.com",
+}
+
+
+class AppleIapConfig(BaseModel):
+    """One app: its identity, its In-App Purchase key, and whose signature it trusts.
+
+    `app_apple_id` is the app's number in the store (App Store Connect), wanted for Production.
+    `private_key` is the text of the `.p8` file. `root_certificate` (PEM, or DER in base64) stands
+    in for Apple Root CA - G3 at a sandbox and is refused for Production. A Production account
+    also takes sandbox purchases, marked as test, unless `takes_sandbox` is false: App Review buys
+    in the sandbox. `base_url` stands in for the API of the account's own environment,
+    `sandbox_base_url` for the sandbox's beside Production's. Timeouts are seconds. An unknown
+    field is an error.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(min_length=1)
+    environment: Environment = Environment.PRODUCTION
+    bundle_id: str = Field(pattern=r"^[A-Za-z0-9.-]{1,155}$")
+    app_apple_id: int | None = Field(default=None, gt=0)
+    issuer_id: str = Field(min_length=1)
+    key_id: str = Field(min_length=1)
+    private_key: SecretStr
+    root_certificate: str | None = None
+    takes_sandbox: bool = True
+    base_url: str | None = Field(default=None, pattern=_ADDRESS)
+    sandbox_base_url: str | None = Field(default=None, pattern=_ADDRESS)
+    connect_timeout: float = Field(default=3.0, gt=0)
+    read_timeout: float = Field(default=10.0, gt=0)
+
+    @model_validator(mode="after")
+    def _fits_the_environment(self) -> Self:
+        if self.environment is Environment.PRODUCTION:
+            if self.root_certificate is not None:
+                raise ValueError("Production trusts Apple's root alone: leave root_certificate out")
+            if self.app_apple_id is None:
+                raise ValueError("Production needs app_apple_id, the app's number in the store")
+        elif self.sandbox_base_url is not None:
+            raise ValueError("a Sandbox account's own address is base_url")
+        return self
+
+    @property
+    def environments(self) -> tuple[Environment, ...]:
+        """Whose purchases the account takes, its own first."""
+        if self.environment is Environment.PRODUCTION and self.takes_sandbox:
+            return (Environment.PRODUCTION, Environment.SANDBOX)
+        return (self.environment,)
+
+    def address(self, environment: Environment) -> str:
+        """Where the environment's API is, without a trailing slash."""
+        own = self.base_url if environment is self.environment else self.sandbox_base_url
+        return (own or _APPLE[environment]).rstrip("/")

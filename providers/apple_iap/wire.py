@@ -1,0 +1,104 @@
+"""The shapes on the App Store's wire, read strictly; `mapping.py` says what they mean.
+
+Only fields that decide something are named: new ones will appear, and are ignored. What a field
+may say is left open too, or a new value would make the whole message unreadable.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from providers.apple_iap.jws import NotGenuine, instant
+
+Instant = Annotated[datetime, BeforeValidator(instant)]
+Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Wire(BaseModel):
+    """One JSON object: no coercion, values kept out of error messages."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        alias_generator=to_camel,
+    )
+
+
+class Transaction(Wire):
+    """JWSTransactionDecodedPayload."""
+
+    transaction_id: Text
+    original_transaction_id: Text
+    bundle_id: Text
+    product_id: Text
+    type: Text
+    environment: Text
+    purchase_date: Instant
+    signed_date: Instant
+    app_account_token: str | None = None
+    quantity: int = Field(default=1, ge=1)
+    in_app_ownership_type: str | None = None
+    expires_date: Instant | None = None
+    revocation_date: Instant | None = None
+    revocation_reason: int | None = None
+    revocation_type: str | None = None
+    revocation_percentage: int | None = None
+    is_upgraded: bool = False
+    transaction_reason: str | None = None
+    price: int | None = None
+    currency: str | None = None
+    storefront: str | None = None
+
+
+class Renewal(Wire):
+    """JWSRenewalInfoDecodedPayload."""
+
+    environment: Text
+    auto_renew_status: int | None = None
+    grace_period_expires_date: Instant | None = None
+
+
+class Data(Wire):
+    """What a notification is about: an app, and mostly one transaction."""
+
+    bundle_id: str | None = None
+    app_apple_id: int | None = None
+    environment: str | None = None
+    signed_transaction_info: str | None = None
+    signed_renewal_info: str | None = None
+    consumption_request_reason: str | None = None
+
+
+class Message(Wire):
+    """responseBodyV2DecodedPayload; what it is about stands in one of four places."""
+
+    notification_type: Text
+    subtype: str | None = None
+    notification_uuid: Text = Field(alias="notificationUUID")
+    signed_date: Instant
+    data: Data | None = None
+    summary: Data | None = None
+    external_purchase_token: Data | None = None
+    app_data: Data | None = None
+
+    @property
+    def about(self) -> Data:
+        """Which app, whatever kind of message it is."""
+        places = (self.data, self.summary, self.external_purchase_token, self.app_data)
+        return next((place for place in places if place is not None), Data())
+
+
+Model = TypeVar("Model", bound=Wire)
+
+
+def shaped(model: type[Model], payload: dict[str, Any]) -> Model:
+    """The payload as the model; raises NotGenuine."""
+    try:
+        return model.model_validate(payload)
+    except ValidationError as error:
+        wrong = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
+        raise NotGenuine(f"not the documented form: {wrong}") from None

@@ -1,0 +1,186 @@
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox.apple_iap.authorization import admit
+from sandbox.apple_iap.call import Call
+from sandbox.apple_iap.changes import Changes
+from sandbox.apple_iap.errors import RATE_LIMIT, UNAUTHORIZED, ApiError, UnauthorizedError
+from sandbox.apple_iap.flaws import Claims
+from sandbox.apple_iap.histories import Histories
+from sandbox.apple_iap.keys import KeyRing
+from sandbox.apple_iap.lookups import Lookups
+from sandbox.apple_iap.transactions import Transactions
+from sandbox.apple_iap.views import PROVIDER
+from sandbox.context import Context
+from sandbox.faults import Fault
+from sandbox.lost_answer import LostAnswer
+
+Handler = Callable[[Call], Claims | None]
+# Where a real client's host is: production, the sandbox, and a client with a fixed path.
+HOSTS = {
+    "/apple_iap/production": "Production",
+    "/apple_iap/sandbox": "Sandbox",
+    "": "Sandbox",
+}
+ROOT = "/inApps"
+REFUSALS = {
+    "server_error": 5000000,
+    "rate_limited": RATE_LIMIT,
+    "not_found": 4040010,
+    "error_code": 4040002,
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One address; `operation` is the name that faults are scripted for."""
+
+    method: str
+    path: str
+    operation: str
+    handler: Handler
+    status: int = 200
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The way of every call: admit, maybe misbehave, execute, answer."""
+
+    context: Context
+    keys: KeyRing
+    transactions: Transactions
+    lookups: Lookups
+    histories: Histories
+    changes: Changes
+
+    def router(self) -> APIRouter:
+        """Every endpoint, on every host."""
+        router = APIRouter(tags=[PROVIDER])
+        for host, environment in HOSTS.items():
+            for endpoint in self._endpoints():
+                router.add_api_route(
+                    f"{host}{ROOT}{endpoint.path}",
+                    self._answer(endpoint, environment),
+                    methods=[endpoint.method],
+                    include_in_schema=not host,
+                )
+        return router
+
+    async def serve(self, request: Request, endpoint: Endpoint, environment: str) -> Response:
+        """Answer one request; a token that does not hold gets an empty 401."""
+        now = self.context.clock.now()
+        try:
+            admit(request.headers.get("authorization"), self.keys, now)
+            call = self._with_fault(await self._call(request, environment), endpoint)
+            content = await self._execute(call, endpoint)
+        except UnauthorizedError:
+            return Response(status_code=UNAUTHORIZED)
+        except ApiError as error:
+            return _response(error.status, error.content(), error.headers(now))
+        kind, params = (call.fault.kind, call.fault.params) if call.fault else ("", {})
+        if kind == "lost_answer":
+            return LostAnswer(float(params.get("seconds", 0)))
+        if content is None:
+            return Response(status_code=endpoint.status)
+        return _response(endpoint.status, content, {}, is_garbled=kind == "garbled")
+
+    async def _execute(self, call: Call, endpoint: Endpoint) -> Claims | None:
+        kind, params = (call.fault.kind, call.fault.params) if call.fault else ("", {})
+        if kind == "delay":
+            await asyncio.sleep(float(params.get("seconds", 1)))
+        if kind == "unauthorized":
+            raise UnauthorizedError
+        if kind in REFUSALS:
+            code = int(params.get("code", REFUSALS[kind]))
+            raise ApiError(code, int(params.get("status", 0)))
+        with self.context.books.transaction():
+            content = endpoint.handler(call)
+        if kind == "system_error":
+            raise ApiError(5000001)
+        return content
+
+    async def _call(self, request: Request, environment: str) -> Call:
+        return Call(
+            path=dict(request.path_params),
+            query={name: request.query_params.getlist(name) for name in request.query_params},
+            body=_object(await request.body()),
+            environment=environment,
+            now=self.context.clock.now(),
+            keys=self.keys,
+        )
+
+    def _with_fault(self, call: Call, endpoint: Endpoint) -> Call:
+        fault: Fault | None = self.context.faults.take(
+            PROVIDER, endpoint.operation, *call.path.values(), *self._at_hand(call, endpoint)
+        )
+        return replace(call, fault=fault)
+
+    def _at_hand(self, call: Call, endpoint: Endpoint) -> list[str]:
+        """The orders that the answer will be about, by whose names faults are scripted."""
+        if order := self.transactions.find(call.path.get("transaction_id", "")):
+            chain = self.transactions.of_customer(order.payer or "")
+            return [item.reference for item in chain]
+        if endpoint.path.endswith("/notifications/history"):
+            return [notice.reference for notice in self.histories.asked(call.body, call)]
+        return []
+
+    def _answer(self, endpoint: Endpoint, environment: str) -> Callable[[Request], object]:
+        async def answer(request: Request) -> Response:
+            return await self.serve(request, endpoint, environment)
+
+        return answer
+
+    def _endpoints(self) -> tuple[Endpoint, ...]:
+        look, told, change = self.lookups, self.histories, self.changes
+        one, sub = "/v1/transactions", "/v1/subscriptions"
+        consumption = "/transactions/consumption/{transaction_id}"
+        return (
+            Endpoint(
+                "GET", f"{one}/appTransactions/{{transaction_id}}", "query", look.app_transaction
+            ),
+            Endpoint("GET", f"{one}/{{transaction_id}}", "query", look.transaction),
+            Endpoint("GET", "/v1/history/{transaction_id}", "query", look.old_history),
+            Endpoint("GET", "/v2/history/{transaction_id}", "query", look.history),
+            Endpoint("GET", f"{sub}/{{transaction_id}}", "query", look.statuses),
+            Endpoint("GET", "/v2/refund/lookup/{transaction_id}", "refund_query", look.refunds),
+            Endpoint("GET", "/v1/lookup/{order_id}", "order_lookup", look.order_id),
+            Endpoint("POST", "/v1/notifications/history", "query", told.notifications),
+            Endpoint("POST", "/v1/notifications/test", "test_notification", told.request_test),
+            Endpoint(
+                "GET", "/v1/notifications/test/{token}", "test_notification", told.test_status
+            ),
+            Endpoint("PUT", f"/v2{consumption}", "consumption", change.consumption, 202),
+            Endpoint("PUT", f"/v1{consumption}", "consumption", change.old_consumption, 202),
+            Endpoint("PUT", f"{one}/{{transaction_id}}/appAccountToken", "token", change.token),
+            Endpoint("POST", f"{one}/{{transaction_id}}/finish", "finish", change.finish),
+            Endpoint("PUT", f"{sub}/extend/{{transaction_id}}", "extend", change.extend),
+        )
+
+
+def _object(body: bytes) -> Claims:
+    if not body:
+        return {}
+    try:
+        content: Any = json.loads(body)
+    except ValueError as error:
+        raise ApiError(4000000) from error
+    if not isinstance(content, dict):
+        raise ApiError(4000000)
+    return content
+
+
+def _response(
+    status: int, content: Claims, headers: dict[str, str], *, is_garbled: bool = False
+) -> Response:
+    body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    if is_garbled:
+        body = body[: len(body) // 2]
+    # Bare: Apple's own libraries compare this value as a whole.
+    return Response(body, status, headers | {"content-type": "application/json"})

@@ -1,0 +1,149 @@
+from uuid import UUID
+
+from sqlalchemy import Text as SqlText
+from sqlalchemy import func, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.entitlement import Entitlement
+from domain.errors import Conflict, NotFound
+from domain.event import REFUND_EVENTS, EventType, entitlement_data, refund_data
+from domain.frozen import Frozen
+from domain.identity import event_id
+from domain.payment import Payment
+from domain.purchase import Purchase
+from domain.refund import Refund
+from domain.store_change import Change, StoreChange
+from storage.database import Database
+from storage.granting import Granted, claim, grant, is_granted, of_chain_of
+from storage.outbox import Entry, append_once
+from storage.rows import to_entitlement, to_payment
+from storage.store_refunds import follow_refunds
+from storage.tables import entitlements, events, grants, payments
+
+
+class Applied(Frozen):
+    """The entitlement after a word, and the events that tell the merchant of it, in order."""
+
+    entitlement: Entitlement
+    event_ids: list[UUID]
+
+
+class Owners(Frozen):
+    """The payments that a transaction, and the chain that it belongs to, were granted to."""
+
+    transaction: UUID | None
+    chain: UUID | None
+
+
+class EntitlementStore:
+    """What buyers are entitled to, and the grants of it. Every verb may be repeated."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(self, payment_id: UUID, purchase: Purchase) -> None:
+        """Bind a transaction that names no payment to this one, for ever; the first claim wins.
+
+        Raises ReportMismatch (`purchase_claimed`) where another payment has it.
+        """
+        number = func.coalesce(
+            payments.c.provider_reference, literal(purchase.transaction_id, SqlText())
+        )
+        async with self._database.transaction() as connection:
+            # So that the provider can be asked about it even though it does not name the payment.
+            await connection.execute(
+                update(payments)
+                .where(payments.c.id == payment_id)
+                .values(provider_reference=number)
+            )
+            await claim(connection, payment_id, purchase)
+
+    async def apply(self, payment_id: UUID, word_id: str, change: StoreChange) -> Applied:
+        """Grant, entitle and refund as the store's word says, in one transaction with its events.
+
+        Raises:
+            Conflict: `payment_not_paid` while the payment has no money that could be granted for.
+            ReportMismatch: the transaction was granted to another payment.
+            NotFound: there is no such payment, or the word is about no purchase.
+        """
+        purchase = change.standing
+        if purchase is None:
+            raise NotFound("The word is about no purchase.")
+        async with self._database.transaction() as connection:
+            payment = await _locked(connection, payment_id)
+            if payment.captured == 0:
+                raise Conflict("The payment has not been paid.", code="payment_not_paid")
+            granted = await grant(connection, payment, change, purchase)
+            moved: list[Refund] = []
+            if granted.newest:
+                moved = await follow_refunds(connection, payment, change, purchase)
+            for entry in _entries(payment_id, word_id, change, granted):
+                await append_once(connection, payment_id, entry, word_id)
+            for refund in moved:
+                await append_once(connection, payment_id, _of_refund(refund), word_id)
+            told = await connection.execute(
+                select(events.c.id)
+                .where(events.c.payment_id == payment_id, events.c.subject == word_id)
+                .order_by(events.c.sequence)
+            )
+            return Applied(entitlement=granted.after, event_ids=list(told.scalars()))
+
+    async def owners(self, purchase: Purchase) -> Owners:
+        """Which payments the transaction and its chain were granted to so far."""
+        of_transaction = select(grants.c.payment_id).where(is_granted(purchase))
+        of_chain = select(entitlements.c.payment_id).where(of_chain_of(purchase))
+        async with self._database.statement() as connection:
+            row = await connection.execute(
+                select(
+                    of_transaction.scalar_subquery().label("transaction"),
+                    of_chain.scalar_subquery().label("chain"),
+                )
+            )
+            return Owners.model_validate(dict(row.mappings().one()))
+
+    async def get(self, purchase: Purchase) -> Entitlement | None:
+        """The entitlement of the purchase's chain, or None."""
+        statement = select(entitlements).where(of_chain_of(purchase))
+        async with self._database.statement() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return to_entitlement(row) if row else None
+
+    async def list_for_payment(self, payment_id: UUID) -> list[Entitlement]:
+        """The payment's own first; more than one where a buyer bought again with its token."""
+        statement = (
+            select(entitlements)
+            .where(entitlements.c.payment_id == payment_id)
+            .order_by(entitlements.c.purchased_at, entitlements.c.original_transaction_id)
+        )
+        async with self._database.statement() as connection:
+            rows = (await connection.execute(statement)).mappings().all()
+        return [to_entitlement(row) for row in rows]
+
+
+def _entries(payment_id: UUID, word_id: str, change: StoreChange, granted: Granted) -> list[Entry]:
+    types = [EventType.ENTITLEMENT_CHANGED] if granted.changed else []
+    if change.change is Change.CONSUMPTION_REQUESTED:
+        types.append(EventType.CONSUMPTION_REQUESTED)
+    data = entitlement_data(granted.after, change)
+    return [
+        Entry(id=event_id(payment_id, f"{kind}:{word_id}"), type=kind, data=data) for kind in types
+    ]
+
+
+def _of_refund(refund: Refund) -> Entry:
+    return Entry(
+        id=event_id(refund.id, refund.status),
+        type=REFUND_EVENTS[refund.status],
+        data=refund_data(refund),
+        refund_id=refund.id,
+    )
+
+
+async def _locked(connection: AsyncConnection, payment_id: UUID) -> Payment:
+    found = await connection.execute(
+        select(payments).where(payments.c.id == payment_id).with_for_update()
+    )
+    row = found.mappings().one_or_none()
+    if row is None:
+        raise NotFound("There is no such payment.")
+    return to_payment(row)

@@ -1,0 +1,146 @@
+"""Grants and entitlements are made here only: in the transaction that takes the money for them.
+
+Every function works on the caller's transaction, which holds the payment's row: payment, grant,
+entitlement is the order of all locks.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.entitlement import Entitlement
+from domain.errors import ReportMismatch
+from domain.frozen import Frozen
+from domain.payment import Payment
+from domain.purchase import Purchase
+from domain.store_change import Change, StoreChange
+from storage.rows import to_entitlement
+from storage.tables import entitlements, grants
+
+# What a later word may say otherwise of a purchase.
+_SNAPSHOT = {"signed_at", "expires_at", "revoked_at", "revoked_share"}
+_KEPT = set(grants.c.keys()) & set(Purchase.model_fields)
+
+
+class Granted(Frozen):
+    """What a word did.
+
+    `newest` where no later word on this transaction was heard before, `revocation` where the word
+    says another thing than before of what the store gave back.
+    """
+
+    before: Entitlement | None
+    after: Entitlement
+    newest: bool
+    revocation: bool
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to tell."""
+        ignored = {"signed_at"}
+        before = self.before and self.before.model_dump(exclude=ignored)
+        return self.revocation or before != self.after.model_dump(exclude=ignored)
+
+
+class _Claimed(Frozen):
+    signed_at: datetime
+    revoked_at: datetime | None
+    revoked_share: int | None
+
+
+async def grant_purchase(connection: AsyncConnection, payment: Payment) -> None:
+    """Grant what the payment's own purchase bought, where a store sold it."""
+    if payment.purchase is None:
+        return
+    bought = StoreChange(
+        purchase=payment.purchase,
+        change=Change.PURCHASED,
+        raw_type=payment.raw_status or "",
+        signed_at=payment.purchase.signed_at,
+    )
+    await grant(connection, payment, bought, payment.purchase)
+
+
+async def grant(
+    connection: AsyncConnection, payment: Payment, change: StoreChange, purchase: Purchase
+) -> Granted:
+    """Bind the transaction to the payment and apply the word to its entitlement; safe to repeat.
+
+    Raises ReportMismatch where the transaction was granted to another payment.
+    """
+    known = await claim(connection, payment.id, purchase)
+    newest = change.signed_at >= known.signed_at
+    if newest:
+        snapshot = purchase.model_dump(include=_SNAPSHOT) | {"signed_at": change.signed_at}
+        await connection.execute(update(grants).where(is_granted(purchase)).values(snapshot))
+    opened = Entitlement.opened(payment, change, purchase)
+    before = await _open(connection, opened)
+    after = opened if before is None else _applied(before, payment, change)
+    if before is not None and after != before:
+        await connection.execute(
+            update(entitlements)
+            .where(of_chain_of(purchase))
+            .values(after.model_dump(exclude={"provider", "account", "original_transaction_id"}))
+        )
+    revocation = (known.revoked_at, known.revoked_share) != (
+        purchase.revoked_at,
+        purchase.revoked_share,
+    )
+    return Granted(before=before, after=after, newest=newest, revocation=newest and revocation)
+
+
+async def claim(connection: AsyncConnection, payment_id: UUID, purchase: Purchase) -> _Claimed:
+    """Bind the transaction to the payment and lock it; what was known of it. ReportMismatch."""
+    values = purchase.model_dump(include=_KEPT) | {"payment_id": payment_id}
+    # Of a transaction that is new to us, nothing has been given back so far.
+    values |= {"revoked_at": None, "revoked_share": None}
+    await connection.execute(insert_or_skip(grants).values(values).on_conflict_do_nothing())
+    found = await connection.execute(select(grants).where(is_granted(purchase)).with_for_update())
+    row = found.mappings().one()
+    if row["payment_id"] != payment_id:
+        raise ReportMismatch(
+            "Another payment was granted this transaction.", code="purchase_claimed"
+        )
+    return _Claimed.model_validate(dict(row))
+
+
+def _applied(before: Entitlement, payment: Payment, change: StoreChange) -> Entitlement:
+    after = before.apply(change)
+    return after if after.transaction_id == before.transaction_id else after.paid_by(payment)
+
+
+async def _open(connection: AsyncConnection, opened: Entitlement) -> Entitlement | None:
+    """Insert the entitlement of a new chain; the one that is there already, locked."""
+    made = await connection.execute(
+        insert_or_skip(entitlements)
+        .values(opened.model_dump())
+        .on_conflict_do_nothing()
+        .returning(entitlements.c.transaction_id)
+    )
+    if made.first() is not None:
+        return None
+    found = await connection.execute(
+        select(entitlements).where(of_chain_of(opened)).with_for_update()
+    )
+    return to_entitlement(found.mappings().one())
+
+
+def is_granted(purchase: Purchase) -> ColumnElement[bool]:
+    """The grant of this transaction."""
+    return and_(
+        grants.c.provider == purchase.provider,
+        grants.c.account == purchase.account,
+        grants.c.transaction_id == purchase.transaction_id,
+    )
+
+
+def of_chain_of(chain: Purchase | Entitlement) -> ColumnElement[bool]:
+    """The entitlement of this chain."""
+    return and_(
+        entitlements.c.provider == chain.provider,
+        entitlements.c.account == chain.account,
+        entitlements.c.original_transaction_id == chain.original_transaction_id,
+    )

@@ -1,0 +1,102 @@
+"""Refunds that a store makes, and takes back, by itself: our books follow its word."""
+
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.identity import refund_id
+from domain.payment import Payment
+from domain.purchase import WHOLE_SHARE, Ownership, Purchase
+from domain.refund import Refund, RefundCause, RefundStatus
+from domain.store_change import StoreChange
+from storage.rows import refund_values, to_refund
+from storage.tables import payments, refunds
+
+
+async def follow_refunds(
+    connection: AsyncConnection, payment: Payment, change: StoreChange, purchase: Purchase
+) -> list[Refund]:
+    """The refunds that the word made or reversed; none where our books say the same already.
+
+    Only the transaction that paid the payment moves its money: a renewal's was never counted here.
+    The caller holds the payment's row.
+    """
+    if purchase.transaction_id != payment.provider_reference:
+        return []
+    made = await _made_by_store(connection, payment.id)
+    standing = [refund for refund in made if refund.status is RefundStatus.SUCCEEDED]
+    given_back = sum(refund.amount for refund in standing)
+    owed = min(_owed(payment, purchase), payment.refundable + given_back)
+    moved: list[Refund] = []
+    if owed < given_back:
+        moved, given_back = await _reverse(connection, standing, change), 0
+    if owed > given_back:
+        # Numbered, for a store may refund, take back and refund again.
+        refund = _refund(payment, change, purchase, len(made))
+        refund = refund.model_copy(update={"amount": owed - given_back})
+        await connection.execute(insert(refunds).values(refund_values(refund)))
+        await _move(connection, payment.id, refund.amount)
+        moved.append(refund)
+    return moved
+
+
+def _refund(payment: Payment, change: StoreChange, purchase: Purchase, number: int) -> Refund:
+    key = f"automatic:provider:{purchase.transaction_id}:{number}"
+    return Refund(
+        id=refund_id(payment.id, key),
+        payment_id=payment.id,
+        merchant_id=payment.merchant_id,
+        idempotency_key=key,
+        request_hash=key,
+        provider=payment.provider,
+        account=payment.account,
+        amount=payment.captured,
+        currency=payment.currency,
+        reason=change.reason,
+        cause=RefundCause.PROVIDER,
+        created_at=change.signed_at,
+        status=RefundStatus.SUCCEEDED,
+        provider_reference=purchase.transaction_id,
+        raw_status=change.raw_type,
+        refunded_at=purchase.revoked_at,
+    )
+
+
+async def _reverse(
+    connection: AsyncConnection, standing: list[Refund], change: StoreChange
+) -> list[Refund]:
+    taken_back = [refund.reverse(change.raw_type) for refund in standing]
+    for refund in taken_back:
+        await connection.execute(
+            update(refunds)
+            .where(refunds.c.id == refund.id)
+            .values(status=refund.status.value, raw_status=refund.raw_status)
+        )
+        await _move(connection, refund.payment_id, -refund.amount)
+    return taken_back
+
+
+def _owed(payment: Payment, purchase: Purchase) -> int:
+    """What of the list price the store has given back, in minor units."""
+    if purchase.revoked_at is None or purchase.ownership is not Ownership.PURCHASED:
+        return 0
+    share = WHOLE_SHARE if purchase.revoked_share is None else purchase.revoked_share
+    return payment.captured * share // WHOLE_SHARE
+
+
+async def _made_by_store(connection: AsyncConnection, payment_id: UUID) -> list[Refund]:
+    found = await connection.execute(
+        select(refunds).where(
+            refunds.c.payment_id == payment_id, refunds.c.cause == RefundCause.PROVIDER.value
+        )
+    )
+    return [to_refund(row) for row in found.mappings()]
+
+
+async def _move(connection: AsyncConnection, payment_id: UUID, amount: int) -> None:
+    await connection.execute(
+        update(payments)
+        .where(payments.c.id == payment_id)
+        .values(refunded=payments.c.refunded + amount)
+    )

@@ -1,0 +1,170 @@
+import json
+from typing import Any
+
+import pytest
+
+from domain.errors import InvalidSignature
+from domain.report import Attention
+from providers.apple_iap.provider import AppleIapProvider
+from tests.providers.apple_iap.appstore import (
+    FakeAppStore,
+    Keys,
+    Signer,
+    hear,
+    hear_change,
+)
+
+
+async def test_a_sale_in_another_app_parks_the_payment_and_changes_nothing(
+    provider: AppleIapProvider, store: FakeAppStore
+) -> None:
+    foreign = store.transaction(bundleId="com.example.coffee")
+    for data in (
+        {"bundleId": "com.example.coffee"},
+        {"signedTransactionInfo": foreign},
+        {"signedTransactionInfo": foreign, "bundleId": "com.example.coffee"},
+    ):
+        found = await hear(provider, store.message(**data))
+        assert found.mismatch is Attention.ACCOUNT_MISMATCH
+        assert found.change is None
+
+
+async def test_any_other_word_about_another_app_is_refused(
+    provider: AppleIapProvider, store: FakeAppStore
+) -> None:
+    foreign = store.transaction(bundleId="com.example.coffee")
+    for data in ({"bundleId": "com.example.coffee"}, {"signedTransactionInfo": foreign}):
+        with pytest.raises(InvalidSignature, match="another app"):
+            await hear(provider, store.message("REFUND", **data))
+
+
+@pytest.mark.parametrize("environment", ["Xcode", "LocalTesting", "Production", "", "sandbox"])
+async def test_another_environments_word_counts_for_nothing(
+    provider: AppleIapProvider, store: FakeAppStore, environment: str
+) -> None:
+    transaction = store.transaction(environment=environment)
+    for signed in (
+        store.message(environment=environment),
+        store.message(environment=environment, signedTransactionInfo=transaction),
+        store.message(signedTransactionInfo=transaction),
+        store.message("EXPIRED", signedRenewalInfo=store.renewal(environment=environment)),
+        store.signer.sign(store.envelope("NEW", summary={"environment": environment or "?"})),
+    ):
+        with pytest.raises(InvalidSignature):
+            await hear(provider, signed)
+    with pytest.raises(InvalidSignature):
+        await provider.verify_purchase(transaction)
+
+
+async def test_production_takes_sandbox_purchases_and_marks_them_as_test(
+    production: AppleIapProvider, store: FakeAppStore
+) -> None:
+    real = store.transaction(environment="Production")
+    for environment, transaction, test in (
+        ("Sandbox", store.transaction(), True),
+        ("Production", real, False),
+    ):
+        signed = store.message(
+            environment=environment, signedTransactionInfo=transaction, appAppleId=1234567890
+        )
+        found = await hear_change(production, signed)
+        assert found.purchase is not None
+        assert found.purchase.test is test
+
+
+@pytest.mark.parametrize("environment", ["Xcode", "LocalTesting"])
+async def test_production_refuses_what_is_made_on_a_developers_machine(
+    production: AppleIapProvider, store: FakeAppStore, environment: str
+) -> None:
+    with pytest.raises(InvalidSignature, match="counts for nothing"):
+        await production.verify_purchase(store.transaction(environment=environment))
+
+
+async def test_production_may_be_told_to_refuse_sandbox_purchases(
+    production: AppleIapProvider, store: FakeAppStore, account: dict[str, Any]
+) -> None:
+    changes = {"environment": "Production", "app_apple_id": 1, "root_certificate": None}
+    strict = store.provider(account | changes | {"takes_sandbox": False})
+    with pytest.raises(InvalidSignature, match="'Sandbox' counts for nothing"):
+        await strict.verify_purchase(store.transaction())
+
+
+async def test_productions_word_names_our_apps_number(
+    production: AppleIapProvider, store: FakeAppStore
+) -> None:
+    transaction = store.transaction(environment="Production")
+    for number in (None, 1):
+        signed = store.message(
+            environment="Production", signedTransactionInfo=transaction, appAppleId=number
+        )
+        assert (await hear(production, signed)).mismatch is Attention.ACCOUNT_MISMATCH
+
+
+async def test_a_message_and_its_transaction_are_of_one_environment(
+    production: AppleIapProvider, store: FakeAppStore
+) -> None:
+    signed = store.message(environment="Production", appAppleId=1234567890)
+    with pytest.raises(InvalidSignature, match="two environments"):
+        await hear(production, signed)
+
+
+async def test_a_text_inside_is_believed_by_its_own_signature_alone(
+    provider: AppleIapProvider, store: FakeAppStore, keys: Keys
+) -> None:
+    stranger = FakeAppStore(keys, Signer(keys.api, keys.signer().chain))
+    unmarked = FakeAppStore(keys, keys.signer(marks=()))
+    for other in (stranger, unmarked):
+        for data in (
+            {"signedTransactionInfo": other.transaction()},
+            {"signedRenewalInfo": other.renewal()},
+            {"signedTransactionInfo": "a.b.c"},
+            {"signedTransactionInfo": json.dumps(store.payload())},
+        ):
+            with pytest.raises(InvalidSignature):
+                await hear(provider, store.message("DID_RENEW", **data))
+        with pytest.raises(InvalidSignature):
+            await hear(provider, other.message(signedTransactionInfo=store.transaction()))
+        with pytest.raises(InvalidSignature):
+            await provider.verify_purchase(other.transaction())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"transactionId": None},
+        {"transactionId": ""},
+        {"transactionId": 5},
+        {"quantity": 0},
+        {"quantity": "1"},
+        {"purchaseDate": "2026-01-01"},
+        {"purchaseDate": None},
+        {"revocationDate": -5},
+        {"productId": None},
+    ],
+)
+async def test_a_transaction_that_is_not_as_documented_is_refused(
+    provider: AppleIapProvider, store: FakeAppStore, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidSignature, match=f"documented form: {next(iter(changes))}"):
+        await provider.verify_purchase(store.transaction(**changes))
+
+
+@pytest.mark.parametrize("missing", ["notificationType", "notificationUUID"])
+async def test_a_message_without_its_name_or_number_is_refused(
+    provider: AppleIapProvider, store: FakeAppStore, missing: str
+) -> None:
+    envelope = store.envelope("TEST", data={"environment": "Sandbox"})
+    del envelope[missing]
+    with pytest.raises(InvalidSignature, match=missing):
+        await hear(provider, store.signer.sign(envelope))
+
+
+@pytest.mark.parametrize(
+    "posted",
+    [b"", b"{}", b"[]", b'{"signedPayload":1}', b"\xff", b'{"signedPayload":"' + b"a" * 300_000],
+)
+async def test_a_body_that_carries_nothing_signed_is_refused(
+    provider: AppleIapProvider, posted: bytes
+) -> None:
+    with pytest.raises(InvalidSignature):
+        await provider.parse_notification({}, posted)

@@ -1,0 +1,78 @@
+import time
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.sandbox.apple_iap.conftest import Step
+from tests.sandbox.apple_iap.shop import AppStoreShop, packed
+
+PATH = "/v1/transactions/20000000000001"
+NOW = int(time.time())
+
+
+async def refused(shop: AppStoreShop, token: str) -> bool:
+    """A refusal says nothing at all, not even why."""
+    answer = await shop.call("GET", PATH, token=token)
+    assert "content-type" not in answer.headers
+    return (answer.status_code, answer.content) == (401, b"")
+
+
+async def test_a_good_token_opens_the_door(shop: AppStoreShop) -> None:
+    assert (await shop.call("GET", PATH)).status_code == 404
+    assert (await shop.call("GET", PATH, token=shop.token(iat=None))).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iss": "another"},
+        {"aud": "appstoreconnect-v2"},
+        {"bid": "com.example.another"},
+        {"bid": None},
+        {"exp": None},
+        {"exp": "soon"},
+        {"exp": True},
+        {"exp": NOW - 1},
+        {"iat": NOW, "exp": NOW + 3700},
+        {"iat": None, "exp": NOW + 4000},
+        {"iat": NOW + 600, "exp": NOW + 900},
+        {"iat": NOW - 4000, "exp": NOW + 60},
+    ],
+)
+async def test_a_token_that_claims_something_else_is_refused(
+    shop: AppStoreShop, changes: dict[str, Any]
+) -> None:
+    assert await refused(shop, shop.token(**changes))
+
+
+@pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"kid": "X"}, {"typ": "at"}])
+async def test_a_token_with_another_header_is_refused(
+    shop: AppStoreShop, header: dict[str, Any]
+) -> None:
+    assert await refused(shop, shop.token(header=header))
+
+
+async def test_a_token_of_another_key_is_refused(shop: AppStoreShop) -> None:
+    assert await refused(shop, shop.token(key=ec.generate_private_key(ec.SECP256R1())))
+
+
+@pytest.mark.parametrize("token", ["x", "a.b.c", "e30.e30.", f"{packed(b'[]')}.e30.AA", "é.é.é"])
+async def test_rubbish_is_refused(shop: AppStoreShop, token: str) -> None:
+    headers = {b"authorization": f"Bearer {token}".encode()}
+    url = f"{shop.section['base_url']}/inApps{PATH}"
+    assert (await shop.client.get(url, headers=headers)).status_code == 401
+    assert (await shop.client.get(url)).status_code == 401
+
+
+async def test_a_token_is_taken_by_every_host_and_each_knows_its_own_purchases(
+    shop: AppStoreShop, buy: Step
+) -> None:
+    bought = await buy(environment="Production")
+    path = f"/inApps/v1/transactions/{bought['transaction_id']}"
+    headers = {"authorization": f"Bearer {shop.token()}"}
+    at = {
+        host: (await shop.client.get(f"{host}{path}", headers=headers)).status_code
+        for host in ("", shop.section["base_url"], shop.section["production_url"])
+    }
+    assert list(at.values()) == [404, 404, 200]

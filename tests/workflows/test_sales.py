@@ -1,0 +1,145 @@
+"""A payment whose goods a store sells: paid by a purchase, and never refunded by us."""
+
+import pytest
+from temporalio.client import WorkflowUpdateFailedError
+
+from domain.merchant import LatePolicy
+from domain.payment import PaymentStatus
+from domain.report import Attention
+from domain.resolution import ResolveAction
+from tests.workflows.scripted import Fault
+from tests.workflows.selling import bought, paid_report, purchase, sale, sold, waiting
+from tests.workflows.shop import Shop, refusal
+from webhooks.answers import WebhookAnswer
+
+
+async def test_a_purchase_pays_the_payment_and_is_granted_with_it(shop: Shop) -> None:
+    order = await sale(shop)
+    found = purchase(order.payment)
+
+    payment = await bought(shop, order, found)
+
+    assert (payment.status, payment.captured) == (PaymentStatus.SUCCEEDED, 1999)
+    [entitlement] = await shop.entitlements.list_for_payment(payment.id)
+    assert entitlement.transaction_id == found.transaction_id
+    assert shop.merchants.heard(payment) == ["payment.succeeded"]
+
+
+async def test_a_purchase_that_nobody_told_of_is_found_by_asking(shop: Shop) -> None:
+    _, run, payment = await waiting(shop)
+    report = paid_report(payment, purchase(payment))
+    shop.provider.script("query", payment.reference, Fault(report=report))
+
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
+    assert len(await shop.entitlements.list_for_payment(payment.id)) == 1
+
+
+async def test_another_product_waits_for_a_person_who_may_take_it(shop: Shop) -> None:
+    _, run, payment = await waiting(shop)
+    wrong = purchase(payment, product_id="com.shop.gold")
+    shop.provider.script("query", payment.reference, Fault(report=paid_report(payment, wrong)))
+
+    await shop.say(run, sold(payment, wrong))
+    await shop.flagged(payment, Attention.PRODUCT_MISMATCH)
+    assert await shop.entitlements.list_for_payment(payment.id) == []
+    taken = await shop.resolve(run, ResolveAction.ACCEPT)
+
+    assert (taken.status, taken.captured) == (PaymentStatus.SUCCEEDED, 1999)
+    [entitlement] = await shop.entitlements.list_for_payment(payment.id)
+    assert entitlement.product_id == "com.shop.gold"
+    await run.result()
+
+
+async def test_what_a_person_closes_is_granted_to_nobody(shop: Shop) -> None:
+    _, run, payment = await waiting(shop)
+    wrong = purchase(payment, product_id="com.shop.gold")
+    shop.provider.script("query", payment.reference, Fault(report=paid_report(payment, wrong)))
+    await shop.say(run, sold(payment, wrong))
+    await shop.flagged(payment, Attention.PRODUCT_MISMATCH)
+
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await shop.resolve(run, ResolveAction.REFUND)
+    assert refusal(refused.value) == "not_resolvable"
+    closed = await shop.resolve(run, ResolveAction.CLOSE)
+
+    assert (closed.status, closed.captured) == (PaymentStatus.CLOSED, 0)
+    assert await shop.entitlements.list_for_payment(payment.id) == []
+    await run.result()
+
+
+async def test_a_purchase_that_paid_another_payment_pays_no_second_one(shop: Shop) -> None:
+    first = await sale(shop)
+    found = purchase(first.payment)
+    await bought(shop, first, found)
+    _, run, payment = await waiting(shop)
+
+    await shop.say(run, sold(payment, found))
+    await shop.flagged(payment, Attention.CONTRADICTION)
+    closed = await shop.resolve(run, ResolveAction.CLOSE)
+
+    assert (closed.status, closed.captured) == (PaymentStatus.CLOSED, 0)
+    await run.result()
+    assert (await shop.entitlements.owners(found)).transaction == first.payment.id
+
+
+async def test_money_that_comes_late_is_accepted_and_granted(shop: Shop) -> None:
+    order = await sale(shop, late=LatePolicy.ACCEPT)
+    payment = await shop.closed(order)
+    found = purchase(payment)
+    shop.provider.script("query", payment.reference, Fault(report=paid_report(payment, found)))
+
+    late = await (
+        await shop.late(order, payment, sold(payment, found), policy=order.policy)
+    ).result()
+
+    assert (late.status, late.late, late.captured) == (PaymentStatus.SUCCEEDED, True, 1999)
+    assert len(await shop.entitlements.list_for_payment(payment.id)) == 1
+    assert shop.merchants.heard(payment) == ["payment.closed", "payment.succeeded"]
+
+
+async def test_money_that_comes_while_the_merchant_is_told_of_the_close_is_granted(
+    shop: Shop,
+) -> None:
+    order, run, payment = await waiting(shop, late=LatePolicy.ACCEPT)
+    found = purchase(payment)
+    await shop.cancel(run)
+    await shop.say(run, sold(payment, found))
+
+    ended = await run.result()
+    if not ended.late:
+        # The run was over: what comes then is the late run's.
+        shop.provider.script("query", payment.reference, Fault(report=paid_report(payment, found)))
+        await (await shop.late(order, ended, sold(payment, found), policy=order.policy)).result()
+
+    assert (await shop.row(payment)).status is PaymentStatus.SUCCEEDED
+    assert len(await shop.entitlements.list_for_payment(payment.id)) == 1
+
+
+async def test_a_second_payment_of_an_order_calls_a_person_for_only_the_store_refunds(
+    shop: Shop,
+) -> None:
+    first = await sale(shop)
+    second = await sale(shop, again=first)
+    run, payment = await shop.pending(second)
+    await bought(shop, first, purchase(first.payment))
+
+    await shop.say(run, sold(payment, purchase(payment)))
+    ended = await run.result()
+
+    assert ended.duplicate
+    assert shop.merchants.heard(payment) == ["payment.succeeded", "payment.attention"]
+    assert (await shop.row(payment)).attention is Attention.REFUND_FAILED
+    assert await shop.refunds.list_for_payment(payment.id) == []
+
+
+async def test_a_merchant_that_cannot_deliver_has_a_person_called(shop: Shop) -> None:
+    order = await sale(shop)
+    shop.merchants.answers[order.payment.id] = [
+        WebhookAnswer(status=200, decision="refund", reason="sold out")
+    ]
+
+    payment = await bought(shop, order, purchase(order.payment))
+
+    assert shop.merchants.heard(payment) == ["payment.succeeded", "payment.attention"]
+    assert (await shop.row(payment)).attention is Attention.REFUND_FAILED
+    assert await shop.refunds.list_for_payment(payment.id) == []
