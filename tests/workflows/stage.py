@@ -59,9 +59,7 @@ def _workers(client: Client, shop: Shop) -> list[Worker]:
         payments=PaymentActivities(shop.payments),
         refunds=RefundActivities(shop.refunds),
         providers=ProviderActivities(Registry([shop.provider]), shop.payments),
-        webhooks=WebhookActivities(
-            shop.events, cast("WebhookSender", shop.merchants)
-        ),
+        webhooks=WebhookActivities(shop.events, cast("WebhookSender", shop.merchants)),
         entitlements=EntitlementActivities(shop.entitlements),
     )
     queues = {
