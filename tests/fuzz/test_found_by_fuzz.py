@@ -18,7 +18,8 @@ from providers.alipay.mapping import moment
 from providers.wechatpay import platform_keys
 from providers.wechatpay.wire import Refusal, Transaction, read
 from tests.api.house import House, Shop, order, visitor
-from tests.fuzz.parsers import REFUND_NOTICE, TRANSACTION, as_json, wechat_certificate
+from tests.fuzz.under_fuzz import as_json
+from tests.fuzz.wechatpay_parsers import REFUND_NOTICE, TRANSACTION, wechat_certificate
 from webhooks.answers import read_retry_after
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
