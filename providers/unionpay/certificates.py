@@ -4,6 +4,7 @@ CFCA's chains are RSA with SHA-1, which the X.509 verifiers of today refuse. Wha
 UnionPay's is its name: every merchant holds a certificate of the same authority.
 """
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 UNIONPAY = "中国银联股份有限公司"
@@ -21,6 +23,8 @@ TEST_NAME = "00040000:SIGN"
 _NAME_PART = 2
 _HASHES = ("sha1", "sha256", "sha384", "sha512")
 _REMEMBERED = 16
+# What reading a stranger's certificate may raise: it is read part by part.
+_BROKEN = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
 
 
 class UntrustedCertificate(ValueError):  # noqa: N818 - the name says what it is
@@ -44,8 +48,11 @@ def load_pfx(content: bytes, password: str) -> tuple[RSAPrivateKey, str]:
 def load_certificate(text: str) -> x509.Certificate:
     """One PEM certificate; raises ValueError."""
     try:
-        return x509.load_pem_x509_certificate(text.encode())
-    except ValueError:
+        with warnings.catch_warnings():
+            # About what the library reads only for now; anybody can send such certificates.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_pem_x509_certificate(text.encode())
+    except (ValueError, x509.InvalidVersion):
         raise ValueError("not a PEM certificate") from None
 
 
@@ -69,8 +76,7 @@ class Trust:
         if pem not in self._known:
             try:
                 self._remember(pem, self._checked(pem))
-            except (ValueError, UnsupportedAlgorithm) as error:
-                # A certificate is read part by part, and any part may turn out to be broken.
+            except _BROKEN as error:
                 raise UntrustedCertificate(str(error)) from error
         self._known.move_to_end(pem)
         begin, end = self._periods[pem]

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from activities.errors import failure_of
 from domain.errors import PaymentError
+from domain.purchase import Purchase
 from tests.fuzz.mangling import Message, bombs, mangled, retold, tampered, thorough
 from tests.fuzz.parsers import PARSERS, genuine_messages, parser
 from tests.fuzz.under_fuzz import Parser
@@ -33,6 +34,14 @@ BOMBED = {
     "wechatpay refusal 400": IN_AN_ANSWER,
     "wechatpay certificates": IN_AN_ANSWER,
     "wechatpay certificate, inside": IN_AN_ANSWER,
+    "unionpay notification": AT_THE_DOOR,
+    "unionpay certificate, inside": AT_THE_DOOR,
+    "unionpay answer to query": IN_AN_ANSWER,
+    "apple_iap notification": AT_THE_DOOR,
+    "apple_iap notification, inside": AT_THE_DOOR,
+    "apple_iap brought transaction": AT_THE_DOOR,
+    "apple_iap header": AT_THE_DOOR,
+    "apple_iap answer to history": IN_AN_ANSWER,
     "webhook answer": LARGEST_ANSWER,
     "webhook Retry-After": LARGEST_ANSWER,
 }
@@ -62,6 +71,17 @@ def assert_our_books_keep(value: BaseModel) -> None:
             assert "\0" not in part
         if isinstance(part, datetime):
             part.astimezone(UTC)
+    for purchase in purchases(value):
+        assert 0 < purchase.quantity < 2**31
+        assert purchase.price is None or abs(purchase.price) < 2**63
+
+
+def purchases(value: object) -> list[Purchase]:
+    if isinstance(value, Purchase):
+        return [value]
+    if isinstance(value, BaseModel):
+        return [found for _, part in value for found in purchases(part)]
+    return []
 
 
 def walk(value: Any) -> list[Any]:
