@@ -62,13 +62,15 @@ class AppleClient:
         self.hosts = tuple(Host(config.address(one), _HISTORY[one]) for one in config.environments)
 
     async def call(self, host: Host, request: Request) -> dict[str, Any]:
-        """The answer's JSON object, empty where it has none.
+        """The answer's JSON object; empty where the store says 202 and no more.
 
         Raises ProviderRejected, ProviderUnavailable or OutcomeUnknown.
         """
         response = await self._send(host, request)
         if response.is_success:
-            return _object(response) if response.content else {}
+            # Read as an empty history, a 200 cut short would hide a sale for good.
+            taken = response.status_code == HTTPStatus.ACCEPTED and not response.content
+            return {} if taken else _object(response)
         return self._refuse(response)
 
     def _refuse(self, response: httpx.Response) -> NoReturn:

@@ -38,6 +38,7 @@ PRODUCT_TYPES = {
     "Non-Renewing Subscription": ProductType.NON_RENEWING,
 }
 _OWNERSHIPS = {"PURCHASED": Ownership.PURCHASED, "FAMILY_SHARED": Ownership.FAMILY_SHARED}
+_HIGHEST_PRICE = 2**63 - 1
 _FAMILY = "FAMILY_REVOKE"
 _RENEWAL = "RENEWAL"
 _DELIVERIES = {
@@ -91,7 +92,7 @@ def purchase(transaction: Transaction, account: str) -> Purchase:
         upgraded=transaction.is_upgraded,
         renewal=transaction.transaction_reason == _RENEWAL,
         test=transaction.environment != Environment.PRODUCTION,
-        price=transaction.price,
+        price=_price(transaction.price),
         currency=transaction.currency,
         storefront=transaction.storefront,
     )
@@ -144,6 +145,11 @@ def _token(text: str | None) -> UUID | None:
         return UUID(text) if text else None
     except ValueError:
         return None
+
+
+def _price(said: int | None) -> int | None:
+    """What our books can keep; it is informational, and a purchase must not be lost over it."""
+    return said if said is not None and 0 <= said <= _HIGHEST_PRICE else None
 
 
 def _revoked_share(transaction: Transaction) -> int | None:

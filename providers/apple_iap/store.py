@@ -1,6 +1,7 @@
 """What the App Store's API says, verified: every signed text in an answer stands on its own."""
 
 import math
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,8 @@ _CONSUMPTION = "/inApps/v2/transactions/consumption/{}"
 # Twenty entries each: a limit for a server that never says that it is done.
 _MOST_PAGES = 1000
 _VALID_ORDER = 0
+_ANY_LIST = frozenset({"hasMore", "status"})
+_TOKEN = re.compile(r"[!-~]{1,4096}")
 # Apple's clock is not ours: what it has only just told must not lie outside the span. An end in
 # the future means now (docs: NotificationHistoryRequest, endDate).
 _BEHIND, _AHEAD = timedelta(minutes=5), timedelta(days=1)
@@ -147,7 +150,8 @@ def _ms(moment: datetime) -> int:
 
 
 def _list(answer: Mapping[str, Any], name: str) -> list[Any]:
-    found = answer.get(name, [])
+    # An empty list may be left out; an object that says nothing at all is nobody's history.
+    found = answer.get(name, [] if answer.keys() & _ANY_LIST else None)
     if not isinstance(found, list):
         raise unknown(f"{name} is no list")
     return found
@@ -168,4 +172,7 @@ def _next(answer: Mapping[str, Any], name: str, before: Mapping[str, str]) -> st
     found = answer.get(name)
     if not isinstance(found, str) or found == before.get(name):
         raise unknown(f"the answer has more and no new {name}")
+    # It goes into an address, which takes no half characters and has an end.
+    if not _TOKEN.fullmatch(found):
+        raise unknown(f"the answer's {name} is none")
     return found

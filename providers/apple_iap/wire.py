@@ -40,7 +40,7 @@ class Transaction(Wire):
     purchase_date: Instant
     signed_date: Instant
     app_account_token: str | None = None
-    quantity: int = Field(default=1, ge=1)
+    quantity: int = Field(default=1, ge=1, lt=2**31)
     in_app_ownership_type: str | None = None
     expires_date: Instant | None = None
     revocation_date: Instant | None = None

@@ -4,6 +4,7 @@ CFCA's chains are RSA with SHA-1, which the X.509 verifiers of today refuse. Wha
 UnionPay's is its name: every merchant holds a certificate of the same authority.
 """
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 UNIONPAY = "中国银联股份有限公司"
@@ -21,13 +23,7 @@ TEST_NAME = "00040000:SIGN"
 _NAME_PART = 2
 _HASHES = ("sha1", "sha256", "sha384", "sha512")
 _REMEMBERED = 16
-
-
-class UntrustedCertificate(ValueError):  # noqa: N818 - the name says what it is
-    """A certificate that must not sign for UnionPay now; the message says why."""
-
-
-# What reading a certificate raises; not all of it is a ValueError.
+# What reading a stranger's certificate may raise: it is read part by part.
 _BROKEN = (
     ValueError,
     UnsupportedAlgorithm,
@@ -35,6 +31,10 @@ _BROKEN = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
+
+
+class UntrustedCertificate(ValueError):  # noqa: N818 - the name says what it is
+    """A certificate that must not sign for UnionPay now; the message says why."""
 
 
 def load_pfx(content: bytes, password: str) -> tuple[RSAPrivateKey, str]:
@@ -54,7 +54,10 @@ def load_pfx(content: bytes, password: str) -> tuple[RSAPrivateKey, str]:
 def load_certificate(text: str) -> x509.Certificate:
     """One PEM certificate; raises ValueError."""
     try:
-        return x509.load_pem_x509_certificate(text.encode())
+        with warnings.catch_warnings():
+            # About what the library reads only for now; anybody can send such certificates.
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            return x509.load_pem_x509_certificate(text.encode())
     except _BROKEN:
         raise ValueError("not a PEM certificate") from None
 
@@ -80,7 +83,6 @@ class Trust:
             try:
                 self._remember(pem, self._checked(pem))
             except _BROKEN as error:
-                # A certificate is read part by part, and any part may turn out to be broken.
                 raise UntrustedCertificate(str(error)) from error
         self._known.move_to_end(pem)
         begin, end = self._periods[pem]

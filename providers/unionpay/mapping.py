@@ -25,6 +25,8 @@ _BEFORE_CUT_OVER = timedelta(minutes=5)
 # These end a value or open a bracket for UnionPay's own parser.
 _SYNTAX = re.compile(r"[&={}\[\]\s]+")
 _LONGEST_SUBJECT = 60
+# `txnAmt` has twelve digits at most.
+_LONGEST_NUMBER = 18
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,10 @@ def _done_at(fields: Mapping[str, str]) -> datetime | None:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    # None fits no order; Python would not even read thousands of digits.
+    if not text or len(text) > _LONGEST_NUMBER:
+        return None
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _currency(number: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlencode
 
 from providers.unionpay.signing import codec_of
@@ -102,13 +102,18 @@ def stamp(moment: datetime) -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """The moment of a stamp; None where it is none."""
+    """The moment of a stamp; None where it is none.
+
+    Nor are the calendar's first and last year: in UTC, or on its settlement day, such a moment may
+    not exist.
+    """
     if len(text) != _STAMP_LENGTH or not (text.isascii() and text.isdigit()):
         return None
     try:
-        return datetime.strptime(text, _STAMP).replace(tzinfo=BEIJING)
+        found = datetime.strptime(text, _STAMP).replace(tzinfo=BEIJING)
     except ValueError:
         return None
+    return found if MINYEAR < found.year < MAXYEAR else None
 
 
 def without_year(text: str, near: datetime) -> datetime | None:

@@ -2,23 +2,31 @@
 
 import asyncio
 import json
+import ssl
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from domain.errors import ProviderRejected
+from domain.errors import InvalidSignature, OutcomeUnknown, ProviderRejected
+from domain.notification import Notification
 from domain.payment import Failure
 from domain.report import Outcome, PaymentReport
 from domain.text import LONGEST_WORDS
 from providers.alipay.mapping import moment
+from providers.unionpay.wire import moment as unionpay_moment
 from providers.wechatpay import platform_keys
 from providers.wechatpay.wire import Refusal, Transaction, read
 from tests.api.house import House, Shop, order, visitor
-from tests.fuzz.parsers import REFUND_NOTICE, TRANSACTION, as_json, wechat_certificate
+from tests.fuzz import apple_iap_parsers, unionpay_parsers
+from tests.fuzz.mangling import Message
+from tests.fuzz.parsers import parser
+from tests.fuzz.under_fuzz import as_json
+from tests.fuzz.wechatpay_parsers import REFUND_NOTICE, TRANSACTION, wechat_certificate
 from webhooks.answers import read_retry_after
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -133,6 +141,82 @@ async def test_a_certificate_of_another_kind_is_left_out_of_a_download(
 async def test_amounts_of_thousands_of_digits_are_carried_to_the_mismatch() -> None:
     body = as_json(REFUND_NOTICE | {"trade_state": "SUCCESS", "amount": {"total": 10**400}})
     assert read(Transaction, body).amount.total == 10**400
+
+
+@pytest.mark.parametrize(
+    ("at", "byte"), [(4, 0x07), (7, 0x90)], ids=["version 8", "negative serial"]
+)
+async def test_a_strangers_broken_certificate_is_no_crash_at_unionpays_door(
+    at: int, byte: int
+) -> None:
+    certificates = unionpay_parsers.certificate_parser()
+    der = bytearray(ssl.PEM_cert_to_DER_cert(certificates.contents[0].decode()))
+    version = bytes(der).index(bytes.fromhex("a003020102"))
+    der[version + at] = byte
+    pem = ssl.DER_cert_to_PEM_cert(bytes(der)).strip().encode()
+    with pytest.raises(InvalidSignature):
+        await certificates.read(certificates.seal(pem))
+
+
+async def test_a_sum_of_thousands_of_digits_at_unionpay_fits_no_order() -> None:
+    report = (await told_by_unionpay(txnAmt="9" * 5000)).payment
+    assert report is not None
+    assert (report.outcome, report.amount) == (Outcome.PAID, None)
+
+
+@pytest.mark.parametrize("time", ["00010101000000", "99991231235959"])
+async def test_a_time_at_unionpay_beyond_the_calendar_does_not_hide_a_success(time: str) -> None:
+    report = (await told_by_unionpay(txnTime=time)).payment
+    assert report is not None
+    assert (report.outcome, report.paid_at) == (Outcome.PAID, None)
+    assert unionpay_moment(time) is None
+
+
+@pytest.mark.parametrize("token", ["\ud800", "\0", "", "x" * 70_000])
+@pytest.mark.parametrize(
+    ("name", "page", "field"),
+    [
+        ("history", "signedTransactions", "revision"),
+        ("what was lost", "notificationHistory", "paginationToken"),
+    ],
+)
+async def test_a_next_page_that_no_address_takes_is_an_unknown_outcome(
+    name: str, page: str, field: str, token: str
+) -> None:
+    answer = json.dumps({page: [], "hasMore": True, field: token}).encode()
+    with pytest.raises(OutcomeUnknown):
+        await parser(f"apple_iap answer to {name}").read(Message(answer))
+
+
+@pytest.mark.parametrize("answer", [b"", b"{}", b'{"error":"busy"}'])
+async def test_an_empty_answer_is_no_empty_history(answer: bytes) -> None:
+    """What was read counts as read for good: a sale in it would never be looked for again."""
+    for name in ("query", "what was lost", "history"):
+        with pytest.raises(OutcomeUnknown):
+            await parser(f"apple_iap answer to {name}").read(Message(answer))
+
+
+@pytest.mark.parametrize("price", [10**400, 2**63, -1])
+async def test_a_price_that_no_book_keeps_loses_no_purchase(price: int) -> None:
+    bought = parser("apple_iap brought transaction")
+    told = await bought.read(bought.seal(apple_iap_parsers.transaction(price=price)))
+    assert isinstance(told, Notification)
+    assert told.payment is not None
+    assert told.payment.purchase is not None
+    assert told.payment.purchase.price is None
+
+
+async def test_a_quantity_that_no_book_keeps_is_not_the_documented_form() -> None:
+    bought = parser("apple_iap brought transaction")
+    with pytest.raises(InvalidSignature):
+        await bought.read(bought.seal(apple_iap_parsers.transaction(quantity=2**31)))
+
+
+async def told_by_unionpay(**changes: str) -> Notification:
+    fields = unionpay_parsers.TOLD | {"traceTime": ""} | changes
+    told = await unionpay_parsers.notification(unionpay_parsers.form(urlencode(fields).encode()))
+    assert isinstance(told, Notification)
+    return told
 
 
 async def raw_request(house: House, **changes: Any) -> tuple[int, httpx.Headers]:

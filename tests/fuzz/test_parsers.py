@@ -12,8 +12,10 @@ from pydantic import BaseModel
 
 from activities.errors import failure_of
 from domain.errors import PaymentError
+from domain.purchase import Purchase
 from tests.fuzz.mangling import Message, bombs, mangled, retold, tampered, thorough
-from tests.fuzz.parsers import PARSERS, Parser, genuine_messages, parser
+from tests.fuzz.parsers import PARSERS, genuine_messages, parser
+from tests.fuzz.under_fuzz import Parser
 from webhooks.sender import LARGEST_ANSWER
 
 # docs/reliability.md says this figure.
@@ -32,6 +34,14 @@ BOMBED = {
     "wechatpay refusal 400": IN_AN_ANSWER,
     "wechatpay certificates": IN_AN_ANSWER,
     "wechatpay certificate, inside": IN_AN_ANSWER,
+    "unionpay notification": AT_THE_DOOR,
+    "unionpay certificate, inside": AT_THE_DOOR,
+    "unionpay answer to query": IN_AN_ANSWER,
+    "apple_iap notification": AT_THE_DOOR,
+    "apple_iap notification, inside": AT_THE_DOOR,
+    "apple_iap brought transaction": AT_THE_DOOR,
+    "apple_iap header": AT_THE_DOOR,
+    "apple_iap answer to history": IN_AN_ANSWER,
     "webhook answer": LARGEST_ANSWER,
     "webhook Retry-After": LARGEST_ANSWER,
 }
@@ -46,8 +56,9 @@ async def reading(under_fuzz: Parser, message: Message) -> object:
     except under_fuzz.refusals as error:
         assert_our_books_keep(failure_of(error))
         return None
-    if isinstance(understood, BaseModel):
-        assert_our_books_keep(understood)
+    for one in understood if isinstance(understood, list) else [understood]:
+        if isinstance(one, BaseModel):
+            assert_our_books_keep(one)
     return understood
 
 
@@ -60,6 +71,17 @@ def assert_our_books_keep(value: BaseModel) -> None:
             assert "\0" not in part
         if isinstance(part, datetime):
             part.astimezone(UTC)
+    for purchase in purchases(value):
+        assert 0 < purchase.quantity < 2**31
+        assert purchase.price is None or abs(purchase.price) < 2**63
+
+
+def purchases(value: object) -> list[Purchase]:
+    if isinstance(value, Purchase):
+        return [value]
+    if isinstance(value, BaseModel):
+        return [found for _, part in value for found in purchases(part)]
+    return []
 
 
 def walk(value: Any) -> list[Any]:
@@ -118,11 +140,14 @@ async def test_a_changed_message_under_no_signature_of_its_own_is_distrusted(
     content = under_fuzz.contents[0]
     genuine = under_fuzz.seal(content)
     changed = data.draw(mangled(content))
-    other = under_fuzz.seal(changed)
-    forged = Message(other.body, genuine.headers)
-    if forged.headers == other.headers:
-        # The signature stands in the body: put the old one there.
-        forged = Message(genuine.body.replace(content, changed), genuine.headers)
+    if under_fuzz.forge is not None:
+        forged = under_fuzz.forge(content, changed)
+    else:
+        other = under_fuzz.seal(changed)
+        forged = Message(other.body, genuine.headers)
+        if forged.headers == other.headers:
+            # The signature stands in the body: put the old one there.
+            forged = Message(genuine.body.replace(content, changed), genuine.headers)
     if forged == genuine:
         return
     try:
@@ -168,6 +193,6 @@ def unsigned(understood: object) -> object:
         return understood
     return {
         key: checkout.parameters[key]
-        for key in ("prepayid", "tradeNO")
+        for key in ("prepayid", "tradeNO", "tn")
         if key in checkout.parameters
     }

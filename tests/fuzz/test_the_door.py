@@ -1,7 +1,9 @@
 """Every operation of the OpenAPI document, with what fits its schema and with what does not."""
 
 import json
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from http import HTTPMethod
 from typing import Any
 
@@ -18,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api.app import create_app
 from api.metrics import Metrics
+from tests.api.buyer import Buyer
 from tests.api.house import House, visitor
 from tests.fuzz.mangling import mangled, thorough
 
@@ -28,6 +31,11 @@ ANY_JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
+REFUSALS = {
+    "wechatpay": re.compile(rb'\{"code": "FAIL".*'),
+    "unionpay": re.compile(b"fail"),
+    "apple_iap": re.compile(b""),
+}
 METHODS = {method.lower() for method in HTTPMethod.__members__}
 
 
@@ -50,31 +58,44 @@ def operations() -> Iterator[Any]:
             yield pytest.param(path, method.upper(), id=f"{method.upper()} {path}")
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is there, so that requests reach further than 404. The last payment is bought already,
+    but for its proof."""
+
+    key: str
+    payments: tuple[str, str]
+    proof: str
+    accounts: tuple[tuple[str, str], ...]
+
+
 @pytest.fixture(scope="session")
-async def payment(house: House) -> dict[str, Any]:
-    """One that is there, so that requests reach further than 404."""
+async def known(house: House) -> Known:
     shop = await house.shop()
-    made = await shop.pending()
-    return made | {"key": await house.dependencies.stores.keys.create(shop.merchant.id, "fuzz")}
+    made, buyer = await shop.pending(), Buyer.of(shop, house.provider)
+    asked = await buyer.ask()
+    return Known(
+        key=await house.dependencies.stores.keys.create(shop.merchant.id, "fuzz"),
+        payments=(made["id"], asked["id"]),
+        proof=await buyer.signed(await buyer.buy(asked)),
+        accounts=tuple(
+            (account.name, account.account) for account in house.dependencies.registry.all()
+        ),
+    )
 
 
 @pytest.mark.parametrize(("path", "method"), list(operations()))
 @thorough(8)
 @given(data=st.data())
 async def test_no_request_is_answered_by_an_error_of_ours(
-    house: House, payment: dict[str, Any], path: str, method: str, data: st.DataObject
+    house: House, known: Known, path: str, method: str, data: st.DataObject
 ) -> None:
     operation = SCHEMA[path][method]
     modes = list(schemathesis.GenerationMode)
     case = data.draw(operation.as_strategy(generation_mode=data.draw(st.sampled_from(modes))))
-    if "payment_id" in (case.path_parameters or {}) and data.draw(st.booleans()):
-        case.path_parameters["payment_id"] = payment["id"]
-    if "provider" in (case.path_parameters or {}) and data.draw(st.booleans()):
-        case.path_parameters |= {"provider": "wechatpay", "account": "cert"}
-    if isinstance(case.body, dict) and "order_no" in case.body and data.draw(st.booleans()):
-        case.body |= {"provider": "wechatpay", "account": "pubkey", "channel": "qr"}
+    lead_on(case.path_parameters or {}, case.body, known, data)
 
-    async with visitor(house.app, payment["key"]) as client:
+    async with visitor(house.app, known.key) as client:
         sent = request(client, case)
         if method == "POST" and (body := data.draw(replaced(sent.content))) is not None:
             sent = client.build_request(method, sent.url, headers=KIND, content=body)
@@ -85,6 +106,30 @@ async def test_no_request_is_answered_by_an_error_of_ours(
         case.validate_response(
             response, checks=[content_type_conformance, response_schema_conformance]
         )
+
+
+def lead_on(path: dict[str, Any], body: object, known: Known, data: st.DataObject) -> None:
+    """Every other time, name what is there."""
+    if data.draw(st.booleans()):
+        return
+    if "payment_id" in path:
+        path["payment_id"] = data.draw(st.sampled_from(known.payments))
+    if "provider" in path:
+        path["provider"], path["account"] = data.draw(st.sampled_from(known.accounts))
+    if not isinstance(body, dict):
+        return
+    if "order_no" in body:
+        body |= {"provider": "wechatpay", "account": "pubkey", "channel": "qr"}
+    proof = data.draw(st.one_of(st.just(known.proof), half_true(known.proof)))
+    if "signed_transaction" in body:
+        body["signed_transaction"] = proof
+    if "signed_transactions" in body:
+        body |= {"provider": "apple_iap", "account": "main", "transaction_id": None}
+        body["signed_transactions"] = [proof]
+
+
+def half_true(proof: str) -> st.SearchStrategy[str]:
+    return mangled(proof.encode()).map(lambda text: text.decode("latin-1"))
 
 
 def replaced(body: bytes) -> st.SearchStrategy[bytes | None]:
@@ -117,6 +162,7 @@ def request(client: httpx.AsyncClient, case: schemathesis.Case[Any]) -> httpx.Re
 def is_no_error_of_ours(response: httpx.Response) -> bool:
     if response.status_code < 500:
         return True
-    # WeChat Pay's protocol has no other way to refuse a notification.
-    refusal = b'{"code": "FAIL"' in response.content
-    return refusal and response.request.url.path.startswith("/notify/wechatpay")
+    # These protocols have no other way to refuse a notification.
+    _, door, provider, *_ = f"{response.request.url.path}//".split("/")
+    refusal = REFUSALS.get(provider)
+    return door == "notify" and refusal is not None and bool(refusal.fullmatch(response.content))
