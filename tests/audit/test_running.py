@@ -91,7 +91,8 @@ def test_a_pending_payment_without_a_workflow_is_named(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["tamper_body", "foreign_key", "signtest", "wrong_amount", "wrong_cn"]
+    "fault",
+    ["tamper_body", "foreign_key", "signtest", "wrong_amount", "wrong_cn", "alg_hs256"],
 )
 def test_a_forgery_that_was_acknowledged_is_named(ledger: Ledger, fault: str) -> None:
     name = ledger.payment.reference
