@@ -6,14 +6,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TypeVar
+from uuid import UUID
 
 from domain.event import Event
-from domain.identity import late_workflow_id, payment_workflow_id, refund_workflow_id
+from domain.identity import (
+    late_workflow_id,
+    payment_workflow_id,
+    refund_workflow_id,
+    store_workflow_id,
+)
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund
 from providers.unionpay.statement import Statement
 
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain of a store's transactions, one of which was granted to the payment."""
+
+    payment_id: UUID
+    provider: str
+    account: str
+    original_transaction_id: str
+
+    @property
+    def run_id(self) -> str:
+        """The id of the workflow that hears what the store says of it."""
+        return store_workflow_id(self.provider, self.account, self.original_transaction_id)
 
 
 @dataclass(frozen=True)
@@ -23,6 +44,7 @@ class OurBooks:
     payments: list[Payment]
     refunds: list[Refund]
     events: list[Event]
+    chains: list[Chain] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -127,13 +149,14 @@ class Books:
         orders = _grouped(self._of_providers.orders, lambda order: order.reference)
         moves = _grouped(self._of_providers.moves, lambda move: move.reference)
         inbox = _grouped(self.inbox or (), lambda message: message.event_id)
+        chains = _grouped(self.ours.chains, lambda chain: chain.payment_id.hex)
         runs = {run.id: run for run in self.runs or ()}
         cases = []
         for payment in self.ours.payments:
             name = payment.reference
             told = [m for event in events[name] for m in inbox[str(event.id)]]
             case = Case(payment, refunds[name], events[name], orders[name], moves[name], told)
-            case.read_at = self.read_at
+            case.read_at, case.chains = self.read_at, chains[name]
             case.runs.extend(runs[id_] for id_ in case.run_ids if id_ in runs)
             cases.append(case)
         return cases
@@ -154,6 +177,7 @@ class Case:
     moves: list[Move] = field(default_factory=list)
     told: list[Message] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    chains: list[Chain] = field(default_factory=list)
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
@@ -192,7 +216,9 @@ class Case:
     def run_ids(self) -> list[str]:
         """The ids of every workflow that may be about this payment."""
         refunds = [refund_workflow_id(refund.id) for refund in self.refunds]
-        return [payment_workflow_id(self.payment.id), late_workflow_id(self.payment.id), *refunds]
+        stores = dict.fromkeys(chain.run_id for chain in self.chains)
+        own = [payment_workflow_id(self.payment.id), late_workflow_id(self.payment.id)]
+        return [*own, *refunds, *stores]
 
 
 def _grouped(items: Iterable[Item], key: Callable[[Item], str]) -> dict[str, list[Item]]:

@@ -12,7 +12,7 @@ from domain.refund import RefundStatus
 # A workflow task is tried again where the worker died with it. A tenth try in a row is code that
 # cannot go on.
 STUCK_ATTEMPTS = 10
-_RUNS = ("payment-", "refund-", "late-")
+_RUNS = ("payment-", "refund-", "late-", "store-")
 
 
 def open_runs(books: Books) -> Iterator[Finding]:

@@ -7,13 +7,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from api import creating, deliveries
+from api import creating, deliveries, store_words, verifying
 from api.proposals import propose_payment
 from domain.payment import Channel, Payment
 from providers.base import Asking
+from workflows.entitlement import EntitlementOrder
 from workflows.late_payment import LateOrder
 from workflows.payment import PaymentOrder
-from workflows.policies import Attempts, PaymentPolicy, RefundPolicy
+from workflows.policies import Attempts, PaymentPolicy, RefundPolicy, StorePolicy
 
 # What a merchant asks for where the payment is to expire within these tests.
 SHORTEST_LIFE = timedelta(seconds=60)
@@ -24,6 +25,7 @@ _WEBHOOK = Attempts(timeout=5, total=3600, first_wait=1, backoff=1, longest_wait
 PAYMENT = PaymentPolicy(
     grace=2, poll=_SOON, call_slow=_SOON, close=_SOON, ledger_slow=_SOON, webhook=_WEBHOOK
 )
+STORE = StorePolicy(ledger_slow=_SOON, webhook=_WEBHOOK)
 REFUND = RefundPolicy(grace=1, poll=_SOON, call_slow=_SOON, ledger_slow=_SOON, webhook=_WEBHOOK)
 
 
@@ -42,8 +44,10 @@ def hasten() -> None:
         *,
         confirm: bool = False,
         closable: bool = True,
+        refundable: bool = True,
     ) -> PaymentPolicy:
-        return PAYMENT.model_copy(update={"confirm": confirm, "closable": closable})
+        update = {"confirm": confirm, "closable": closable, "refundable": refundable}
+        return PAYMENT.model_copy(update=update)
 
     names: dict[Any, dict[str, Any]] = {
         creating: {
@@ -56,6 +60,9 @@ def hasten() -> None:
             "payment_policy": policy,
             "LateOrder": partial(LateOrder, refund_policy=REFUND),
         },
+        store_words: {"EntitlementOrder": partial(EntitlementOrder, policy=STORE)},
+        # Looked at once: how often it would look until then is chance, and no point to die at.
+        verifying: {"SETTLING_SECONDS": 0.0},
     }
     for module, replaced in names.items():
         for name, value in replaced.items():

@@ -74,13 +74,19 @@ class Conductor:
             self._watches[name] = watch
         return watch
 
+    def also(self, known: str, name: str, called: str) -> None:
+        """What the scenario of a `known` name has come to be named, too: a store's own number."""
+        if watch := self._watches.get(known):
+            watch.names[name] = called
+            self._watches[name] = watch
+
     async def _serve(self, reader: asyncio.StreamReader, line: Line) -> None:
         hello = json.loads(await reader.readline())
         process = Service(hello["process"])
         try:
             async for message in reader:
                 self._hear(process, json.loads(message), line)
-        except ConnectionResetError:
+        except ConnectionError:
             pass  # killed, as it was to be
         finally:
             line.close()

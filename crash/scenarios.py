@@ -3,15 +3,14 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from uuid import UUID
 
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.service import RPCError
 
+from crash.orders import PRICE, KeyedOrder, SoldOrder
 from crash.stage import Stage
 from domain.identity import (
     late_workflow_id,
-    payment_id,
     payment_workflow_id,
     refund_id,
     refund_workflow_id,
@@ -20,46 +19,13 @@ from domain.payment import PaymentStatus
 from domain.refund import RefundCause
 from domain.report import Attention
 from domain.resolution import ResolveAction
+from storage.entitlements import EntitlementStore
 from storage.events import EventStore
 from storage.payments import PaymentStore
-from tests.stack.shop import JSON, Order, has_lost_its_checkout
+from tests.stack.shop import Order
 from tests.stack.waiting import eventually
 
 AMOUNT = 1000
-# Made, made before, or refused by the provider for good.
-_ANSWERED = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.UNPROCESSABLE_ENTITY)
-
-
-@dataclass
-class KeyedOrder(Order):
-    """An order with a key of its own, so that one order number may have two payments."""
-
-    key: str | None = None
-    expires_in: int | None = None
-
-    @property
-    def id(self) -> UUID:
-        """Our id."""
-        return payment_id(self.shop.merchant, self.key or self.order_no)
-
-    @property
-    def body(self) -> JSON:
-        """The request."""
-        body = super().body
-        return body | {"expires_in": self.expires_in} if self.expires_in else body
-
-    async def create(self) -> JSON:
-        """Make the payment."""
-        headers = {"Idempotency-Key": self.key} if self.key else {}
-
-        async def ask() -> JSON:
-            answer = await self.shop.api.post("/v1/payments", json=self.body, headers=headers)
-            found: JSON = answer.json()
-            if answer.status_code not in _ANSWERED and not has_lost_its_checkout(found):
-                raise AssertionError(answer.text)
-            return found
-
-        return await eventually(ask)
 
 
 @dataclass
@@ -75,7 +41,8 @@ class Play:
     def of(cls, stage: Stage, scenario: "Scenario") -> "Play":
         """With orders of its own."""
         shop = stage.vetoing if scenario.vetoed else stage.shop
-        order = KeyedOrder(shop, scenario.provider, scenario.channel, AMOUNT)
+        kind = SoldOrder if scenario.channel == SoldOrder.channel else KeyedOrder
+        order = kind(shop, scenario.provider, scenario.channel, AMOUNT)
         order.expires_in = scenario.expires_in
         second = KeyedOrder(shop, scenario.provider, amount=AMOUNT, order_no=order.order_no)
         second.key = f"{order.order_no}-again"
@@ -91,6 +58,13 @@ class Play:
                 name = key.removeprefix("automatic:")
                 names[refund_id(order.id, key).hex] = f"{prefix}refund {name}"
         return names
+
+    @property
+    def sold(self) -> SoldOrder:
+        """The order of a scenario that a store sells in."""
+        if not isinstance(self.order, SoldOrder):
+            raise TypeError(f"{self.scenario.name} is sold by no store")
+        return self.order
 
     async def run(self) -> None:
         """Play it to its end; raises where the end is not the right one."""
@@ -129,11 +103,18 @@ class Play:
         if found != row:
             raise AssertionError(f"{order.reference}: {found}")
 
+    async def granted_once(self) -> None:
+        """Exactly what the store sold is granted, for this payment."""
+        found = await EntitlementStore(self.stage.database).list_for_payment(self.sold.id)
+        if [grant.transaction_id for grant in found] != [self.sold.transaction_id]:
+            raise AssertionError(f"{self.sold.reference}: granted {found}")
+
     async def _told(self, order: Order, expected: tuple[str, ...]) -> None:
         page = await EventStore(self.stage.database).list_for_merchant(
             order.shop.merchant, payment_id=order.id
         )
-        told = [(str(e.type), str(e.delivery)) for e in reversed(page.items)]
+        in_order = sorted(page.items, key=lambda event: event.sequence)
+        told = [(str(e.type), str(e.delivery)) for e in in_order]
         if told != [(kind, "delivered") for kind in expected]:
             raise AssertionError(f"{order.reference}: {told}")
 
@@ -274,6 +255,26 @@ async def veto(play: Play) -> None:
     await play.ends(play.order, *told, refunds=refunds, refunded=AMOUNT)
 
 
+async def iap_verify(play: Play) -> None:
+    """The store sells and its word is lost: the app brings the proof, and brings it again."""
+    sold = play.sold
+    await sold.create()
+    await sold.buy(play.stage.conductor)
+    await sold.verify()
+    await play.ends(sold, "payment.succeeded", status="succeeded", captured=PRICE)
+    await sold.verify(HTTPStatus.OK)
+    await eventually(play.granted_once)
+
+
+async def refunded_by_store(play: Play) -> None:
+    """The store gives the money back by itself; we only hear of it."""
+    await iap_verify(play)
+    await play.sold.refund_by_store()
+    told = ("payment.succeeded", "entitlement.changed", "refund.succeeded")
+    await play.ends(play.sold, *told, captured=PRICE, refunded=PRICE, refund_reserved=0)
+    await play.over(play.sold.store_run)
+
+
 SCENARIOS = (
     Scenario("paid (alipay)", "alipay", paid),
     Scenario("paid (wechatpay)", "wechatpay", paid),
@@ -289,4 +290,6 @@ SCENARIOS = (
     Scenario("webhook veto", "wechatpay", veto, vetoed=True),
     Scenario("paid and confirmed", "unionpay", paid),
     Scenario("undone on a veto", "unionpay", veto, vetoed=True),
+    Scenario("iap verify", "apple_iap", iap_verify, channel="iap"),
+    Scenario("refunded by the store", "apple_iap", refunded_by_store, channel="iap"),
 )

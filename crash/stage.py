@@ -90,6 +90,8 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
             child = mortal[Service(program.name)] = Child(program)
             held.push_async_callback(child.stop)
         await asyncio.gather(*(child.start() for child in mortal.values()))
+        stores = environment.notification_settings(stack.manifest, f"http://127.0.0.1:{api_port}")
+        await application.tell_notification_urls(stores)
         database = Database(stack.database_url)
         held.push_async_callback(database.close)
         place = Place(f"http://127.0.0.1:{api_port}", stack.sandbox_url, stack.database_url)
@@ -108,6 +110,7 @@ def _programs(stack: Stack, conductor: Conductor, api_port: int) -> list[Program
         api_url=api_url,
         keys_file=environment.keep_payload_keys(state / "payload-keys.toml"),
         accounts_file=environment.write_accounts(state / "accounts.toml", stack.manifest),
+        products_file=environment.write_products(state / "products.toml", stack.manifest),
         temporal=(stack.temporal_address, NAMESPACE),
         ui_origin=None,
     )

@@ -45,6 +45,11 @@ class Backend:
         """Have the provider asked."""
         return await self._post("sync", f"/v1/payments/{payment_id}/sync")
 
+    async def verify(self, payment_id: str, signed: str) -> httpx.Response:
+        """Prove a purchase."""
+        path = f"/v1/payments/{payment_id}/verify"
+        return await self._post("verify", path, {"signed_transaction": signed})
+
     async def read(self, payment_id: str) -> JSON:
         """The payment as our books have it."""
         request = self._http.build_request(

@@ -7,7 +7,7 @@ from typing import Any
 
 from storm import faults
 from storm.dice import chance
-from storm.plan import Course, Fault, Kill, Mood, Plan, RefundAsked, Trip
+from storm.plan import OF_STORES, Course, Fault, Kill, Mood, Plan, RefundAsked, Trip
 
 MERCHANTS = 6
 ACCEPTING = (5,)
@@ -23,6 +23,16 @@ ACCOUNTS = {
     "alipay": ("main", "cert", "aes"),
     "wechatpay": ("cert", "pubkey"),
     "unionpay": ("main", "old", "sha256", "sm3"),
+    "apple_iap": ("main",),
+}
+STORE, SOLD_BY = "apple_iap", "iap"
+COUNTED = "com.paysaga.tea.coins"
+# The catalogue of the sandbox's stores, and what one piece costs.
+PRICES = {
+    COUNTED: 600,
+    "com.paysaga.tea.recipes": 3000,
+    "com.paysaga.tea.monthly": 1800,
+    "com.paysaga.tea.season": 4500,
 }
 TILL_CODES = {
     "alipay": "28123456789012",
@@ -36,6 +46,8 @@ OPEN_IDS = {
 ENDINGS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 # The sandbox's time is faster than ours: an order must live long enough there.
 LONG, AT_THE_TILL, SHORTEST = 7200, 600, 60
+# A store gives a parent a day to agree.
+A_DAY = 86_400
 # What its payer has not opened is not there for the provider to close: it can be paid late.
 UNOPENED = ("app", "page", "wap", "qr")
 WEIGHTS = MappingProxyType(
@@ -47,8 +59,15 @@ WEIGHTS = MappingProxyType(
         Course.DECLINED: 5,
         Course.OTHER_AMOUNT: 3,
         Course.TWICE: 8,
+        Course.SOLD: 6,
+        Course.PROVEN: 6,
+        Course.STORE_REFUND: 5,
     }
 )
+
+
+# Late money goes back by itself; what a store sold, it alone gives back.
+UNASKED = OF_STORES | {Course.LATE}
 
 
 @dataclass(frozen=True)
@@ -94,9 +113,12 @@ def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
     course = random.choices(courses, [weather.weights[course] for course in courses])[0]
     if course is Course.LATE:
         provider, channel = "alipay", random.choice(UNOPENED)
+    elif course in OF_STORES:
+        provider, channel = STORE, SOLD_BY
     elif channel == "barcode":
         course = Course.TILL
     amount = random.choice((1, 2, 100, random.randint(3, 9999), random.randint(3, 2_000_000)))
+    product, quantity = _goods(random) if course in OF_STORES else (None, 1)
     payer = _payer(random, provider, channel)
     return Trip(
         number=number,
@@ -105,7 +127,7 @@ def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
         provider=provider,
         account=random.choice(ACCOUNTS[provider]),
         channel=channel,
-        amount=amount,
+        amount=PRICES[product] * quantity if product else amount,
         course=course,
         payer=payer,
         expires_in=_life(course, payer),
@@ -115,8 +137,15 @@ def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
         contradicted=chance(random, 0.1),
         synced=chance(random, 0.1),
         forgeries=faults.afterwards(random, provider),
-        refunds=_refunds(random, provider, amount) if course is not Course.LATE else (),
+        refunds=_refunds(random, provider, amount) if course not in UNASKED else (),
+        product=product,
+        quantity=quantity,
     )
+
+
+def _goods(random: Random) -> tuple[str, int]:
+    product = random.choice(tuple(PRICES))
+    return product, random.randint(1, 3) if product == COUNTED else 1
 
 
 def _payer(random: Random, provider: str, channel: str) -> dict[str, str]:
@@ -132,10 +161,14 @@ def _payer(random: Random, provider: str, channel: str) -> dict[str, str]:
 def _life(course: Course, payer: dict[str, str]) -> int:
     if course is Course.TILL:
         return SHORTEST if payer["auth_code"].endswith("0003") else AT_THE_TILL
+    if course in OF_STORES:
+        return A_DAY
     return SHORTEST if course in (Course.UNPAID, Course.CANCELLED) else LONG
 
 
 def _trip_faults(random: Random, provider: str, channel: str, course: Course) -> tuple[Fault, ...]:
+    if course in OF_STORES:
+        return tuple(faults.of_query(random, provider))
     found = faults.of_create(random, provider, channel)
     if course in (Course.UNPAID, Course.CANCELLED, Course.TILL):
         found += faults.of_close(random, provider, channel)

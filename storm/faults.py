@@ -27,6 +27,21 @@ _NO_CLOSE = frozenset({"unionpay"})
 _OWN_CALLS = {"unionpay": _SIGNERS}
 _OWN_NOTIFICATIONS = {"alipay": ("gbk",), "unionpay": ("gbk", "resp_code", *_SIGNERS)}
 _OWN_FORGERIES = {"unionpay": _SIGNERS}
+# A store's amount is its own affair, and yesterday's word of it is as true as today's.
+_OF_A_STORE = (
+    *_FALSE,
+    "foreign_app",
+    "foreign_ca",
+    "expired_certificate",
+    "unsigned",
+    "bad_signature",
+    "alg_hs256",
+    "two_certificates",
+    "nested_foreign_ca",
+    "leaf_without_oid",
+    "intermediate_without_oid",
+)
+_FORGED = {"apple_iap": _OF_A_STORE}
 # Alipay's second notification comes minutes after the first: one fault is enough to wait for.
 _PATIENT_LADDER = frozenset({"alipay"})
 
@@ -89,9 +104,8 @@ def afterwards(random: Random, provider: str) -> tuple[str, ...]:
     """False notifications that are sent on purpose, whatever the state of the payment."""
     if not chance(random, 0.3):
         return ()
-    return tuple(
-        random.sample((*_AFTERWARDS, *_OWN_FORGERIES.get(provider, ())), random.choice((1, 1, 2)))
-    )
+    kinds = _FORGED.get(provider, (*_AFTERWARDS, *_OWN_FORGERIES.get(provider, ())))
+    return tuple(random.sample(kinds, random.choice((1, 1, 2))))
 
 
 def of_certificates(random: Random) -> Fault:

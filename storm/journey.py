@@ -12,7 +12,8 @@ import httpx
 from domain.identity import payment_id, refund_id
 from storm.board import Board, Row
 from storm.clients import JSON, Backend, Sandbox
-from storm.plan import Course, RefundAsked, Trip
+from storm.plan import OF_STORES, Course, RefundAsked, Trip
+from storm.selling import Sale
 from storm.tally import Tally
 
 # A refund that waits for its payee's bank is rescued after a while, as a merchant would.
@@ -95,16 +96,17 @@ class Journey:
 
     def _body(self) -> JSON:
         trip = self._trip
-        return {
+        common = {
             "order_no": trip.order_no,
             "provider": trip.provider,
             "account": trip.account,
             "channel": trip.channel,
-            "amount": trip.amount,
-            "subject": f"明前龙井 #{trip.number}",
             "payer": trip.payer,
             "expires_in": trip.expires_in,
         }
+        if trip.product:
+            return common | {"product": trip.product, "quantity": trip.quantity}
+        return common | {"amount": trip.amount, "subject": f"明前龙井 #{trip.number}"}
 
     async def _act(self, id_: UUID, checkout: JSON | None) -> None:
         course = self._trip.course
@@ -118,7 +120,11 @@ class Journey:
             await self._terminate(id_)
         if course is Course.DECLINED:
             await self._at_checkout("decline", id_, checkout)
-        other = {"amount": self._trip.amount + 7} if course is Course.OTHER_AMOUNT else {}
+        other: JSON = {"amount": self._trip.amount + 7} if course is Course.OTHER_AMOUNT else {}
+        if course in OF_STORES:
+            await self._at_checkout("pay", id_, checkout, notify=False)
+            await Sale(self._trip, id_, self._backend, self._sandbox, self._tally).go()
+            return
         paid = await self._at_checkout("pay", id_, checkout, **other)
         self._tally.payer["paid" if paid else "could not pay"] += 1
         if not paid:

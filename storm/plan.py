@@ -19,6 +19,12 @@ class Course(StrEnum):
     OTHER_AMOUNT = "paid with another amount"
     TWICE = "one order paid by two payments"
     ABANDONED = "paid after its workflow was terminated"
+    SOLD = "sold by a store that says so"
+    PROVEN = "sold by a store, proved by the app alone"
+    STORE_REFUND = "sold by a store and refunded by it"
+
+
+OF_STORES = frozenset({Course.SOLD, Course.PROVEN, Course.STORE_REFUND})
 
 
 @dataclass(frozen=True)
@@ -46,8 +52,9 @@ class RefundAsked:
 class Trip:
     """One order: its payment (or two), what goes wrong with it, its refunds. Times in seconds.
 
-    `copies` of the creating request go out together, `contradicted` sends another body under the
-    same key, `forgeries` are false notifications sent on top.
+    `copies` of the creating request go out together (so do those of a purchase's proof),
+    `contradicted` sends another body under the same key, `forgeries` are false notifications sent
+    on top.
     """
 
     number: int
@@ -67,6 +74,8 @@ class Trip:
     synced: bool = False
     forgeries: tuple[str, ...] = ()
     refunds: tuple[RefundAsked, ...] = ()
+    product: str | None = None
+    quantity: int = 1
 
     @property
     def order_no(self) -> str:

@@ -1,12 +1,14 @@
 """Our database, read in one snapshot."""
 
+from typing import Any
+
 from sqlalchemy import Table, select, text
 
-from audit.books import OurBooks
+from audit.books import Chain, OurBooks
 from domain.merchant import Merchant
 from storage.database import Database
 from storage.rows import to_event, to_merchant, to_payment, to_refund
-from storage.tables import events, merchants, payments, refunds
+from storage.tables import events, grants, merchants, payments, refunds
 
 
 async def read_ours(database: Database) -> OurBooks:
@@ -22,7 +24,13 @@ async def read_ours(database: Database) -> OurBooks:
             payments=[to_payment(row) for row in await rows(payments, "created_at", "id")],
             refunds=[to_refund(row) for row in await rows(refunds, "created_at", "id")],
             events=[to_event(row) for row in await rows(events, "payment_id", "sequence")],
+            chains=[_chain(row) for row in await rows(grants, "granted_at", "transaction_id")],
         )
+
+
+def _chain(row: dict[str, Any]) -> Chain:
+    names = ("payment_id", "provider", "account", "original_transaction_id")
+    return Chain(**{name: row[name] for name in names})
 
 
 async def read_merchants(database: Database) -> list[Merchant]:

@@ -7,6 +7,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from audit.books import OurBooks, Run
+from domain.event import DeliveryStatus
 from domain.identity import payment_workflow_id, refund_workflow_id
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
@@ -37,11 +38,18 @@ def _expected(ours: OurBooks) -> set[str]:
         for payment in ours.payments
         if payment.status is PaymentStatus.PENDING
     }
-    return payments | {
-        refund_workflow_id(refund.id)
-        for refund in ours.refunds
-        if refund.status is RefundStatus.PENDING
-    }
+    # A store's word on what was paid: its run tells the merchant, and no row of its own is open.
+    waiting = {e.payment_id for e in ours.events if e.delivery is DeliveryStatus.WAITING}
+    stores = {chain.run_id for chain in ours.chains if chain.payment_id in waiting}
+    return (
+        payments
+        | stores
+        | {
+            refund_workflow_id(refund.id)
+            for refund in ours.refunds
+            if refund.status is RefundStatus.PENDING
+        }
+    )
 
 
 async def _describe(client: Client, id_: str) -> Run | None:

@@ -5,7 +5,17 @@ from uuid import uuid4
 
 import pytest
 
-from audit.books import Attempt, Books, Message, Move, OurBooks, ProviderBooks, ProviderOrder, Run
+from audit.books import (
+    Attempt,
+    Books,
+    Chain,
+    Message,
+    Move,
+    OurBooks,
+    ProviderBooks,
+    ProviderOrder,
+    Run,
+)
 from audit.compare import compare
 from audit.finding import Finding, Promise, Severity
 from domain.event import DeliveryStatus, Event, EventType, payment_data, refund_data
@@ -30,6 +40,7 @@ class Ledger:
         self.attempts: list[Attempt] = []
         self.inbox: list[Message] = []
         self.runs: list[Run] = []
+        self.chains: list[Chain] = []
         self.tell(EventType.PAYMENT_SUCCEEDED)
 
     def bend(self, **change: Any) -> None:
@@ -94,10 +105,16 @@ class Ledger:
         back = Move("alipay", "2088", self.payment.reference, refund.amount, refund.reference)
         self.moves.append(back)
 
+    def sold_by_store(self) -> Chain:
+        """The payment was granted what a store sold."""
+        chain = Chain(self.payment.id, "apple_iap", "main", "2000000000000001")
+        self.chains.append(chain)
+        return chain
+
     def books(self) -> Books:
         """As an audit reads them."""
         return Books(
-            OurBooks([self.payment, *self.others], self.refunds, self.events),
+            OurBooks([self.payment, *self.others], self.refunds, self.events, self.chains),
             ProviderBooks(self.orders, self.moves, self.attempts),
             self.inbox,
             self.runs,

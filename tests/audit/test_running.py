@@ -50,6 +50,24 @@ def test_a_workflow_of_a_record_that_we_never_wrote_down_is_named(ledger: Ledger
     assert ledger.promises() == []
 
 
+def test_a_stores_workflow_belongs_to_the_payment_that_its_chain_was_granted_to(
+    ledger: Ledger,
+) -> None:
+    chain = ledger.sold_by_store()
+    ledger.runs = [Run(chain.run_id, busy=True)]
+    assert ledger.promises() == []
+
+    ledger.runs = [Run(chain.run_id)]
+    assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
+    assert ledger.found()[0].payment == ledger.payment.reference
+
+
+def test_a_stores_workflow_of_a_chain_that_was_never_granted_is_named(ledger: Ledger) -> None:
+    ledger.sold_by_store()
+    ledger.runs = [Run("store-apple_iap-main-2000000000000002")]
+    assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
+
+
 def test_a_workflow_that_cannot_go_on_is_named(ledger: Ledger) -> None:
     stuck = Run(f"payment-{ledger.payment.reference}", busy=True, attempts=STUCK_ATTEMPTS)
     ledger.runs = [stuck]
@@ -73,7 +91,8 @@ def test_a_pending_payment_without_a_workflow_is_named(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", ["tamper_body", "foreign_key", "signtest", "wrong_amount", "wrong_cn"]
+    "fault",
+    ["tamper_body", "foreign_key", "signtest", "wrong_amount", "wrong_cn", "alg_hs256"],
 )
 def test_a_forgery_that_was_acknowledged_is_named(ledger: Ledger, fault: str) -> None:
     name = ledger.payment.reference

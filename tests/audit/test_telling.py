@@ -94,6 +94,16 @@ def test_an_event_that_waits_without_a_workflow_is_named(ledger: Ledger) -> None
     assert ledger.promises() == []
 
 
+def test_an_event_that_a_stores_workflow_still_delivers_is_no_finding(ledger: Ledger) -> None:
+    chains = [ledger.sold_by_store() for _ in range(2)]
+    ledger.events = [ledger.events[0].model_copy(update={"delivery": DeliveryStatus.WAITING})]
+    ledger.runs = [Run(chains[0].run_id, busy=True, steps=("deliver_event",))]
+    assert ledger.promises() == []
+
+    ledger.chains = []
+    assert ledger.promises() == [Promise.EVENT_NOT_DELIVERED]
+
+
 def test_an_event_that_everybody_waits_for_and_nobody_delivers_is_named(ledger: Ledger) -> None:
     refund = ledger.refund(100)
     ledger.events = [
