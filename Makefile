@@ -7,7 +7,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 # How many test at a time; they mostly wait for servers. TESTERS=0: one after the other.
-TESTERS ?= 3
+TESTERS ?= 5
 RUN := .venv/bin/python
 
 help: ## list the commands

@@ -115,8 +115,9 @@ async def _keep_sandbox(config: StackConfig) -> None:
         table.add_row("Control", manifest["control_url"])
         table.add_row("App Store Server API", manifest["apple_iap"]["base_url"])
         table.add_row("A phone with your app", f"{manifest['cashier_url']}/apple_iap")
-        table.add_row("Keys and accounts", str(stack.manifest_path))
         console.print(table)
+        # A path is copied: it must not be broken by the table's edge.
+        console.print(f"Keys and accounts: {stack.manifest_path}", soft_wrap=True)
         await stack.watch()
 
 

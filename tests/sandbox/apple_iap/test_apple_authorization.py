@@ -8,7 +8,10 @@ from tests.sandbox.apple_iap.conftest import Step
 from tests.sandbox.apple_iap.shop import AppStoreShop, packed
 
 PATH = "/v1/transactions/20000000000001"
-NOW = int(time.time())
+
+
+class FromNow(int):
+    """Seconds from when the test runs, which may be long after it was collected."""
 
 
 async def refused(shop: AppStoreShop, token: str) -> bool:
@@ -33,17 +36,22 @@ async def test_a_good_token_opens_the_door(shop: AppStoreShop) -> None:
         {"exp": None},
         {"exp": "soon"},
         {"exp": True},
-        {"exp": NOW - 1},
-        {"iat": NOW, "exp": NOW + 3700},
-        {"iat": None, "exp": NOW + 4000},
-        {"iat": NOW + 600, "exp": NOW + 900},
-        {"iat": NOW - 4000, "exp": NOW + 60},
+        {"exp": FromNow(-1)},
+        {"iat": FromNow(0), "exp": FromNow(3700)},
+        {"iat": None, "exp": FromNow(4000)},
+        {"iat": FromNow(600), "exp": FromNow(900)},
+        {"iat": FromNow(-4000), "exp": FromNow(60)},
     ],
 )
 async def test_a_token_that_claims_something_else_is_refused(
     shop: AppStoreShop, changes: dict[str, Any]
 ) -> None:
-    assert await refused(shop, shop.token(**changes))
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        name: now + value if isinstance(value, FromNow) else value
+        for name, value in changes.items()
+    }
+    assert await refused(shop, shop.token(**claims))
 
 
 @pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"kid": "X"}, {"typ": "at"}])
