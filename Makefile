@@ -7,7 +7,7 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 # How many test at a time; they mostly wait for servers. TESTERS=0: one after the other.
-TESTERS ?= 5
+TESTERS ?= 4
 RUN := .venv/bin/python
 
 help: ## list the commands

@@ -54,8 +54,8 @@ async def test_a_refused_notification_climbs_the_whole_ladder(
     rig: Rig, shop: WechatpayShop, paid: Step
 ) -> None:
     rig.receiver.answers = [httpx.Response(500, json={"code": "FAIL"}) for _ in range(20)]
-    await rig.control("clock", scale=1_000_000)
     await paid(notify=True)
+    await rig.control("clock", scale=1_000_000)
     requests = await rig.receiver.wait_for(len(LADDER) + 1)
     read = [shop.read(request) for request in requests]
     assert len({envelope["id"] for envelope, _ in read}) == 1
