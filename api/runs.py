@@ -159,29 +159,29 @@ async def tell_refund(client: Client, refund_id: UUID, notification: Notificatio
 
 async def tell_late(client: Client, order: LateOrder, notification: Notification) -> None:
     """Start (or join) the run that deals with what comes after the payment's own run."""
-    options = late_options(order)
-    async with _meaning():
-        await client.start_workflow(
-            LatePaymentWorkflow.run,
-            order,
-            id=options.id,
-            task_queue=options.task_queue,
-            search_attributes=options.search_attributes,
-            static_summary=options.static_summary,
-            static_details=options.static_details,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal="notify",
-            start_signal_args=[notification],
-            rpc_timeout=SIGNAL,
-        )
+    await _tell_joining(
+        client, LatePaymentWorkflow.run, order, late_options(order), ("notify", notification)
+    )
 
 
 async def tell_store(client: Client, order: EntitlementOrder, word: StoreWord) -> None:
     """Start (or join) the run that deals with a store's words on one chain of purchases."""
-    options = entitlement_options(order)
+    await _tell_joining(
+        client, EntitlementWorkflow.run, order, entitlement_options(order), ("hear", word)
+    )
+
+
+async def _tell_joining(
+    client: Client,
+    run: Any,
+    order: LateOrder | EntitlementOrder,
+    options: StartOptions,
+    signal: tuple[str, Notification | StoreWord],
+) -> None:
+    name, word = signal
     async with _meaning():
         await client.start_workflow(
-            EntitlementWorkflow.run,
+            run,
             order,
             id=options.id,
             task_queue=options.task_queue,
@@ -189,7 +189,7 @@ async def tell_store(client: Client, order: EntitlementOrder, word: StoreWord) -
             static_summary=options.static_summary,
             static_details=options.static_details,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            start_signal="hear",
+            start_signal=name,
             start_signal_args=[word],
             rpc_timeout=SIGNAL,
         )

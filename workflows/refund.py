@@ -61,7 +61,7 @@ class RefundWorkflow:
         if self._state.pending:
             await self._submit()
             await self._await_word()
-        if not self._state.settled:  # untraced: test_owed_refunds
+        if not self._state.settled:  # untraced branch: test_owed_refunds
             # Also where an earlier try of this task wrote the end and died before it told.
             await self._settle()
         await self._hear_what_comes_late()

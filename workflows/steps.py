@@ -43,7 +43,7 @@ async def tell_merchant(policy: Policy, event_id: UUID | None) -> Told | None:
     if event_id is None:
         return None
     try:
-        while (told := await _deliver(policy, event_id)) is None:  # untraced: test_telling
+        while (told := await _deliver(policy, event_id)) is None:  # untraced branch: test_telling
             await workflow.execute_activity_method(
                 WebhookActivities.await_turn,
                 event_id,
