@@ -8,12 +8,13 @@ from pydantic import AwareDatetime, Field
 
 from api.auth import Operator
 from api.dependencies import Deps
+from api.hearing import hear
 from api.openapi import problems
 from api.problems import Answer
 from api.schemas import Body
-from api.store_words import hand_over
 from domain.errors import InvalidRequest
 from providers.base import Store
+from storage.notifications import Arrival
 
 router = APIRouter(prefix="/ops/stores", tags=["operations"], dependencies=[Operator])
 
@@ -42,11 +43,8 @@ async def catch_up(
     source = dependencies.registry.get(provider, account)
     if not isinstance(source, Store):
         raise InvalidRequest(f"{provider} keeps no history of what it told us.", param="provider")
-    kept = dependencies.stores.notifications
     outcomes: Counter[str] = Counter()
     for word in await source.find_lost(body.since):
-        row = await kept.record(word, headers={}, body=b"", received_at=datetime.now(UTC))
-        delivered = await hand_over(dependencies, word)
-        await kept.set_outcome(row, delivered.outcome, delivered.detail)
+        delivered = await hear(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
         outcomes[delivered.outcome] += 1
     return CatchUpAnswer(outcomes=dict(outcomes))

@@ -15,6 +15,7 @@ from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
+from storage.notifications import Addressee
 from workflows.late_payment import LateOrder
 from workflows.policies import payment_policy
 
@@ -62,25 +63,28 @@ async def deliver(dependencies: Dependencies, notification: Notification) -> Del
         RPCError: Temporal did not take it; the provider must send it again.
         DatabaseUnavailable: likewise.
     """
-    payment_id = parse_reference(notification.reference)
-    payment = await dependencies.stores.payments.get(payment_id) if payment_id else None
-    if payment is None:
+    addressee = await dependencies.stores.notifications.addressee(notification)
+    if addressee is None:
         return _UNKNOWN
     if notification.payment is not None:
-        return await payment_word(dependencies, notification, notification.payment, payment)
+        return await payment_word(dependencies, notification, notification.payment, addressee)
     if notification.refund is not None:
-        return await _refund_word(dependencies, notification, notification.refund, payment)
+        return await _refund_word(dependencies, notification, notification.refund, addressee)
     return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
 
 
 async def payment_word(
-    dependencies: Dependencies, notification: Notification, report: PaymentReport, payment: Payment
+    dependencies: Dependencies,
+    notification: Notification,
+    report: PaymentReport,
+    addressee: Addressee,
 ) -> Delivered:
     """Hand a report on the payment, which the notification carries, to the run that wants it."""
+    payment = addressee.payment
     mismatch = _foreign(notification, payment) or payment.mismatch(report)
     if mismatch is not None:
         return await _mismatched_payment(dependencies, notification, payment, mismatch)
-    if await dependencies.stores.notifications.seen(notification):
+    if addressee.seen:
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
     if _tells_nothing_new(payment, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
@@ -96,8 +100,12 @@ async def payment_word(
 
 
 async def _refund_word(
-    dependencies: Dependencies, notification: Notification, report: RefundReport, payment: Payment
+    dependencies: Dependencies,
+    notification: Notification,
+    report: RefundReport,
+    addressee: Addressee,
 ) -> Delivered:
+    payment = addressee.payment
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
     if refund is None:
@@ -108,7 +116,7 @@ async def _refund_word(
         if not await _told(dependencies, marked, refund):
             await _late(dependencies, marked, payment)
         return Delivered(NotificationOutcome.MISMATCH, mismatch)
-    if await dependencies.stores.notifications.seen(notification):
+    if addressee.seen:
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
     if await _told(dependencies, notification, refund):
         return Delivered(NotificationOutcome.SIGNALLED)

@@ -1,4 +1,4 @@
-"""The providers' door: verify, keep, hand on, and only then acknowledge.
+"""The providers' door: verify, hand on, keep, and only then acknowledge.
 
 Anything but a durable hand-over is answered with the provider's own refusal, so that it sends the
 notification again.
@@ -15,12 +15,13 @@ from temporalio.service import RPCError
 
 from api.deliveries import Delivered
 from api.dependencies import Dependencies, Deps
+from api.hearing import hear
 from api.openapi import problems
 from api.problems import Refusal
-from api.store_words import hand_over
 from domain.errors import InvalidRequest, InvalidSignature, PaymentError
 from domain.notification import Notification, NotificationOutcome
 from providers.base import Provider
+from storage.notifications import Arrival
 
 router = APIRouter(tags=["providers"])
 _log = logging.getLogger(__name__)
@@ -66,12 +67,8 @@ async def _handle(
 ) -> Delivered:
     received_at = datetime.now(UTC)
     notification = await source.parse_notification(headers, body)
-    row = await dependencies.stores.notifications.record(
-        notification, headers=_kept(headers), body=body, received_at=received_at
-    )
-    delivered = await hand_over(dependencies, _named(notification, source))
-    await dependencies.stores.notifications.set_outcome(row, delivered.outcome, delivered.detail)
-    return delivered
+    arrival = Arrival(_kept(headers), body, received_at)
+    return await hear(dependencies, _named(notification, source), arrival)
 
 
 def _named(notification: Notification, source: Provider) -> Notification:

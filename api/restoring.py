@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from api.dependencies import Dependencies
+from api.hearing import hear
 from api.store_requests import RestoreRequest
-from api.store_words import find_payment, hand_over
+from api.store_words import find_payment
 from domain.entitlement import Entitlement
 from domain.errors import InvalidRequest
 from domain.merchant import Merchant
@@ -15,6 +16,7 @@ from domain.product import ProductType
 from domain.purchase import Purchase
 from domain.store_change import Change, StoreChange
 from providers.base import Provider, Store
+from storage.notifications import Arrival
 
 _RAW_TYPE = "RESTORE"
 
@@ -117,10 +119,7 @@ async def _restore(
             reference=payment.reference,
             change=change,
         )
-        kept = dependencies.stores.notifications
-        row = await kept.record(word, headers={}, body=b"", received_at=datetime.now(UTC))
-        delivered = await hand_over(dependencies, word)
-        await kept.set_outcome(row, delivered.outcome, delivered.detail)
+        delivered = await hear(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
         if not delivered.acknowledged:
             return None
     return entitlement

@@ -4,7 +4,7 @@ A purchase proves that it was paid for, whatever the word about it says: a refun
 purchase pays the payment first and is applied to it then.
 """
 
-from api.deliveries import Delivered, deliver, payment_word
+from api.deliveries import Delivered, payment_word
 from api.dependencies import Dependencies
 from api.runs import tell_store
 from domain.notification import Notification, NotificationKind, NotificationOutcome
@@ -12,6 +12,7 @@ from domain.payment import Payment
 from domain.purchase import Ownership, Purchase
 from domain.report import Attention, PaymentReport
 from domain.store_change import Change, StoreChange, StoreWord
+from storage.notifications import Addressee
 from workflows.entitlement import EntitlementOrder
 
 _NOBODYS = Delivered(
@@ -19,11 +20,10 @@ _NOBODYS = Delivered(
 )
 
 
-async def hand_over(dependencies: Dependencies, notification: Notification) -> Delivered:
-    """Hand any notification to the run that it is for; raises as `deliver` does."""
-    change = notification.change
-    if change is None:
-        return await deliver(dependencies, notification)
+async def deliver_change(
+    dependencies: Dependencies, notification: Notification, change: StoreChange
+) -> Delivered:
+    """Hand over the change that the notification carries; raises as `deliver` does."""
     purchase = change.standing
     if purchase is None:
         return Delivered(NotificationOutcome.IGNORED, f"{change.raw_type} is about no purchase")
@@ -68,7 +68,7 @@ async def _word(
                 "payment": report,
             }
         )
-        delivered = await payment_word(dependencies, paid, report, payment)
+        delivered = await payment_word(dependencies, paid, report, Addressee(payment, seen=False))
         if not delivered.acknowledged or _says_no_more(change, purchase):
             return delivered
     elif payment.provider_reference == purchase.transaction_id and _says_no_more(change, purchase):

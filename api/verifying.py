@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from api.deliveries import Delivered
 from api.dependencies import Dependencies
-from api.store_words import hand_over
+from api.hearing import hear
 from domain.entitlement import Entitlement
 from domain.errors import Conflict, InvalidRequest, ReportMismatch
 from domain.notification import Notification, NotificationKind, NotificationOutcome
@@ -15,6 +15,7 @@ from domain.purchase import Ownership, Purchase
 from domain.report import Attention, PaymentReport
 from domain.store_change import Change, StoreChange
 from providers.base import Store
+from storage.notifications import Arrival
 
 # Of the ten seconds that a client waits, what is left after the verifying and the handing over.
 SETTLING_SECONDS = 5.0
@@ -158,11 +159,7 @@ async def _deliver(
             "reference": payment.reference,
         }
     )
-    kept = dependencies.stores.notifications
-    row = await kept.record(word, headers={}, body=signed.encode(), received_at=datetime.now(UTC))
-    delivered = await hand_over(dependencies, word)
-    await kept.set_outcome(row, delivered.outcome, delivered.detail)
-    return delivered
+    return await hear(dependencies, word, Arrival({}, signed.encode(), datetime.now(UTC)))
 
 
 async def _settled(dependencies: Dependencies, payment: Payment) -> Payment:

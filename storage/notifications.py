@@ -1,19 +1,56 @@
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnClause, exists, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnClause,
+    bindparam,
+    exists,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
-from domain.errors import NotFound
 from domain.frozen import Frozen
 from domain.identity import parse_reference
 from domain.notification import Notification, NotificationKind, NotificationOutcome
+from domain.payment import Payment
 from storage.database import Database
-from storage.tables import notifications
+from storage.rows import to_payment
+from storage.tables import notifications, payments
 
 # So many that no batch comes near the time that a statement may take.
 FORGET_AT_ONCE = 1000
 # As the index has it, not as a parameter: only so is the index used.
 _EMPTY: ColumnClause[bytes] = literal_column("''::bytea")
+# The same message of the provider, which names it by an id of its own.
+_MESSAGE = ("provider", "account", "notification_id")
+
+# Built once: building a statement costs more than PostgreSQL takes to run it.
+_SEEN = exists().where(
+    *(notifications.c[name] == bindparam(name) for name in _MESSAGE),
+    notifications.c.outcome == NotificationOutcome.SIGNALLED.value,
+)
+_ADDRESSEE = select(*payments.c, _SEEN.label("seen")).where(payments.c.id == bindparam("payment"))
+_KEEP = insert(notifications)
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A verified delivery, as it came."""
+
+    headers: dict[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Addressee:
+    """The payment that a notification names, and whether its run has had this message before."""
+
+    payment: Payment
+    seen: bool
 
 
 class NotificationRecord(Frozen):
@@ -42,55 +79,43 @@ class NotificationStore:
     async def record(
         self,
         notification: Notification,
-        *,
-        headers: dict[str, str],
-        body: bytes,
-        received_at: datetime,
-    ) -> UUID:
-        """Keep this delivery, as received; the id of its row."""
-        row_id = uuid4()
-        statement = insert(notifications).values(
-            id=row_id,
-            provider=notification.provider,
-            account=notification.account,
-            notification_id=notification.notification_id,
-            kind=notification.kind.value,
-            reference=notification.reference,
-            payment_id=parse_reference(notification.reference),
-            headers=headers,
-            body=body,
-            received_at=received_at,
-        )
-        async with self._database.statement() as connection:
-            await connection.execute(statement)
-        return row_id
-
-    async def set_outcome(
-        self, row_id: UUID, outcome: NotificationOutcome, detail: str = ""
+        arrival: Arrival,
+        outcome: NotificationOutcome,
+        detail: str = "",
     ) -> None:
-        """What the delivery led to. NotFound."""
-        statement = (
-            update(notifications)
-            .where(notifications.c.id == row_id)
-            .values(outcome=outcome.value, detail=detail)
-            .returning(notifications.c.id)
-        )
+        """Keep this delivery, and what it led to."""
+        row = {
+            "id": uuid4(),
+            "kind": notification.kind.value,
+            "reference": notification.reference,
+            "payment_id": parse_reference(notification.reference),
+            "headers": arrival.headers,
+            "body": arrival.body,
+            "received_at": arrival.received_at,
+            "outcome": outcome.value,
+            "detail": detail,
+        }
         async with self._database.statement() as connection:
-            if (await connection.execute(statement)).first() is None:
-                raise NotFound("There is no such notification.")
+            await connection.execute(_KEEP, row | _message(notification))
+
+    async def addressee(self, notification: Notification) -> Addressee | None:
+        """Whom the notification is for; None where it names no payment of ours."""
+        payment_id = parse_reference(notification.reference)
+        if payment_id is None:
+            return None
+        named = _message(notification) | {"payment": payment_id}
+        async with self._database.statement() as connection:
+            row = (await connection.execute(_ADDRESSEE, named)).mappings().one_or_none()
+        if row is None:
+            return None
+        columns = dict(row)
+        seen = bool(columns.pop("seen"))
+        return Addressee(to_payment(columns), seen)
 
     async def seen(self, notification: Notification) -> bool:
         """True where the same message of the provider has reached its workflow before."""
-        statement = select(
-            exists().where(
-                notifications.c.provider == notification.provider,
-                notifications.c.account == notification.account,
-                notifications.c.notification_id == notification.notification_id,
-                notifications.c.outcome == NotificationOutcome.SIGNALLED.value,
-            )
-        )
         async with self._database.statement() as connection:
-            return bool(await connection.scalar(statement))
+            return bool(await connection.scalar(select(_SEEN), _message(notification)))
 
     async def forget_before(self, moment: datetime) -> int:
         """Forget the raw bodies and headers received before it; how many had any.
@@ -124,3 +149,7 @@ class NotificationStore:
         async with self._database.statement() as connection:
             rows = (await connection.execute(statement)).mappings().all()
         return [NotificationRecord.model_validate(dict(row)) for row in rows]
+
+
+def _message(notification: Notification) -> dict[str, str]:
+    return {name: getattr(notification, name) for name in _MESSAGE}

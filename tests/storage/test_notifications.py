@@ -3,14 +3,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.errors import NotFound
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from storage.database import Database
-from storage.notifications import NotificationStore
+from storage.notifications import Addressee, Arrival, NotificationStore
+from storage.payments import PaymentStore
+from tests.storage.making import NewPayment
 
 HEADERS = {"wechatpay-serial": "5157F09EFDC096DE15EBE81A47057A7200000000"}
 BODY = b'{"id":"\xe4\xb8\x80"}\n\x00\xff'
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ARRIVAL = Arrival(HEADERS, BODY, NOON)
 
 
 @pytest.fixture
@@ -32,11 +34,10 @@ def notification() -> Notification:
 async def test_a_notification_is_kept_byte_for_byte_with_what_it_led_to(
     notifications: NotificationStore, notification: Notification
 ) -> None:
-    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
-    await notifications.set_outcome(row_id, NotificationOutcome.MISMATCH, "another app")
+    await notifications.record(notification, ARRIVAL, NotificationOutcome.MISMATCH, "another app")
 
     [record] = await notifications.list_for_payment(UUID(notification.reference))
-    assert (record.id, record.body, record.headers) == (row_id, BODY, HEADERS)
+    assert (record.body, record.headers) == (BODY, HEADERS)
     assert (record.received_at, record.outcome) == (NOON, NotificationOutcome.MISMATCH)
     assert record.detail == "another app"
 
@@ -45,7 +46,7 @@ async def test_each_delivery_of_a_message_is_kept(
     notifications: NotificationStore, notification: Notification
 ) -> None:
     for _ in range(3):
-        await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
+        await notifications.record(notification, ARRIVAL, NotificationOutcome.RECEIVED)
 
     records = await notifications.list_for_payment(UUID(notification.reference))
     assert [record.outcome for record in records] == [NotificationOutcome.RECEIVED] * 3
@@ -54,10 +55,10 @@ async def test_each_delivery_of_a_message_is_kept(
 async def test_a_message_counts_as_seen_only_once_it_reached_its_workflow(
     notifications: NotificationStore, notification: Notification
 ) -> None:
-    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
+    await notifications.record(notification, ARRIVAL, NotificationOutcome.RECEIVED)
 
     assert not await notifications.seen(notification)
-    await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
+    await notifications.record(notification, ARRIVAL, NotificationOutcome.SIGNALLED)
     assert await notifications.seen(notification)
 
 
@@ -65,8 +66,7 @@ async def test_a_message_counts_as_seen_only_once_it_reached_its_workflow(
 async def test_the_same_id_elsewhere_is_another_message(
     notifications: NotificationStore, notification: Notification, field: str
 ) -> None:
-    row_id = await notifications.record(notification, headers=HEADERS, body=BODY, received_at=NOON)
-    await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
+    await notifications.record(notification, ARRIVAL, NotificationOutcome.SIGNALLED)
 
     assert not await notifications.seen(notification.model_copy(update={field: "other"}))
 
@@ -75,14 +75,24 @@ async def test_a_notification_of_an_order_that_was_never_ours_is_kept_too(
     notifications: NotificationStore, notification: Notification
 ) -> None:
     foreign = notification.model_copy(update={"reference": "20150806125346"})
-    row_id = await notifications.record(foreign, headers=HEADERS, body=BODY, received_at=NOON)
+    await notifications.record(foreign, ARRIVAL, NotificationOutcome.UNKNOWN_REFERENCE)
 
-    await notifications.set_outcome(row_id, NotificationOutcome.UNKNOWN_REFERENCE)
+    assert await notifications.addressee(foreign) is None
+    assert not await notifications.seen(foreign)
 
 
-async def test_the_outcome_of_nothing_is_not_found(notifications: NotificationStore) -> None:
-    with pytest.raises(NotFound):
-        await notifications.set_outcome(uuid4(), NotificationOutcome.IGNORED)
+async def test_the_addressee_is_the_payment_and_whether_its_run_has_had_the_message(
+    notifications: NotificationStore,
+    payments: PaymentStore,
+    notification: Notification,
+    new_payment: NewPayment,
+) -> None:
+    payment = await payments.record(new_payment())
+    named = notification.model_copy(update={"reference": payment.reference})
+
+    assert await notifications.addressee(named) == Addressee(payment, seen=False)
+    await notifications.record(named, ARRIVAL, NotificationOutcome.SIGNALLED)
+    assert await notifications.addressee(named) == Addressee(payment, seen=True)
 
 
 async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
@@ -91,10 +101,8 @@ async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
     monkeypatch.setattr("storage.notifications.FORGET_AT_ONCE", 2)
     year = NOON - timedelta(days=365)
     for days in range(5):
-        row_id = await notifications.record(
-            notification, headers=HEADERS, body=BODY, received_at=year + timedelta(days=days)
-        )
-        await notifications.set_outcome(row_id, NotificationOutcome.SIGNALLED)
+        arrival = Arrival(HEADERS, BODY, year + timedelta(days=days))
+        await notifications.record(notification, arrival, NotificationOutcome.SIGNALLED)
 
     counts = [await notifications.forget_before(year + timedelta(days=3)) for _ in range(2)]
 
