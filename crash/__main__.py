@@ -5,7 +5,9 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,6 +31,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="scenarios whose name has this in it")
     parser.add_argument("--victim", default="", help="worker, api, postgres or temporal")
     parser.add_argument("--every", type=int, default=1, help="take each n-th point only")
+    parser.add_argument("--stages", type=int, default=2, help="how many stacks die side by side")
     parser.add_argument("--keep", type=Path, help="keep state and logs in this folder")
     options = parser.parse_args()
     # Servers die here all the time: that the client tries again is no news.
@@ -44,13 +47,19 @@ def main() -> int:
 async def _run(folder: Path, options: argparse.Namespace) -> int:
     started = time.monotonic()
     scenarios = [scenario for scenario in SCENARIOS if options.only in scenario.name]
-    async with open_stage(folder) as stage:
-        rehearsals = await rehearse(stage, scenarios)
+    async with AsyncExitStack() as held:
+        stages = [
+            await held.enter_async_context(open_stage(folder / f"stage-{number}"))
+            for number in range(options.stages)
+        ]
+        rehearsals = await rehearse(stages[0], scenarios)
         points = [p for r in rehearsals for p in r.points() if options.victim in p.victim]
         points = points[:: options.every]
         CONSOLE.print(f"{len(points)} points in {len(scenarios)} scenarios")
-        attempts = await _attempt(stage, points, started)
-        counts = (await audited(stage)).counts
+        attempts = await _attempt(stages, points, started)
+        counts: Counter[str] = Counter()
+        for stage in stages:
+            counts.update((await audited(stage)).counts)
     Console(width=WIDE).print(table(attempts))
     for trouble in troubles(attempts):
         CONSOLE.print(trouble, markup=False)
@@ -59,18 +68,27 @@ async def _run(folder: Path, options: argparse.Namespace) -> int:
     return 1 if troubles(attempts) else 0
 
 
-async def _attempt(stage: Stage, points: Sequence[Point], started: float) -> list[Attempt]:
+async def _attempt(
+    stages: Sequence[Stage], points: Sequence[Point], started: float
+) -> list[Attempt]:
     """Every point, and once more, in small company, those that the kill did not meet."""
     attempts: dict[Point, Attempt] = {}
-    for size in (BATCH, BATCH // 4):
-        left = [p for p in points if p not in attempts or not attempts[p].met]
-        for batch in batches(left, size):
+
+    async def kill_in_turn(stage: Stage, waiting: Iterator[list[Point]]) -> None:
+        for batch in waiting:
             tried = await kill_at(stage, batch)
-            attempts |= {attempt.point: attempt for attempt in tried}
+            attempts.update({attempt.point: attempt for attempt in tried})
             CONSOLE.print(
                 f"{time.monotonic() - started:4.0f} s  {len(attempts)}/{len(points)}"
                 f"  {batch[0].victim}: {len(troubles(tried))} troubles"
             )
+
+    for size in (BATCH, BATCH // 4):
+        left = [p for p in points if p not in attempts or not attempts[p].met]
+        waiting = batches(left, size)
+        async with asyncio.TaskGroup() as running:
+            for stage in stages:
+                running.create_task(kill_in_turn(stage, waiting))
     return list(attempts.values())
 
 
