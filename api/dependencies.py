@@ -61,7 +61,8 @@ class Dependencies:
     catalogue: Catalogue = field(default_factory=Catalogue)
 
 
-def _of(request: Request) -> Dependencies:
+# FastAPI runs what is not async in a thread of its own, and waits for that thread at every request.
+async def _of(request: Request) -> Dependencies:
     return cast("Dependencies", request.app.state.dependencies)
 
 

@@ -85,7 +85,7 @@ async def get_payment(
     return PaymentAnswer.of(found, entitlement=await own_entitlement(dependencies, found))
 
 
-def _filters(  # noqa: PLR0913 - one argument is one filter
+async def _filters(  # noqa: PLR0913 - one argument is one filter
     *,
     status: PaymentStatus | None = None,
     provider: Annotated[Text | None, Query(max_length=32)] = None,
