@@ -7,7 +7,9 @@ from domain.errors import InvalidRequest, NotFound
 from domain.event import DeliveryStatus, Event, EventType
 from domain.payment import Payment
 from domain.report import Attention
+from storage.database import Database
 from storage.events import LONGEST_ERROR, EventStore
+from storage.outbox import Alarm, raise_alarm
 from storage.payments import PaymentStore
 from tests.storage.making import Paid
 
@@ -33,6 +35,19 @@ async def test_an_event_reads_back_with_what_the_merchant_is_told(
     assert event.data["metadata"] == payment.metadata
     assert "request_hash" not in event.data
     assert await events.get(uuid4()) is None
+
+
+async def test_events_of_one_transaction_are_listed_in_their_order(
+    events: EventStore, paid: Paid, database: Database
+) -> None:
+    payment = await paid()
+    alarms = [Alarm(attention=each, detail="") for each in Attention]
+    async with database.transaction() as connection:
+        for alarm in alarms:
+            await raise_alarm(connection, payment.id, alarm)
+
+    listed = (await events.list_for_merchant(payment.merchant_id)).items
+    assert [event.sequence for event in listed] == list(range(len(alarms) + 1, 0, -1))
 
 
 async def test_an_event_waits_for_every_earlier_one_of_its_payment(
