@@ -208,9 +208,18 @@ class Case:
 
     @property
     def watching(self) -> bool:
-        """Closed before its payer opened it: watched until it can't be paid any more."""
-        closed = self.payment.status is PaymentStatus.CLOSED and not self.payment.captured
+        """Closed before its payer opened it: watched until it can't be paid any more.
+
+        Also where its money came meanwhile by the late run, which the payment's own does not know.
+        """
+        closed = self.payment.status is PaymentStatus.CLOSED or self.payment.late
         return closed and self.payment.expires_at > self.read_at
+
+    @property
+    def under_way(self) -> bool:
+        """A workflow is at it that does more than watch."""
+        watch = payment_workflow_id(self.payment.id) if self.watching else None
+        return any(run.id != watch for run in self.runs)
 
     @property
     def run_ids(self) -> list[str]:

@@ -142,7 +142,7 @@ class Storm:
             books = await read_books(await self._scope())
         except (DatabaseUnavailable, RPCError, RuntimeError, httpx.HTTPError):
             return False
-        if any(case.running and not (case.flagged or case.watching) for case in books.cases):
+        if any(case.under_way and not case.flagged for case in books.cases):
             return False
         flagged = {case.name for case in books.cases if case.flagged}
         on_the_wire = {

@@ -42,6 +42,15 @@ def test_a_workflow_may_watch_a_closed_payment_until_it_cannot_be_paid(ledger: L
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
 
+def test_the_watch_goes_on_where_another_workflow_has_settled_the_money(ledger: Ledger) -> None:
+    ledger.runs = [Run(f"payment-{ledger.payment.reference}")]
+    ledger.bend(expires_at=datetime.now(UTC) + timedelta(minutes=1))
+    assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
+
+    ledger.bend(late=True)
+    assert Promise.RUN_WITHOUT_WORK not in ledger.promises()
+
+
 def test_a_workflow_of_a_record_that_we_never_wrote_down_is_named(ledger: Ledger) -> None:
     ledger.runs = [Run(f"payment-{uuid4().hex}")]
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]

@@ -172,3 +172,26 @@ async def test_an_order_that_the_provider_closed_is_not_watched(shop: Shop) -> N
 
     assert (await run.result()).status is PaymentStatus.CLOSED
     assert shop.provider.sent("query", payment.reference) == 1
+
+
+@pytest.mark.parametrize("late", LatePolicy)
+async def test_money_that_the_late_run_has_settled_is_not_settled_again_by_the_watch(
+    shop: Shop, late: LatePolicy
+) -> None:
+    order = await shop.order(policy=BRISK, expires_in=SOON, late=late)
+    run, payment = await closed_unseen(shop, order)
+    pay(shop, payment)
+    # A word that does not fit a closed payment goes to the late run, which asks the provider.
+    said = notification(report(payment, Outcome.PAID, amount=1))
+    await (await shop.late(order, await shop.row(payment), said)).result()
+
+    assert await is_open(run)
+    ended = await run.result()
+
+    assert ended.attention is None
+    if late is LatePolicy.ACCEPT:
+        assert (await shop.row(payment)).status is PaymentStatus.SUCCEEDED
+        assert shop.merchants.heard(payment) == ["payment.closed", "payment.succeeded"]
+    else:
+        await shop.refunded(payment, 1999)
+        assert len(await shop.refunds.list_for_payment(payment.id)) == 1
