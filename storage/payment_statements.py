@@ -52,7 +52,9 @@ def _kept_reference() -> ColumnElement[str]:
 _NEW = (
     insert(payments)
     .from_select(PAYMENT_COLUMNS, select(*map(_given, PAYMENT_COLUMNS)).where(~_order_is_paid()))
-    .on_conflict_do_nothing(index_elements=[payments.c.id])
+    # On any conflict: of two that insert the same row at once, the later may meet the other's key
+    # before it meets its id, and a conflict that is not foreseen is an error.
+    .on_conflict_do_nothing()
     .returning(*payments.c)
     .cte("new")
 )

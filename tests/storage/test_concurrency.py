@@ -40,6 +40,15 @@ async def test_fifty_parallel_records_of_one_request_make_one_row(
     assert await together([payments.record(payment) for _ in range(50)]) == [payment] * 50
 
 
+async def test_repeats_that_meet_in_another_index_than_the_ids_are_repeats_too(
+    payments: PaymentStore, new_payment: NewPayment
+) -> None:
+    """A matter of microseconds: one in a thousand met there."""
+    for _ in range(60):
+        payment = new_payment()
+        assert await together([payments.record(payment) for _ in range(16)]) == [payment] * 16
+
+
 async def test_two_requests_racing_for_one_key_leave_one_stored_and_the_other_refused(
     payments: PaymentStore, new_payment: NewPayment
 ) -> None:
