@@ -31,10 +31,10 @@ HEAVY = ("postgres", "temporal", "sandbox")
 def storm(  # noqa: PLR0913, PLR0917 - typer turns each into an option
     payments: Annotated[int, typer.Option("--payments", "-n", min=1)] = 500,
     seed: Annotated[int, typer.Option(help="The same seed throws the same things.")] = 1,
-    rate: Annotated[float, typer.Option(min=0.1, help="Payments a second.")] = 6.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Payments a second.")] = 3.5,
     kill_every: Annotated[
         float, typer.Option(min=0, help="Seconds between two SIGKILLs; 0 kills nothing.")
-    ] = 6.0,
+    ] = 8.0,
     state_dir: StateDir = STATE_DIR / "storm",
     broken: Annotated[
         str | None,

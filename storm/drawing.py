@@ -76,8 +76,8 @@ class Weather:
 
     payments: int
     seed: int
-    rate: float = 6.0
-    kill_every: float = 6.0
+    rate: float = 3.5
+    kill_every: float = 8.0
     weights: dict[Course, int] = field(default_factory=lambda: dict(WEIGHTS))
 
     @property

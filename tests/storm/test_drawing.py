@@ -82,5 +82,5 @@ def test_every_process_is_killed_and_then_left_to_recover(plan: Plan) -> None:
 
 
 def test_the_rate_is_bounded(plan: Plan) -> None:
-    assert plan.trips[-1].at <= 500 / 6
+    assert plan.trips[-1].at <= Weather(500, seed=1).seconds
     assert draw(Weather(500, 1, kill_every=0)).kills == ()
