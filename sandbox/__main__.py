@@ -7,6 +7,9 @@ import uvicorn
 
 from sandbox.app import create_app
 
+# Longer than clients keep theirs (5 s in httpx), so that none sends on a connection just closed.
+KEEP_ALIVE_SECONDS = 75
+
 
 def main() -> None:
     """Serve the sandbox until interrupted; the first line printed is its address."""
@@ -22,7 +25,10 @@ def main() -> None:
     sys.stdout.write(f"sandbox ready at {base_url}, manifest {args.data / 'sandbox.json'}\n")
     sys.stdout.flush()
     # A scripted lost answer ends in an exception by design; uvicorn would print each of them.
-    uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False)).run([listener])
+    config = uvicorn.Config(
+        app, log_level="critical", access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
+    )
+    uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":
