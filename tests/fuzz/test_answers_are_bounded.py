@@ -1,6 +1,7 @@
 """What a provider's server may cost us, whatever it sends: over a real socket."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -43,6 +44,16 @@ async def test_a_whole_answer_is_read_and_none_is_asked_for_compressed(
     provider.says("200 OK", b"x" * LARGEST_ANSWER)
     assert len((await ask(client, provider)).content) == LARGEST_ANSWER
     assert provider.requests[0].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "x"])
+async def test_an_answer_that_would_have_to_be_unfolded_is_refused(
+    client: BoundedClient, provider: Endpoint, coding: str
+) -> None:
+    """Before anything of it is: `test_bombs.py` measures that."""
+    provider.says("200 OK", gzip.compress(b"{}"), f"Content-Encoding: {coding}")
+    with pytest.raises(httpx.DecodingError):
+        await ask(client, provider)
 
 
 @pytest.mark.parametrize(
