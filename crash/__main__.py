@@ -71,7 +71,7 @@ async def _run(folder: Path, options: argparse.Namespace) -> int:
 async def _attempt(
     stages: Sequence[Stage], points: Sequence[Point], started: float
 ) -> list[Attempt]:
-    """Every point, and once more, in small company, those that the kill did not meet."""
+    """Every point, and again, in smaller and smaller company, those that the kill did not meet."""
     attempts: dict[Point, Attempt] = {}
 
     async def kill_in_turn(stage: Stage, waiting: Iterator[list[Point]]) -> None:
@@ -83,7 +83,7 @@ async def _attempt(
                 f"  {batch[0].victim}: {len(troubles(tried))} troubles"
             )
 
-    for size in (BATCH, BATCH // 4):
+    for size in (BATCH, BATCH // 4, 2, 2):
         left = [p for p in points if p not in attempts or not attempts[p].met]
         waiting = batches(left, size)
         async with asyncio.TaskGroup() as running:
