@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     operator_token_file: Path | None = Field(
         default=None, description="Bearer token of operators (payload decryption); by file."
     )
+    eager_start: bool = Field(
+        default=True, description="Whether the API process carries the payments that it starts."
+    )
     metrics_address: str | None = Field(
         default=None, description="host:port where the worker serves Temporal's metrics."
     )

@@ -24,6 +24,7 @@ from api import (
 )
 from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
+from api.eager import EagerStart
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
 from providers import registry
@@ -92,6 +93,9 @@ async def _open(
     database = Database(settings.read_database_url())
     stack.push_async_callback(database.close)
     http = await stack.enter_async_context(BoundedClient(timeout=PROVIDER_HTTP_SECONDS))
+    eager = EagerStart()
+    if settings.eager_start:
+        await stack.enter_async_context(eager.serving(settings, database, keys))
     return Dependencies(
         settings=settings,
         database=database,
@@ -107,4 +111,5 @@ async def _open(
         codec=PayloadEncryption(keys),
         metrics=counted,
         catalogue=Catalogue.parse(settings.read_products()),
+        eager=eager,
     )

@@ -17,9 +17,9 @@ from api.proposals import Shelf, late_policy, propose_payment, propose_refund, r
 from api.runs import (
     NoAnswerYet,
     RunOver,
-    create_payment,
     create_refund,
     payment_order,
+    payment_refusal,
     refund_order,
 )
 from api.schemas import PaymentRequest, RefundRequest
@@ -76,13 +76,16 @@ async def make_payment(
         late_policy=late_policy(merchant, rules),
     )
     try:
-        payment = await create_payment(dependencies.temporal, order)
+        payment = await dependencies.eager.create_payment(dependencies.temporal, order)
     except NoAnswerYet:
         payment = await _unanswered_payment(dependencies, proposed)
         return _payment_answer(payment, HTTPStatus.ACCEPTED)
     except RunOver:
         found = await payments.get(proposed.id)
-        return _payment_answer(_ended(found, proposed), HTTPStatus.OK)
+        if found is None:
+            raise await _refused_before(dependencies, proposed) from None
+        _same_request(found, proposed.request_hash)
+        return _payment_answer(found, HTTPStatus.OK)
     # The run keeps the first request's time: another's means that we only joined it.
     new = payment.created_at == proposed.created_at
     if new:
@@ -111,7 +114,10 @@ async def make_refund(
         return _refund_answer(refund, HTTPStatus.ACCEPTED)
     except RunOver:
         found = await refunds.get(proposed.id)
-        return _refund_answer(_ended(found, proposed), HTTPStatus.OK)
+        if found is None:
+            raise _used_up() from None
+        _same_request(found, proposed.request_hash)
+        return _refund_answer(found, HTTPStatus.OK)
     new = known is None and refund.created_at == proposed.created_at
     return _refund_answer(refund, HTTPStatus.CREATED if new else HTTPStatus.OK)
 
@@ -159,17 +165,21 @@ async def _unanswered_refund(dependencies: Dependencies, proposed: Refund) -> Re
     return stored
 
 
-def _ended(found: Record | None, proposed: Record) -> Record:
-    """What our books say after the run ended; a run that wrote nothing down used up its key."""
-    if found is None:
-        raise Refusal(
-            HTTPStatus.CONFLICT,
-            "idempotency_key_reused",
-            "This Idempotency-Key belongs to an earlier request that was refused. Use a new key.",
-            param="Idempotency-Key",
-        )
-    _same_request(found, proposed.request_hash)
-    return found
+async def _refused_before(dependencies: Dependencies, proposed: Payment) -> Exception:
+    """The no of a run that ended with nothing written down; it used up its key."""
+    order = await payment_order(dependencies.temporal, proposed.id)
+    if order is None or order.payment.request_hash != proposed.request_hash:
+        return _used_up()
+    return await payment_refusal(dependencies.temporal, proposed.id) or _used_up()
+
+
+def _used_up() -> Refusal:
+    return Refusal(
+        HTTPStatus.CONFLICT,
+        "idempotency_key_reused",
+        "This Idempotency-Key belongs to an earlier request that was refused. Use a new key.",
+        param="Idempotency-Key",
+    )
 
 
 def _payment_answer(payment: Payment, status: HTTPStatus) -> Made[Payment]:

@@ -8,6 +8,7 @@ from temporalio.client import Client
 from temporalio.converter import PayloadCodec
 
 from api.catalogue import Catalogue
+from api.eager import EagerStart
 from api.metrics import Metrics
 from providers.registry import Registry
 from settings import Settings
@@ -59,6 +60,7 @@ class Dependencies:
     codec: PayloadCodec
     metrics: Metrics
     catalogue: Catalogue = field(default_factory=Catalogue)
+    eager: EagerStart = field(default_factory=EagerStart)
 
 
 # FastAPI runs what is not async in a thread of its own, and waits for that thread at every request.

@@ -1,28 +1,58 @@
-"""A verified notification, heard: handed to the run that it is for, and kept."""
+"""A verified notification, heard: kept, and handed to the run that it is for."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from uuid import UUID
 
 from api.deliveries import Delivered, deliver
 from api.dependencies import Dependencies
 from api.store_words import deliver_change
-from domain.notification import Notification, NotificationOutcome
+from domain.errors import PaymentError
+from domain.notification import Notification
 from storage.notifications import Arrival
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a notification led to, and the row that it is kept in."""
+
+    delivered: Delivered
+    row: UUID
 
 
 async def hear(
     dependencies: Dependencies, notification: Notification, arrival: Arrival
 ) -> Delivered:
-    """Hand it over, and keep it with what that led to; raises as `deliver` does.
+    """Keep it, hand it over and note what that led to; raises as `deliver` does."""
+    heard = await take(dependencies, notification, arrival)
+    await note(dependencies, heard)
+    return heard.delivered
 
-    It is kept after it was handed over, in one row that is written once: a crash in between leaves
-    it unacknowledged, so it comes again, and its run knows the message.
+
+async def take(dependencies: Dependencies, notification: Notification, arrival: Arrival) -> Heard:
+    """Keep it and hand it over, at once: its sender counts every millisecond.
+
+    Once this returns both are durable; `note` may follow after the acknowledgement.
     """
-    outcome, detail = NotificationOutcome.RECEIVED, ""
+    keeping = asyncio.create_task(dependencies.stores.notifications.record(notification, arrival))
     try:
         delivered = await _hand_over(dependencies, notification)
-        outcome, detail = delivered.outcome, delivered.detail
     finally:
         # Also where nobody took it, whatever the reason.
-        await dependencies.stores.notifications.record(notification, arrival, outcome, detail)
-    return delivered
+        row = await keeping
+    return Heard(delivered, row)
+
+
+async def note(dependencies: Dependencies, heard: Heard) -> None:
+    """Write down what it led to. Where that fails, a repeat is handed over again: no harm."""
+    delivered = heard.delivered
+    try:
+        await dependencies.stores.notifications.note(heard.row, delivered.outcome, delivered.detail)
+    except PaymentError as error:
+        _log.warning("%s was not noted for a notification: %s", delivered.outcome, error)
 
 
 async def _hand_over(dependencies: Dependencies, notification: Notification) -> Delivered:

@@ -1,4 +1,4 @@
-"""The providers' door: verify, hand on, keep, and only then acknowledge.
+"""The providers' door: verify, keep and hand on, and only then acknowledge.
 
 Anything but a durable hand-over is answered with the provider's own refusal, so that it sends the
 notification again.
@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
+from starlette.background import BackgroundTask
 from temporalio.service import RPCError
 
-from api.deliveries import Delivered
 from api.dependencies import Dependencies, Deps
-from api.hearing import hear
+from api.hearing import Heard, note, take
 from api.openapi import problems
 from api.problems import Refusal
 from domain.errors import InvalidRequest, InvalidSignature, PaymentError
@@ -47,7 +47,7 @@ async def receive_notification(
     body = await request.body()
     try:
         async with asyncio.timeout(NOTIFY_SECONDS):
-            delivered = await _handle(dependencies, source, request.headers, body)
+            heard = await _handle(dependencies, source, request.headers, body)
     except InvalidSignature as error:
         # No word of it is believed, so no word of it is kept.
         _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
@@ -55,20 +55,24 @@ async def receive_notification(
     except (RPCError, PaymentError, TimeoutError) as error:
         _log.warning("notification at %s/%s not taken: %s", provider, account, type(error).__name__)
         return _refuse(dependencies, source, "not_taken", "try again later")
-    if not delivered.acknowledged:
+    delivered = heard.delivered
+    if delivered.acknowledged:
+        dependencies.metrics.notification(provider, account, delivered.outcome)
+        answer = _answer(source, accepted=True)
+    else:
         _log.warning("notification at %s/%s: %s", provider, account, delivered)
-        return _refuse(dependencies, source, delivered.outcome, str(delivered.outcome))
-    dependencies.metrics.notification(provider, account, delivered.outcome)
-    return _answer(source, accepted=True)
+        answer = _refuse(dependencies, source, delivered.outcome, str(delivered.outcome))
+    answer.background = BackgroundTask(note, dependencies, heard)
+    return answer
 
 
 async def _handle(
     dependencies: Dependencies, source: Provider, headers: Mapping[str, str], body: bytes
-) -> Delivered:
+) -> Heard:
     received_at = datetime.now(UTC)
     notification = await source.parse_notification(headers, body)
     arrival = Arrival(_kept(headers), body, received_at)
-    return await hear(dependencies, _named(notification, source), arrival)
+    return await take(dependencies, _named(notification, source), arrival)
 
 
 def _named(notification: Notification, source: Provider) -> Notification:

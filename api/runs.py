@@ -14,6 +14,7 @@ from uuid import UUID
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowFailureError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -83,7 +84,7 @@ async def create_payment(client: Client, order: PaymentOrder) -> Payment:
     """
     operation = _start(PaymentWorkflow.run, order, payment_options(order))
     request_hash = order.payment.request_hash
-    async with _meaning(operation):
+    async with bounded(operation):
         return await client.execute_update_with_start_workflow(
             PaymentWorkflow.checkout,  # type: ignore[arg-type] # see above
             request_hash,
@@ -97,7 +98,7 @@ async def create_refund(client: Client, order: RefundOrder) -> Refund:
     """Start the refund's run, or join it, and wait until the provider took it; as above."""
     operation = _start(RefundWorkflow.run, order, refund_options(order))
     request_hash = order.refund.request_hash
-    async with _meaning(operation):
+    async with bounded(operation):
         return await client.execute_update_with_start_workflow(
             RefundWorkflow.submitted,  # type: ignore[arg-type] # see above
             request_hash,
@@ -110,7 +111,7 @@ async def create_refund(client: Client, order: RefundOrder) -> Refund:
 async def cancel_payment(client: Client, payment_id: UUID, reason: str) -> Payment:
     """Ask the run to close the order; raises as `create_payment` does."""
     handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
-    async with _meaning():
+    async with bounded():
         return await handle.execute_update(
             PaymentWorkflow.cancel,  # type: ignore[arg-type] # see above
             reason,
@@ -121,7 +122,7 @@ async def cancel_payment(client: Client, payment_id: UUID, reason: str) -> Payme
 async def sync_payment(client: Client, payment_id: UUID) -> Payment:
     """Have the provider asked now; raises as `create_payment` does."""
     handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
-    async with _meaning():
+    async with bounded():
         return await handle.execute_update(
             PaymentWorkflow.sync,  # type: ignore[arg-type] # see above
             rpc_timeout=ANSWER,
@@ -131,6 +132,19 @@ async def sync_payment(client: Client, payment_id: UUID) -> Payment:
 async def payment_order(client: Client, payment_id: UUID) -> PaymentOrder | None:
     """What the payment's run was started with; None where there is no run."""
     return await _order(client, payment_workflow_id(payment_id), PaymentOrder)
+
+
+async def payment_refusal(client: Client, payment_id: UUID) -> Conflict | InvalidRequest | None:
+    """Why the payment's run, which has ended, refused its request; None where it did not."""
+    handle = client.get_workflow_handle(payment_workflow_id(payment_id))
+    try:
+        async with bounded(within=LOOK):
+            await handle.result(rpc_timeout=LOOK)
+    except WorkflowFailureError as error:
+        return _told(error.cause)
+    except (NoAnswerYet, RunOver):
+        return None
+    return None
 
 
 async def refund_order(client: Client, refund_id: UUID) -> RefundOrder | None:
@@ -146,14 +160,14 @@ async def tell_payment(client: Client, payment_id: UUID, notification: Notificat
         RPCError: Temporal cannot be reached.
     """
     handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
-    async with _meaning():
+    async with bounded():
         await handle.signal(PaymentWorkflow.notify, notification, rpc_timeout=SIGNAL)
 
 
 async def tell_refund(client: Client, refund_id: UUID, notification: Notification) -> None:
     """Hand the provider's word to the refund's run; raises as `tell_payment` does."""
     handle = client.get_workflow_handle_for(RefundWorkflow.run, refund_workflow_id(refund_id))
-    async with _meaning():
+    async with bounded():
         await handle.signal(RefundWorkflow.notify, notification, rpc_timeout=SIGNAL)
 
 
@@ -179,7 +193,7 @@ async def _tell_joining(
     signal: tuple[str, Notification | StoreWord],
 ) -> None:
     name, word = signal
-    async with _meaning():
+    async with bounded():
         await client.start_workflow(
             run,
             order,
@@ -213,7 +227,7 @@ def _start(
 
 
 @asynccontextmanager
-async def _meaning(
+async def bounded(
     operation: WithStartWorkflowOperation[Any, Any] | None = None, *, within: timedelta = ANSWER
 ) -> AsyncIterator[None]:
     """Bound a call, and turn its ways of failing into ours."""
@@ -226,7 +240,7 @@ async def _meaning(
     except WorkflowAlreadyStartedError as error:
         raise RunOver from error
     except WorkflowUpdateFailedError as error:
-        raise _refusal(error) from error
+        raise refusal(error.cause) from error
     except RPCError as error:
         if error.status in _GONE:
             raise RunOver from error
@@ -241,15 +255,19 @@ async def _meaning(
             await _consume(operation)
 
 
-def _refusal(error: WorkflowUpdateFailedError) -> Exception:
-    cause = error.cause
+def refusal(cause: BaseException | None) -> Exception:
+    """What a run's no means here; RunOver where it is not for merchants."""
+    return _told(cause) or RunOver()
+
+
+def _told(cause: BaseException | None) -> Conflict | InvalidRequest | None:
     if not isinstance(cause, ApplicationError):
-        return RunOver()
+        return None
     if cause.type == InvalidRequest.code:
         return InvalidRequest(cause.message)
     if cause.type in _REFUSALS:
         return Conflict(cause.message, code=cause.type)
-    return RunOver()
+    return None
 
 
 async def _consume(operation: WithStartWorkflowOperation[Any, Any]) -> None:
@@ -266,7 +284,7 @@ async def _order(client: Client, workflow_id: str, kind: type[Order]) -> Order |
     """
     handle = client.get_workflow_handle(workflow_id)
     try:
-        async with _meaning(within=LOOK):
+        async with bounded(within=LOOK):
             async for event in handle.fetch_history_events(page_size=1, rpc_timeout=LOOK):
                 payloads = event.workflow_execution_started_event_attributes.input.payloads
                 [order] = await client.data_converter.decode(payloads, [kind])

@@ -1,4 +1,4 @@
-"""The product's own API, that stops at every step until the conductor lets it go on."""
+"""The product's own API and the runs in it, stopping at every step until the conductor says so."""
 
 from typing import Any
 
@@ -6,10 +6,18 @@ from fastapi import FastAPI
 from temporalio.client import Interceptor, OutboundInterceptor
 from temporalio.service import RPCError, RPCStatusCode
 
-from api import app
+from api import app, eager
 from crash.clock import hasten
 from crash.gate import Gate
-from crash.hooks import AFTER, BEFORE, hook_connection, hook_database
+from crash.hooks import (
+    AFTER,
+    BEFORE,
+    Activities,
+    hook_calls,
+    hook_connection,
+    hook_database,
+    hook_worker,
+)
 
 
 class Commands(Interceptor):
@@ -29,7 +37,8 @@ class _AnnouncedCommands(OutboundInterceptor):
         self._gate = gate
 
     async def start_workflow(self, input: Any) -> Any:  # noqa: A002 - the SDK's name
-        return await self._announced(input.id, "start with signal", super().start_workflow(input))
+        label = "start with signal" if input.start_signal else "start"
+        return await self._announced(input.id, label, super().start_workflow(input))
 
     async def signal_workflow(self, input: Any) -> None:  # noqa: A002 - the SDK's name
         await self._announced(input.id, "signal", super().signal_workflow(input))
@@ -57,5 +66,9 @@ def create_app() -> FastAPI:
     gate = Gate()
     hasten()
     hook_database(gate)
+    hook_calls(gate)
     hook_connection(app, Commands(gate))
+    activities = Activities(gate)
+    hook_worker(gate, activities)
+    hook_connection(eager, Commands(gate), activities)
     return app.create_app()

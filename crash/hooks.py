@@ -65,12 +65,12 @@ class _AnnouncedActivity(ActivityInboundInterceptor):
         return result
 
 
-def hook_connection(module: ModuleType, interceptor: ClientInterceptor) -> None:
-    """Give the interceptor to the client, and so to the workers, that `module` connects."""
+def hook_connection(module: ModuleType, *interceptors: ClientInterceptor) -> None:
+    """Give the interceptors to the client, and so to the workers, that `module` connects."""
 
     async def connected(*args: Any, **more: Any) -> Client:
         config = (await connect(*args, **more)).config()
-        config["interceptors"] = [*config["interceptors"], interceptor]
+        config["interceptors"] = [*config["interceptors"], *interceptors]
         return Client(**config)
 
     setattr(module, connect.__name__, connected)

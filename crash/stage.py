@@ -24,10 +24,10 @@ from providers.registry import BUILDERS
 from storage.database import Database
 from storage.migrate import upgrade
 from tests.stack.shop import Place, Shop, open_shop
-from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
+from workflows.policies import EAGER_QUEUE, TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 
 SERVERS = EVERYTHING - {Service.API, Service.WORKER}
-QUEUES = (TASK_QUEUE, WEBHOOK_QUEUE, *map(provider_queue, BUILDERS))
+QUEUES = (TASK_QUEUE, EAGER_QUEUE, WEBHOOK_QUEUE, *map(provider_queue, BUILDERS))
 # Providers repeat a notification first after 0.4 s (WeChat Pay), 1.5 s (UnionPay) and
 # 6 s (Alipay).
 TIME_SCALE = 40

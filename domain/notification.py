@@ -41,7 +41,7 @@ class Notification(Frozen):
 
 
 class NotificationOutcome(StrEnum):
-    """What a stored notification led to."""
+    """What a stored notification led to; `received` where that is not known (yet)."""
 
     RECEIVED = "received"
     SIGNALLED = "signalled"

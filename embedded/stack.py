@@ -265,7 +265,7 @@ class Stack:
 
 def _queues() -> list[str]:
     providers = map(policies.provider_queue, BUILDERS)
-    return [policies.TASK_QUEUE, policies.WEBHOOK_QUEUE, *providers]
+    return [policies.TASK_QUEUE, policies.EAGER_QUEUE, policies.WEBHOOK_QUEUE, *providers]
 
 
 async def _together(starts: Iterable[Awaitable[None]]) -> None:

@@ -34,6 +34,11 @@ _SEEN = exists().where(
 )
 _ADDRESSEE = select(*payments.c, _SEEN.label("seen")).where(payments.c.id == bindparam("payment"))
 _KEEP = insert(notifications)
+_NOTE = (
+    update(notifications)
+    .where(notifications.c.id == bindparam("row"))
+    .values(outcome=bindparam("led_to"), detail=bindparam("why"))
+)
 
 
 @dataclass(frozen=True)
@@ -76,27 +81,29 @@ class NotificationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(
-        self,
-        notification: Notification,
-        arrival: Arrival,
-        outcome: NotificationOutcome,
-        detail: str = "",
-    ) -> None:
-        """Keep this delivery, and what it led to."""
+    async def record(self, notification: Notification, arrival: Arrival) -> UUID:
+        """Keep this delivery as `received`; returns its row's id for `note`."""
+        row_id = uuid4()
         row = {
-            "id": uuid4(),
+            "id": row_id,
             "kind": notification.kind.value,
             "reference": notification.reference,
             "payment_id": parse_reference(notification.reference),
             "headers": arrival.headers,
             "body": arrival.body,
             "received_at": arrival.received_at,
-            "outcome": outcome.value,
-            "detail": detail,
+            "outcome": NotificationOutcome.RECEIVED.value,
+            "detail": "",
         }
         async with self._database.statement() as connection:
             await connection.execute(_KEEP, row | _message(notification))
+        return row_id
+
+    async def note(self, row: UUID, outcome: NotificationOutcome, detail: str = "") -> None:
+        """Write down what a kept delivery led to."""
+        said = {"row": row, "led_to": outcome.value, "why": detail}
+        async with self._database.statement() as connection:
+            await connection.execute(_NOTE, said)
 
     async def addressee(self, notification: Notification) -> Addressee | None:
         """Whom the notification is for; None where it names no payment of ours."""

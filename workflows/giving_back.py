@@ -12,7 +12,7 @@ from domain.refund import Refund, RefundCause
 from domain.report import Attention
 from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.policies import PaymentPolicy, RefundPolicy
+from workflows.policies import TASK_QUEUE, PaymentPolicy, RefundPolicy
 from workflows.refund import RefundOrder, RefundWorkflow
 from workflows.steps import in_our_books, tell_merchant
 
@@ -58,6 +58,7 @@ async def give_back(
             RefundWorkflow.run,
             order,
             id=refund_workflow_id(refund.id),
+            task_queue=TASK_QUEUE,
             # The refund outlives the payment's run: it ends by the provider's word, not by ours.
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             search_attributes=search_attributes.for_refund(refund, stored),

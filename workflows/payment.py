@@ -17,6 +17,7 @@ from domain.report import Attention, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
 from workflows.after_the_end import AfterTheEnd
+from workflows.announcing import announce
 from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
 from workflows.failures import failure_of, refusal, rejection
@@ -71,11 +72,13 @@ class PaymentWorkflow:
         await self._record()
         if self._state.pending:
             await self._submit()
+            self._announce()
         # Where an earlier try of this task wrote the end and died, the merchant is still to be
         # told of it: finalising again changes nothing and says which event that is.
         while not self._state.final:
             await self._await_outcome()
             await self._finalise()
+            self._announce()
         after = AfterTheEnd(self._state, self._provider, self._calls, self._flag)
         await after.settle(self._refund_policy, self._late_policy)
         self._show("Done")
@@ -147,6 +150,8 @@ class PaymentWorkflow:
             )
         except FailureError as error:
             self._refused = refusal(error)
+            if self._refused is not None:
+                announce(self._state.payment.id, self._refused)
             await workflow.wait_condition(workflow.all_handlers_finished)
             raise
         self._resumed = stored.created_at != self._state.payment.created_at
@@ -161,6 +166,10 @@ class PaymentWorkflow:
             if rejected is not None:
                 self._state.fail(failure_of(rejected))
         self._state.answered = True
+
+    def _announce(self) -> None:
+        if self._state.answerable:
+            announce(self._state.payment.id, self._state.payment)
 
     async def _await_outcome(self) -> None:
         while self._state.pending:

@@ -14,6 +14,9 @@ from domain.payment import Channel
 from providers.base import Asking
 
 TASK_QUEUE = "payments"
+# Runs that an API process starts and carries itself; workers poll it too, and go on where such a
+# process has died.
+EAGER_QUEUE = "payments-eager"
 # Apart from the providers' calls: a merchant that answers slowly must not hold up payments.
 WEBHOOK_QUEUE = "webhooks"
 

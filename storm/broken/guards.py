@@ -51,7 +51,12 @@ class SabotagedStack(Stack):
     guard: Guard
 
     async def _start_child(self, name: Service, program: Program) -> None:
-        program = dataclasses.replace(program, command=self.guard.instead(name, program.command))
+        program = dataclasses.replace(
+            program,
+            command=self.guard.instead(name, program.command),
+            # What is broken in the worker must not be done right in the API.
+            environment=dict(program.environment) | {"PAYSAGA_EAGER_START": "false"},
+        )
         await super()._start_child(name, program)
 
 

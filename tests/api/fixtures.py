@@ -1,8 +1,10 @@
 import json
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +17,6 @@ from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
@@ -29,6 +30,7 @@ from api.metrics import Metrics
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
 from engine.namespace import prepare_namespace
+from engine.workers import eager_worker, workers
 from providers import registry
 from sandbox.app import create_app as create_sandbox
 from settings import Mode, Settings
@@ -41,8 +43,6 @@ from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
 from webhooks.sender import WebhookSender
 from workflows import search_attributes
-from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
-from workflows.registered import WORKFLOWS
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 UI_ORIGIN = "http://127.0.0.1:8233"
@@ -71,6 +71,13 @@ async def _client(server: WorkflowEnvironment) -> Client:
     client = await connect(KEYS, target=target)
     await prepare_namespace(client, search_attributes.ALL)
     return client
+
+
+async def _another(client: Client) -> Client:
+    """The workers' own connection: they are another process."""
+    host = client.service_client.config.target_host
+    target = ClientConnectConfig(target_host=host, namespace=client.namespace)
+    return await connect(KEYS, target=target)
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -122,50 +129,33 @@ async def house(
             catalogue=Catalogue.parse(manifest["apple_iap"]["apps"]["main"]["products"]),
         )
         door.app = await running(dependencies)
-        async with _worker(dependencies, provider_http):
+        activities = _activities(dependencies, provider_http)
+        making = partial(eager_worker, dependencies.temporal, activities)
+        async with (
+            _workers(await _another(dependencies.temporal), activities),
+            dependencies.eager.carried(dependencies.temporal, making),
+        ):
             yield House(door.app, dependencies, ProviderSide(provider_http), door)
 
 
-def _worker(dependencies: Dependencies, http: httpx.AsyncClient) -> "_Workers":
+def _activities(dependencies: Dependencies, http: httpx.AsyncClient) -> Activities:
     stores = dependencies.stores
     sender = WebhookSender(http, allow_private=True, clock=lambda: datetime.now(UTC))
-    activities = Activities(
+    return Activities(
         payments=PaymentActivities(stores.payments),
         refunds=RefundActivities(stores.refunds),
         providers=ProviderActivities(dependencies.registry, stores.payments),
         webhooks=WebhookActivities(stores.events, sender),
         entitlements=EntitlementActivities(stores.entitlements),
     )
-    queues = {
-        provider_queue("wechatpay"): activities.provider_steps(),
-        provider_queue("alipay"): activities.provider_steps(),
-        provider_queue("unionpay"): activities.provider_steps(),
-        provider_queue("apple_iap"): activities.provider_steps(),
-        WEBHOOK_QUEUE: activities.webhook_steps(),
-    }
-    client = dependencies.temporal
-    main = Worker(
-        client,
-        task_queue=TASK_QUEUE,
-        workflows=WORKFLOWS,
-        activities=activities.workflow_steps(),
-        workflow_runner=UnsandboxedWorkflowRunner(),
-    )
-    others = [Worker(client, task_queue=queue, activities=steps) for queue, steps in queues.items()]
-    return _Workers([main, *others])
 
 
-class _Workers:
-    def __init__(self, workers: list[Worker]) -> None:
-        self._workers = workers
-
-    async def __aenter__(self) -> None:
-        for worker in self._workers:
-            await worker.__aenter__()
-
-    async def __aexit__(self, *_error: object) -> None:
-        for worker in self._workers:
-            await worker.__aexit__(None, None, None)
+@asynccontextmanager
+async def _workers(client: Client, activities: Activities) -> AsyncIterator[None]:
+    async with AsyncExitStack() as running:
+        for worker in workers(client, activities, sorted(registry.BUILDERS)):
+            await running.enter_async_context(worker)
+        yield
 
 
 @pytest_asyncio.fixture

@@ -11,14 +11,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-import worker
 from api import app
 from api.metrics import Metrics
 from engine.encryption import new_key_file
+from engine.workers import open_activities
 from providers import bounded
 from providers.bounded import LARGEST_ANSWER, BoundedClient
 from providers.registry import Registry
 from settings import Settings
+from storage.database import Database
 from tests.webhooks.endpoint import Endpoint, listening
 
 
@@ -145,12 +146,13 @@ async def test_providers_are_asked_by_this_client_only(
         return Registry([])
 
     monkeypatch.setattr("providers.registry.build", build)
-    monkeypatch.setattr("worker.build", build)
+    monkeypatch.setattr("engine.workers.build", build)
     keys, accounts = tmp_path / "keys.toml", tmp_path / "accounts.toml"
     keys.write_text(new_key_file())
     accounts.write_text("")
+    url = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
     settings = Settings(
-        database_url=SecretStr("postgresql+asyncpg://nobody@127.0.0.1:1/none"),
+        database_url=SecretStr(url),
         public_url="https://pay.test",
         accounts_file=accounts,
         payload_keys_file=keys,
@@ -159,5 +161,5 @@ async def test_providers_are_asked_by_this_client_only(
         if process == "api":
             await app._open(settings, Metrics(), stack)  # noqa: SLF001 - the root itself is meant
         else:
-            await stack.enter_async_context(worker.open_activities(settings))
-    assert [type(http) for http in given] == [BoundedClient]
+            await stack.enter_async_context(open_activities(settings, Database(url)))
+    assert {type(http) for http in given} == {BoundedClient}

@@ -20,6 +20,18 @@ def notifications(database: Database) -> NotificationStore:
     return NotificationStore(database)
 
 
+async def kept(
+    store: NotificationStore,
+    notification: Notification,
+    outcome: NotificationOutcome,
+    detail: str = "",
+) -> None:
+    """A delivery, and what it led to."""
+    row = await store.record(notification, ARRIVAL)
+    if outcome is not NotificationOutcome.RECEIVED:
+        await store.note(row, outcome, detail)
+
+
 @pytest.fixture
 def notification() -> Notification:
     return Notification(
@@ -34,7 +46,7 @@ def notification() -> Notification:
 async def test_a_notification_is_kept_byte_for_byte_with_what_it_led_to(
     notifications: NotificationStore, notification: Notification
 ) -> None:
-    await notifications.record(notification, ARRIVAL, NotificationOutcome.MISMATCH, "another app")
+    await kept(notifications, notification, NotificationOutcome.MISMATCH, "another app")
 
     [record] = await notifications.list_for_payment(UUID(notification.reference))
     assert (record.body, record.headers) == (BODY, HEADERS)
@@ -46,7 +58,7 @@ async def test_each_delivery_of_a_message_is_kept(
     notifications: NotificationStore, notification: Notification
 ) -> None:
     for _ in range(3):
-        await notifications.record(notification, ARRIVAL, NotificationOutcome.RECEIVED)
+        await kept(notifications, notification, NotificationOutcome.RECEIVED)
 
     records = await notifications.list_for_payment(UUID(notification.reference))
     assert [record.outcome for record in records] == [NotificationOutcome.RECEIVED] * 3
@@ -55,10 +67,10 @@ async def test_each_delivery_of_a_message_is_kept(
 async def test_a_message_counts_as_seen_only_once_it_reached_its_workflow(
     notifications: NotificationStore, notification: Notification
 ) -> None:
-    await notifications.record(notification, ARRIVAL, NotificationOutcome.RECEIVED)
+    await kept(notifications, notification, NotificationOutcome.RECEIVED)
 
     assert not await notifications.seen(notification)
-    await notifications.record(notification, ARRIVAL, NotificationOutcome.SIGNALLED)
+    await kept(notifications, notification, NotificationOutcome.SIGNALLED)
     assert await notifications.seen(notification)
 
 
@@ -66,7 +78,7 @@ async def test_a_message_counts_as_seen_only_once_it_reached_its_workflow(
 async def test_the_same_id_elsewhere_is_another_message(
     notifications: NotificationStore, notification: Notification, field: str
 ) -> None:
-    await notifications.record(notification, ARRIVAL, NotificationOutcome.SIGNALLED)
+    await kept(notifications, notification, NotificationOutcome.SIGNALLED)
 
     assert not await notifications.seen(notification.model_copy(update={field: "other"}))
 
@@ -75,7 +87,7 @@ async def test_a_notification_of_an_order_that_was_never_ours_is_kept_too(
     notifications: NotificationStore, notification: Notification
 ) -> None:
     foreign = notification.model_copy(update={"reference": "20150806125346"})
-    await notifications.record(foreign, ARRIVAL, NotificationOutcome.UNKNOWN_REFERENCE)
+    await kept(notifications, foreign, NotificationOutcome.UNKNOWN_REFERENCE)
 
     assert await notifications.addressee(foreign) is None
     assert not await notifications.seen(foreign)
@@ -91,7 +103,7 @@ async def test_the_addressee_is_the_payment_and_whether_its_run_has_had_the_mess
     named = notification.model_copy(update={"reference": payment.reference})
 
     assert await notifications.addressee(named) == Addressee(payment, seen=False)
-    await notifications.record(named, ARRIVAL, NotificationOutcome.SIGNALLED)
+    await kept(notifications, named, NotificationOutcome.SIGNALLED)
     assert await notifications.addressee(named) == Addressee(payment, seen=True)
 
 
@@ -102,7 +114,8 @@ async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
     year = NOON - timedelta(days=365)
     for days in range(5):
         arrival = Arrival(HEADERS, BODY, year + timedelta(days=days))
-        await notifications.record(notification, arrival, NotificationOutcome.SIGNALLED)
+        row = await notifications.record(notification, arrival)
+        await notifications.note(row, NotificationOutcome.SIGNALLED)
 
     counts = [await notifications.forget_before(year + timedelta(days=3)) for _ in range(2)]
 

@@ -5,9 +5,12 @@ from pydantic import SecretStr
 
 from domain.event import Event
 from domain.merchant import Merchant
+from engine.workers import open_activities
 from settings import Mode, Settings
+from storage.database import Database
 from tests.webhooks.endpoint import Endpoint, listening
-from worker import open_activities
+
+URL = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
 
 
 async def test_a_workers_webhooks_pass_by_every_proxy(
@@ -21,7 +24,7 @@ async def test_a_workers_webhooks_pass_by_every_proxy(
     accounts.touch()
     settings = Settings(
         mode=Mode.SANDBOX,
-        database_url=SecretStr("postgresql+asyncpg://nobody@127.0.0.1:1/none"),
+        database_url=SecretStr(URL),
         public_url="http://paysaga.test",
         accounts_file=accounts,
         payload_keys_file=tmp_path / "unused",
@@ -31,7 +34,7 @@ async def test_a_workers_webhooks_pass_by_every_proxy(
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.delenv(name, raising=False)
-        async with open_activities(settings) as (activities, _):
+        async with open_activities(settings, Database(URL)) as (activities, _):
             sender = activities.webhooks._sender  # noqa: SLF001 - as the worker has wired it
             assert (await sender.deliver(event, merchant)).status == 204
     assert len(endpoint.requests) == 1

@@ -1,0 +1,98 @@
+"""The workers of each queue, with every activity wired to what it needs."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+from temporalio.client import Client
+from temporalio.worker import Interceptor, Worker
+
+from activities.entitlements import EntitlementActivities
+from activities.payments import PaymentActivities
+from activities.provider_calls import ProviderActivities
+from activities.refunds import RefundActivities
+from activities.registered import Activities
+from activities.webhooks import WebhookActivities
+from engine.tuning import GRACEFUL_STOP, tuning
+from providers.bounded import BoundedClient
+from providers.registry import Registry, build
+from settings import Settings
+from storage.database import Database
+from storage.entitlements import EntitlementStore
+from storage.events import EventStore
+from storage.payments import PaymentStore
+from storage.refunds import RefundStore
+from webhooks.sender import WebhookSender
+from workflows.policies import EAGER_QUEUE, TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
+from workflows.registered import WORKFLOWS, runner
+
+
+@asynccontextmanager
+async def open_activities(
+    settings: Settings, database: Database
+) -> AsyncIterator[tuple[Activities, Registry]]:
+    """The activities on this database with HTTP clients and providers, closed in the end."""
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(BoundedClient())
+        # A proxy would resolve the merchant's name anew, past the address that was checked.
+        webhook_http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        registry = build(
+            settings.read_accounts(), http=http, clock=_now, public_url=settings.public_url
+        )
+        payments = PaymentStore(database)
+        sender = WebhookSender(webhook_http, allow_private=settings.is_sandbox, clock=_now)
+        yield (
+            Activities(
+                payments=PaymentActivities(payments),
+                refunds=RefundActivities(RefundStore(database)),
+                providers=ProviderActivities(registry, payments),
+                webhooks=WebhookActivities(EventStore(database), sender),
+                entitlements=EntitlementActivities(EntitlementStore(database)),
+            ),
+            registry,
+        )
+
+
+def workers(client: Client, activities: Activities, providers: Sequence[str]) -> list[Worker]:
+    """One worker a queue: a slow provider or merchant fills its own slots only."""
+    running = [_carrying(client, queue, activities) for queue in (TASK_QUEUE, EAGER_QUEUE)]
+    queues = {provider_queue(name): activities.provider_steps() for name in providers}
+    queues[WEBHOOK_QUEUE] = activities.webhook_steps()
+    running += [
+        Worker(client, task_queue=queue, activities=steps, graceful_shutdown_timeout=GRACEFUL_STOP)
+        for queue, steps in queues.items()
+    ]
+    return running
+
+
+def eager_worker(client: Client, activities: Activities, hears: Interceptor) -> Worker:
+    """Carries the runs that this process starts: their tasks and the steps inside of these.
+
+    Every step that has a queue is left to `workers`.
+    """
+    return Worker(
+        client,
+        task_queue=EAGER_QUEUE,
+        workflows=WORKFLOWS,
+        activities=activities.workflow_steps(),
+        workflow_runner=runner(),
+        no_remote_activities=True,
+        interceptors=[hears],
+        **tuning(),
+    )
+
+
+def _carrying(client: Client, queue: str, activities: Activities) -> Worker:
+    return Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS,
+        activities=activities.workflow_steps(),
+        workflow_runner=runner(),
+        **tuning(),
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
