@@ -52,6 +52,7 @@ class Activities:
             refunds.flag_refund,
             self.entitlements.apply_change,
             self.webhooks.give_up_event,
+            self.webhooks.deliver_at_once,
             *self.provider_steps(),
         ]
 

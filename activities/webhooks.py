@@ -1,6 +1,10 @@
 """Tell the merchant: one event at a time, in order per payment, only what is committed."""
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Self
 from uuid import UUID
 
 from temporalio import activity
@@ -8,7 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.errors import still_pending, translated
 from domain.errors import NotFound
-from domain.event import DeliveryStatus, Event, EventType
+from domain.event import DeliveryStatus, Event
 from domain.frozen import Frozen
 from domain.merchant import Merchant
 from storage.events import EventStore
@@ -16,6 +20,15 @@ from webhooks.sender import WebhookFailed, WebhookSender
 
 # Why an event was not sent yet: `await_turn` says when to try again.
 EARLIER_EVENT_WAITING = "earlier_event_waiting"
+# The endpoint was tried and did not take it.
+WEBHOOK_FAILED = "webhook_failed"
+# An endpoint that takes longer, or fails, is told through the queue alone for a while: it would
+# hold the workflow tasks of other payments up.
+AT_ONCE_SECONDS = 1.5
+AVOIDED_SECONDS = 300.0
+
+# One delivery, by one of the two ways.
+Send = Callable[[Event, Merchant], Awaitable["Told"]]
 
 
 class Told(Frozen):
@@ -25,6 +38,11 @@ class Told(Frozen):
     refund: bool = False
     reason: str | None = None
 
+    @classmethod
+    def of(cls, delivery: DeliveryStatus, veto: str | None) -> Self:
+        """As the event's row has it."""
+        return cls(delivery=delivery, refund=veto is not None, reason=veto or None)
+
 
 class WebhookActivities:
     """Sends events."""
@@ -32,17 +50,28 @@ class WebhookActivities:
     def __init__(self, events: EventStore, sender: WebhookSender) -> None:
         self._events = events
         self._sender = sender
+        # Merchants whose endpoint is not tried at once for a while, by the monotonic clock.
+        self._avoided_until: dict[str, float] = {}
 
     @activity.defn
     @translated
     async def deliver_event(self, event_id: UUID) -> Told:
         """Deliver one event. A failure is retried by the policy until the window closes."""
+        return await self._deliver(event_id, self._send)
+
+    @activity.defn
+    @translated
+    async def deliver_at_once(self, event_id: UUID) -> Told:
+        """The same within a workflow task; `still_pending` where the endpoint was slow of late."""
+        return await self._deliver(event_id, self._send_at_once)
+
+    async def _deliver(self, event_id: UUID, send: Send) -> Told:
         due = await self._events.due(event_id)
         if due is None:
             raise _no_event(event_id)
         event, merchant = due.event, due.merchant
-        if event.delivery is not DeliveryStatus.WAITING and not _answer_lost(event):
-            return Told(delivery=event.delivery)
+        if event.delivery is not DeliveryStatus.WAITING:
+            return Told.of(event.delivery, event.veto)
         if due.waits:
             raise ApplicationError(
                 "an earlier event of this payment is still on its way",
@@ -54,7 +83,7 @@ class WebhookActivities:
         if merchant is None or merchant.webhook_url is None:
             await self._events.mark(event_id, DeliveryStatus.NO_ENDPOINT)
             return Told(delivery=DeliveryStatus.NO_ENDPOINT)
-        return await self._send(event, merchant)
+        return await send(event, merchant)
 
     @activity.defn
     @translated
@@ -76,18 +105,33 @@ class WebhookActivities:
             await self._events.record_attempt(event.id, failure.status, failure.message)
             raise ApplicationError(
                 failure.message,
-                type="webhook_failed",
+                type=WEBHOOK_FAILED,
                 non_retryable=failure.gone,
                 next_retry_delay=(
                     None if failure.retry_after is None else timedelta(seconds=failure.retry_after)
                 ),
             ) from failure
-        await self._events.delivered(event.id, answer.status)
-        return Told(
-            delivery=DeliveryStatus.DELIVERED,
-            refund=answer.decision == "refund",
-            reason=answer.reason,
-        )
+        veto = None if answer.decision is None else answer.reason or ""
+        await self._events.delivered(event.id, answer.status, veto=veto)
+        return Told.of(DeliveryStatus.DELIVERED, veto)
+
+    async def _send_at_once(self, event: Event, merchant: Merchant) -> Told:
+        if self._avoided_until.get(merchant.id, 0.0) > time.monotonic():
+            raise still_pending("the endpoint was slow or failed a moment ago")
+        slow = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, self._avoid, merchant.id)
+        try:
+            # Never cut off: an endpoint that is slow must not have to answer twice for it.
+            return await self._send(event, merchant)
+        except ApplicationError:
+            self._avoid(merchant.id)
+            raise
+        finally:
+            slow.cancel()
+
+    def _avoid(self, merchant_id: str) -> None:
+        now = time.monotonic()
+        kept = {known: until for known, until in self._avoided_until.items() if until > now}
+        self._avoided_until = kept | {merchant_id: now + AVOIDED_SECONDS}
 
     async def _event(self, event_id: UUID) -> Event:
         event = await self._events.get(event_id)
@@ -98,13 +142,3 @@ class WebhookActivities:
 
 def _no_event(event_id: UUID) -> NotFound:
     return NotFound(f"No event {event_id}.")
-
-
-def _answer_lost(event: Event) -> bool:
-    """An earlier try delivered it and then died with the merchant's answer, maybe a veto.
-
-    The merchant knows the event by its id and gives the same answer again. Only a success can be
-    vetoed, so nothing else is worth telling twice.
-    """
-    delivered = event.delivery is DeliveryStatus.DELIVERED and activity.info().attempt > 1
-    return delivered and event.type is EventType.PAYMENT_SUCCEEDED

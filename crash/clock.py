@@ -14,7 +14,13 @@ from providers.base import Asking
 from workflows.entitlement import EntitlementOrder
 from workflows.late_payment import LateOrder
 from workflows.payment import PaymentOrder
-from workflows.policies import Attempts, PaymentPolicy, RefundPolicy, StorePolicy
+from workflows.policies import (
+    WEBHOOK_FAST,
+    Attempts,
+    PaymentPolicy,
+    RefundPolicy,
+    StorePolicy,
+)
 
 # What a merchant asks for where the payment is to expire within these tests.
 SHORTEST_LIFE = timedelta(seconds=60)
@@ -23,10 +29,23 @@ SHORT_LIFE = timedelta(seconds=8)
 _SOON = Attempts(timeout=5, first_wait=1, backoff=1, longest_wait=1)
 _WEBHOOK = Attempts(timeout=5, total=3600, first_wait=1, backoff=1, longest_wait=1)
 PAYMENT = PaymentPolicy(
-    grace=2, poll=_SOON, call_slow=_SOON, close=_SOON, ledger_slow=_SOON, webhook=_WEBHOOK
+    grace=2,
+    poll=_SOON,
+    call_slow=_SOON,
+    close=_SOON,
+    ledger_slow=_SOON,
+    webhook=_WEBHOOK,
+    webhook_fast=WEBHOOK_FAST,
 )
-STORE = StorePolicy(ledger_slow=_SOON, webhook=_WEBHOOK)
-REFUND = RefundPolicy(grace=1, poll=_SOON, call_slow=_SOON, ledger_slow=_SOON, webhook=_WEBHOOK)
+STORE = StorePolicy(ledger_slow=_SOON, webhook=_WEBHOOK, webhook_fast=WEBHOOK_FAST)
+REFUND = RefundPolicy(
+    grace=1,
+    poll=_SOON,
+    call_slow=_SOON,
+    ledger_slow=_SOON,
+    webhook=_WEBHOOK,
+    webhook_fast=WEBHOOK_FAST,
+)
 
 
 def hasten() -> None:

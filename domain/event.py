@@ -36,7 +36,10 @@ class DeliveryStatus(StrEnum):
 
 
 class Event(Frozen):
-    """What the merchant is told of one change; `sequence` orders the events of one payment."""
+    """What the merchant is told of one change; `sequence` orders the events of one payment.
+
+    `veto` is set where the merchant answered that it cannot fulfil the order: its reason, or empty.
+    """
 
     id: UUID
     payment_id: UUID
@@ -49,6 +52,7 @@ class Event(Frozen):
     delivery: DeliveryStatus = DeliveryStatus.WAITING
     attempts: int = 0
     delivered_at: datetime | None = None
+    veto: str | None = None
 
 
 PAYMENT_EVENTS = {

@@ -2,7 +2,18 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Exists, bindparam, case, exists, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Exists,
+    Text,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.sql.dml import Update
 
 from domain.errors import NotFound
@@ -122,8 +133,8 @@ class EventStore:
         ):
             await self._require(event_id)
 
-    async def delivered(self, event_id: UUID, http_status: int) -> None:
-        """Count the try that reached the merchant; the first such stays the moment. NotFound."""
+    async def delivered(self, event_id: UUID, http_status: int, *, veto: str | None = None) -> None:
+        """Count the try that reached the merchant; the first such and its answer stay. NotFound."""
         first = events.c.delivery != DeliveryStatus.DELIVERED.value
         if not await self._update(
             update(events)
@@ -131,6 +142,7 @@ class EventStore:
             .values(
                 delivery=DeliveryStatus.DELIVERED.value,
                 delivered_at=case((first, func.now()), else_=events.c.delivered_at),
+                veto=case((first, literal(veto, Text())), else_=events.c.veto),
                 attempts=events.c.attempts + 1,
                 last_attempt_at=func.now(),
                 last_http_status=http_status,

@@ -118,6 +118,7 @@ class EventRow(Row, table=True):
     last_attempt_at: datetime | None = Field(sa_type=TIME)
     last_http_status: int | None
     last_error: str | None = Field(sa_type=Text)
+    veto: str | None = Field(sa_type=Text)
 
 
 class GrantRow(Row, table=True):

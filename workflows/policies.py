@@ -55,7 +55,7 @@ class Attempts(Frozen):
         )
 
     def local(self, summary: str) -> LocalActivityConfig:
-        """For a step inside the workflow task: must end well within the task's ten seconds."""
+        """For a step inside the workflow task: as a rule it ends well within its ten seconds."""
         return LocalActivityConfig(
             summary=summary,
             start_to_close_timeout=timedelta(seconds=self.timeout),
@@ -87,6 +87,9 @@ CLOSE = Attempts(timeout=45, first_wait=2, longest_wait=300)
 # A merchant's endpoint may be down over a weekend; about three days, then the event is given up
 # and still listed by GET /v1/events.
 WEBHOOK = Attempts(timeout=20, total=3 * 24 * 3600, first_wait=5, backoff=2.5, longest_wait=3600)
+# Inside the workflow task, once: most endpoints answer at once, and the run can end in that task.
+# The first slow one keeps its task alive by heartbeats; after that it is told through the queue.
+WEBHOOK_FAST = Attempts(timeout=20, total=20, attempts=1)
 # The event before this one has not arrived: look again, at most as long as that one is tried.
 TURN = Attempts(timeout=15, first_wait=2, backoff=1.5, longest_wait=60)
 # A store's word may be faster than the payment that it is about: the word waits for the money to be
@@ -122,6 +125,7 @@ class PaymentPolicy(Frozen):
     call_slow: Attempts = CALL_SLOW
     close: Attempts = CLOSE
     webhook: Attempts = WEBHOOK
+    webhook_fast: Attempts | None = None
     turn: Attempts = TURN
 
 
@@ -140,6 +144,7 @@ class RefundPolicy(Frozen):
     call_fast: Attempts = CALL_FAST
     call_slow: Attempts = CALL_SLOW
     webhook: Attempts = WEBHOOK
+    webhook_fast: Attempts | None = None
     turn: Attempts = TURN
 
 
@@ -149,6 +154,7 @@ class StorePolicy(Frozen):
     ledger_fast: Attempts = LEDGER_FAST
     ledger_slow: Attempts = STORE_LEDGER
     webhook: Attempts = WEBHOOK
+    webhook_fast: Attempts | None = None
     turn: Attempts = TURN
 
 
@@ -184,6 +190,7 @@ def payment_policy(
     """
     policy = _BY_CHANNEL.get(channel, _PAYER_ACTS)
     update: dict[str, object] = {
+        "webhook_fast": WEBHOOK_FAST,
         "confirm": confirm,
         "closable": closable,
         "refundable": refundable,
@@ -202,9 +209,9 @@ def payment_policy(
 
 def refund_policy() -> RefundPolicy:
     """The policy of a refund that starts now."""
-    return RefundPolicy()
+    return RefundPolicy(webhook_fast=WEBHOOK_FAST)
 
 
 def store_policy() -> StorePolicy:
     """The policy of a run that deals with a store's words."""
-    return StorePolicy()
+    return StorePolicy(webhook_fast=WEBHOOK_FAST)

@@ -7,11 +7,19 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ApplicationError, FailureError
 
-from activities.webhooks import EARLIER_EVENT_WAITING, Told, WebhookActivities
+from activities.webhooks import (
+    EARLIER_EVENT_WAITING,
+    WEBHOOK_FAILED,
+    Told,
+    WebhookActivities,
+)
 from workflows.failures import refusal
 from workflows.policies import WEBHOOK_QUEUE, Policy
+
+# What operators read beside the step.
+TELL = "tell the merchant"
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -60,15 +68,38 @@ async def tell_merchant(policy: Policy, event_id: UUID | None) -> Told | None:
 async def _deliver(policy: Policy, event_id: UUID) -> Told | None:
     """How the merchant answered; None where an earlier event of the payment comes first."""
     try:
+        told = await _deliver_at_once(policy, event_id)
+        if told is not None:
+            return told
         return await workflow.execute_activity_method(
             WebhookActivities.deliver_event,
             event_id,
-            **policy.webhook.activity("tell the merchant", queue=WEBHOOK_QUEUE),
+            **policy.webhook.activity(TELL, queue=WEBHOOK_QUEUE),
         )
     except FailureError as error:
         refused = refusal(error)
         if refused is None or refused.type != EARLIER_EVENT_WAITING:
             raise
+        return None
+
+
+async def _deliver_at_once(policy: Policy, event_id: UUID) -> Told | None:
+    """How the merchant answered; None where it is to be told through the queue from now on.
+
+    Raises FailureError where the queue would not help either.
+    """
+    if policy.webhook_fast is None:
+        return None
+    try:
+        return await workflow.execute_local_activity_method(
+            WebhookActivities.deliver_at_once, event_id, **policy.webhook_fast.local(TELL)
+        )
+    except FailureError as error:
+        if refusal(error) is not None:
+            raise
+        if isinstance(error, ApplicationError) and error.type == WEBHOOK_FAILED:
+            named = error.next_retry_delay
+            await workflow.sleep(named or timedelta(seconds=policy.webhook.first_wait))
         return None
 
 

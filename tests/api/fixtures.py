@@ -26,6 +26,7 @@ from activities.registered import Activities
 from activities.webhooks import WebhookActivities
 from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
+from api.eager import EagerStart
 from api.metrics import Metrics
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
@@ -193,7 +194,9 @@ def buyer(shop: Shop, provider: ProviderSide) -> Buyer:
 @pytest_asyncio.fixture(scope="session")
 async def house_without_worker(house: House, server: WorkflowEnvironment) -> House:
     """The same books and providers, but nobody takes up the work."""
-    dependencies = replace(house.dependencies, temporal=await _client(server), metrics=Metrics())
+    dependencies = replace(
+        house.dependencies, temporal=await _client(server), metrics=Metrics(), eager=EagerStart()
+    )
     return House(await running(dependencies), dependencies, house.provider, house.door)
 
 
@@ -202,5 +205,7 @@ async def house_without_temporal(house: House) -> House:
     """The same books and providers, but nothing answers where Temporal should be."""
     target = ClientConnectConfig(target_host="127.0.0.1:1", namespace="none")
     temporal = await connect(KEYS, target=target, lazy=True)
-    dependencies = replace(house.dependencies, temporal=temporal, metrics=Metrics())
+    dependencies = replace(
+        house.dependencies, temporal=temporal, metrics=Metrics(), eager=EagerStart()
+    )
     return House(await running(dependencies), dependencies, house.provider, house.door)

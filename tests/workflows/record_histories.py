@@ -199,7 +199,7 @@ async def late_accepted(shop: Shop) -> Run:
 async def late_in_the_same_run(shop: Shop) -> Run:
     order = await shop.order()
     run, payment = await shop.pending(order)
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     await shop.cancel(run)
     shop.provider.pay(payment.reference)
     await shop.notify(run, order)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 from temporalio.client import (
@@ -16,6 +16,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.webhooks import WebhookActivities
 from domain.identity import payment_id, refund_id
 from domain.merchant import LatePolicy, Merchant
 from domain.notification import Notification
@@ -34,6 +35,7 @@ from tests.workflows.stores import (
     ShakyPayments,
     ShakyRefunds,
 )
+from webhooks.sender import WebhookSender
 from workflows.late_payment import LateOrder, LatePaymentWorkflow
 from workflows.payment import PaymentOrder, PaymentWorkflow
 from workflows.policies import Attempts, PaymentPolicy, payment_policy, refund_policy
@@ -96,6 +98,7 @@ class Shop:
         self.events = ShakyEvents(database, self.outages)
         self.entitlements = ShakyEntitlements(database, self.outages)
         self.merchant_store = MerchantStore(database)
+        self.webhooks = WebhookActivities(self.events, cast("WebhookSender", self.merchants))
 
     async def merchant(self, *, late: LatePolicy, endpoint: bool = True) -> str:
         name = f"m-{uuid4().hex[:12]}"
@@ -109,6 +112,12 @@ class Shop:
             )
         )
         return name
+
+    def hangs(self, payment: Payment) -> asyncio.Event:
+        """The merchant, known to be slow, answers only once the event is set."""
+        self.webhooks._avoid(payment.merchant_id)  # noqa: SLF001 - as after a slow answer
+        self.merchants.answers[payment.id] = [answered := asyncio.Event()]
+        return answered
 
     async def order(
         self,

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import cast
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -15,12 +14,10 @@ from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
-from activities.webhooks import WebhookActivities
 from providers.registry import Registry
 from storage.database import Database
 from tests.workflows.scripted import ScriptedProvider
 from tests.workflows.shop import Shop
-from webhooks.sender import WebhookSender
 from workflows import search_attributes
 from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
@@ -59,7 +56,7 @@ def _workers(client: Client, shop: Shop) -> list[Worker]:
         payments=PaymentActivities(shop.payments),
         refunds=RefundActivities(shop.refunds),
         providers=ProviderActivities(Registry([shop.provider]), shop.payments),
-        webhooks=WebhookActivities(shop.events, cast("WebhookSender", shop.merchants)),
+        webhooks=shop.webhooks,
         entitlements=EntitlementActivities(shop.entitlements),
     )
     queues = {

@@ -87,8 +87,8 @@ class ShakyEvents(EventStore):
         # After the write: the answer is lost, the row is not.
         await self._outages.pass_through("mark", event_id)
 
-    async def delivered(self, event_id: UUID, http_status: int) -> None:
-        await super().delivered(event_id, http_status)
+    async def delivered(self, event_id: UUID, http_status: int, *, veto: str | None = None) -> None:
+        await super().delivered(event_id, http_status, veto=veto)
         await self._outages.pass_through("mark", event_id)
 
 

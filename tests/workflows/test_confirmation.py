@@ -194,7 +194,7 @@ async def test_a_payer_who_pays_while_a_cancelled_order_waits_has_paid(shop: Sho
 async def closed_and_telling(shop: Shop, order: PaymentOrder) -> tuple[PaymentRun, asyncio.Event]:
     """A payment that has ended closed; its run lives until the merchant has listened."""
     run, payment = await shop.pending(order)
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     await shop.cancel(run)
     return run, told
 

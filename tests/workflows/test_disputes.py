@@ -40,7 +40,7 @@ async def test_another_amount_parks_the_payment_until_a_person_closes_it(shop: S
 async def test_what_was_decided_on_does_not_come_back(shop: Shop) -> None:
     order = await shop.order()
     run, payment = await parked(shop, order)
-    shop.merchants.answers[payment.id] = [held := asyncio.Event()]
+    held = shop.hangs(payment)
     await shop.resolve(run, ResolveAction.CLOSE)
 
     await shop.notify(run, order, amount=500)

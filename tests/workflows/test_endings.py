@@ -117,7 +117,7 @@ async def test_money_that_comes_while_the_merchant_is_told_follows_its_policy(
 ) -> None:
     order = await shop.order(late=late)
     run, payment = await shop.pending(order)
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     await shop.cancel(run)
     shop.provider.pay(payment.reference)
 
@@ -138,7 +138,7 @@ async def test_a_mismatch_that_comes_while_the_merchant_is_told_calls_a_person(
 ) -> None:
     order = await shop.order()
     run, payment = await shop.pending(order)
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     await shop.cancel(run)
 
     await shop.notify(run, order, amount=1)
@@ -154,7 +154,7 @@ async def test_late_money_under_a_number_that_is_taken_calls_a_person(shop: Shop
     other = await shop.paid(await shop.order())
     order = await shop.order()
     run, payment = await shop.pending(order)
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     await shop.cancel(run)
     taken = {"provider_reference": other.provider_reference}
 
@@ -170,7 +170,7 @@ async def test_late_money_under_a_number_that_is_taken_calls_a_person(shop: Shop
 
 async def test_sync_while_the_merchant_is_told_answers_what_is_written(shop: Shop) -> None:
     run, payment = await shop.pending(await shop.order())
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     await shop.cancel(run)
 
     synced = await shop.sync(run)

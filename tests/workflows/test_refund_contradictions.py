@@ -19,7 +19,7 @@ async def telling(
     order = shop.refund_order(payment, 700)
     refund = order.refund.model_copy(update={"cause": cause})
     shop.provider.refund_states[refund.reference] = state
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     run = await shop.start_refund(order.model_copy(update={"refund": refund}))
 
     async def being_told() -> bool:

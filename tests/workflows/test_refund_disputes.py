@@ -1,7 +1,5 @@
 """Refunds that need a person, and the verbs that a person has."""
 
-import asyncio
-
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
@@ -134,7 +132,7 @@ async def test_sync_of_a_pending_refund_leaves_it_pending(shop: Shop) -> None:
 async def test_sync_of_a_settled_refund_asks_nobody(shop: Shop) -> None:
     payment = await shop.paid(await shop.order())
     order = shop.refund_order(payment, 700)
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     run = await shop.start_refund(order)
     await run.execute_update("submitted", order.refund.request_hash)
 

@@ -135,7 +135,7 @@ async def test_a_payment_whose_end_is_being_written_keeps_its_end(shop: Shop) ->
 async def test_a_merchant_is_told_to_the_end_although_the_run_is_cancelled(shop: Shop) -> None:
     order = await shop.order()
     run, payment = await shop.pending(order)
-    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    told = shop.hangs(payment)
     shop.provider.pay(payment.reference)
     await shop.notify(run, order)
     await shop.merchants.hear(payment, "payment.succeeded")
