@@ -180,8 +180,8 @@ def _worth(step: Step) -> bool:
     """Whether dying here differs from dying at the steps beside it.
 
     Reading changes nothing: to die before a question is to die after the step before it. A poll's
-    third try is its second again: retries add nothing to the history.
+    third try is its second again, and so is a request's: what else comes is repeats, by chance.
     """
-    if step.occurrence > MOST_TRIES and step.label.startswith("poll_"):
+    if step.occurrence > MOST_TRIES and (step.of_request or step.label.startswith("poll_")):
         return False
     return step.after or not step.reads

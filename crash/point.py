@@ -13,9 +13,9 @@ class Kind(StrEnum):
     TASK = "workflow task"
     ACTIVITY = "activity"
     CALL = "outward call"
-    STATEMENT = "worker's database"
-    COMMAND = "API's call"
-    API_STATEMENT = "API's database"
+    STATEMENT = "step's statement"
+    COMMAND = "request's call"
+    API_STATEMENT = "request's statement"
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,18 @@ class Step:
     @property
     def kind(self) -> Kind:
         """Its column."""
-        if self.process is Service.API:
+        if self.of_request:
             return Kind.API_STATEMENT if self._is_statement else Kind.COMMAND
         if self.label.startswith("task "):
             return Kind.TASK
         if self._is_statement:
             return Kind.STATEMENT
         return Kind.CALL if ": call " in self.label else Kind.ACTIVITY
+
+    @property
+    def of_request(self) -> bool:
+        """Taken by the API for a request, and not by a run, wherever that is carried."""
+        return self.label.startswith("api: ")
 
     @property
     def after(self) -> bool:

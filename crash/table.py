@@ -15,15 +15,12 @@ SERVERS = (Service.POSTGRES, Service.TEMPORAL)
 
 def column(point: Point) -> str:
     """Where a point is counted."""
-    if point.victim in SERVERS:
-        return f"{point.victim} killed"
-    return f"{point.victim} killed: {point.step.kind}"
+    return str(point.victim if point.victim in SERVERS else point.step.kind)
 
 
 COLUMNS = (
-    *(f"worker killed: {kind}" for kind in (Kind.TASK, Kind.ACTIVITY, Kind.CALL, Kind.STATEMENT)),
-    *(f"api killed: {kind}" for kind in (Kind.COMMAND, Kind.API_STATEMENT)),
-    *(f"{server} killed" for server in SERVERS),
+    *map(str, Kind),
+    *map(str, SERVERS),
 )
 
 
@@ -32,7 +29,10 @@ def table(attempts: Iterable[Attempt]) -> Table:
     cells: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         cells[attempt.point.scenario, column(attempt.point)].append(attempt)
-    shown = Table("scenario", title="Points where a process was killed, and the books agreed")
+    shown = Table(
+        "scenario",
+        title="Points where the process of that step, or that server, was killed, and the books agreed",
+    )
     for name in (*COLUMNS, "all"):
         shown.add_column(name, justify="right")
     names = list(dict.fromkeys(scenario for scenario, _ in cells))
