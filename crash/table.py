@@ -29,10 +29,8 @@ def table(attempts: Iterable[Attempt]) -> Table:
     cells: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
     for attempt in attempts:
         cells[attempt.point.scenario, column(attempt.point)].append(attempt)
-    shown = Table(
-        "scenario",
-        title="Points where the process of that step, or that server, was killed, and the books agreed",
-    )
+    title = "Points where the step's process, or a server, was killed, and the books agreed"
+    shown = Table("scenario", title=title)
     for name in (*COLUMNS, "all"):
         shown.add_column(name, justify="right")
     names = list(dict.fromkeys(scenario for scenario, _ in cells))
