@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         default=True, description="Whether the API process carries the payments that it starts."
     )
     metrics_address: str | None = Field(
-        default=None, description="host:port where the worker serves Temporal's metrics."
+        default=None, description="host:port where the API and the worker serve Temporal's metrics."
     )
 
     @property

@@ -6,9 +6,8 @@ import signal
 from contextlib import AsyncExitStack
 
 import uvloop
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
-from engine.client import connect
+from engine.client import connect, measured
 from engine.encryption import KeyRing
 from engine.namespace import verify_search_attributes
 from engine.workers import open_activities, workers
@@ -21,7 +20,7 @@ async def main() -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way."""
     settings = Settings()
     client = await connect(
-        KeyRing.from_file(settings.payload_keys_file), runtime=_runtime(settings.metrics_address)
+        KeyRing.from_file(settings.payload_keys_file), runtime=measured(settings.metrics_address)
     )
     await verify_search_attributes(client, search_attributes.ALL)
     stopped = asyncio.Event()
@@ -38,13 +37,6 @@ async def main() -> None:
             await running.enter_async_context(worker)
         logging.getLogger(__name__).info("polling for %s", ", ".join(names))
         await stopped.wait()
-
-
-def _runtime(metrics_address: str | None) -> Runtime | None:
-    if metrics_address is None:
-        return None
-    metrics = PrometheusConfig(bind_address=metrics_address, durations_as_seconds=True)
-    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 
 
 if __name__ == "__main__":

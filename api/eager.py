@@ -24,7 +24,7 @@ from temporalio.worker import (
 
 from api.runs import ANSWER, bounded, create_payment, refusal
 from domain.payment import Payment
-from engine.client import connect
+from engine.client import connect, measured
 from engine.encryption import KeyRing
 from engine.workers import eager_worker, open_activities
 from settings import Settings
@@ -83,11 +83,12 @@ class EagerStart:
             await asyncio.wait([carrying])
 
     async def _carry(self, settings: Settings, database: Database, keys: KeyRing) -> None:
+        runtime = measured(settings.metrics_address)
         async with open_activities(settings, database) as (activities, _):
             while True:
                 try:
                     # Not lazy: a worker wants a client that is connected.
-                    client = await connect(keys)
+                    client = await connect(keys, runtime=runtime)
                     async with self.carried(client, partial(eager_worker, client, activities)):
                         await asyncio.Event().wait()
                 except Exception as error:  # noqa: BLE001 - whatever it is, there is the other way

@@ -2,7 +2,7 @@
 
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
-from temporalio.runtime import Runtime
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from engine.encryption import KeyRing, data_converter
 
@@ -16,6 +16,14 @@ def configured_target(profile: str | None = None) -> ClientConnectConfig:
         profile: a profile of the file; None means TEMPORAL_PROFILE, or else `default`.
     """
     return ClientConfig.load_client_connect_config(profile)
+
+
+def measured(address: str | None) -> Runtime | None:
+    """A runtime that serves the SDK's own metrics at host:port; None where none is wanted."""
+    if address is None:
+        return None
+    metrics = PrometheusConfig(bind_address=address, durations_as_seconds=True)
+    return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 
 
 async def connect(
