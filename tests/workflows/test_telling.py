@@ -1,5 +1,6 @@
 """The merchant is told: at least once, in order, until it listens or the window closes."""
 
+import pytest
 from temporalio.api.enums.v1 import EventType
 
 from domain.event import DeliveryStatus, Event
@@ -11,6 +12,7 @@ from storage.database import DatabaseUnavailable
 from tests.workflows.shop import BRISK, GIVES_UP, Shop
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
+from workflows.policies import PaymentPolicy
 
 VETO = WebhookAnswer(status=200, decision="refund", reason="sold out")
 DOWN = WebhookFailed("The endpoint answered 503.", status=503)
@@ -132,10 +134,11 @@ async def test_a_veto_after_a_refund_in_part_gives_back_the_rest(shop: Shop) -> 
     assert sorted(amounts) == [500, 1499]
 
 
+@pytest.mark.parametrize("policy", [BRISK, None], ids=["queued", "at once"])
 async def test_a_veto_whose_delivery_died_after_it_was_written_is_not_lost(
-    shop: Shop,
+    shop: Shop, policy: PaymentPolicy | None
 ) -> None:
-    order = await shop.order(policy=BRISK)
+    order = await shop.order(policy=policy)
     payment = order.payment
     shop.merchants.answers[payment.id] = [VETO]
     shop.outages.script("mark", event_id(payment.id, "succeeded"), DatabaseUnavailable("died"))
