@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from activities import webhooks
 from api import creating, deliveries, store_words, verifying
 from api.proposals import propose_payment
 from domain.payment import Channel, Payment
@@ -46,6 +47,11 @@ REFUND = RefundPolicy(
     webhook=_WEBHOOK,
     webhook_fast=WEBHOOK_FAST,
 )
+
+
+def forgive() -> None:
+    """An endpoint that seemed slow because its step was held back is told as before."""
+    webhooks.AVOIDED_SECONDS = 0.0
 
 
 def hasten() -> None:

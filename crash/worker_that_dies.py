@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 import worker
+from crash.clock import forgive
 from crash.gate import Gate
 from crash.hooks import Activities, hook_calls, hook_connection, hook_database, hook_worker
 
@@ -11,6 +12,7 @@ from crash.hooks import Activities, hook_calls, hook_connection, hook_database, 
 def main() -> None:
     """Run the worker with the gate in every step."""
     gate = Gate()
+    forgive()
     activities = Activities(gate)
     hook_database(gate)
     hook_calls(gate)
