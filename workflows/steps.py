@@ -88,7 +88,8 @@ async def _deliver_at_once(policy: Policy, event_id: UUID) -> Told | None:
 
     Raises FailureError where the queue would not help either.
     """
-    if policy.webhook_fast is None:
+    # An update is answered when its task ends: whoever asked must not wait for its own endpoint.
+    if policy.webhook_fast is None or not workflow.all_handlers_finished():
         return None
     try:
         return await workflow.execute_local_activity_method(

@@ -1,5 +1,7 @@
 """The merchant is told: at least once, in order, until it listens or the window closes."""
 
+import asyncio
+
 import pytest
 from temporalio.api.enums.v1 import EventType
 
@@ -7,7 +9,7 @@ from domain.event import DeliveryStatus, Event
 from domain.identity import event_id
 from domain.merchant import LatePolicy
 from domain.payment import Payment, PaymentStatus
-from domain.refund import RefundStatus
+from domain.refund import Refund, RefundStatus
 from storage.database import DatabaseUnavailable
 from tests.workflows.shop import BRISK, GIVES_UP, Shop
 from webhooks.answers import WebhookAnswer
@@ -47,6 +49,32 @@ async def test_a_merchant_that_answers_at_once_is_told_in_the_task_that_ends_the
     queued = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
     assert queued not in [event.event_type for event in (await run.fetch_history()).events]
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
+
+
+async def test_who_asks_is_answered_before_its_endpoint_is(shop: Shop) -> None:
+    run, payment = await shop.pending(await shop.order())
+    shop.merchants.answers[payment.id] = [answered := asyncio.Event()]
+
+    async with asyncio.timeout(4):
+        closed = await shop.cancel(run)
+
+    assert closed.status is PaymentStatus.CLOSED
+    answered.set()
+    await shop.merchants.hear(payment, "payment.closed")
+
+
+async def test_a_refund_is_answered_before_the_merchant_is_told(shop: Shop) -> None:
+    payment = await shop.paid(await shop.order())
+    shop.merchants.answers[payment.id] = [answered := asyncio.Event()]
+
+    order = shop.refund_order(payment, 500)
+    run = await shop.start_refund(order)
+    async with asyncio.timeout(4):
+        asked = await run.execute_update("submitted", order.refund.request_hash, result_type=Refund)
+
+    assert asked.status is RefundStatus.SUCCEEDED
+    answered.set()
+    assert (await run.result()).status is RefundStatus.SUCCEEDED
 
 
 async def test_a_merchant_that_names_a_time_is_told_then(shop: Shop) -> None:
