@@ -5,11 +5,12 @@ import asyncio
 import pytest
 from temporalio.api.enums.v1 import EventType
 
+from api.runs import create_refund
 from domain.event import DeliveryStatus, Event
 from domain.identity import event_id
 from domain.merchant import LatePolicy
 from domain.payment import Payment, PaymentStatus
-from domain.refund import Refund, RefundStatus
+from domain.refund import RefundStatus
 from storage.database import DatabaseUnavailable
 from tests.workflows.shop import BRISK, GIVES_UP, Shop
 from webhooks.answers import WebhookAnswer
@@ -67,14 +68,12 @@ async def test_a_refund_is_answered_before_the_merchant_is_told(shop: Shop) -> N
     payment = await shop.paid(await shop.order())
     shop.merchants.answers[payment.id] = [answered := asyncio.Event()]
 
-    order = shop.refund_order(payment, 500)
-    run = await shop.start_refund(order)
-    async with asyncio.timeout(4):
-        asked = await run.execute_update("submitted", order.refund.request_hash, result_type=Refund)
+    async with asyncio.timeout(6):
+        asked = await create_refund(shop.client, shop.refund_order(payment, 500))
 
     assert asked.status is RefundStatus.SUCCEEDED
     answered.set()
-    assert (await run.result()).status is RefundStatus.SUCCEEDED
+    await shop.merchants.hear(payment, "payment.succeeded", "refund.succeeded")
 
 
 async def test_a_merchant_that_names_a_time_is_told_then(shop: Shop) -> None:
