@@ -16,6 +16,7 @@ from starlette.responses import Response
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.problems import ProviderWords, Refusal
+from api.runs import NoAnswerYet
 from api.schemas import UNKNOWN_FIELD
 from api.text import printable
 from domain.errors import (
@@ -68,6 +69,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RPCError)
     async def _temporal_error(_request: Request, error: RPCError) -> Response:
         return temporal_refusal(error).response()
+
+    @app.exception_handler(NoAnswerYet)
+    async def _no_answer(_request: Request, _error: NoAnswerYet) -> Response:
+        return unavailable().response()
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> Response:

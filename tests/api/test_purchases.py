@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from api.runs import NoAnswerYet
 from tests.api.buyer import COINS, MONTHLY, RECIPES, Buyer, iap_order
 from tests.api.house import House, Shop, order
 
@@ -96,6 +97,21 @@ async def test_a_purchase_brought_by_many_at_once_is_granted_once(
     answers = await asyncio.gather(*(buyer.verify(payment, signed) for _ in range(6)))
     assert {answer.status_code for answer in answers} == {200}
     await buyer.hears(payment, "payment.succeeded")
+
+
+async def test_a_purchase_that_temporal_did_not_take_in_time_may_be_brought_again(
+    buyer: Buyer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(*_: object) -> None:
+        raise NoAnswerYet
+
+    payment = await buyer.ask()
+    signed = await buyer.signed(await buyer.buy(payment))
+    with monkeypatch.context() as patched:
+        patched.setattr("api.deliveries.tell_payment", silent)
+        answer = await buyer.verify(payment, signed)
+    assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
+    assert (await buyer.verify(payment, signed)).status_code == 200
 
 
 @pytest.mark.parametrize(
