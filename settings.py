@@ -50,7 +50,10 @@ class Settings(BaseSettings):
         default=True, description="Whether the API process carries the payments that it starts."
     )
     metrics_address: str | None = Field(
-        default=None, description="host:port where the API and the worker serve Temporal's metrics."
+        default=None, description="host:port where the worker serves Temporal's metrics."
+    )
+    api_metrics_address: str | None = Field(
+        default=None, description="The same for the runs that the API carries."
     )
 
     @property

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Self
@@ -26,6 +27,8 @@ WEBHOOK_FAILED = "webhook_failed"
 # hold the workflow tasks of other payments up.
 AT_ONCE_SECONDS = 1.5
 AVOIDED_SECONDS = 300.0
+# To one merchant: its endpoint may come to hang at any time, with all that it is being told.
+MOST_AT_ONCE = 8
 
 # One delivery, by one of the two ways.
 Send = Callable[[Event, Merchant], Awaitable["Told"]]
@@ -52,6 +55,7 @@ class WebhookActivities:
         self._sender = sender
         # Merchants whose endpoint is not tried at once for a while, by the monotonic clock.
         self._avoided_until: dict[str, float] = {}
+        self._being_told: Counter[str] = Counter()
 
     @activity.defn
     @translated
@@ -112,12 +116,15 @@ class WebhookActivities:
                 ),
             ) from failure
         veto = None if answer.decision is None else answer.reason or ""
-        await self._events.delivered(event.id, answer.status, veto=veto)
-        return Told.of(DeliveryStatus.DELIVERED, veto)
+        stands = await self._events.delivered(event.id, answer.status, veto=veto)
+        return Told.of(DeliveryStatus.DELIVERED, stands)
 
     async def _send_at_once(self, event: Event, merchant: Merchant) -> Told:
         if self._avoided_until.get(merchant.id, 0.0) > time.monotonic():
             raise still_pending("the endpoint was slow or failed a moment ago")
+        if self._being_told[merchant.id] >= MOST_AT_ONCE:
+            raise still_pending("the endpoint is busy with other events")
+        self._being_told[merchant.id] += 1
         slow = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, self._avoid, merchant.id)
         try:
             # Never cut off: an endpoint that is slow must not have to answer twice for it.
@@ -127,6 +134,9 @@ class WebhookActivities:
             raise
         finally:
             slow.cancel()
+            self._being_told[merchant.id] -= 1
+            if not self._being_told[merchant.id]:
+                del self._being_told[merchant.id]
 
     def _avoid(self, merchant_id: str) -> None:
         now = time.monotonic()

@@ -1,7 +1,7 @@
 """POST that makes something: once per idempotency key, whatever dies on the way.
 
-Our books answer a repeat; else one update-with-start joins the run or starts it. Where no answer
-comes in time, the run's own input says what was asked for first.
+Our books answer a repeat; else an eager start or an update-with-start begins the run, or joins it.
+Where no answer comes in time, the run's own input says what was asked for first.
 """
 
 from contextlib import suppress

@@ -8,7 +8,7 @@ trip (ADR 13). Wherever that way is not open, the update does the same from anyw
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from uuid import UUID
 
@@ -37,6 +37,8 @@ from workflows.starting import payment_options
 # A worker whose runs tell this one.
 MakeWorker = Callable[[Interceptor], Worker]
 
+# Longer than the first call to a provider may take, and short enough to still ask by the update.
+HEARD_SECONDS = 4.5
 # Between attempts to run the worker while Temporal is away.
 AGAIN_SECONDS = 1.0
 _log = logging.getLogger(__name__)
@@ -57,7 +59,9 @@ class EagerStart:
             if client is not None and payment_id not in self._expected:
                 with self._expecting(payment_id) as answer:
                     if await _started_here(client, order):
-                        return _taken(await answer)
+                        # A task that failed is tried again elsewhere: only the update hears that.
+                        with suppress(TimeoutError):
+                            return _taken(await asyncio.wait_for(answer, HEARD_SECONDS))
             return await create_payment(elsewhere, order)
 
     @asynccontextmanager
@@ -83,7 +87,7 @@ class EagerStart:
             await asyncio.wait([carrying])
 
     async def _carry(self, settings: Settings, database: Database, keys: KeyRing) -> None:
-        runtime = measured(settings.metrics_address)
+        runtime = measured(settings.api_metrics_address)
         async with open_activities(settings, database) as (activities, _):
             while True:
                 try:

@@ -17,13 +17,15 @@ from api.dependencies import Deps
 from api.problems import Answer
 from domain.errors import PaymentError
 from storage.database import Database
-from workflows.policies import TASK_QUEUE
+from workflows.policies import EAGER_QUEUE, TASK_QUEUE
 
 router = APIRouter(tags=["operations"])
 
 PROBE = timedelta(seconds=2)
 # A poll lasts up to a minute, and only its beginning is noted.
 FRESH_POLL = timedelta(seconds=75)
+# Payments that a dead API process carried are gone on with by a worker, too.
+_QUEUES = (TASK_QUEUE, EAGER_QUEUE)
 
 
 class HealthAnswer(Answer):
@@ -35,7 +37,7 @@ class ReadyAnswer(Answer):
 
     database: bool = Field(description="PostgreSQL answers.")
     temporal: bool = Field(description="The Temporal server answers.")
-    worker: bool = Field(description="A worker polls the payments queue.")
+    worker: bool = Field(description="A worker polls the payments' queues.")
 
 
 @router.get("/healthz", summary="Liveness")
@@ -74,20 +76,25 @@ async def _database_answers(database: Database) -> bool:
 
 async def _temporal_and_worker(client: Client) -> tuple[bool, bool]:
     try:
-        polled = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace,
-                task_queue=TaskQueue(name=TASK_QUEUE),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            ),
-            timeout=PROBE,
-        )
+        polled = await asyncio.gather(*(_polled(client, queue) for queue in _QUEUES))
     except (RPCError, RuntimeError):
         # A lazy client that never connected raises RuntimeError: the SDK has no type for it.
         return False, False
+    return True, all(polled)
+
+
+async def _polled(client: Client, queue: str) -> bool:
+    """By a worker process: the API itself polls for no activities."""
+    found = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        ),
+        timeout=PROBE,
+    )
     since = datetime.now(UTC) - FRESH_POLL
-    fresh = (poller.last_access_time.ToDatetime(tzinfo=UTC) > since for poller in polled.pollers)
-    return True, any(fresh)
+    return any(p.last_access_time.ToDatetime(tzinfo=UTC) > since for p in found.pollers)
 
 
 async def _within(probe: Awaitable[None]) -> bool:

@@ -68,20 +68,22 @@ class Measured:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 500
+        status, ended = 500, 0.0
         started = time.perf_counter()
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, ended
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
+            ended = time.perf_counter()
 
         try:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", _NO_ROUTE)
-            seconds = time.perf_counter() - started
+            # What is done after the answer is not what a caller waits for.
+            seconds = (ended or time.perf_counter()) - started
             self._metrics.request(route, scope["method"], status, seconds)
 
 

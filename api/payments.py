@@ -175,6 +175,9 @@ async def post_sync(
     """The payment after its provider was asked; one that has ended is only read."""
     payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
     request.state.record_id = payment.id
+    if payment.status is not PaymentStatus.PENDING:
+        # Its run may be telling the merchant just now, who asks from within the webhook.
+        return PaymentAnswer.of(payment)
     try:
         synced = await sync_payment(dependencies.temporal, payment.id)
     except NoAnswerYet:

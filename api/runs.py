@@ -19,7 +19,7 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Conflict, InvalidRequest
@@ -261,6 +261,8 @@ def refusal(cause: BaseException | None) -> Exception:
 
 
 def _told(cause: BaseException | None) -> Conflict | InvalidRequest | None:
+    if isinstance(cause, ActivityError):
+        cause = cause.cause
     if not isinstance(cause, ApplicationError):
         return None
     if cause.type == InvalidRequest.code:

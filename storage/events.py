@@ -133,10 +133,15 @@ class EventStore:
         ):
             await self._require(event_id)
 
-    async def delivered(self, event_id: UUID, http_status: int, *, veto: str | None = None) -> None:
-        """Count the try that reached the merchant; the first such and its answer stay. NotFound."""
+    async def delivered(
+        self, event_id: UUID, http_status: int, *, veto: str | None = None
+    ) -> str | None:
+        """Count the try that reached the merchant; the first such and its answer stay.
+
+        Returns the veto as it stands. Raises NotFound.
+        """
         first = events.c.delivery != DeliveryStatus.DELIVERED.value
-        if not await self._update(
+        statement = (
             update(events)
             .where(events.c.id == event_id)
             .values(
@@ -148,8 +153,14 @@ class EventStore:
                 last_http_status=http_status,
                 last_error=None,
             )
-        ):
+            .returning(events.c.veto)
+        )
+        async with self._database.statement() as connection:
+            row = (await connection.execute(statement)).one_or_none()
+        if row is None:
             raise NotFound("There is no such event.")
+        stands: str | None = row.veto
+        return stands
 
     async def record_attempt(
         self, event_id: UUID, http_status: int | None, error: str | None

@@ -99,8 +99,9 @@ async def _deliver_at_once(policy: Policy, event_id: UUID) -> Told | None:
         if refusal(error) is not None:
             raise
         if isinstance(error, ApplicationError) and error.type == WEBHOOK_FAILED:
-            named = error.next_retry_delay
-            await workflow.sleep(named or timedelta(seconds=policy.webhook.first_wait))
+            named = error.next_retry_delay or timedelta(seconds=policy.webhook.first_wait)
+            # The queue's window begins afterwards: it must not be moved far.
+            await workflow.sleep(min(named, timedelta(seconds=policy.webhook.longest_wait)))
         return None
 
 

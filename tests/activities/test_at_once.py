@@ -72,6 +72,25 @@ async def test_an_endpoint_that_fails_is_left_to_the_queue_for_a_while(
     assert (await at_once(steps, event)).delivery is DeliveryStatus.DELIVERED
 
 
+async def test_a_merchant_is_told_of_a_few_events_at_once_and_not_of_all(
+    steps: WebhookActivities,
+    merchants: ListeningMerchants,
+    recorded: Payment,
+    alarm: Alarm,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("activities.webhooks.MOST_AT_ONCE", 1)
+    event = await alarm("R1")
+    merchants.answers[recorded.id] = [answered := asyncio.Event()]
+
+    telling = asyncio.create_task(at_once(steps, event))
+    await merchants.hear(recorded, "payment.attention")
+    assert await refused(steps, event) == STILL_PENDING
+    answered.set()
+    await telling
+    assert (await at_once(steps, event)).delivery is DeliveryStatus.DELIVERED
+
+
 async def test_an_endpoint_that_is_slow_is_not_cut_off_but_avoided(
     steps: WebhookActivities,
     merchants: ListeningMerchants,

@@ -59,6 +59,16 @@ async def test_a_run_that_is_not_handed_back_is_asked_for_its_answer(
     assert made.json()["checkout"]
 
 
+async def test_an_answer_that_is_not_heard_here_is_asked_for(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eager, "HEARD_SECONDS", 0.05)
+    monkeypatch.setattr(eager._Hearing, "_tell", lambda *_: None)  # noqa: SLF001
+    made = await shop.create(order())
+    assert made.status_code == 201
+    assert made.json()["checkout"]
+
+
 async def test_parallel_requests_with_one_key_make_one_payment(
     shop: Shop, provider: ProviderSide
 ) -> None:

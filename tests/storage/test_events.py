@@ -84,6 +84,14 @@ async def test_a_delivery_knows_in_one_look_what_it_needs(
     assert await events.due(uuid4()) is None
 
 
+async def test_the_first_answer_stands(events: EventStore, told: list[Event]) -> None:
+    assert await events.delivered(told[0].id, 200, veto="sold out") == "sold out"
+    assert await events.delivered(told[0].id, 200) == "sold out"
+    found = await events.get(told[0].id)
+    assert found is not None
+    assert found.veto == "sold out"
+
+
 async def test_a_delivery_is_counted_each_time_and_dated_once(
     events: EventStore, told: list[Event]
 ) -> None:

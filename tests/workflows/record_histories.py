@@ -217,8 +217,35 @@ async def automatic_refund(shop: Shop) -> Run:
     return shop.client.get_workflow_handle(refund_workflow_id(refund.id))
 
 
+async def told_at_once(shop: Shop) -> Run:
+    return await paid_by_notification(shop)
+
+
+async def vetoed_at_once(shop: Shop) -> Run:
+    return await vetoed(shop)
+
+
+async def told_at_once_then_queued(shop: Shop) -> Run:
+    order = await shop.order()
+    busy = WebhookFailed("busy", retry_after=1, status=429)
+    shop.merchants.answers[order.payment.id] = [busy]
+    await shop.checkout(order)
+    shop.provider.pay(order.payment.reference)
+    await shop.notify(shop.run(order), order)
+    return shop.run(order)
+
+
+async def refunded_and_told_at_once(shop: Shop) -> Run:
+    payment = await shop.paid(await shop.order())
+    return await shop.start_refund(shop.refund_order(payment, 500))
+
+
 PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     paid_by_notification,
+    told_at_once,
+    vetoed_at_once,
+    told_at_once_then_queued,
+    refunded_and_told_at_once,
     found_by_polling,
     closed_at_expiry,
     unknown_at_expiry,

@@ -87,9 +87,12 @@ class ShakyEvents(EventStore):
         # After the write: the answer is lost, the row is not.
         await self._outages.pass_through("mark", event_id)
 
-    async def delivered(self, event_id: UUID, http_status: int, *, veto: str | None = None) -> None:
-        await super().delivered(event_id, http_status, veto=veto)
+    async def delivered(
+        self, event_id: UUID, http_status: int, *, veto: str | None = None
+    ) -> str | None:
+        stands = await super().delivered(event_id, http_status, veto=veto)
         await self._outages.pass_through("mark", event_id)
+        return stands
 
 
 class ShakyEntitlements(EntitlementStore):
