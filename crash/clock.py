@@ -50,8 +50,9 @@ REFUND = RefundPolicy(
 
 
 def forgive() -> None:
-    """An endpoint that seemed slow because its step was held back is told as before."""
+    """An endpoint that seems slow or busy because its steps are held back is told as before."""
     webhooks.AVOIDED_SECONDS = 0.0
+    webhooks.MOST_AT_ONCE = 1000
 
 
 def hasten() -> None:

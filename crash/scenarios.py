@@ -78,7 +78,7 @@ class Play:
         for key in refunds:
             await self.over(refund_workflow_id(refund_id(order.id, key)))
         await self.shows(order, **row)
-        await eventually(lambda: self._told(order, told))
+        await self.hears(order, *told)
 
     async def over(self, workflow_id: str) -> None:
         """Return when the run has ended."""
@@ -102,6 +102,10 @@ class Play:
         found = {name: getattr(payment, name) for name in row}
         if found != row:
             raise AssertionError(f"{order.reference}: {found}")
+
+    async def hears(self, order: Order, *types: str) -> None:
+        """The merchant was told exactly this."""
+        await eventually(lambda: self._told(order, types))
 
     async def granted_once(self) -> None:
         """Exactly what the store sold is granted, for this payment."""
@@ -211,6 +215,8 @@ async def mismatch(play: Play) -> None:
     await play.order.create()
     await play.order.pay(amount=AMOUNT // 2)
     await play.shows(play.order, attention=Attention.AMOUNT_MISMATCH)
+    # Whoever decides has heard of it: otherwise the two come in any order.
+    await play.hears(play.order, "payment.attention")
     await eventually(lambda: _resolve(play))
     refunds = (f"automatic:{RefundCause.LATE_PAYMENT}",)
     told = ("payment.attention", "payment.closed", "refund.succeeded")

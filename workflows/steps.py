@@ -18,6 +18,8 @@ from activities.webhooks import (
 from workflows.failures import refusal
 from workflows.policies import WEBHOOK_QUEUE, Policy
 
+# Started, maybe signalled, a task scheduled and begun.
+FIRST_TASK_EVENTS = 4
 # What operators read beside the step.
 TELL = "tell the merchant"
 
@@ -89,7 +91,7 @@ async def _deliver_at_once(policy: Policy, event_id: UUID) -> Told | None:
     Raises FailureError where the queue would not help either.
     """
     # An update is answered when its task ends: whoever asked must not wait for its own endpoint.
-    if policy.webhook_fast is None or not workflow.all_handlers_finished():
+    if policy.webhook_fast is None or not workflow.all_handlers_finished() or _in_first_task():
         return None
     try:
         return await workflow.execute_local_activity_method(
@@ -103,6 +105,15 @@ async def _deliver_at_once(policy: Policy, event_id: UUID) -> Told | None:
             # The queue's window begins afterwards: it must not be moved far.
             await workflow.sleep(min(named, timedelta(seconds=policy.webhook.longest_wait)))
         return None
+
+
+def _in_first_task() -> bool:
+    """Nothing that the run did is recorded yet.
+
+    A word that comes in while the last task of a run is on its way has it done again: that must
+    not be the submission, too.
+    """
+    return workflow.info().get_current_history_length() <= FIRST_TASK_EVENTS
 
 
 async def happens(condition: Callable[[], bool], within: float, summary: str) -> bool:

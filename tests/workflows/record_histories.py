@@ -235,9 +235,8 @@ async def told_at_once_then_queued(shop: Shop) -> Run:
     return shop.run(order)
 
 
-async def refunded_and_told_at_once(shop: Shop) -> Run:
-    payment = await shop.paid(await shop.order())
-    return await shop.start_refund(shop.refund_order(payment, 500))
+async def refund_polled_and_told_at_once(shop: Shop) -> Run:
+    return await refund_polled(shop)
 
 
 PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
@@ -245,7 +244,7 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     told_at_once,
     vetoed_at_once,
     told_at_once_then_queued,
-    refunded_and_told_at_once,
+    refund_polled_and_told_at_once,
     found_by_polling,
     closed_at_expiry,
     unknown_at_expiry,
