@@ -211,11 +211,10 @@ async def paid_as_made(play: Play) -> None:
 
 
 async def mismatch(play: Play) -> None:
-    """Another amount came in: a person has it given back."""
+    """Another amount came in: a person who has heard of it has it given back."""
     await play.order.create()
     await play.order.pay(amount=AMOUNT // 2)
     await play.shows(play.order, attention=Attention.AMOUNT_MISMATCH)
-    # Whoever decides has heard of it: otherwise the two come in any order.
     await play.hears(play.order, "payment.attention")
     await eventually(lambda: _resolve(play))
     refunds = (f"automatic:{RefundCause.LATE_PAYMENT}",)

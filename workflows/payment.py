@@ -149,9 +149,8 @@ class PaymentWorkflow:
                 self._policy, PaymentActivities.record_payment, self._state.payment, "write it down"
             )
         except FailureError as error:
-            self._refused = refusal(error)
-            if self._refused is not None:
-                announce(self._state.payment.id, self._refused)
+            self._refused = refusal(error) or ApplicationError(str(error))
+            announce(self._state.payment.id, self._refused)
             await workflow.wait_condition(workflow.all_handlers_finished)
             raise
         self._resumed = stored.created_at != self._state.payment.created_at
