@@ -38,7 +38,7 @@ PAYMENT = PaymentPolicy(
     webhook=_WEBHOOK,
     webhook_fast=WEBHOOK_FAST,
 )
-STORE = StorePolicy(ledger_slow=_SOON, webhook=_WEBHOOK, webhook_fast=WEBHOOK_FAST)
+STORE = StorePolicy(ledger_slow=_SOON, webhook=_WEBHOOK)
 REFUND = RefundPolicy(
     grace=1,
     poll=_SOON,

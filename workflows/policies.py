@@ -214,4 +214,4 @@ def refund_policy() -> RefundPolicy:
 
 def store_policy() -> StorePolicy:
     """The policy of a run that deals with a store's words."""
-    return StorePolicy(webhook_fast=WEBHOOK_FAST)
+    return StorePolicy()
