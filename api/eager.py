@@ -7,7 +7,7 @@ trip (ADR 13). Wherever that way is not open, the update does the same from anyw
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from uuid import UUID
@@ -79,25 +79,32 @@ class EagerStart:
         self, settings: Settings, database: Database, keys: KeyRing
     ) -> AsyncIterator[None]:
         """The same whenever Temporal can be reached, beside what the block does."""
-        carrying = asyncio.create_task(self._carry(settings, database, keys))
-        try:
-            yield
-        finally:
-            carrying.cancel()
-            await asyncio.wait([carrying])
-
-    async def _carry(self, settings: Settings, database: Database, keys: KeyRing) -> None:
         runtime = measured(settings.api_metrics_address)
         async with open_activities(settings, database) as (activities, _):
-            while True:
-                try:
-                    # Not lazy: a worker wants a client that is connected.
-                    client = await connect(keys, runtime=runtime)
-                    async with self.carried(client, partial(eager_worker, client, activities)):
-                        await asyncio.Event().wait()
-                except Exception as error:  # noqa: BLE001 - whatever it is, there is the other way
-                    _log.warning("payments are carried by the workers alone for now: %s", error)
-                await asyncio.sleep(AGAIN_SECONDS)
+            # Not lazy: a worker wants a client that is connected.
+            connecting = partial(connect, keys, runtime=runtime)
+            making = partial(eager_worker, activities)
+            carrying = asyncio.create_task(self._carry(connecting, making))
+            try:
+                yield
+            finally:
+                carrying.cancel()
+                await asyncio.wait([carrying])
+
+    async def _carry(
+        self,
+        connecting: Callable[[], Awaitable[Client]],
+        making: Callable[[Client, Interceptor], Worker],
+    ) -> None:
+        while True:
+            try:
+                client = await connecting()
+                async with self.carried(client, partial(making, client)):
+                    await asyncio.Event().wait()
+            except Exception as error:  # noqa: BLE001 - whatever it is, there is the other way
+                why = f"{type(error).__name__}: {error}"
+                _log.warning("payments are carried by the workers alone for now: %s", why)
+            await asyncio.sleep(AGAIN_SECONDS)
 
     @contextmanager
     def _expecting(self, payment_id: UUID) -> Iterator[asyncio.Future[Answer]]:

@@ -7,25 +7,21 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 from pydantic import Field
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.dependencies import Deps
 from api.problems import Answer
 from domain.errors import PaymentError
+from engine.polling import polled
 from storage.database import Database
-from workflows.policies import EAGER_QUEUE, TASK_QUEUE
+from workflows.policies import RUN_QUEUES
 
 router = APIRouter(tags=["operations"])
 
 PROBE = timedelta(seconds=2)
 # A poll lasts up to a minute, and only its beginning is noted.
 FRESH_POLL = timedelta(seconds=75)
-# Payments that a dead API process carried are gone on with by a worker, too.
-_QUEUES = (TASK_QUEUE, EAGER_QUEUE)
 
 
 class HealthAnswer(Answer):
@@ -75,26 +71,13 @@ async def _database_answers(database: Database) -> bool:
 
 
 async def _temporal_and_worker(client: Client) -> tuple[bool, bool]:
+    since = datetime.now(UTC) - FRESH_POLL
     try:
-        polled = await asyncio.gather(*(_polled(client, queue) for queue in _QUEUES))
+        found = await asyncio.gather(*(polled(client, q, since, PROBE) for q in RUN_QUEUES))
     except (RPCError, RuntimeError):
         # A lazy client that never connected raises RuntimeError: the SDK has no type for it.
         return False, False
-    return True, all(polled)
-
-
-async def _polled(client: Client, queue: str) -> bool:
-    """By a worker process: the API itself polls for no activities."""
-    found = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-        ),
-        timeout=PROBE,
-    )
-    since = datetime.now(UTC) - FRESH_POLL
-    return any(p.last_access_time.ToDatetime(tzinfo=UTC) > since for p in found.pollers)
+    return True, all(found)
 
 
 async def _within(probe: Awaitable[None]) -> bool:

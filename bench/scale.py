@@ -17,7 +17,7 @@ from embedded import application
 from embedded.child import Child
 from embedded.environment import inherited
 from embedded.ports import HOST, assign_ports
-from workflows.policies import EAGER_QUEUE, TASK_QUEUE
+from workflows.policies import RUN_QUEUES
 
 WORKERS, APIS = (1, 2, 3), (1, 2)
 
@@ -86,7 +86,7 @@ def _told(folder: Path) -> dict[str, str]:
 async def _another_worker(stage: Stage, folder: Path, held: AsyncExitStack, number: int) -> None:
     log = stage.stack.log(f"worker-{number}")
     program = application.worker_program(
-        stage.stack.temporal_client, [TASK_QUEUE, EAGER_QUEUE], log, _told(folder)
+        stage.stack.temporal_client, RUN_QUEUES, log, _told(folder)
     )
     child = Child(program)
     held.push_async_callback(child.stop)

@@ -24,10 +24,9 @@ from providers.registry import BUILDERS
 from storage.database import Database
 from storage.migrate import upgrade
 from tests.stack.shop import Place, Shop, open_shop
-from workflows.policies import EAGER_QUEUE, TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
+from workflows.policies import worker_queues
 
 SERVERS = EVERYTHING - {Service.API, Service.WORKER}
-QUEUES = (TASK_QUEUE, EAGER_QUEUE, WEBHOOK_QUEUE, *map(provider_queue, BUILDERS))
 # Providers repeat a notification first after 0.4 s (WeChat Pay), 1.5 s (UnionPay) and
 # 6 s (Alipay).
 TIME_SCALE = 40
@@ -117,7 +116,10 @@ def _programs(stack: Stack, conductor: Conductor, api_port: int) -> list[Program
     told = environment.compose(environment.inherited(), wiring)
     told |= {SOCKET_VARIABLE: str(conductor.socket)}
     worker = application.worker_program(
-        stack.temporal_client, QUEUES, stack.log("worker"), _named(told, Service.WORKER)
+        stack.temporal_client,
+        worker_queues(BUILDERS),
+        stack.log("worker"),
+        _named(told, Service.WORKER),
     )
     api = application.api_program(api_port, stack.log("api"), _named(told, Service.API))
     served = [

@@ -6,14 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from embedded.ports import HOST
 from embedded.program import Program
+from engine.polling import polled
 
 ROOT = Path(__file__).resolve().parent.parent
 PROBE_TIMEOUT_SECONDS = 2.0
@@ -120,21 +118,8 @@ class FreshPollers:
             if self._client is None:
                 self._client = await self._connect()
             for queue in self._queues:
-                if not await self._polled(self._client, queue):
+                if not await polled(self._client, queue, self._started):
                     return False
         except (RPCError, RuntimeError):
             return False
         return True
-
-    async def _polled(self, client: Client, queue: str) -> bool:
-        found = await client.workflow_service.describe_task_queue(
-            DescribeTaskQueueRequest(
-                namespace=client.namespace,
-                task_queue=TaskQueue(name=queue),
-                task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-            )
-        )
-        return any(
-            poller.last_access_time.ToDatetime(tzinfo=UTC) >= self._started
-            for poller in found.pollers
-        )

@@ -223,7 +223,7 @@ class Stack:
         port = self._ports[Service.API]
         api = application.api_program(port, self.log(Service.API), told)
         worker = application.worker_program(
-            self.temporal_client, _queues(), self.log(Service.WORKER), told
+            self.temporal_client, policies.worker_queues(BUILDERS), self.log(Service.WORKER), told
         )
         programs = {Service.API: api, Service.WORKER: worker}
         await _together(
@@ -261,11 +261,6 @@ class Stack:
             running = [self._children[name] for name in row if name in self._children]
             await asyncio.gather(*(child.stop() for child in running))
         await self._held.aclose()
-
-
-def _queues() -> list[str]:
-    providers = map(policies.provider_queue, BUILDERS)
-    return [policies.TASK_QUEUE, policies.EAGER_QUEUE, policies.WEBHOOK_QUEUE, *providers]
 
 
 async def _together(starts: Iterable[Awaitable[None]]) -> None:

@@ -24,7 +24,7 @@ from storage.events import EventStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from webhooks.sender import WebhookSender
-from workflows.policies import EAGER_QUEUE, TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
+from workflows.policies import EAGER_QUEUE, RUN_QUEUES, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
 
 
@@ -56,7 +56,7 @@ async def open_activities(
 
 def workers(client: Client, activities: Activities, providers: Sequence[str]) -> list[Worker]:
     """One worker a queue: a slow provider or merchant fills its own slots only."""
-    running = [_carrying(client, queue, activities) for queue in (TASK_QUEUE, EAGER_QUEUE)]
+    running = [_carrying(client, queue, activities) for queue in RUN_QUEUES]
     queues = {provider_queue(name): activities.provider_steps() for name in providers}
     queues[WEBHOOK_QUEUE] = activities.webhook_steps()
     running += [
@@ -66,30 +66,29 @@ def workers(client: Client, activities: Activities, providers: Sequence[str]) ->
     return running
 
 
-def eager_worker(client: Client, activities: Activities, hears: Interceptor) -> Worker:
+def eager_worker(activities: Activities, client: Client, hears: Interceptor) -> Worker:
     """Carries the runs that this process starts: their tasks and the steps inside of these.
 
     Every step that has a queue is left to `workers`.
     """
-    return Worker(
-        client,
-        task_queue=EAGER_QUEUE,
-        workflows=WORKFLOWS,
-        activities=activities.workflow_steps(),
-        workflow_runner=runner(),
-        no_remote_activities=True,
-        interceptors=[hears],
-        **tuning(),
-    )
+    return _carrying(client, EAGER_QUEUE, activities, hears, local_only=True)
 
 
-def _carrying(client: Client, queue: str, activities: Activities) -> Worker:
+def _carrying(
+    client: Client,
+    queue: str,
+    activities: Activities,
+    *interceptors: Interceptor,
+    local_only: bool = False,
+) -> Worker:
     return Worker(
         client,
         task_queue=queue,
         workflows=WORKFLOWS,
         activities=activities.workflow_steps(),
         workflow_runner=runner(),
+        no_remote_activities=local_only,
+        interceptors=interceptors,
         **tuning(),
     )
 

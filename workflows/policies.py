@@ -4,6 +4,7 @@ A policy is built by whoever starts a workflow and travels in its input: it is r
 run, so that a deploy never changes a payment that is already under way.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from temporalio.common import RetryPolicy
@@ -17,6 +18,7 @@ TASK_QUEUE = "payments"
 # Runs that an API process starts and carries itself; workers poll it too, and go on where such a
 # process has died.
 EAGER_QUEUE = "payments-eager"
+RUN_QUEUES = (TASK_QUEUE, EAGER_QUEUE)
 # Apart from the providers' calls: a merchant that answers slowly must not hold up payments.
 WEBHOOK_QUEUE = "webhooks"
 
@@ -24,6 +26,11 @@ WEBHOOK_QUEUE = "webhooks"
 def provider_queue(provider: str) -> str:
     """The queue of calls to one provider: rate limits and outages stay its own."""
     return f"provider-{provider}"
+
+
+def worker_queues(providers: Iterable[str]) -> list[str]:
+    """Every queue that a worker process polls."""
+    return [*RUN_QUEUES, WEBHOOK_QUEUE, *map(provider_queue, providers)]
 
 
 class Attempts(Frozen):

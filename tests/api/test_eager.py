@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,7 @@ from api import eager
 from api.eager import EagerStart
 from domain.identity import payment_workflow_id
 from tests.api.house import House, ProviderSide, Shop, order
+from workflows.announcing import Answer
 from workflows.payment import PaymentOrder
 from workflows.policies import EAGER_QUEUE, TASK_QUEUE
 
@@ -62,8 +65,12 @@ async def test_a_run_that_is_not_handed_back_is_asked_for_its_answer(
 async def test_an_answer_that_is_not_heard_here_is_asked_for(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    @contextmanager
+    def unheard(*_: object) -> Iterator[asyncio.Future[Answer]]:
+        yield asyncio.get_running_loop().create_future()
+
     monkeypatch.setattr(eager, "HEARD_SECONDS", 0.05)
-    monkeypatch.setattr(eager._Hearing, "_tell", lambda *_: None)  # noqa: SLF001
+    monkeypatch.setattr(EagerStart, "_expecting", unheard)
     made = await shop.create(order())
     assert made.status_code == 201
     assert made.json()["checkout"]

@@ -9,9 +9,10 @@ from api.runs import create_refund
 from domain.event import DeliveryStatus, Event
 from domain.identity import event_id
 from domain.merchant import LatePolicy
-from domain.payment import Payment, PaymentStatus
+from domain.payment import Channel, Payment, PaymentStatus
 from domain.refund import RefundStatus
 from storage.database import DatabaseUnavailable
+from tests.workflows.scripted import Fault
 from tests.workflows.shop import BRISK, GIVES_UP, Shop
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
@@ -49,6 +50,24 @@ async def test_a_merchant_that_answers_at_once_is_told_in_the_task_that_ends_the
 
     queued = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
     assert queued not in [event.event_type for event in (await run.fetch_history()).events]
+    assert shop.merchants.heard(payment) == ["payment.succeeded"]
+
+
+async def test_a_word_that_crosses_the_first_task_does_not_have_it_done_again(shop: Shop) -> None:
+    order = await shop.order(channel=Channel.BARCODE)
+    payment, paid = order.payment, asyncio.Event()
+    shop.provider.script("create", payment.reference, Fault(executed=True, gate=paid))
+    run = await shop.start(order)
+    await shop.sent("create", payment.reference)
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+    paid.set()
+    await run.result()
+
+    # Done again by another worker, the task would submit again.
+    failed = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+    assert failed not in {event.event_type for event in (await run.fetch_history()).events}
+    assert shop.provider.sent("create", payment.reference) == 1
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
 
 

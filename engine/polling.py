@@ -1,0 +1,26 @@
+"""Whether anybody works on a task queue."""
+
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+
+
+async def polled(
+    client: Client, queue: str, since: datetime, within: timedelta | None = None
+) -> bool:
+    """Whether a worker has asked for the queue's activities since then; RPCError.
+
+    For activities: an API process, which carries its own runs, polls for none.
+    """
+    found = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        ),
+        timeout=within,
+    )
+    return any(p.last_access_time.ToDatetime(tzinfo=UTC) >= since for p in found.pollers)
