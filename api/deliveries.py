@@ -56,14 +56,15 @@ class Delivered:
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
 
 
-async def deliver(dependencies: Dependencies, notification: Notification) -> Delivered:
+async def deliver(
+    dependencies: Dependencies, notification: Notification, addressee: Addressee | None
+) -> Delivered:
     """Hand the word to the run that it is for.
 
     Raises:
         RPCError: Temporal did not take it; the provider must send it again.
         DatabaseUnavailable: likewise.
     """
-    addressee = await dependencies.stores.notifications.addressee(notification)
     if addressee is None:
         return _UNKNOWN
     if notification.payment is not None:

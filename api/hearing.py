@@ -37,9 +37,15 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
 
     Once this returns both are durable; `note` may follow after the acknowledgement.
     """
-    keeping = asyncio.create_task(dependencies.stores.notifications.record(notification, arrival))
+    stored = dependencies.stores.notifications
+    # Before anything else: it is what the handing over waits for, and keeping goes on beside that.
+    addressee = None if notification.change else await stored.addressee(notification)
+    keeping = asyncio.create_task(stored.record(notification, arrival))
     try:
-        delivered = await _hand_over(dependencies, notification)
+        if notification.change is not None:
+            delivered = await deliver_change(dependencies, notification, notification.change)
+        else:
+            delivered = await deliver(dependencies, notification, addressee)
     finally:
         # Also where nobody took it, whatever the reason.
         row = await keeping
@@ -54,8 +60,3 @@ async def note(dependencies: Dependencies, heard: Heard) -> None:
     except PaymentError as error:
         _log.warning("%s was not noted for a notification: %s", delivered.outcome, error)
 
-
-async def _hand_over(dependencies: Dependencies, notification: Notification) -> Delivered:
-    if notification.change is None:
-        return await deliver(dependencies, notification)
-    return await deliver_change(dependencies, notification, notification.change)

@@ -10,24 +10,27 @@ from api import app, deliveries, hearing
 from api.dependencies import Dependencies
 from domain.notification import Notification, NotificationOutcome
 from storage.database import DatabaseUnavailable
+from storage.notifications import Addressee
 
 QUEUED_SECONDS = 3.0
 _queued: set[asyncio.Task[None]] = set()
 
 
 async def _acknowledge(
-    dependencies: Dependencies, notification: Notification
+    dependencies: Dependencies, notification: Notification, addressee: Addressee | None
 ) -> deliveries.Delivered:
-    task = asyncio.create_task(_deliver_later(dependencies, notification))
+    task = asyncio.create_task(_deliver_later(dependencies, notification, addressee))
     _queued.add(task)
     task.add_done_callback(_queued.discard)
     return deliveries.Delivered(NotificationOutcome.SIGNALLED)
 
 
-async def _deliver_later(dependencies: Dependencies, notification: Notification) -> None:
+async def _deliver_later(
+    dependencies: Dependencies, notification: Notification, addressee: Addressee | None
+) -> None:
     await asyncio.sleep(QUEUED_SECONDS)
     with suppress(RPCError, DatabaseUnavailable):
-        await deliveries.deliver(dependencies, notification)
+        await deliveries.deliver(dependencies, notification, addressee)
 
 
 def create_app() -> FastAPI:
