@@ -67,20 +67,22 @@ async def deliver(
     """
     if addressee is None:
         return _UNKNOWN
-    if notification.payment is not None:
-        return await payment_word(dependencies, notification, notification.payment, addressee)
+    report, payment = notification.payment, addressee.payment
+    if report is not None:
+        told = await word_to_its_run(dependencies, notification, report, addressee)
+        return told or await word_after_its_run(dependencies, notification, report, payment)
     if notification.refund is not None:
         return await _refund_word(dependencies, notification, notification.refund, addressee)
     return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
 
 
-async def payment_word(
+async def word_to_its_run(
     dependencies: Dependencies,
     notification: Notification,
     report: PaymentReport,
     addressee: Addressee,
-) -> Delivered:
-    """Hand a report on the payment, which the notification carries, to the run that wants it."""
+) -> Delivered | None:
+    """Hand a report that the notification carries to its payment's run; None where that is over."""
     payment = addressee.payment
     mismatch = _foreign(notification, payment) or payment.mismatch(report)
     if mismatch is not None:
@@ -92,12 +94,22 @@ async def payment_word(
     try:
         await tell_payment(dependencies.temporal, payment.id, notification)
     except RunOver:
-        # The run may have ended since we looked: only now do our books have the last word.
-        stored = await dependencies.stores.payments.get(payment.id) or payment
-        if _tells_nothing_new(stored, report):
-            return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
-        return await _late(dependencies, notification, stored)
+        return None
     return Delivered(NotificationOutcome.SIGNALLED)
+
+
+async def word_after_its_run(
+    dependencies: Dependencies,
+    notification: Notification,
+    report: PaymentReport,
+    payment: Payment,
+) -> Delivered:
+    """Hand the report to a run of its own, unless the payment's knew it when it ended."""
+    # It may have ended since we looked: only now do our books have the last word.
+    stored = await dependencies.stores.payments.get(payment.id) or payment
+    if _tells_nothing_new(stored, report):
+        return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
+    return await _late(dependencies, notification, stored)
 
 
 async def _refund_word(

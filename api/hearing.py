@@ -39,13 +39,14 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     """
     stored = dependencies.stores.notifications
     # Before anything else: it is what the handing over waits for, and keeping goes on beside that.
-    addressee = None if notification.change else await stored.addressee(notification)
+    addressee = await stored.addressee(notification)
     keeping = asyncio.create_task(stored.record(notification, arrival))
     try:
-        if notification.change is not None:
-            delivered = await deliver_change(dependencies, notification, notification.change)
-        else:
+        if notification.change is None:
             delivered = await deliver(dependencies, notification, addressee)
+        else:
+            change = notification.change
+            delivered = await deliver_change(dependencies, notification, change, addressee)
     finally:
         # Also where nobody took it, whatever the reason.
         row = await keeping
@@ -59,4 +60,3 @@ async def note(dependencies: Dependencies, heard: Heard) -> None:
         await dependencies.stores.notifications.note(heard.row, delivered.outcome, delivered.detail)
     except PaymentError as error:
         _log.warning("%s was not noted for a notification: %s", delivered.outcome, error)
-

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from api.dependencies import Dependencies
 from api.hearing import hear
 from api.store_requests import RestoreRequest
-from api.store_words import find_payment
 from domain.entitlement import Entitlement
 from domain.errors import InvalidRequest
 from domain.merchant import Merchant
@@ -50,7 +49,7 @@ async def restore_purchases(
     counter = _counter(dependencies, merchant, request)
     restored = Restored()
     for purchase in _newest(await _purchases(counter.store, request)):
-        payment = await find_payment(dependencies, purchase)
+        payment = await dependencies.stores.entitlements.payment_of(purchase)
         if payment is None or payment.merchant_id != merchant.id:
             restored.unclaimed.append(purchase)
             continue

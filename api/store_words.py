@@ -4,7 +4,7 @@ A purchase proves that it was paid for, whatever the word about it says: a refun
 purchase pays the payment first and is applied to it then.
 """
 
-from api.deliveries import Delivered, payment_word
+from api.deliveries import Delivered, word_after_its_run, word_to_its_run
 from api.dependencies import Dependencies
 from api.runs import tell_store
 from domain.notification import Notification, NotificationKind, NotificationOutcome
@@ -21,32 +21,20 @@ _NOBODYS = Delivered(
 
 
 async def deliver_change(
-    dependencies: Dependencies, notification: Notification, change: StoreChange
+    dependencies: Dependencies,
+    notification: Notification,
+    change: StoreChange,
+    addressee: Addressee | None,
 ) -> Delivered:
     """Hand over the change that the notification carries; raises as `deliver` does."""
     purchase = change.standing
     if purchase is None:
         return Delivered(NotificationOutcome.IGNORED, f"{change.raw_type} is about no purchase")
-    payment = await find_payment(dependencies, purchase)
-    if payment is None:
+    if addressee is None:
         return _NOBODYS
-    if await dependencies.stores.notifications.seen(notification):
+    if addressee.seen:
         return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
-    return await _word(dependencies, notification, payment, purchase, change)
-
-
-async def find_payment(dependencies: Dependencies, purchase: Purchase) -> Payment | None:
-    """The payment that the purchase, or the chain that it renews, was granted to or names.
-
-    A buyer who buys again in an old chain names the new payment; a renewal names the first one.
-    """
-    owners = await dependencies.stores.entitlements.owners(purchase)
-    of_sale = None if purchase.renewal else purchase.token
-    for payment_id in (owners.transaction, of_sale, owners.chain, purchase.token):
-        found = await dependencies.stores.payments.get(payment_id) if payment_id else None
-        if found is not None:
-            return found
-    return None
+    return await _word(dependencies, notification, addressee.payment, purchase, change)
 
 
 async def _word(
@@ -58,9 +46,6 @@ async def _word(
 ) -> Delivered:
     if payment.captured == 0:
         report = _paid(dependencies, purchase, payment, change)
-        if payment.mismatch(report) is None:
-            # So that the store can be asked about it, even where it never told us of it.
-            await dependencies.stores.entitlements.claim(payment.id, purchase)
         paid = notification.model_copy(
             update={
                 "kind": NotificationKind.PAYMENT,
@@ -68,7 +53,12 @@ async def _word(
                 "payment": report,
             }
         )
-        delivered = await payment_word(dependencies, paid, report, Addressee(payment, seen=False))
+        addressee = Addressee(payment, seen=False)
+        delivered = await word_to_its_run(dependencies, paid, report, addressee)
+        if delivered is None:
+            # A run for a late word asks the store: by this number, which ours would have noted.
+            await dependencies.stores.entitlements.claim(payment.id, purchase)
+            delivered = await word_after_its_run(dependencies, paid, report, payment)
         if not delivered.acknowledged or _says_no_more(change, purchase):
             return delivered
     elif payment.provider_reference == purchase.transaction_id and _says_no_more(change, purchase):

@@ -8,9 +8,10 @@ from typing import TypedDict
 from bench import load
 from bench.costs import Books, History, books, history, history_of_payment
 from bench.figures import Quantiles, Spread, quantiles, spread
-from bench.load import Saturated
-from bench.merchant import Timed
+from bench.load import Saturated, Timed
+from bench.merchant import STORE
 from bench.provider_time import provider_seconds
+from bench.sides import Side
 from bench.stage import Stage
 
 FLOOR = "floor"
@@ -74,7 +75,7 @@ async def compare(stage: Stage, sizes: Sizes) -> Compared:
     load_before = os.getloadavg()[0]
     await load.step_by_step(stage.sides, 5)
     for side in stage.sides:
-        await load.saturate(side, sizes.at_once * 2, sizes.at_once, stage.processes)
+        await load.saturate(side.whole, sizes.at_once * 2, sizes.at_once, stage.processes)
     timed: dict[str, list[Timed]] = {side.name: [] for side in stage.sides}
     saturated: dict[str, list[Saturated]] = {side.name: [] for side in stage.sides}
     kept: dict[str, Books] = {}
@@ -84,7 +85,7 @@ async def compare(stage: Stage, sizes: Sizes) -> Compared:
         for side in stage.sides:
             before = await books(stage.database)
             saturated[side.name].append(
-                await load.saturate(side, sizes.payments, sizes.at_once, stage.processes)
+                await load.saturate(side.whole, sizes.payments, sizes.at_once, stage.processes)
             )
             after = await books(stage.database)
             kept[side.name] = Books(
@@ -92,8 +93,9 @@ async def compare(stage: Stage, sizes: Sizes) -> Compared:
                 bytes=round((after["bytes"] - before["bytes"]) / sizes.payments),
             )
     compared = Compared(noise=_noise(saturated, load_before))
-    for name, times in timed.items():
-        compared.figures[name] = await _figures(stage, name, times, saturated[name])
+    for side in stage.sides:
+        name = side.name
+        compared.figures[name] = await _figures(stage, side, timed[name], saturated[name])
         if name != FLOOR:
             compared.figures[name]["books"] = kept[name]
             compared.ratios[name] = _ratios(compared.figures, name, saturated)
@@ -101,7 +103,7 @@ async def compare(stage: Stage, sizes: Sizes) -> Compared:
 
 
 async def _figures(
-    stage: Stage, name: str, timed: list[Timed], saturated: list[Saturated]
+    stage: Stage, side: Side, timed: list[Timed], saturated: list[Saturated]
 ) -> Figures:
     names = saturated[0].cpu_ms()
     return Figures(
@@ -111,27 +113,29 @@ async def _figures(
             for process in names
         },
         create=quantiles([one.create for one in timed]),
-        provider=(
-            None
-            if name == FLOOR
-            else quantiles(await provider_seconds(stage.stack, name, len(timed)))
-        ),
+        provider=await _provider(stage, side.name, len(timed)),
         acknowledge=quantiles([one.acknowledge for one in timed]),
         webhook=quantiles([one.webhook for one in timed]),
-        history=await _history(stage, name),
+        history=await _history(stage, side),
         books=None,
     )
 
 
-async def _history(stage: Stage, name: str) -> History:
+async def _provider(stage: Stage, name: str, orders: int) -> Quantiles | None:
+    """Of the provider's own answers; None where none is asked for."""
+    if name in (FLOOR, STORE):
+        return None
+    return quantiles(await provider_seconds(stage.stack, name, orders))
+
+
+async def _history(stage: Stage, side: Side) -> History:
     """Of one more payment, notified as soon as it is made."""
-    if name == FLOOR:
-        return await history(stage.client, f"floor-{await stage.floor.paid()}")
-    merchant = stage.merchants[name]
-    payment = await merchant.create()
-    await merchant.pay(payment)
-    await merchant.notified(payment)
-    return await history_of_payment(stage.client, payment)
+    opened = await side.create()
+    await side.pay(opened)
+    await side.notified(opened)
+    if side.name == FLOOR:
+        return await history(stage.client, f"floor-{opened.id}")
+    return await history_of_payment(stage.client, opened.id)
 
 
 def _ratios(

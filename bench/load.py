@@ -2,11 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench import machine
-from bench.merchant import Side, Timed
+from bench.sides import Opened, Side
+
+# A run's last task and its note are over by then.
+SETTLED_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Seconds of one payment, one at a time: create, notify to acknowledged, notify to webhook."""
+
+    create: float
+    acknowledge: float
+    webhook: float
 
 
 @dataclass(frozen=True)
@@ -23,14 +35,14 @@ class Saturated:
 
 
 async def saturate(
-    side: Side, payments: int, at_once: int, processes: Mapping[str, int]
+    whole: Callable[[], Awaitable[None]], payments: int, at_once: int, processes: Mapping[str, int]
 ) -> Saturated:
     """`payments` whole payments, `at_once` under way at any time."""
     left = iter(range(payments))
 
     async def one_after_the_other() -> None:
         for _ in left:
-            await side.whole()
+            await whole()
 
     before = machine.read(processes)
     await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
@@ -39,25 +51,36 @@ async def saturate(
 
 
 async def step_by_step(sides: Sequence[Side], payments: int) -> dict[str, list[Timed]]:
-    """`payments` of each side, alternating, nothing else under way."""
+    """`payments` of each side, alternating, nothing else under way.
+
+    All are made before the first one is notified, for a payer takes a while, too; and before each
+    step there is a moment for what the one before it left to be done after its answer.
+    """
+    made: list[tuple[Side, Opened, float]] = []
+    for side in [side for _ in range(payments) for side in sides]:
+        await asyncio.sleep(SETTLED_SECONDS)
+        made.append((side, *await _timed_create(side)))
+    for side, opened, _ in made:
+        await side.pay(opened)
     found: dict[str, list[Timed]] = {side.name: [] for side in sides}
-    for _ in range(payments):
-        for side in sides:
-            found[side.name].append(await side.timed())
+    for side, opened, create in made:
+        await asyncio.sleep(SETTLED_SECONDS)
+        notified = await side.notified(opened)
+        found[side.name].append(Timed(create, notified.acknowledge, notified.webhook))
     return found
 
 
 async def steady(side: Side, rate: float, seconds: float) -> list[float]:
     """Seconds that each create took at `rate` a second, whatever the others did meanwhile."""
-    tasks: list[asyncio.Task[float]] = []
+    tasks: list[asyncio.Task[tuple[Opened, float]]] = []
     begun = time.monotonic()
     while (due := len(tasks) / rate) < seconds:
         await asyncio.sleep(max(begun + due - time.monotonic(), 0))
         tasks.append(asyncio.create_task(_timed_create(side)))
-    return list(await asyncio.gather(*tasks))
+    return [create for _, create in await asyncio.gather(*tasks)]
 
 
-async def _timed_create(side: Side) -> float:
+async def _timed_create(side: Side) -> tuple[Opened, float]:
     begun = time.perf_counter()
-    await side.create()
-    return time.perf_counter() - begun
+    opened = await side.create()
+    return opened, time.perf_counter() - begun

@@ -1,20 +1,16 @@
-"""A merchant and its payers over HTTP, and the same steps on the floor."""
+"""A merchant and its payers over HTTP."""
 
 import asyncio
 import json
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import httpx
-from temporalio.client import Client, WithStartWorkflowOperation
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from bench import floor
 from bench.ends import Ends
+from bench.sides import BenchError, Notified, Opened
 from domain.merchant import Merchant as MerchantRow
 from embedded.stack import Stack
 from storage.database import Database
@@ -22,94 +18,12 @@ from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
 from webhooks.signing import new_secret
 
-ACCOUNTS = {"alipay": "main", "wechatpay": "pubkey"}
-_RPC = timedelta(seconds=20)
+ACCOUNTS = {"alipay": "main", "wechatpay": "pubkey", "unionpay": "main", "apple_iap": "main"}
+STORE = "apple_iap"
+# A consumable, as the sandbox's store has it.
+PRODUCT = "com.paysaga.tea.coins"
 _HTTP_SECONDS = 60
 _LOOKS, _LOOK_SECONDS = 100, 0.3
-
-
-class BenchError(Exception):
-    """A payment did not go as it must: there is nothing to measure."""
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Seconds of one payment, one at a time: create, notify to acknowledged, notify to webhook."""
-
-    create: float
-    acknowledge: float
-    webhook: float
-
-
-class Side(Protocol):
-    """What the same load is put on: the floor, or our payments through one provider."""
-
-    name: str
-
-    async def whole(self) -> None:
-        """One payment from the order to the merchant told; the provider notifies by itself."""
-        ...
-
-    async def create(self) -> str:
-        """An open payment; its id."""
-        ...
-
-    async def timed(self) -> Timed:
-        """One payment, step by step."""
-        ...
-
-
-class Floor:
-    """The bare workflow."""
-
-    name = "floor"
-
-    def __init__(self, client: Client, ends: Ends) -> None:
-        self._client = client
-        self._ends = ends
-
-    async def whole(self) -> None:
-        """As `Side`."""
-        await self.paid()
-
-    async def paid(self) -> str:
-        """One whole order; its id."""
-        order = await self.create()
-        await self._notify(order)
-        await self._ends.told(order)
-        return order
-
-    async def create(self) -> str:
-        """As `Side`."""
-        order = uuid4().hex
-        await self._client.execute_update_with_start_workflow(
-            floor.FloorWorkflow.checkout,
-            start_workflow_operation=WithStartWorkflowOperation(
-                floor.FloorWorkflow.run,
-                order,
-                id=f"floor-{order}",
-                task_queue=floor.QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            ),
-            id=f"checkout-{order}",
-            rpc_timeout=_RPC,
-        )
-        return order
-
-    async def timed(self) -> Timed:
-        """As `Side`."""
-        start = time.perf_counter()
-        order = await self.create()
-        created = time.perf_counter()
-        await self._notify(order)
-        acknowledged = time.perf_counter()
-        told = await self._ends.told(order)
-        return Timed(created - start, acknowledged - created, told - created)
-
-    async def _notify(self, order: str) -> None:
-        handle = self._client.get_workflow_handle_for(floor.FloorWorkflow.run, f"floor-{order}")
-        await handle.signal(floor.FloorWorkflow.notify, "paid", rpc_timeout=_RPC)
 
 
 class Merchant:
@@ -146,54 +60,45 @@ class Merchant:
             await self._pay_later(payment["id"])
         await self._ends.told(payment["id"])
 
-    async def create(self) -> str:
+    async def create(self) -> Opened:
         """As `Side`."""
-        return str((await self.post())["id"])
-
-    async def timed(self) -> Timed:
-        """As `Side`; the sandbox says how long we took to acknowledge."""
-        start = time.perf_counter()
         payment = await self.post()
-        created = time.perf_counter()
-        await self.control("pay", checkout=_shown(payment), notify=False)
-        answer, told = await self.notified(payment["id"])
-        return Timed(created - start, answer, told)
+        return Opened(payment["id"], _shown(payment))
 
-    async def notified(self, payment_id: str) -> tuple[float, float]:
-        """Seconds until one notification was acknowledged, and until the merchant was told."""
-        reference = payment_id.replace("-", "")
+    async def pay(self, opened: Opened) -> None:
+        """As `Side`."""
+        await self.control("pay", checkout=opened.shown, notify=False)
+
+    async def notified(self, opened: Opened) -> Notified:
+        """As `Side`; the sandbox says how long we took to acknowledge."""
         begun = time.perf_counter()
-        answer = await self.control("notify", reference=reference)
+        answer = await self.control("notify", reference=_reference(opened.id))
         if not answer["accepted"]:
             raise BenchError(f"a notification was answered {answer}")
-        return float(answer["seconds"]), await self._ends.told(payment_id) - begun
-
-    async def pay(self, payment_id: str) -> None:
-        """The payer pays; nothing is notified."""
-        await self.control("pay", reference=payment_id.replace("-", ""), notify=False)
+        return Notified(float(answer["seconds"]), await self._ends.told(opened.id) - begun)
 
     async def _pay_later(self, payment_id: str) -> None:
         """The checkout did not come in time (202): the payer pays once the provider has it."""
         self.late_checkouts += 1
         for _ in range(_LOOKS):
             with suppress(BenchError):
-                await self.control("pay", reference=payment_id.replace("-", ""))
+                await self.control("pay", reference=_reference(payment_id))
                 return
             await asyncio.sleep(_LOOK_SECONDS)
         raise BenchError(f"the provider never had {payment_id}")
 
     async def post(self, *, or_later: bool = False) -> dict[str, Any]:
         """An order made; raises BenchError unless the payer can pay, now or (202) later."""
-        body = {
+        body: dict[str, Any] = {
             "order_no": f"bench-{uuid4().hex}",
             "provider": self.name,
             "account": ACCOUNTS[self.name],
-            "channel": "qr",
-            "amount": 1999,
-            "subject": "明前龙井",
             "payer": {"client_ip": "203.0.113.7"},
-            "expires_in": 7200,
         }
+        if self.name == STORE:
+            body |= {"channel": "iap", "product": PRODUCT}
+        else:
+            body |= {"channel": "qr", "amount": 1999, "subject": "明前龙井", "expires_in": 7200}
         answer = await self.api.post("/v1/payments", json=body)
         late = or_later and answer.status_code == httpx.codes.ACCEPTED
         if answer.status_code != httpx.codes.CREATED and not late:
@@ -231,3 +136,7 @@ async def register(stack: Stack, ends: Ends) -> tuple[str, str]:
 def _shown(payment: dict[str, Any]) -> str:
     checkout = payment["checkout"]
     return str(checkout["value"] or json.dumps(checkout["parameters"]))
+
+
+def _reference(payment_id: str) -> str:
+    return payment_id.replace("-", "")

@@ -12,8 +12,7 @@ from typing import TypedDict
 from api.runs import NoAnswerYet, create_payment
 from bench import machine
 from bench.figures import Quantiles, quantiles
-from bench.load import step_by_step
-from bench.merchant import Timed
+from bench.load import Timed, step_by_step
 from bench.orders import order_to_wait
 from bench.stage import Stage
 

@@ -6,12 +6,13 @@ import json
 import shutil
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypedDict
 
 from bench.load import saturate
-from bench.merchant import Merchant, Timed
+from bench.merchant import Merchant
 from bench.stage import Stage, open_stage
 from embedded import application
 from embedded.child import Child
@@ -30,27 +31,6 @@ class Point(TypedDict):
     rate: float
 
 
-class Spreading:
-    """A merchant whose payments go through each API in turn."""
-
-    name = "alipay"
-
-    def __init__(self, doors: list[Merchant]) -> None:
-        self._doors = itertools.cycle(doors)
-
-    async def whole(self) -> None:
-        """As `Side`."""
-        await next(self._doors).whole()
-
-    async def create(self) -> str:
-        """As `Side`."""
-        return await next(self._doors).create()
-
-    async def timed(self) -> Timed:
-        """As `Side`."""
-        return await next(self._doors).timed()
-
-
 async def scale(folder: Path, payments: int, at_once: int) -> list[Point]:
     """Every combination, one after the other on the same servers."""
     points: list[Point] = []
@@ -63,9 +43,13 @@ async def scale(folder: Path, payments: int, at_once: int) -> list[Point]:
                 for workers in WORKERS:
                     if workers > 1:
                         await _another_worker(stage, folder, extra, workers)
-                    side = Spreading(doors)
-                    await saturate(side, at_once, at_once, {})
-                    found = await saturate(side, payments, at_once, stage.processes)
+                    turns = itertools.cycle(doors)
+
+                    async def whole(turns: Iterator[Merchant] = turns) -> None:
+                        await next(turns).whole()
+
+                    await saturate(whole, at_once, at_once, {})
+                    found = await saturate(whole, payments, at_once, stage.processes)
                     points.append(Point(workers=workers, apis=apis, rate=round(found.rate, 2)))
                     late = sum(door.late_checkouts for door in doors)
                     sys.stdout.write(

@@ -11,7 +11,8 @@ from temporalio.client import Client
 
 from bench import floor
 from bench.ends import Ends
-from bench.merchant import ACCOUNTS, Floor, Merchant, register
+from bench.merchant import ACCOUNTS, Merchant, register
+from bench.sides import Floor, Side
 from embedded.application import ROOT, FreshPollers
 from embedded.child import Child
 from embedded.config import Service, StackConfig
@@ -37,7 +38,7 @@ class Stage:
     key: str
 
     @property
-    def sides(self) -> list[Floor | Merchant]:
+    def sides(self) -> list[Side]:
         """The floor first."""
         return [self.floor, *self.merchants.values()]
 

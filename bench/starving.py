@@ -11,7 +11,8 @@ from typing import TypedDict
 
 from bench.figures import Quantiles, quantiles
 from bench.load import steady
-from bench.merchant import BenchError, Merchant
+from bench.merchant import Merchant
+from bench.sides import BenchError
 from bench.stage import Stage
 
 # Longer than any patience of ours.

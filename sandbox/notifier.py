@@ -28,12 +28,31 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the receiver said, after how many seconds; `status` 0: it could not be reached."""
+    """What the receiver said, after how many seconds; `status` 0: it could not be reached.
+
+    `seconds` is from the first byte sent to the last one received.
+    """
 
     status: int
     body: bytes
     accepted: bool
     seconds: float = 0.0
+
+
+class _Stopwatch:
+    """Httpcore's trace of one request: what it takes on the wire, without the client around it."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, float] = {}
+
+    async def __call__(self, event: str, _info: dict[str, Any]) -> None:
+        self._at[event] = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """0 where the request was not made over HTTP."""
+        begun = self._at.get("http11.send_request_headers.started", 0.0)
+        return self._at.get("http11.receive_response_body.complete", begun) - begun
 
 
 class Notifier:
@@ -164,17 +183,20 @@ class Notifier:
     async def _attempt(self, notice: Notice, fault: Fault | None) -> Answer:
         side = self._sides[notice.provider]
         message = side.build(notice, fault)
-        begun = time.perf_counter()
+        stopwatch = _Stopwatch()
         try:
             response = await self._client.post(
-                notice.url, content=message.body, headers=message.headers
+                notice.url,
+                content=message.body,
+                headers=message.headers,
+                extensions={"trace": stopwatch},
             )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             answer = Answer(0, repr(error).encode(), accepted=False)
         else:
             accepted = side.accepts(response.status_code, response.content)
-            seconds = time.perf_counter() - begun
-            answer = Answer(response.status_code, response.content, accepted, seconds)
+            content = response.content
+            answer = Answer(response.status_code, content, accepted, stopwatch.seconds)
         self._log(notice, answer, fault)
         return answer
 

@@ -13,12 +13,13 @@ from domain.payment import Payment
 from domain.purchase import Purchase
 from domain.refund import Refund
 from domain.store_change import Change, StoreChange
+from storage import owning
 from storage.database import Database
-from storage.granting import Granted, claim, grant, is_granted, of_chain_of
+from storage.granting import Granted, claim, grant, of_chain_of
 from storage.outbox import Entry, append_once
 from storage.rows import to_entitlement, to_payment
 from storage.store_refunds import follow_refunds
-from storage.tables import entitlements, events, grants, payments
+from storage.tables import entitlements, events, payments
 
 
 class Applied(Frozen):
@@ -90,16 +91,19 @@ class EntitlementStore:
 
     async def owners(self, purchase: Purchase) -> Owners:
         """Which payments the transaction and its chain were granted to so far."""
-        of_transaction = select(grants.c.payment_id).where(is_granted(purchase))
-        of_chain = select(entitlements.c.payment_id).where(of_chain_of(purchase))
         async with self._database.statement() as connection:
-            row = await connection.execute(
-                select(
-                    of_transaction.scalar_subquery().label("transaction"),
-                    of_chain.scalar_subquery().label("chain"),
-                )
-            )
+            row = await connection.execute(owning.OWNERS, owning.named(purchase))
             return Owners.model_validate(dict(row.mappings().one()))
+
+    async def payment_of(self, purchase: Purchase) -> Payment | None:
+        """The payment that the purchase, or the chain that it renews, was granted to or names.
+
+        A buyer who buys again in an old chain names the new payment; a renewal names the first one.
+        """
+        async with self._database.statement() as connection:
+            found = await connection.execute(owning.PAYMENT, owning.named(purchase))
+            row = found.mappings().one_or_none()
+        return to_payment(row) if row else None
 
     async def get(self, purchase: Purchase) -> Entitlement | None:
         """The entitlement of the purchase's chain, or None."""

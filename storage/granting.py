@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, select, update
-from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.entitlement import Entitlement
@@ -97,8 +97,13 @@ async def claim(connection: AsyncConnection, payment_id: UUID, purchase: Purchas
     values = purchase.model_dump(include=_KEPT) | {"payment_id": payment_id}
     # Of a transaction that is new to us, nothing has been given back so far.
     values |= {"revoked_at": None, "revoked_share": None}
-    await connection.execute(insert_or_skip(grants).values(values).on_conflict_do_nothing())
-    found = await connection.execute(select(grants).where(is_granted(purchase)).with_for_update())
+    offered = insert(grants).values(values)
+    # Not "do nothing": that would neither lock the row that is there nor hand it back.
+    found = await connection.execute(
+        offered.on_conflict_do_update(
+            constraint=grants.primary_key, set_={"payment_id": grants.c.payment_id}
+        ).returning(*grants.c)
+    )
     row = found.mappings().one()
     if row["payment_id"] != payment_id:
         raise ReportMismatch(
@@ -115,7 +120,7 @@ def _applied(before: Entitlement, payment: Payment, change: StoreChange) -> Enti
 async def _open(connection: AsyncConnection, opened: Entitlement) -> Entitlement | None:
     """Insert the entitlement of a new chain; the one that is there already, locked."""
     made = await connection.execute(
-        insert_or_skip(entitlements)
+        insert(entitlements)
         .values(opened.model_dump())
         .on_conflict_do_nothing()
         .returning(entitlements.c.transaction_id)

@@ -16,6 +16,7 @@ from domain.frozen import Frozen
 from domain.identity import parse_reference
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.payment import Payment
+from storage import owning
 from storage.database import Database
 from storage.rows import to_payment
 from storage.tables import notifications, payments
@@ -33,6 +34,7 @@ _SEEN = exists().where(
     notifications.c.outcome == NotificationOutcome.SIGNALLED.value,
 )
 _ADDRESSEE = select(*payments.c, _SEEN.label("seen")).where(payments.c.id == bindparam("payment"))
+_BUYER = owning.PAYMENT.add_columns(_SEEN.label("seen"))
 _KEEP = insert(notifications)
 _NOTE = (
     update(notifications)
@@ -106,23 +108,26 @@ class NotificationStore:
             await connection.execute(_NOTE, said)
 
     async def addressee(self, notification: Notification) -> Addressee | None:
-        """Whom the notification is for; None where it names no payment of ours."""
+        """Whom the notification is for; None where it names no payment of ours.
+
+        A store's word is for the payment that its purchase belongs to.
+        """
+        purchase = notification.change.standing if notification.change else None
         payment_id = parse_reference(notification.reference)
-        if payment_id is None:
+        if purchase is not None:
+            statement, named = _BUYER, owning.named(purchase)
+        elif payment_id is not None:
+            statement, named = _ADDRESSEE, {"payment": payment_id}
+        else:
             return None
-        named = _message(notification) | {"payment": payment_id}
         async with self._database.statement() as connection:
-            row = (await connection.execute(_ADDRESSEE, named)).mappings().one_or_none()
+            found = await connection.execute(statement, named | _message(notification))
+            row = found.mappings().one_or_none()
         if row is None:
             return None
         columns = dict(row)
         seen = bool(columns.pop("seen"))
         return Addressee(to_payment(columns), seen)
-
-    async def seen(self, notification: Notification) -> bool:
-        """True where the same message of the provider has reached its workflow before."""
-        async with self._database.statement() as connection:
-            return bool(await connection.scalar(select(_SEEN), _message(notification)))
 
     async def forget_before(self, moment: datetime) -> int:
         """Forget the raw bodies and headers received before it; how many had any.

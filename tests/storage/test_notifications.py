@@ -43,6 +43,21 @@ def notification() -> Notification:
     )
 
 
+@pytest.fixture
+async def ours(
+    payments: PaymentStore, notification: Notification, new_payment: NewPayment
+) -> Notification:
+    """About a payment in our books."""
+    payment = await payments.record(new_payment())
+    return notification.model_copy(update={"reference": payment.reference})
+
+
+async def seen(store: NotificationStore, notification: Notification) -> bool:
+    addressee = await store.addressee(notification)
+    assert addressee is not None
+    return addressee.seen
+
+
 async def test_a_notification_is_kept_byte_for_byte_with_what_it_led_to(
     notifications: NotificationStore, notification: Notification
 ) -> None:
@@ -65,22 +80,22 @@ async def test_each_delivery_of_a_message_is_kept(
 
 
 async def test_a_message_counts_as_seen_only_once_it_reached_its_workflow(
-    notifications: NotificationStore, notification: Notification
+    notifications: NotificationStore, ours: Notification
 ) -> None:
-    await kept(notifications, notification, NotificationOutcome.RECEIVED)
+    await kept(notifications, ours, NotificationOutcome.RECEIVED)
 
-    assert not await notifications.seen(notification)
-    await kept(notifications, notification, NotificationOutcome.SIGNALLED)
-    assert await notifications.seen(notification)
+    assert not await seen(notifications, ours)
+    await kept(notifications, ours, NotificationOutcome.SIGNALLED)
+    assert await seen(notifications, ours)
 
 
 @pytest.mark.parametrize("field", ["provider", "account", "notification_id"])
 async def test_the_same_id_elsewhere_is_another_message(
-    notifications: NotificationStore, notification: Notification, field: str
+    notifications: NotificationStore, ours: Notification, field: str
 ) -> None:
-    await kept(notifications, notification, NotificationOutcome.SIGNALLED)
+    await kept(notifications, ours, NotificationOutcome.SIGNALLED)
 
-    assert not await notifications.seen(notification.model_copy(update={field: "other"}))
+    assert not await seen(notifications, ours.model_copy(update={field: "other"}))
 
 
 async def test_a_notification_of_an_order_that_was_never_ours_is_kept_too(
@@ -90,37 +105,33 @@ async def test_a_notification_of_an_order_that_was_never_ours_is_kept_too(
     await kept(notifications, foreign, NotificationOutcome.UNKNOWN_REFERENCE)
 
     assert await notifications.addressee(foreign) is None
-    assert not await notifications.seen(foreign)
 
 
 async def test_the_addressee_is_the_payment_and_whether_its_run_has_had_the_message(
-    notifications: NotificationStore,
-    payments: PaymentStore,
-    notification: Notification,
-    new_payment: NewPayment,
+    notifications: NotificationStore, payments: PaymentStore, ours: Notification
 ) -> None:
-    payment = await payments.record(new_payment())
-    named = notification.model_copy(update={"reference": payment.reference})
+    payment = await payments.get(UUID(ours.reference))
+    assert payment is not None
 
-    assert await notifications.addressee(named) == Addressee(payment, seen=False)
-    await kept(notifications, named, NotificationOutcome.SIGNALLED)
-    assert await notifications.addressee(named) == Addressee(payment, seen=True)
+    assert await notifications.addressee(ours) == Addressee(payment, seen=False)
+    await kept(notifications, ours, NotificationOutcome.SIGNALLED)
+    assert await notifications.addressee(ours) == Addressee(payment, seen=True)
 
 
 async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
-    notifications: NotificationStore, notification: Notification, monkeypatch: pytest.MonkeyPatch
+    notifications: NotificationStore, ours: Notification, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.notifications.FORGET_AT_ONCE", 2)
     year = NOON - timedelta(days=365)
     for days in range(5):
         arrival = Arrival(HEADERS, BODY, year + timedelta(days=days))
-        row = await notifications.record(notification, arrival)
+        row = await notifications.record(ours, arrival)
         await notifications.note(row, NotificationOutcome.SIGNALLED)
 
     counts = [await notifications.forget_before(year + timedelta(days=3)) for _ in range(2)]
 
-    records = await notifications.list_for_payment(UUID(notification.reference))
+    records = await notifications.list_for_payment(UUID(ours.reference))
     assert counts == [3, 0]
     assert [record.body for record in records] == [b"", b"", b"", BODY, BODY]
     assert [record.headers for record in records] == [{}, {}, {}, HEADERS, HEADERS]
-    assert await notifications.seen(notification)
+    assert await seen(notifications, ours)

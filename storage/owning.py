@@ -1,0 +1,50 @@
+"""Whose a purchase is, asked of our books in one statement."""
+
+from typing import Any
+
+from sqlalchemy import Uuid, and_, bindparam, case, select
+
+from domain.purchase import Purchase
+from storage.tables import entitlements, grants, payments
+
+_OF_TRANSACTION = select(grants.c.payment_id).where(
+    and_(
+        grants.c.provider == bindparam("sold_by"),
+        grants.c.account == bindparam("sold_through"),
+        grants.c.transaction_id == bindparam("transaction"),
+    )
+)
+_OF_CHAIN = select(entitlements.c.payment_id).where(
+    and_(
+        entitlements.c.provider == bindparam("sold_by"),
+        entitlements.c.account == bindparam("sold_through"),
+        entitlements.c.original_transaction_id == bindparam("chain"),
+    )
+)
+# Built once: building a statement costs more than PostgreSQL takes to run it.
+OWNERS = select(
+    _OF_TRANSACTION.scalar_subquery().label("transaction"),
+    _OF_CHAIN.scalar_subquery().label("chain"),
+)
+_owners = OWNERS.cte("owners")
+_SALE, _TOKEN = bindparam("sale", type_=Uuid()), bindparam("token", type_=Uuid())
+# The first of these that is a payment of ours.
+_CANDIDATES = (_owners.c.transaction, _SALE, _owners.c.chain, _TOKEN)
+PAYMENT = (
+    select(payments)
+    .select_from(payments.join(_owners, payments.c.id.in_(_CANDIDATES)))
+    .order_by(case(*((payments.c.id == each, rank) for rank, each in enumerate(_CANDIDATES))))
+    .limit(1)
+)
+
+
+def named(purchase: Purchase) -> dict[str, Any]:
+    """The statements' parameters."""
+    return {
+        "sold_by": purchase.provider,
+        "sold_through": purchase.account,
+        "transaction": purchase.transaction_id,
+        "chain": purchase.original_transaction_id,
+        "sale": None if purchase.renewal else purchase.token,
+        "token": purchase.token,
+    }
