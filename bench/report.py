@@ -11,7 +11,7 @@ from bench.bars import Bar
 from bench.comparing import Compared, Figures
 from bench.figures import Quantiles, Spread
 from bench.open_payments import OpenPayments
-from bench.signing import Rates
+from bench.signing import Signing
 from bench.starving import Starving
 
 BEGIN, END = "<!-- figures: make bench ARGS=--docs -->", "<!-- end of figures -->"
@@ -24,7 +24,7 @@ class Report:
     machine: str
     date: str
     compared: Compared | None = None
-    signing: Rates | None = None
+    signing: Signing | None = None
     held: OpenPayments | None = None
     starved: Starving | None = None
     bars: list[Bar] = field(default_factory=list)
@@ -113,11 +113,11 @@ def _cpu(compared: Compared) -> str:
     return _table(["CPU ms per payment", *names, "sum"], rows)
 
 
-def _signing(rates: Rates) -> str:
-    ratios = signing.ratios(rates) | {signing.OURS: 1.0}
+def _signing(measured: Signing) -> str:
+    ratios = measured["ratios"] | {signing.OURS: ""}
     rows = [
         [name, _spread(found["sign"]), _spread(found["verify"]), ratios[name]]
-        for name, found in rates.items()
+        for name, found in measured["rates"].items()
     ]
     head = ["RSA 2048 on one core", "signed /s", "verified /s", "ours over it, signing"]
     return _table(head, rows)

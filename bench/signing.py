@@ -1,17 +1,21 @@
 """Signing and verifying: ours, what OpenSSL itself does on this core, and what a user would pick.
 
-Rates are per second of processor time, round by round in turn, all on one core.
+Rates are per second of processor time, round by round in turn, all on one core. Ours is measured
+twice a round: what it differs from itself is the noise.
 """
 
 import json
+import math
 import os
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypedDict
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -23,46 +27,61 @@ from oracles.environments import interpreter
 SIGNERS = ROOT / "bench" / "signers"
 SDKS = ("python_alipay_sdk", "wechatpayv3")
 OPENSSL = "openssl speed"
-OURS = "paysaga"
+OURS, AGAIN = "paysaga", "paysaga again"
+# Many short rounds: what moves the machine for a second then moves one round, not the median.
+ROUNDS = 9
 _ROW = re.compile(r"^rsa 2048 bits\s+\S+\s+\S+\s+([0-9.]+)\s+([0-9.]+)", re.MULTILINE)
 
 Rates = dict[str, dict[str, Spread]]
 
 
-def measure(seconds: int, rounds: int) -> Rates:
-    """Rates by implementation, `sign` and `verify`; missing where a tool is not to be had."""
+class Signing(TypedDict):
+    """Rates by implementation; ratios of ours over the others, and over ours again."""
+
+    rates: Rates
+    ratios: dict[str, float]
+    noise: float
+
+
+def measure(seconds: float) -> Signing:
+    """Each implementation `seconds` a round; missing where a tool is not to be had."""
     found: dict[str, list[Mapping[str, float]]] = {}
     with TemporaryDirectory(prefix="paysaga-bench-") as folder:
         keys = _keys(Path(folder))
         commands = _commands(keys, seconds)
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             for name, command in commands.items():
                 found.setdefault(name, []).append(_run(name, command))
-    return {
+    return judge(found)
+
+
+def judge(found: Mapping[str, Sequence[Mapping[str, float]]]) -> Signing:
+    """Compare within each round, where the machine was the same to all."""
+    rates: Rates = {
         name: {what: spread([one[what] for one in all_]) for what in ("sign", "verify")}
         for name, all_ in found.items()
     }
-
-
-def ratios(rates: Rates, what: str = "sign") -> dict[str, float]:
-    """Ours over each of the others."""
-    ours = rates[OURS][what]["median"]
-    return {
-        name: round(ours / found[what]["median"], 3)
-        for name, found in rates.items()
+    ours = [one["sign"] for one in found[OURS]]
+    others = {
+        name: [mine / one["sign"] for mine, one in zip(ours, all_, strict=True)]
+        for name, all_ in found.items()
         if name != OURS
     }
+    ratios = {name: round(statistics.median(rounds), 3) for name, rounds in others.items()}
+    noise = statistics.median(abs(ratio - 1) for ratio in others.get(AGAIN, [1.0]))
+    return Signing(rates=rates, ratios=ratios, noise=round(noise, 3))
 
 
-def _commands(keys: Sequence[str], seconds: int) -> dict[str, list[str]]:
+def _commands(keys: Sequence[str], seconds: float) -> dict[str, list[str]]:
     arguments = [*keys, str(seconds)]
-    commands = {OURS: [sys.executable, "-m", "bench.signers.ours", *arguments]}
+    ours = [sys.executable, "-m", "bench.signers.ours", *arguments]
+    commands = {OURS: ours}
     if openssl := shutil.which("openssl"):
-        commands[OPENSSL] = [openssl, "speed", "-seconds", str(seconds), "rsa2048"]
+        commands[OPENSSL] = [openssl, "speed", "-seconds", str(math.ceil(seconds)), "rsa2048"]
     for name in SDKS:
         script = SIGNERS / f"of_{name}.py"
         commands[name] = [str(interpreter(name)), str(script), *arguments]
-    return commands
+    return commands | {AGAIN: ours}
 
 
 def _run(name: str, command: Sequence[str]) -> Mapping[str, float]:
