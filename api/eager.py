@@ -145,11 +145,8 @@ async def _started_here(client: Client, order: PaymentOrder) -> bool:
         handle = await client.start_workflow(
             PaymentWorkflow.run,
             order,
-            id=options.id,
+            **options.arguments,
             task_queue=EAGER_QUEUE,
-            search_attributes=options.search_attributes,
-            static_summary=options.static_summary,
-            static_details=options.static_details,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             request_eager_start=True,

@@ -197,11 +197,8 @@ async def _tell_joining(
         await client.start_workflow(
             run,
             order,
-            id=options.id,
+            **options.arguments,
             task_queue=options.task_queue,
-            search_attributes=options.search_attributes,
-            static_summary=options.static_summary,
-            static_details=options.static_details,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=name,
             start_signal_args=[word],
@@ -216,11 +213,8 @@ def _start(
     return WithStartWorkflowOperation(
         run,
         order,
-        id=options.id,
+        **options.arguments,
         task_queue=options.task_queue,
-        search_attributes=options.search_attributes,
-        static_summary=options.static_summary,
-        static_details=options.static_details,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
     )

@@ -29,6 +29,8 @@ PRAGMAS = ("journal_mode=wal", "synchronous=full")
 DYNAMIC_CONFIG = (
     "matching.numTaskqueueReadPartitions=1",
     "matching.numTaskqueueWritePartitions=1",
+    # Each merchant has its turn in a queue: runs are started with its id as their key.
+    "matching.enableFairness=true",
 )
 
 

@@ -305,10 +305,4 @@ class Shop:
 
 def named(options: StartOptions) -> dict[str, Any]:
     """What a run is started with."""
-    return {
-        "id": options.id,
-        "task_queue": options.task_queue,
-        "search_attributes": options.search_attributes,
-        "static_summary": options.static_summary,
-        "static_details": options.static_details,
-    }
+    return {**options.arguments, "task_queue": options.task_queue}
