@@ -49,7 +49,7 @@ class Report:
             [b["name"], b["wanted"], b["found"], "yes" if b["holds"] else "**no**"]
             for b in self.bars
         ]
-        parts.append(_table(["Bar", "Wanted", "Found", "Holds"], bars))
+        parts.append(table(["Bar", "Wanted", "Found", "Holds"], bars))
         return "\n\n".join(parts) + "\n"
 
 
@@ -86,7 +86,7 @@ def _compared(compared: Compared) -> str:
         )
     head = ["", "payments/s", "create ms p50 / p99", "provider ms", "acknowledge ms p50 / p99"]
     head += ["webhook ms p50", "events", "actions", "history bytes", "rows, bytes in our books"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _row(figures: Figures) -> list[object]:
@@ -110,7 +110,7 @@ def _cpu(compared: Compared) -> str:
     for side, figures in compared.figures.items():
         spent = [figures["cpu_ms"][name] for name in names]
         rows.append([side, *spent, round(sum(spent), 1)])
-    return _table(["CPU ms per payment", *names, "sum"], rows)
+    return table(["CPU ms per payment", *names, "sum"], rows)
 
 
 def _signing(measured: Signing) -> str:
@@ -120,7 +120,7 @@ def _signing(measured: Signing) -> str:
         for name, found in measured["rates"].items()
     ]
     head = ["RSA 2048 on one core", "signed /s", "verified /s", "ours over it, signing"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _held(held: OpenPayments) -> str:
@@ -134,7 +134,7 @@ def _held(held: OpenPayments) -> str:
     ]
     before = held["memory_mb_before"]
     rows += [[f"{name} MB", before.get(name, ""), size] for name, size in held["memory_mb"].items()]
-    return _table(["", "none open", f"{held['held']} open"], rows)
+    return table(["", "none open", f"{held['held']} open"], rows)
 
 
 def _starved(starved: Starving) -> str:
@@ -143,10 +143,11 @@ def _starved(starved: Starving) -> str:
         ["Alipay hangs", _quantiles(starved["hanging"])],
     ]
     head = [f"WeChat Pay beside {starved['rate']}/s through Alipay", "create ms p50 / p99"]
-    return _table(head, rows)
+    return table(head, rows)
 
 
-def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
+    """In Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 

@@ -1,18 +1,24 @@
-"""More processes against one Temporal and one PostgreSQL: `python -m bench.scale`."""
+"""More processes against one Temporal and one PostgreSQL: `python -m bench.scale`.
+
+Once with payments carried by the APIs that start them, and once by the workers.
+"""
 
 import asyncio
 import itertools
 import json
+import os
 import shutil
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypedDict
 
 from bench.load import saturate
 from bench.merchant import Merchant
+from bench.report import table
 from bench.stage import Stage, open_stage
 from embedded import application
 from embedded.child import Child
@@ -24,40 +30,75 @@ WORKERS, APIS = (1, 2, 3), (1, 2)
 
 
 class Point(TypedDict):
-    """Throughput with so many processes."""
+    """Throughput with so many processes, and CPU milliseconds per payment by kind of process."""
 
+    carried_by: str
     workers: int
     apis: int
     rate: float
+    cpu_ms: dict[str, float]
 
 
-async def scale(folder: Path, payments: int, at_once: int) -> list[Point]:
+async def scale(folder: Path, payments: int, at_once: int, carried_by: str) -> list[Point]:
     """Every combination, one after the other on the same servers."""
     points: list[Point] = []
     async with open_stage(folder) as stage, AsyncExitStack() as held:
+        processes = dict(stage.processes)
         doors = [stage.merchants["alipay"]]
         for apis in APIS:
             if apis > len(doors):
-                doors.append(await _another_door(stage, folder, held, apis))
+                doors.append(await _another_door(stage, folder, held, apis, processes))
             async with AsyncExitStack() as extra:
                 for workers in WORKERS:
                     if workers > 1:
-                        await _another_worker(stage, folder, extra, workers)
+                        await _another_worker(stage, folder, extra, workers, processes)
                     turns = itertools.cycle(doors)
 
                     async def whole(turns: Iterator[Merchant] = turns) -> None:
                         await next(turns).whole()
 
                     await saturate(whole, at_once, at_once, {})
-                    found = await saturate(whole, payments, at_once, stage.processes)
-                    points.append(Point(workers=workers, apis=apis, rate=round(found.rate, 2)))
+                    found = await saturate(whole, payments, at_once, processes)
+                    points.append(
+                        Point(
+                            carried_by=carried_by,
+                            workers=workers,
+                            apis=apis,
+                            rate=round(found.rate, 2),
+                            cpu_ms=_by_kind(found.cpu_ms()),
+                        )
+                    )
                     late = sum(door.late_checkouts for door in doors)
-                    sys.stdout.write(
+                    sys.stderr.write(
                         f"{workers} workers, {apis} APIs: {found.rate:.1f}/s"
                         f" ({late} checkouts came late so far)\n"
                     )
-                    sys.stdout.flush()
+            for name in [name for name in processes if name.startswith("worker-")]:
+                del processes[name]
     return points
+
+
+def _by_kind(cpu_ms: Mapping[str, float]) -> dict[str, float]:
+    kinds: defaultdict[str, float] = defaultdict(float)
+    for name, spent in cpu_ms.items():
+        kinds[name.partition("-")[0]] += spent
+    return {kind: round(spent, 1) for kind, spent in kinds.items() if kind != "floor worker"}
+
+
+def _table(points: Sequence[Point]) -> str:
+    kinds = list(points[0]["cpu_ms"])
+    head = ["Carried by", "APIs", "workers", "payments/s", *(f"{kind} ms" for kind in kinds)]
+    rows = [
+        [
+            point["carried_by"],
+            point["apis"],
+            point["workers"],
+            point["rate"],
+            *point["cpu_ms"].values(),
+        ]
+        for point in points
+    ]
+    return table(head, rows)
 
 
 def _told(folder: Path) -> dict[str, str]:
@@ -67,25 +108,32 @@ def _told(folder: Path) -> dict[str, str]:
     return inherited() | {name: json.loads(value) for name, _, value in named}
 
 
-async def _another_worker(stage: Stage, folder: Path, held: AsyncExitStack, number: int) -> None:
-    log = stage.stack.log(f"worker-{number}")
+async def _another_worker(
+    stage: Stage, folder: Path, held: AsyncExitStack, number: int, processes: dict[str, int]
+) -> None:
+    name = f"worker-{number}"
+    log = stage.stack.log(name)
     program = application.worker_program(
         stage.stack.temporal_client, RUN_QUEUES, log, _told(folder)
     )
     child = Child(program)
     held.push_async_callback(child.stop)
     await child.start()
+    processes[name] = child.pid
     # The first worker's polls make it look ready at once.
     await asyncio.sleep(4)
 
 
-async def _another_door(stage: Stage, folder: Path, held: AsyncExitStack, number: int) -> Merchant:
+async def _another_door(
+    stage: Stage, folder: Path, held: AsyncExitStack, number: int, processes: dict[str, int]
+) -> Merchant:
     name = f"api-{number}"
     port = assign_ports([name], {}, folder / "more-ports.json")[name]
     log = stage.stack.log(name)
     child = Child(application.api_program(port, log, _told(folder)))
     held.push_async_callback(child.stop)
     await child.start()
+    processes[name] = child.pid
     urls = (f"http://{HOST}:{port}", stage.stack.sandbox_url)
     door = Merchant("alipay", stage.key, urls, stage.ends)
     held.push_async_callback(door.close)
@@ -100,8 +148,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(".paysaga/bench-scale"))
     wanted = parser.parse_args()
     shutil.rmtree(wanted.folder, ignore_errors=True)
-    points = asyncio.run(scale(wanted.folder, wanted.payments, wanted.at_once))
+    points: list[Point] = []
+    for carried_by, eager in (("API", "true"), ("worker", "false")):
+        # As an operator would tell it; the stack hands its own environment on.
+        os.environ["PAYSAGA_EAGER_START"] = eager
+        folder = wanted.folder / carried_by.lower()
+        points += asyncio.run(scale(folder, wanted.payments, wanted.at_once, carried_by))
     (wanted.folder / "scale.json").write_text(json.dumps(points, indent=2))
+    sys.stdout.write(f"{_table(points)}\n")
 
 
 if __name__ == "__main__":
