@@ -9,6 +9,9 @@ from bench.open_payments import OpenPayments
 from bench.signing import Signing
 from bench.starving import Starving
 
+# Half of these is more than a worker keeps ready: its memory must have come to rest.
+MANY = 8_000
+
 
 class Bar(TypedDict):
     """One promise about speed, with what was found."""
@@ -60,6 +63,10 @@ def of_open_payments(held: OpenPayments) -> Iterator[Bar]:
     yield at_most(
         f"create p50 with {held['held']} open payments, over none", 1.3, held["create_ratio"]
     )
+    if held["held"] >= MANY:
+        yield at_most(
+            "worker's memory with all open, over half of them", 1.1, held["worker_growth"]
+        )
 
 
 def of_starving(starved: Starving) -> Iterator[Bar]:

@@ -19,12 +19,18 @@ from bench.stage import Stage
 AT_ONCE = 12
 
 
+QUARTERS = 4
+
+
 class OpenPayments(TypedDict):
-    """The same measurements before and with `held` open payments."""
+    """The same measurements before and with `held` open payments.
+
+    `memory_mb` by process: with none, and with each further quarter of them.
+    """
 
     held: int
-    memory_mb_before: dict[str, float]
-    memory_mb: dict[str, float]
+    memory_mb: list[dict[str, float]]
+    worker_growth: float
     create_before: Quantiles
     create: Quantiles
     acknowledge_before: Quantiles
@@ -35,15 +41,17 @@ class OpenPayments(TypedDict):
 async def hold(stage: Stage, count: int, samples: int) -> OpenPayments:
     """Measure, open `count` payments that wait, measure again."""
     alipay = stage.merchants["alipay"]
-    before = machine.memory_mb(stage.processes)
     empty = (await step_by_step([alipay], samples))[alipay.name]
-    await _open(stage, count)
+    memory = [_memory(stage)]
+    for quarter in range(QUARTERS):
+        await _open(stage, count * (quarter + 1) // QUARTERS - count * quarter // QUARTERS)
+        memory.append(_memory(stage))
     full = (await step_by_step([alipay], samples))[alipay.name]
     created, crowded = quantiles(_creates(empty)), quantiles(_creates(full))
     return OpenPayments(
         held=count,
-        memory_mb_before=_rounded(before),
-        memory_mb=_rounded(machine.memory_mb(stage.processes)),
+        memory_mb=memory,
+        worker_growth=round(memory[-1]["worker"] / memory[QUARTERS // 2]["worker"], 3),
         create_before=created,
         create=crowded,
         acknowledge_before=quantiles([one.acknowledge for one in empty]),
@@ -68,5 +76,6 @@ def _creates(timed: Sequence[Timed]) -> list[float]:
     return [one.create for one in timed]
 
 
-def _rounded(memory: dict[str, float]) -> dict[str, float]:
-    return {name: round(size, 1) for name, size in memory.items()}
+def _memory(stage: Stage) -> dict[str, float]:
+    found = machine.memory_mb(stage.processes)
+    return {name: round(size, 1) for name, size in found.items()}

@@ -10,7 +10,7 @@ from bench import signing
 from bench.bars import Bar
 from bench.comparing import Compared, Figures
 from bench.figures import Quantiles, Spread
-from bench.open_payments import OpenPayments
+from bench.open_payments import QUARTERS, OpenPayments
 from bench.signing import Signing
 from bench.starving import Starving
 
@@ -124,17 +124,19 @@ def _signing(measured: Signing) -> str:
 
 
 def _held(held: OpenPayments) -> str:
+    counts = [held["held"] * quarter // QUARTERS for quarter in range(1, QUARTERS + 1)]
+    between: list[object] = [""] * (QUARTERS - 1)
+    create = [_quantiles(held["create_before"]), *between, _quantiles(held["create"])]
+    told = [_quantiles(held["acknowledge_before"]), *between, _quantiles(held["acknowledge"])]
     rows: list[list[object]] = [
-        ["create ms p50 / p99", _quantiles(held["create_before"]), _quantiles(held["create"])],
-        [
-            "acknowledge ms p50 / p99",
-            _quantiles(held["acknowledge_before"]),
-            _quantiles(held["acknowledge"]),
-        ],
+        ["create ms p50 / p99", *create],
+        ["acknowledge ms p50 / p99", *told],
     ]
-    before = held["memory_mb_before"]
-    rows += [[f"{name} MB", before.get(name, ""), size] for name, size in held["memory_mb"].items()]
-    return table(["", "none open", f"{held['held']} open"], rows)
+    rows += [
+        [f"{name} MB", *(found[name] for found in held["memory_mb"])]
+        for name in held["memory_mb"][0]
+    ]
+    return table(["", "none open", *(f"{count} open" for count in counts)], rows)
 
 
 def _starved(starved: Starving) -> str:
