@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import signing
 from bench.bars import Bar
 from bench.comparing import Compared, Figures
 from bench.figures import Quantiles, Spread
@@ -114,9 +113,11 @@ def _cpu(compared: Compared) -> str:
 
 
 def _signing(measured: Signing) -> str:
-    ratios = measured["ratios"] | {signing.OURS: ""}
+    ratios = {
+        name: f"{ratio} ± {measured['noise'][name]}" for name, ratio in measured["ratios"].items()
+    }
     rows = [
-        [name, _spread(found["sign"]), _spread(found["verify"]), ratios[name]]
+        [name, _spread(found["sign"]), _spread(found["verify"]), ratios.get(name, "")]
         for name, found in measured["rates"].items()
     ]
     head = ["RSA 2048 on one core", "signed /s", "verified /s", "ours over it, signing"]

@@ -1,7 +1,8 @@
 """Signing and verifying: ours, what OpenSSL itself does on this core, and what a user would pick.
 
-Rates are per second of processor time, round by round in turn, all on one core. Ours is measured
-twice a round: what it differs from itself is the noise.
+Rates are per second of processor time, round by round in turn, all on one core. An SDK brings a
+version of `cryptography` of its own, which may be some percent faster or slower than ours: code is
+compared with code on the SDK's.
 """
 
 import json
@@ -27,7 +28,7 @@ from oracles.environments import interpreter
 SIGNERS = ROOT / "bench" / "signers"
 SDKS = ("python_alipay_sdk", "wechatpayv3")
 OPENSSL = "openssl speed"
-OURS, AGAIN = "paysaga", "paysaga again"
+OURS = "paysaga"
 # Many short rounds: what moves the machine for a second then moves one round, not the median.
 ROUNDS = 9
 _ROW = re.compile(r"^rsa 2048 bits\s+\S+\s+\S+\s+([0-9.]+)\s+([0-9.]+)", re.MULTILINE)
@@ -36,11 +37,11 @@ Rates = dict[str, dict[str, Spread]]
 
 
 class Signing(TypedDict):
-    """Rates by implementation; ratios of ours over the others, and over ours again."""
+    """Rates by implementation, ours over each of the others, and how far the rounds are apart."""
 
     rates: Rates
     ratios: dict[str, float]
-    noise: float
+    noise: dict[str, float]
 
 
 def measure(seconds: float) -> Signing:
@@ -61,27 +62,25 @@ def judge(found: Mapping[str, Sequence[Mapping[str, float]]]) -> Signing:
         name: {what: spread([one[what] for one in all_]) for what in ("sign", "verify")}
         for name, all_ in found.items()
     }
-    ours = [one["sign"] for one in found[OURS]]
-    others = {
-        name: [mine / one["sign"] for mine, one in zip(ours, all_, strict=True)]
-        for name, all_ in found.items()
-        if name != OURS
-    }
-    ratios = {name: round(statistics.median(rounds), 3) for name, rounds in others.items()}
-    noise = statistics.median(abs(ratio - 1) for ratio in others.get(AGAIN, [1.0]))
-    return Signing(rates=rates, ratios=ratios, noise=round(noise, 3))
+    ratios, noise = {}, {}
+    for name in found.keys() - {OURS}:
+        pairs = zip(found[OURS], found[name], strict=True)
+        rounds = [one.get("ours", mine["sign"]) / one["sign"] for mine, one in pairs]
+        middle = statistics.median(rounds)
+        ratios[name] = round(middle, 3)
+        noise[name] = round(statistics.median(abs(ratio - middle) for ratio in rounds), 3)
+    return Signing(rates=rates, ratios=ratios, noise=noise)
 
 
 def _commands(keys: Sequence[str], seconds: float) -> dict[str, list[str]]:
     arguments = [*keys, str(seconds)]
-    ours = [sys.executable, "-m", "bench.signers.ours", *arguments]
-    commands = {OURS: ours}
+    commands = {OURS: [sys.executable, "-m", "bench.signers.ours", *arguments]}
     if openssl := shutil.which("openssl"):
         commands[OPENSSL] = [openssl, "speed", "-seconds", str(math.ceil(seconds)), "rsa2048"]
     for name in SDKS:
         script = SIGNERS / f"of_{name}.py"
         commands[name] = [str(interpreter(name)), str(script), *arguments]
-    return commands | {AGAIN: ours}
+    return commands
 
 
 def _run(name: str, command: Sequence[str]) -> Mapping[str, float]:
@@ -89,6 +88,7 @@ def _run(name: str, command: Sequence[str]) -> Mapping[str, float]:
     done = subprocess.run(  # noqa: S603 - our own scripts, and openssl
         ["taskset", "--cpu-list", str(core), *command],  # noqa: S607
         cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

@@ -1,5 +1,6 @@
 """A payment's conversation with its provider: submit, ask, close. Every call may be repeated."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from temporalio import workflow
@@ -49,6 +50,19 @@ class Conversation:
             self._state.payment,
             **self._policy.call_slow.activity(summary, queue=self._queue, total=within),
         )
+
+    async def confirm(self) -> PaymentReport:
+        """Whether a notification holds, asked in this very task first; raises as `ask` does."""
+        summary = "confirm the notification"
+        if self._policy.confirm_fast is not None:
+            # Whatever went wrong, the queue may ask again.
+            with suppress(FailureError):
+                return await workflow.execute_local_activity_method(
+                    ProviderActivities.query_payment,
+                    self._state.payment,
+                    **self._policy.confirm_fast.local(summary),
+                )
+        return await self.ask(summary)
 
     async def ask_patiently(self, summary: str) -> PaymentReport:
         """The same, for as long as the truth may stay unknown."""

@@ -205,7 +205,7 @@ class PaymentWorkflow:
         # Whatever is not settled now is asked for by the polling.
         self._state.silent = True
         with suppress(FailureError):
-            self._state.hear(await self._provider.ask("confirm the notification"))
+            self._state.hear(await self._provider.confirm())
 
     async def _close(self) -> None:
         """End the order at the provider. Paid after all? Then that is what happened."""

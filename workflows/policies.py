@@ -113,7 +113,8 @@ class PaymentPolicy(Frozen):
     truth may stay unknown before a person is told; `in_flight` how long a submission that was
     given up may still take effect at the provider; `confirmation_waits` come between questions
     where a signed late notification is not confirmed yet (replicas lag by seconds, an outage by
-    minutes); `confirm` is set where the provider's notification is believed only after a query,
+    minutes); `confirm` is set where the provider's notification is believed only after a query, and
+    `confirm_fast` where that is asked inside the workflow task first;
     `closable` is false where only its time ends an order, `refundable` where only the provider
     itself gives money back.
     """
@@ -122,6 +123,7 @@ class PaymentPolicy(Frozen):
     poll: Attempts
     alarm_after: float = 3600
     confirm: bool = False
+    confirm_fast: Attempts | None = None
     closable: bool = True
     refundable: bool = True
     in_flight: float = 60
@@ -199,6 +201,7 @@ def payment_policy(
     update: dict[str, object] = {
         "webhook_fast": WEBHOOK_FAST,
         "confirm": confirm,
+        "confirm_fast": CALL_FAST if confirm else None,
         "closable": closable,
         "refundable": refundable,
     }

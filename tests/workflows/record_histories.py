@@ -31,6 +31,8 @@ from tests.workflows.stage import open_shop, open_temporal
 from tests.workflows.store_histories import STORE_PATHS
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
+from workflows.payment import PaymentOrder
+from workflows.policies import payment_policy
 
 _log = logging.getLogger(__name__)
 # A worker calls itself, and its own queue, by process and host: `4711@host-<hex>`.
@@ -239,12 +241,31 @@ async def refund_polled_and_told_at_once(shop: Shop) -> Run:
     return await refund_polled(shop)
 
 
+async def confirmed_at_once(shop: Shop) -> Run:
+    policy = payment_policy(Channel.QR, confirm=True)
+    return await _confirmed(shop, await shop.order(policy=policy))
+
+
+async def confirmed_by_the_queue(shop: Shop) -> Run:
+    policy = payment_policy(Channel.QR, confirm=True).model_copy(update={"confirm_fast": None})
+    return await _confirmed(shop, await shop.order(policy=policy))
+
+
+async def _confirmed(shop: Shop, order: PaymentOrder) -> Run:
+    await shop.checkout(order)
+    shop.provider.pay(order.payment.reference)
+    await shop.notify(shop.run(order), order)
+    return shop.run(order)
+
+
 PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     paid_by_notification,
     told_at_once,
     vetoed_at_once,
     told_at_once_then_queued,
     refund_polled_and_told_at_once,
+    confirmed_at_once,
+    confirmed_by_the_queue,
     found_by_polling,
     closed_at_expiry,
     unknown_at_expiry,

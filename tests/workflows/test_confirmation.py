@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from temporalio.client import WorkflowUpdateStage
 
 from domain.errors import ProviderUnavailable
@@ -12,12 +13,18 @@ from domain.resolution import ResolveAction
 from tests.workflows.scripted import Fault, notification, report, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop
 from workflows.payment import PaymentOrder
+from workflows.policies import CALL_FAST
 
 
 async def confirmed_order(
-    shop: Shop, expires_in: float = 900, late: LatePolicy = LatePolicy.REFUND
+    shop: Shop,
+    expires_in: float = 900,
+    late: LatePolicy = LatePolicy.REFUND,
+    *,
+    at_once: bool = True,
 ) -> PaymentOrder:
-    policy = BRISK.model_copy(update={"confirm": True, "closable": False, "grace": 60})
+    rule = {"confirm": True, "confirm_fast": CALL_FAST if at_once else None}
+    policy = BRISK.model_copy(update={**rule, "closable": False, "grace": 60})
     return await shop.order(expires_in=expires_in, late=late, policy=policy)
 
 
@@ -25,9 +32,19 @@ async def cancelled(run: PaymentRun) -> None:
     await run.start_update("cancel", "gone", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
 
 
-async def test_a_notification_is_confirmed_by_one_query(shop: Shop) -> None:
-    payment = await shop.paid(await confirmed_order(shop))
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_notification_is_confirmed_by_one_query(shop: Shop, *, at_once: bool) -> None:
+    order = await confirmed_order(shop, at_once=at_once)
+    run, payment = await shop.pending(order)
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+    payment = await run.result()
 
+    queued = [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in (await run.fetch_history()).events
+    ]
+    assert ("query_payment" not in queued) is at_once
     assert payment.status is PaymentStatus.SUCCEEDED
     assert shop.provider.sent("query", payment.reference) == 1
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
@@ -55,6 +72,18 @@ async def test_a_query_that_fails_is_asked_again_until_it_confirms(shop: Shop) -
     await shop.notify(run, order)
 
     assert (await run.result()).status is PaymentStatus.SUCCEEDED
+
+
+async def test_a_query_that_is_slow_is_asked_again_by_the_queue(shop: Shop) -> None:
+    order = await confirmed_order(shop)
+    run, payment = await shop.pending(order)
+    shop.provider.script("query", payment.reference, Fault(hang=True))
+
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
+    assert shop.provider.sent("query", payment.reference) == 2
 
 
 async def test_money_that_was_told_and_never_confirmed_calls_a_person_at_the_end(
