@@ -70,7 +70,7 @@ def _arguments() -> Namespace:
     parser.add_argument("--samples", type=int, default=25, help="a side and round, one by one")
     parser.add_argument("--open", type=int, default=800, help="payments held waiting")
     parser.add_argument("--steady-rate", type=float, default=3.0, help="creates/s beside a hang")
-    parser.add_argument("--steady-seconds", type=float, default=12.0)
+    parser.add_argument("--steady-seconds", type=float, default=24.0)
     parser.add_argument("--signing-seconds", type=float, default=0.5)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--folder", type=Path, default=Path(".paysaga/bench"))

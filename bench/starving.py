@@ -5,7 +5,6 @@ whose answers do not come.
 """
 
 import asyncio
-import statistics
 from contextlib import suppress
 from typing import TypedDict
 
@@ -31,10 +30,10 @@ class Starving(TypedDict):
 async def starve(stage: Stage, rate: float, seconds: float, rounds: int) -> Starving:
     """`rate` payments a second through each provider, `seconds` of each mood a round."""
     hurt, others = stage.merchants["alipay"], stage.merchants["wechatpay"]
-    well: list[list[float]] = []
-    hanging: list[list[float]] = []
+    well: list[float] = []
+    hanging: list[float] = []
     for _ in range(rounds):
-        well.append(await _both(hurt, others, rate, seconds))
+        well += await _both(hurt, others, rate, seconds)
         await hurt.control(
             "faults",
             operation="create",
@@ -42,21 +41,12 @@ async def starve(stage: Stage, rate: float, seconds: float, rounds: int) -> Star
             times=-1,
             params={"seconds": HANGS_SECONDS},
         )
-        hanging.append(await _both(hurt, others, rate, seconds))
+        hanging += await _both(hurt, others, rate, seconds)
         await hurt.behave()
-    before, after = _middle(well), _middle(hanging)
+    # All rounds together: one of them has too few for a 99th percentile.
+    before, after = quantiles(well), quantiles(hanging)
     return Starving(
         rate=rate, well=before, hanging=after, p99_ratio=round(after["p99"] / before["p99"], 3)
-    )
-
-
-def _middle(rounds: list[list[float]]) -> Quantiles:
-    """The median round's p50 and p99: one stall of the machine decides nothing."""
-    found = [quantiles(one) for one in rounds]
-    return Quantiles(
-        n=sum(one["n"] for one in found),
-        p50=statistics.median(one["p50"] for one in found),
-        p99=statistics.median(one["p99"] for one in found),
     )
 
 
