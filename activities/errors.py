@@ -79,8 +79,8 @@ def translated(step: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
     """An activity whose PaymentErrors reach the workflow as ApplicationErrors.
 
     They come without their way through our code and the HTTP client: they are answers and not
-    bugs, and each traceback is written out twice, which held up everybody else's payments for
-    20 to 200 ms while a provider hung.
+    bugs, and each traceback is written out twice, in the log and for Temporal, by the loop that
+    all payments share.
     """
 
     @wraps(step)

@@ -73,7 +73,7 @@ async def _database_answers(database: Database) -> bool:
 async def _temporal_and_worker(client: Client) -> tuple[bool, bool]:
     since = datetime.now(UTC) - FRESH_POLL
     try:
-        found = await asyncio.gather(*(polled(client, q, since, PROBE) for q in RUN_QUEUES))
+        found = await asyncio.gather(*(polled(client, queue, since) for queue in RUN_QUEUES))
     except (RPCError, RuntimeError):
         # A lazy client that never connected raises RuntimeError: the SDK has no type for it.
         return False, False

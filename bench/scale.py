@@ -73,8 +73,6 @@ async def scale(folder: Path, payments: int, at_once: int, carried_by: str) -> l
                         f"{workers} workers, {apis} APIs: {found.rate:.1f}/s"
                         f" ({late} checkouts came late so far)\n"
                     )
-            for name in [name for name in processes if name.startswith("worker-")]:
-                del processes[name]
     return points
 
 
@@ -120,6 +118,7 @@ async def _another_worker(
     held.push_async_callback(child.stop)
     await child.start()
     processes[name] = child.pid
+    held.callback(processes.pop, name)
     # The first worker's polls make it look ready at once.
     await asyncio.sleep(4)
 

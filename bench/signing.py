@@ -63,7 +63,7 @@ def judge(found: Mapping[str, Sequence[Mapping[str, float]]]) -> Signing:
         for name, all_ in found.items()
     }
     ratios, noise = {}, {}
-    for name in found.keys() - {OURS}:
+    for name in [name for name in found if name != OURS]:
         pairs = zip(found[OURS], found[name], strict=True)
         rounds = [one.get("ours", mine["sign"]) / one["sign"] for mine, one in pairs]
         middle = statistics.median(rounds)

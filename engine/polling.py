@@ -7,10 +7,11 @@ from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
+# A server that does not say so by then is not ready.
+PROBE = timedelta(seconds=2)
 
-async def polled(
-    client: Client, queue: str, since: datetime, within: timedelta | None = None
-) -> bool:
+
+async def polled(client: Client, queue: str, since: datetime) -> bool:
     """Whether a worker has asked for the queue's activities since then; RPCError.
 
     For activities: an API process, which carries its own runs, polls for none.
@@ -21,6 +22,6 @@ async def polled(
             task_queue=TaskQueue(name=queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         ),
-        timeout=within,
+        timeout=PROBE,
     )
     return any(p.last_access_time.ToDatetime(tzinfo=UTC) >= since for p in found.pollers)

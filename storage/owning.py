@@ -2,24 +2,20 @@
 
 from typing import Any
 
-from sqlalchemy import Uuid, and_, bindparam, case, select
+from sqlalchemy import Uuid, bindparam, case, select
 
 from domain.purchase import Purchase
 from storage.tables import entitlements, grants, payments
 
 _OF_TRANSACTION = select(grants.c.payment_id).where(
-    and_(
-        grants.c.provider == bindparam("sold_by"),
-        grants.c.account == bindparam("sold_through"),
-        grants.c.transaction_id == bindparam("transaction"),
-    )
+    grants.c.provider == bindparam("sold_by"),
+    grants.c.account == bindparam("sold_through"),
+    grants.c.transaction_id == bindparam("transaction"),
 )
 _OF_CHAIN = select(entitlements.c.payment_id).where(
-    and_(
-        entitlements.c.provider == bindparam("sold_by"),
-        entitlements.c.account == bindparam("sold_through"),
-        entitlements.c.original_transaction_id == bindparam("chain"),
-    )
+    entitlements.c.provider == bindparam("sold_by"),
+    entitlements.c.account == bindparam("sold_through"),
+    entitlements.c.original_transaction_id == bindparam("chain"),
 )
 # Built once: building a statement costs more than PostgreSQL takes to run it.
 OWNERS = select(

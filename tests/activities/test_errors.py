@@ -1,5 +1,7 @@
 """What a failed step means: which errors are retried, and what a workflow reads from them."""
 
+import asyncio
+import traceback
 from datetime import timedelta
 
 import pytest
@@ -125,3 +127,27 @@ async def test_a_step_hands_other_errors_on_as_they_are() -> None:
         await step(NotFound("no"))
     with pytest.raises(KeyError):
         await step(KeyError("a bug"))
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknown("?", provider="p"), asyncio.CancelledError()])
+async def test_an_answer_brings_no_traceback_of_the_way_it_took(error: BaseException) -> None:
+    async def step() -> None:
+        error.__cause__ = OSError("deep inside")
+        raise error
+
+    with pytest.raises((ApplicationError, asyncio.CancelledError)) as seen:
+        await translated(step)()
+
+    written = "".join(traceback.format_exception(seen.value))
+    assert "deep inside" not in written
+    assert "in step" not in written
+
+
+async def test_a_bug_keeps_its_traceback() -> None:
+    async def step() -> None:
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError) as seen:
+        await translated(step)()
+
+    assert "in step" in "".join(traceback.format_exception(seen.value))

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from domain.identity import late_workflow_id, payment_workflow_id
 from domain.notification import NotificationOutcome
 from tests.api.buyer import COINS, MONTHLY, RECIPES, Buyer
 from tests.api.house import House, ProviderSide, Shop, eventually
@@ -36,6 +38,21 @@ async def test_a_word_that_was_lost_is_found_by_asking(buyer: Buyer, shop: Shop)
     answer = await shop.http.post(f"/v1/payments/{payment['id']}/sync")
     assert answer.json()["status"] == "succeeded", answer.text
     assert (await shop.reaches(payment, "succeeded"))["entitlement"]["has_access"]
+
+
+async def test_a_word_after_the_run_is_bound_before_the_late_run_asks_about_it(
+    buyer: Buyer, house: House, provider: ProviderSide
+) -> None:
+    payment = await buyer.ask()
+    bought = await buyer.buy(payment)
+    temporal, payment_id = house.dependencies.temporal, UUID(payment["id"])
+    await temporal.get_workflow_handle(payment_workflow_id(payment_id)).terminate("by an operator")
+    assert (await provider.notify(payment))["accepted"]
+
+    late = temporal.get_workflow_handle(late_workflow_id(payment_id))
+    started = (await anext(late.fetch_history_events())).workflow_execution_started_event_attributes
+    [order] = await temporal.data_converter.decode(started.input.payloads)
+    assert order["payment"]["provider_reference"] == bought["transaction_id"]
 
 
 async def test_a_word_and_its_repeats_pay_once(

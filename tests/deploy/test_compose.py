@@ -13,6 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from embedded.temporal import DYNAMIC_CONFIG
 from settings import Settings
 from workflows.search_attributes import ALL
 
@@ -176,6 +177,13 @@ def test_the_ui_only_reads_and_asks_our_api_to_open_payloads(services: Services)
 def test_the_number_of_history_shards_is_fixed(root: Path) -> None:
     # Another number makes a server refuse its own databases, so no variable may reach it.
     assert 'NUM_HISTORY_SHARDS: "512"' in (root / "docker-compose.yml").read_text()
+
+
+def test_temporal_is_set_up_as_in_every_test(root: Path) -> None:
+    given = yaml.safe_load((root / "deploy/temporal/dynamic-config.yaml").read_text())
+    values = {f"{name}={json.dumps(entry['value'])}" for name, [entry] in given.items()}
+
+    assert values == set(DYNAMIC_CONFIG)
 
 
 def test_workers_scale_by_a_number(services: Services) -> None:

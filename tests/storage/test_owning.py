@@ -3,15 +3,10 @@
 from uuid import uuid4
 
 from domain.payment import Payment
-from domain.purchase import Purchase
 from storage.entitlements import EntitlementStore
 from storage.payments import PaymentStore
 from tests.storage.making import NewPayment
 from tests.storage.selling import purchase, renewal, sold
-
-
-async def owner(entitlements: EntitlementStore, found: Purchase) -> Payment | None:
-    return await entitlements.payment_of(found)
 
 
 async def test_the_first_who_was_granted_it_keeps_it(
@@ -21,7 +16,7 @@ async def test_the_first_who_was_granted_it_keeps_it(
     found = purchase(first.id)
     await entitlements.claim(first.id, found)
 
-    claimed = await owner(entitlements, found.model_copy(update={"token": second.id}))
+    claimed = await entitlements.payment_of(found.model_copy(update={"token": second.id}))
     assert claimed is not None
     assert claimed.id == first.id
 
@@ -36,8 +31,8 @@ async def test_who_buys_again_in_an_old_chain_pays_the_new_payment_and_a_renewal
     again = await payments.record(sold(new_payment))
     later = renewal(bought.purchase).model_copy(update={"token": again.id})
 
-    renewed = await owner(entitlements, later)
-    resold = await owner(entitlements, later.model_copy(update={"renewal": False}))
+    renewed = await entitlements.payment_of(later)
+    resold = await entitlements.payment_of(later.model_copy(update={"renewal": False}))
     assert (renewed and renewed.id, resold and resold.id) == (bought.id, again.id)
 
 
@@ -46,12 +41,12 @@ async def test_a_renewal_heard_before_its_purchase_is_for_the_payment_that_it_na
 ) -> None:
     named = await payments.record(sold(new_payment))
 
-    assert await owner(entitlements, renewal(purchase(named.id))) == named
+    assert await entitlements.payment_of(renewal(purchase(named.id))) == named
 
 
 async def test_what_names_no_payment_of_ours_is_nobodys(entitlements: EntitlementStore) -> None:
-    assert await owner(entitlements, purchase(None)) is None
-    assert await owner(entitlements, purchase(uuid4())) is None
+    assert await entitlements.payment_of(purchase(None)) is None
+    assert await entitlements.payment_of(purchase(uuid4())) is None
 
 
 async def test_another_accounts_grant_of_the_same_number_is_not_ours(
@@ -61,6 +56,6 @@ async def test_another_accounts_grant_of_the_same_number_is_not_ours(
     found = purchase(None)
     await entitlements.claim(payment.id, found)
 
-    assert await owner(entitlements, found) is not None
+    assert await entitlements.payment_of(found) is not None
     for field in ("provider", "account", "transaction_id"):
-        assert await owner(entitlements, found.model_copy(update={field: "other"})) is None
+        assert await entitlements.payment_of(found.model_copy(update={field: "other"})) is None

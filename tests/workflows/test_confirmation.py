@@ -32,6 +32,14 @@ async def cancelled(run: PaymentRun) -> None:
     await run.start_update("cancel", "gone", wait_for_stage=WorkflowUpdateStage.ACCEPTED)
 
 
+async def queued(run: PaymentRun) -> list[str]:
+    """The steps that went by a queue."""
+    return [
+        event.activity_task_scheduled_event_attributes.activity_type.name
+        for event in (await run.fetch_history()).events
+    ]
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_a_notification_is_confirmed_by_one_query(shop: Shop, *, at_once: bool) -> None:
     order = await confirmed_order(shop, at_once=at_once)
@@ -40,11 +48,7 @@ async def test_a_notification_is_confirmed_by_one_query(shop: Shop, *, at_once: 
     await shop.notify(run, order)
     payment = await run.result()
 
-    queued = [
-        event.activity_task_scheduled_event_attributes.activity_type.name
-        for event in (await run.fetch_history()).events
-    ]
-    assert ("query_payment" not in queued) is at_once
+    assert ("query_payment" not in await queued(run)) is at_once
     assert payment.status is PaymentStatus.SUCCEEDED
     assert shop.provider.sent("query", payment.reference) == 1
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
@@ -84,6 +88,7 @@ async def test_a_query_that_is_slow_is_asked_again_by_the_queue(shop: Shop) -> N
 
     assert (await run.result()).status is PaymentStatus.SUCCEEDED
     assert shop.provider.sent("query", payment.reference) == 2
+    assert "query_payment" in await queued(run)
 
 
 async def test_money_that_was_told_and_never_confirmed_calls_a_person_at_the_end(

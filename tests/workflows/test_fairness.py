@@ -16,7 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from embedded.temporal import BINARY, DYNAMIC_CONFIG
 from tests.workflows.shop import Shop, named
 from workflows import search_attributes
-from workflows.starting import LONGEST_KEY, StartOptions, payment_options
+from workflows.starting import LONGEST_KEY, payment_options
 
 RUNS, STEPS = "runs", "steps"
 RUSH = 30
@@ -30,17 +30,11 @@ class Step:
     async def run(self, merchant: str) -> None:
         """Take it."""
         await workflow.execute_activity(
-            take_turn,
+            "take_turn",
             merchant,
             task_queue=STEPS,
             start_to_close_timeout=timedelta(seconds=10),
         )
-
-
-@activity.defn
-async def take_turn(merchant: str) -> None:
-    """Replaced by the test's own."""
-    raise NotImplementedError(merchant)
 
 
 @pytest_asyncio.fixture
@@ -100,7 +94,7 @@ async def test_who_asks_once_is_not_behind_who_asks_thirty_times(
 
 @pytest.mark.parametrize("name", ["m" * 100, "茶" * 40])
 async def test_a_long_name_is_a_key_that_temporal_takes(shop: Shop, name: str) -> None:
-    options: StartOptions = replace(payment_options(await shop.order()), merchant_id=name)
+    options = replace(payment_options(await shop.order()), merchant_id=name)
     key = options.arguments["priority"].fairness_key
 
     assert key is not None
