@@ -23,6 +23,9 @@ from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
 
 TEMPORAL = Path(".venv/bin/temporal").resolve()
+# The strict sandbox and coverage make a task dear: on a busy machine fifty at once would each need
+# longer than the server grants one, and be begun anew for ever.
+TASKS_AT_ONCE = 8
 
 
 @asynccontextmanager
@@ -69,6 +72,7 @@ def _workers(client: Client, shop: Shop) -> list[Worker]:
         workflows=WORKFLOWS,
         workflow_runner=runner(strict=True),
         activities=activities.workflow_steps(),
+        max_concurrent_workflow_tasks=TASKS_AT_ONCE,
     )
     others = [Worker(client, task_queue=name, activities=steps) for name, steps in queues.items()]
     return [payments, *others]
