@@ -38,6 +38,8 @@ async def test_a_notification_pays_once_a_query_has_said_the_same(
     found = await shop.reaches(made, "succeeded")
     assert found["captured"] == made["amount"]
     handle = house.dependencies.temporal.get_workflow_handle(payment_workflow_id(UUID(made["id"])))
+    # The markers of a task are written when it ends, after the books.
+    await handle.result()
     asked = [
         json.loads(event.marker_recorded_event_attributes.details["data"].payloads[0].data)
         async for event in handle.fetch_history_events()
