@@ -2,11 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from bench import machine
 from bench.sides import Opened, Side
+
+T = TypeVar("T")
 
 # A run's last task and its note are over by then.
 SETTLED_SECONDS = 0.1
@@ -71,13 +74,31 @@ async def step_by_step(sides: Sequence[Side], payments: int) -> dict[str, list[T
 
 
 async def steady(side: Side, rate: float, seconds: float) -> list[float]:
-    """Seconds that each create took at `rate` a second, whatever the others did meanwhile."""
-    tasks: list[asyncio.Task[tuple[Opened, float]]] = []
+    """Seconds that each create took at `rate` a second, whatever the others did meanwhile.
+
+    Each is paid and told of at once: a payment left open would be asked about, and the later mood
+    would carry the questions of the earlier one.
+    """
+
+    async def one() -> float:
+        opened, create = await _timed_create(side)
+        await side.pay(opened)
+        await side.notified(opened)
+        return create
+
+    return await at_rate(one, rate, seconds)
+
+
+async def at_rate(
+    one: Callable[[], Coroutine[Any, Any, T]], rate: float, seconds: float
+) -> list[T]:
+    """What each of them answered, one begun every 1 / `rate` seconds, for `seconds`."""
+    tasks: list[asyncio.Task[T]] = []
     begun = time.monotonic()
     while (due := len(tasks) / rate) < seconds:
         await asyncio.sleep(max(begun + due - time.monotonic(), 0))
-        tasks.append(asyncio.create_task(_timed_create(side)))
-    return [create for _, create in await asyncio.gather(*tasks)]
+        tasks.append(asyncio.create_task(one()))
+    return await asyncio.gather(*tasks)
 
 
 async def _timed_create(side: Side) -> tuple[Opened, float]:

@@ -53,7 +53,10 @@ class Merchant:
 
     async def whole(self) -> None:
         """As `Side`."""
-        payment = await self.post(or_later=True)
+        await self.finish(await self.post(or_later=True))
+
+    async def finish(self, payment: dict[str, Any]) -> None:
+        """The payer pays what `post` made, and the merchant is told."""
         if payment["checkout"]:
             await self.control("pay", checkout=_shown(payment))
         else:

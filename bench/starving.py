@@ -5,13 +5,11 @@ whose answers do not come.
 """
 
 import asyncio
-from contextlib import suppress
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from bench.figures import Quantiles, quantiles
-from bench.load import steady
+from bench.load import at_rate, steady
 from bench.merchant import Merchant
-from bench.sides import BenchError
 from bench.stage import Stage
 
 # Longer than any patience of ours.
@@ -33,7 +31,8 @@ async def starve(stage: Stage, rate: float, seconds: float, rounds: int) -> Star
     well: list[float] = []
     hanging: list[float] = []
     for _ in range(rounds):
-        well += await _both(hurt, others, rate, seconds)
+        measured, _ = await _both(hurt, others, rate, seconds)
+        well += measured
         await hurt.control(
             "faults",
             operation="create",
@@ -41,8 +40,11 @@ async def starve(stage: Stage, rate: float, seconds: float, rounds: int) -> Star
             times=-1,
             params={"seconds": HANGS_SECONDS},
         )
-        hanging += await _both(hurt, others, rate, seconds)
+        measured, stranded = await _both(hurt, others, rate, seconds)
+        hanging += measured
         await hurt.behave()
+        # None is left to be asked about while the next round is measured.
+        await asyncio.gather(*map(hurt.finish, stranded))
     # All rounds together: one of them has too few for a 99th percentile.
     before, after = quantiles(well), quantiles(hanging)
     return Starving(
@@ -50,22 +52,20 @@ async def starve(stage: Stage, rate: float, seconds: float, rounds: int) -> Star
     )
 
 
-async def _both(hurt: Merchant, others: Merchant, rate: float, seconds: float) -> list[float]:
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_regardless(hurt, rate, seconds))
-        measured = group.create_task(steady(others, rate, seconds))
-    return measured.result()
-
-
-async def _regardless(hurt: Merchant, rate: float, seconds: float) -> None:
-    """The hurt provider's payments, whatever becomes of them (202 after eight seconds)."""
+async def _both(
+    hurt: Merchant, others: Merchant, rate: float, seconds: float
+) -> tuple[list[float], list[dict[str, Any]]]:
+    """Seconds of the others' creates, and the hurt provider's payments without a checkout."""
+    stranded: list[dict[str, Any]] = []
 
     async def one() -> None:
-        with suppress(BenchError):
-            await hurt.create()
+        payment = await hurt.post(or_later=True)
+        if payment["checkout"]:
+            await hurt.finish(payment)
+        else:
+            stranded.append(payment)
 
-    tasks = []
-    for _ in range(int(rate * seconds)):
-        tasks.append(asyncio.create_task(one()))
-        await asyncio.sleep(1 / rate)
-    await asyncio.gather(*tasks)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(at_rate(one, rate, seconds))
+        measured = group.create_task(steady(others, rate, seconds))
+    return measured.result(), stranded
