@@ -70,36 +70,63 @@ class Compared:
     noise: Noise | None = None
 
 
+@dataclass
+class _Rounds:
+    """What the rounds found, by side; the ratios are of payments/s over the floor's."""
+
+    timed: dict[str, list[Timed]]
+    saturated: dict[str, list[Saturated]]
+    ratios: dict[str, list[float]]
+    kept: dict[str, Books] = field(default_factory=dict)
+
+
 async def compare(stage: Stage, sizes: Sizes) -> Compared:
     """Warm up, then measure every side in every round."""
     load_before = os.getloadavg()[0]
     await load.step_by_step(stage.sides, 5)
     for side in stage.sides:
         await load.saturate(side.whole, sizes.at_once * 2, sizes.at_once, stage.processes)
-    timed: dict[str, list[Timed]] = {side.name: [] for side in stage.sides}
-    saturated: dict[str, list[Saturated]] = {side.name: [] for side in stage.sides}
-    kept: dict[str, Books] = {}
+    found = _Rounds(
+        timed={side.name: [] for side in stage.sides},
+        saturated={side.name: [] for side in stage.sides},
+        ratios={name: [] for name in stage.merchants},
+    )
     for _ in range(sizes.rounds):
-        for name, found in (await load.step_by_step(stage.sides, sizes.samples)).items():
-            timed[name] += found
-        for side in stage.sides:
-            before = await books(stage.database)
-            saturated[side.name].append(
-                await load.saturate(side.whole, sizes.payments, sizes.at_once, stage.processes)
-            )
-            after = await books(stage.database)
-            kept[side.name] = Books(
-                rows=round((after["rows"] - before["rows"]) / sizes.payments),
-                bytes=round((after["bytes"] - before["bytes"]) / sizes.payments),
-            )
-    compared = Compared(noise=_noise(saturated, load_before))
+        for name, timed in (await load.step_by_step(stage.sides, sizes.samples)).items():
+            found.timed[name] += timed
+        await _saturated_round(stage, sizes, found)
+    compared = Compared(noise=_noise(found.saturated, load_before))
     for side in stage.sides:
         name = side.name
-        compared.figures[name] = await _figures(stage, side, timed[name], saturated[name])
+        figures = await _figures(stage, side, found.timed[name], found.saturated[name])
+        compared.figures[name] = figures
         if name != FLOOR:
-            compared.figures[name]["books"] = kept[name]
-            compared.ratios[name] = _ratios(compared.figures, name, saturated)
+            figures["books"] = found.kept[name]
+            compared.ratios[name] = _ratios(figures, compared.figures[FLOOR], found.ratios[name])
     return compared
+
+
+async def _saturated_round(stage: Stage, sizes: Sizes, found: _Rounds) -> None:
+    """Each provider between two turns of the floor: the machine's pace changes within a round."""
+
+    async def saturate(side: Side) -> Saturated:
+        span = await load.saturate(side.whole, sizes.payments, sizes.at_once, stage.processes)
+        found.saturated[side.name].append(span)
+        return span
+
+    floor_before = await saturate(stage.floor)
+    for name, side in stage.merchants.items():
+        empty = await books(stage.database)
+        ours = await saturate(side)
+        full = await books(stage.database)
+        floor_after = await saturate(stage.floor)
+        floor_rate = (floor_before.rate + floor_after.rate) / 2
+        found.ratios[name].append(ours.rate / floor_rate)
+        found.kept[name] = Books(
+            rows=round((full["rows"] - empty["rows"]) / sizes.payments),
+            bytes=round((full["bytes"] - empty["bytes"]) / sizes.payments),
+        )
+        floor_before = floor_after
 
 
 async def _figures(
@@ -138,17 +165,13 @@ async def _history(stage: Stage, side: Side) -> History:
     return await history_of_payment(stage.client, opened.id)
 
 
-def _ratios(
-    figures: dict[str, Figures], name: str, saturated: dict[str, list[Saturated]]
-) -> Ratios:
-    ours, base = figures[name], figures[FLOOR]
+def _ratios(ours: Figures, base: Figures, rates: list[float]) -> Ratios:
     provider = ours["provider"]
-    pairs = zip(saturated[name], saturated[FLOOR], strict=True)
     whole, least = ours["cpu_ms"], sum(base["cpu_ms"].values())
     outside = whole["sandbox"] + whole["bench"] - base["cpu_ms"]["bench"]
     without = ours["create"]["p50"] - (provider["p50"] if provider else 0.0)
     return Ratios(
-        rate=spread([one.rate / other.rate for one, other in pairs]),
+        rate=spread(rates),
         create=round(ours["create"]["p50"] / base["create"]["p50"], 3),
         create_without_provider=round(without / base["create"]["p50"], 3),
         acknowledge=round(ours["acknowledge"]["p50"] / base["acknowledge"]["p50"], 3),
