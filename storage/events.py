@@ -10,7 +10,6 @@ from sqlalchemy import (
     case,
     exists,
     func,
-    literal,
     select,
     update,
 )
@@ -53,6 +52,22 @@ _DUE = (
     )
     .select_from(events.outerjoin(merchants, merchants.c.id == events.c.merchant_id))
     .where(events.c.id == bindparam("event_id"))
+)
+_FIRST = events.c.delivery != DeliveryStatus.DELIVERED.value
+# Built once: building it costs more than PostgreSQL takes to run it.
+_DELIVERED = (
+    update(events)
+    .where(events.c.id == bindparam("event_id"))
+    .values(
+        delivery=DeliveryStatus.DELIVERED.value,
+        delivered_at=case((_FIRST, func.now()), else_=events.c.delivered_at),
+        veto=case((_FIRST, bindparam("answer", type_=Text())), else_=events.c.veto),
+        attempts=events.c.attempts + 1,
+        last_attempt_at=func.now(),
+        last_http_status=bindparam("http_status"),
+        last_error=None,
+    )
+    .returning(events.c.veto)
 )
 
 
@@ -140,23 +155,9 @@ class EventStore:
 
         Returns the veto as it stands. Raises NotFound.
         """
-        first = events.c.delivery != DeliveryStatus.DELIVERED.value
-        statement = (
-            update(events)
-            .where(events.c.id == event_id)
-            .values(
-                delivery=DeliveryStatus.DELIVERED.value,
-                delivered_at=case((first, func.now()), else_=events.c.delivered_at),
-                veto=case((first, literal(veto, Text())), else_=events.c.veto),
-                attempts=events.c.attempts + 1,
-                last_attempt_at=func.now(),
-                last_http_status=http_status,
-                last_error=None,
-            )
-            .returning(events.c.veto)
-        )
+        answered = {"event_id": event_id, "http_status": http_status, "answer": veto}
         async with self._database.statement() as connection:
-            row = (await connection.execute(statement)).one_or_none()
+            row = (await connection.execute(_DELIVERED, answered)).one_or_none()
         if row is None:
             raise NotFound("There is no such event.")
         stands: str | None = row.veto

@@ -20,8 +20,6 @@ from domain.store_change import Change, StoreChange
 from storage.rows import to_entitlement
 from storage.tables import entitlements, grants
 
-# What a later word may say otherwise of a purchase.
-_SNAPSHOT = {"signed_at", "expires_at", "revoked_at", "revoked_share"}
 _KEPT = set(grants.c.keys()) & set(Purchase.model_fields)
 
 
@@ -45,8 +43,11 @@ class Granted(Frozen):
         return self.revocation or before != self.after.model_dump(exclude=ignored)
 
 
-class _Claimed(Frozen):
+class _Snapshot(Frozen):
+    """What a later word may say otherwise of a purchase."""
+
     signed_at: datetime
+    expires_at: datetime | None
     revoked_at: datetime | None
     revoked_share: int | None
 
@@ -72,10 +73,12 @@ async def grant(
     Raises ReportMismatch where the transaction was granted to another payment.
     """
     known = await claim(connection, payment.id, purchase)
-    newest = change.signed_at >= known.signed_at
-    if newest:
-        snapshot = purchase.model_dump(include=_SNAPSHOT) | {"signed_at": change.signed_at}
-        await connection.execute(update(grants).where(is_granted(purchase)).values(snapshot))
+    said = _snapshot(purchase, change.signed_at)
+    newest = said.signed_at >= known.signed_at
+    # A purchase is claimed as it is told of for the first time: there is nothing to add then.
+    if newest and said != known:
+        changed = update(grants).where(is_granted(purchase))
+        await connection.execute(changed.values(said.model_dump()))
     opened = Entitlement.opened(payment, change, purchase)
     before = await _open(connection, opened)
     after = opened if before is None else _applied(before, payment, change)
@@ -85,14 +88,11 @@ async def grant(
             .where(of_chain_of(purchase))
             .values(after.model_dump(exclude={"provider", "account", "original_transaction_id"}))
         )
-    revocation = (known.revoked_at, known.revoked_share) != (
-        purchase.revoked_at,
-        purchase.revoked_share,
-    )
+    revocation = (known.revoked_at, known.revoked_share) != (said.revoked_at, said.revoked_share)
     return Granted(before=before, after=after, newest=newest, revocation=newest and revocation)
 
 
-async def claim(connection: AsyncConnection, payment_id: UUID, purchase: Purchase) -> _Claimed:
+async def claim(connection: AsyncConnection, payment_id: UUID, purchase: Purchase) -> _Snapshot:
     """Bind the transaction to the payment and lock it; what was known of it. ReportMismatch."""
     values = purchase.model_dump(include=_KEPT) | {"payment_id": payment_id}
     # Of a transaction that is new to us, nothing has been given back so far.
@@ -109,7 +109,12 @@ async def claim(connection: AsyncConnection, payment_id: UUID, purchase: Purchas
         raise ReportMismatch(
             "Another payment was granted this transaction.", code="purchase_claimed"
         )
-    return _Claimed.model_validate(dict(row))
+    return _Snapshot.model_validate(row)
+
+
+def _snapshot(purchase: Purchase, signed_at: datetime) -> _Snapshot:
+    kept = purchase.model_dump(include=set(_Snapshot.model_fields))
+    return _Snapshot.model_validate(kept | {"signed_at": signed_at})
 
 
 def _applied(before: Entitlement, payment: Payment, change: StoreChange) -> Entitlement:

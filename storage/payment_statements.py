@@ -61,6 +61,14 @@ _NEW = (
 # Insert unless the order is paid or the id is there; select the row, new or old.
 RECORD = select(_NEW).union_all(select(payments).where(payments.c.id == _given("id")))
 
+# What the payer needs next; a late attempt must not hand out the checkout of a closed order.
+SAVE_CHECKOUT = (
+    update(payments)
+    .where(payments.c.id == _given("id"), payments.c.status == PaymentStatus.PENDING.value)
+    .values(checkout=_given("checkout"), provider_reference=_kept_reference())
+    .returning(payments.c.id)
+)
+
 _FINAL = (
     update(payments)
     .where(payments.c.id == _given("id"), payments.c.status == PaymentStatus.PENDING.value)

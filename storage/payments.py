@@ -1,15 +1,15 @@
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Text, func, literal, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import Update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from domain.checkout import Created
-from domain.errors import KEY_REUSED, Conflict, NotFound, ReportMismatch
+from domain.errors import KEY_REUSED, Conflict, NotFound, ReportMismatch, StatementRefused
 from domain.event import PAYMENT_EVENTS, EventType, payment_data
 from domain.frozen import Frozen
 from domain.identity import event_id
@@ -20,7 +20,7 @@ from storage.database import Database, violated
 from storage.granting import grant_purchase
 from storage.outbox import Alarm, Entry, raise_alarm
 from storage.page import LARGEST_PAGE, Page, one_page, to_page
-from storage.rows import to_payment
+from storage.rows import named, to_payment
 from storage.tables import payments
 
 
@@ -37,6 +37,10 @@ class PaymentFilters(Frozen):
 
 
 _NO_FILTERS = PaymentFilters()
+
+
+class _PaidMeanwhile(StatementRefused):
+    """Another payment of the order succeeded while a statement ran."""
 
 
 class PaymentStore:
@@ -65,19 +69,12 @@ class PaymentStore:
 
     async def save_checkout(self, payment_id: UUID, created: Created) -> None:
         """Keep what the payer needs next, while there is something to pay. NotFound."""
-        kept = func.coalesce(
-            literal(created.provider_reference, Text()), payments.c.provider_reference
-        )
-        await self._change(
-            payment_id,
-            update(payments)
-            # A late attempt must not hand out the checkout of an order that is closed.
-            .where(payments.c.status == PaymentStatus.PENDING.value)
-            .values(
-                checkout=created.checkout.model_dump(mode="json"),
-                provider_reference=kept,
-            ),
-        )
+        kept = {
+            "id": payment_id,
+            "checkout": created.checkout.model_dump(mode="json"),
+            "provider_reference": created.provider_reference,
+        }
+        await self._change(payment_id, statements.SAVE_CHECKOUT, named(kept))
 
     async def finalise(self, payment: Payment) -> tuple[Payment, UUID | None]:
         """Write the final status and append its event; the row and the event's id.
@@ -105,17 +102,8 @@ class PaymentStore:
             ReportMismatch: another captured payment holds this `provider_reference`.
             NotFound: the payment was never recorded.
         """
-        async with self._taking_money(payment) as connection:
-            try:
-                result = await connection.execute(
-                    statements.CAPTURE_LATE, statements.parameters(payment)
-                )
-            except IntegrityError as error:
-                raise _refusal(error) from error
-            row = result.mappings().one_or_none()
-            if row is not None:
-                await grant_purchase(connection, payment)
-        return to_payment(row) if row else await self._require(payment.id)
+        taken = await self._take(statements.CAPTURE_LATE, statements.parameters(payment), payment)
+        return taken or await self._require(payment.id)
 
     async def accept_late(self, payment_id: UUID) -> tuple[Payment, UUID | None]:
         """Take a late payment as paid and append `payment.succeeded`.
@@ -155,10 +143,11 @@ class PaymentStore:
 
     async def clear(self, payment_id: UUID, attention: Attention | None = None) -> None:
         """A person has looked; a flag that is up for another reason stays. NotFound."""
-        cleared = update(payments).values(attention=None, attention_detail=None)
+        cleared = update(payments).where(payments.c.id == payment_id)
         if attention is not None:
             cleared = cleared.where(payments.c.attention == attention.value)
-        await self._change(payment_id, cleared)
+        cleared = cleared.values(attention=None, attention_detail=None)
+        await self._change(payment_id, cleared.returning(payments.c.id))
 
     async def get(self, payment_id: UUID) -> Payment | None:
         """The payment, or None."""
@@ -193,16 +182,21 @@ class PaymentStore:
     ) -> Payment | None:
         """The row as changed, its event appended; None where it was not as the statement asks."""
         values = statements.parameters(payment) | entry.parameters
+        try:
+            return await self._take(statement, values, payment)
+        except _PaidMeanwhile:
+            # That is committed, so the same statement now sees it and marks this one as the
+            # duplicate.
+            return await self._take(statement, values, payment)
+
+    async def _take(
+        self, statement: Select[Any], values: dict[str, Any], payment: Payment
+    ) -> Payment | None:
         async with self._taking_money(payment) as connection:
             try:
-                async with _apart(connection):
-                    result = await connection.execute(statement, values)
-            except IntegrityError as error:
-                if violated(error) != statements.ONE_SUCCESS:
-                    raise _refusal(error) from error
-                # Another payment of the order succeeded while this statement ran. It is committed,
-                # so the same statement now sees it and marks this one as the duplicate.
                 result = await connection.execute(statement, values)
+            except IntegrityError as error:
+                raise _refusal(error) from error
             row = result.mappings().one_or_none()
             if row is not None:
                 await grant_purchase(connection, payment)
@@ -228,18 +222,14 @@ class PaymentStore:
             raise NotFound("There is no such payment.")
         return payment
 
-    async def _change(self, payment_id: UUID, change: Update) -> None:
+    async def _change(
+        self, payment_id: UUID, change: ReturningUpdate[Any], values: dict[str, Any] | None = None
+    ) -> None:
         """Change the payment, or nothing where its state is another than the change is for."""
-        changed = change.where(payments.c.id == payment_id).returning(payments.c.id)
         async with self._database.statement() as connection:
-            row = (await connection.execute(changed)).first()
+            row = (await connection.execute(change, values)).first()
         if row is None:
             await self._require(payment_id)
-
-
-def _apart(connection: AsyncConnection) -> AbstractAsyncContextManager[object]:
-    """Inside a transaction, a statement that is refused must not take the rest with it."""
-    return connection.begin_nested() if connection.in_transaction() else nullcontext()
 
 
 def _narrowed(merchant_id: str, filters: PaymentFilters) -> Select[Any]:
@@ -257,7 +247,10 @@ def _narrowed(merchant_id: str, filters: PaymentFilters) -> Select[Any]:
 
 
 def _refusal(error: IntegrityError) -> Exception:
-    """What the database's refusal means, where it is the provider's words that do not fit."""
-    if violated(error) == statements.ONE_PER_REFERENCE:
+    """What the database's refusal means, where it is not a defect."""
+    rule = violated(error)
+    if rule == statements.ONE_PER_REFERENCE:
         return ReportMismatch("Another payment was captured under this provider reference.")
+    if rule == statements.ONE_SUCCESS:
+        return _PaidMeanwhile("Another payment of the order succeeded in this moment.")
     return error
