@@ -102,7 +102,7 @@ class PaymentStore:
             ReportMismatch: another captured payment holds this `provider_reference`.
             NotFound: the payment was never recorded.
         """
-        taken = await self._take(statements.CAPTURE_LATE, statements.parameters(payment), payment)
+        taken = await self._write(statements.CAPTURE_LATE, statements.parameters(payment), payment)
         return taken or await self._require(payment.id)
 
     async def accept_late(self, payment_id: UUID) -> tuple[Payment, UUID | None]:
@@ -183,15 +183,16 @@ class PaymentStore:
         """The row as changed, its event appended; None where it was not as the statement asks."""
         values = statements.parameters(payment) | entry.parameters
         try:
-            return await self._take(statement, values, payment)
+            return await self._write(statement, values, payment)
         except _PaidMeanwhile:
             # That is committed, so the same statement now sees it and marks this one as the
             # duplicate.
-            return await self._take(statement, values, payment)
+            return await self._write(statement, values, payment)
 
-    async def _take(
+    async def _write(
         self, statement: Select[Any], values: dict[str, Any], payment: Payment
     ) -> Payment | None:
+        """The row as changed, and granted what its purchase bought; None where nothing changed."""
         async with self._taking_money(payment) as connection:
             try:
                 result = await connection.execute(statement, values)
