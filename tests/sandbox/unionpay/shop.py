@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -137,10 +138,7 @@ class UnionpayShop:
 
     def private_key(self) -> rsa.RSAPrivateKey:
         """The key in the PFX; its certificate's serial must be the manifest's."""
-        pfx = self.file("pfx_file")
-        password = self.merchant["pfx_password"].encode()
-        key, certificate, _ = pkcs12.load_key_and_certificates(pfx, password)
-        assert isinstance(key, rsa.RSAPrivateKey)
+        key, certificate = _opened(self.file("pfx_file"), self.merchant["pfx_password"])
         assert certificate is not None
         assert str(certificate.serial_number) == self.merchant["cert_id"]
         return key
@@ -243,6 +241,14 @@ def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 
 def _charset(fields: Mapping[str, str]) -> str:
     return "gb18030" if fields.get("encoding", "").upper() == "GBK" else "utf-8"
+
+
+@cache
+def _opened(pfx: bytes, password: str) -> tuple[rsa.RSAPrivateKey, x509.Certificate | None]:
+    """Once per file: a password is stretched on purpose, and the same files serve every test."""
+    key, certificate, _ = pkcs12.load_key_and_certificates(pfx, password.encode())
+    assert isinstance(key, rsa.RSAPrivateKey)
+    return key, certificate
 
 
 def _quoted(fields: Mapping[str, str], name: str) -> str:
