@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
+from engine import memory
 from engine.client import connect, measured
 from engine.encryption import KeyRing
 from engine.namespace import verify_search_attributes
@@ -35,6 +36,7 @@ async def main() -> None:
         names = sorted({provider.name for provider in registry.all()})
         for worker in workers(client, activities, names):
             await running.enter_async_context(worker)
+        memory.settle()
         logging.getLogger(__name__).info("polling for %s", ", ".join(names))
         await stopped.wait()
 

@@ -25,6 +25,7 @@ from api import (
 from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from api.eager import EagerStart
+from engine import memory
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
 from providers import registry
@@ -58,6 +59,8 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             app.state.dependencies = dependencies or await _open(settings, counted, stack)
+            if dependencies is None:
+                memory.settle()
             yield
 
     # The documentation page brings its own scripts: a closed network shows it too.
