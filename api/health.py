@@ -13,13 +13,12 @@ from temporalio.service import RPCError
 from api.dependencies import Deps
 from api.problems import Answer
 from domain.errors import PaymentError
-from engine.polling import polled
+from engine.polling import PROBE, polled
 from storage.database import Database
 from workflows.policies import RUN_QUEUES
 
 router = APIRouter(tags=["operations"])
 
-PROBE = timedelta(seconds=2)
 # A poll lasts up to a minute, and only its beginning is noted.
 FRESH_POLL = timedelta(seconds=75)
 

@@ -110,9 +110,9 @@ async def _saturated_round(stage: Stage, sizes: Sizes, found: _Rounds) -> None:
     """Each provider between two turns of the floor: the machine's pace changes within a round."""
 
     async def saturate(side: Side) -> Saturated:
-        span = await load.saturate(side.whole, sizes.payments, sizes.at_once, stage.processes)
-        found.saturated[side.name].append(span)
-        return span
+        turn = await load.saturate(side.whole, sizes.payments, sizes.at_once, stage.processes)
+        found.saturated[side.name].append(turn)
+        return turn
 
     floor_before = await saturate(stage.floor)
     for name, side in stage.merchants.items():

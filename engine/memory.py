@@ -7,7 +7,7 @@ def settle() -> None:
     """Take all that the start has made out of the garbage collector's sight.
 
     Modules, models and routes stay until the process ends; looking through them again stops every
-    request for some hundred milliseconds each time (docs/performance.md).
+    request, for 119 and 163 ms where it was measured (docs/performance.md).
     """
     gc.collect()
     gc.freeze()

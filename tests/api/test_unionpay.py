@@ -1,5 +1,6 @@
 """The provider whose rules are the odd ones: a form, a query after a notification, no close."""
 
+import asyncio
 import json
 from html import unescape
 from re import findall
@@ -39,7 +40,7 @@ async def test_a_notification_pays_once_a_query_has_said_the_same(
     assert found["captured"] == made["amount"]
     handle = house.dependencies.temporal.get_workflow_handle(payment_workflow_id(UUID(made["id"])))
     # The markers of a task are written when it ends, after the books.
-    await handle.result()
+    await asyncio.wait_for(handle.result(), 20)
     asked = [
         json.loads(event.marker_recorded_event_attributes.details["data"].payloads[0].data)
         async for event in handle.fetch_history_events()
