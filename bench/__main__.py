@@ -1,12 +1,13 @@
 """`make bench`: everything measured against its floor, in one run."""
 
-import asyncio
 import platform
 import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
+
+import uvloop
 
 from bench import bars, signing
 from bench.comparing import Sizes, compare
@@ -27,7 +28,7 @@ def main() -> None:
     folder = wanted.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     report = Report(machine=_machine(), date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     try:
-        asyncio.run(_measure(wanted, folder, report))
+        uvloop.run(_measure(wanted, folder, report))
     finally:
         # A part that failed takes nothing away from those before it.
         (folder / "report.json").write_text(report.as_json())

@@ -16,6 +16,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypedDict
 
+import uvloop
+
 from bench.load import saturate
 from bench.merchant import Merchant
 from bench.report import table
@@ -152,7 +154,7 @@ def main() -> None:
         # As an operator would tell it; the stack hands its own environment on.
         os.environ["PAYSAGA_EAGER_START"] = eager
         folder = wanted.folder / carried_by.lower()
-        points += asyncio.run(scale(folder, wanted.payments, wanted.at_once, carried_by))
+        points += uvloop.run(scale(folder, wanted.payments, wanted.at_once, carried_by))
     (wanted.folder / "scale.json").write_text(json.dumps(points, indent=2))
     sys.stdout.write(f"{_table(points)}\n")
 

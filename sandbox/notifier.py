@@ -1,7 +1,7 @@
 import asyncio
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -209,7 +209,8 @@ class Notifier:
             notice.provider,
             notice.reference,
             state,
-            json.dumps(asdict(delivery), default=datetime.isoformat),
+            # Not `asdict`: it copies the whole content first.
+            json.dumps(vars(delivery) | {"notice": vars(notice)}, default=datetime.isoformat),
         )
 
     def _log(self, notice: Notice, answer: Answer, fault: Fault | None) -> None:
