@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from activities.ends import EndActivities
 from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
@@ -22,6 +23,11 @@ class Activities:
     providers: ProviderActivities
     webhooks: WebhookActivities
     entitlements: EntitlementActivities
+
+    @property
+    def ends(self) -> EndActivities:
+        """Those that do what two of the others do."""
+        return EndActivities(self.payments, self.webhooks)
 
     def provider_steps(self) -> Steps:
         """Calls to a provider; the fast ones run inside the workflow task as well."""
@@ -53,6 +59,7 @@ class Activities:
             self.entitlements.apply_change,
             self.webhooks.give_up_event,
             self.webhooks.deliver_at_once,
+            self.ends.finalise_and_tell,
             *self.provider_steps(),
         ]
 

@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.errors import still_pending, translated
-from domain.errors import NotFound
+from domain.errors import NotFound, PaymentError
 from domain.event import DeliveryStatus, Event
 from domain.frozen import Frozen
 from domain.merchant import Merchant
@@ -47,6 +47,27 @@ class Told(Frozen):
         return cls(delivery=delivery, refund=veto is not None, reason=veto or None)
 
 
+class Tried(Frozen):
+    """How telling at once went.
+
+    `told` is None where the queue is to go on: where the endpoint `failed`, after a wait, of
+    `retry_after` seconds if it named any (else 0); not at all where it is `gone`.
+    """
+
+    told: Told | None = None
+    failed: bool = False
+    retry_after: float = 0
+    gone: bool = False
+
+    @classmethod
+    def after(cls, error: Exception) -> Self:
+        """As the error of `deliver_at_once` has it; what else went wrong is no failed try."""
+        if not isinstance(error, ApplicationError) or error.type != WEBHOOK_FAILED:
+            return cls()
+        named = error.next_retry_delay or timedelta(0)
+        return cls(failed=True, retry_after=named.total_seconds(), gone=error.non_retryable)
+
+
 class WebhookActivities:
     """Sends events."""
 
@@ -68,6 +89,13 @@ class WebhookActivities:
     async def deliver_at_once(self, event_id: UUID) -> Told:
         """The same within a workflow task; `still_pending` where the endpoint was slow of late."""
         return await self._deliver(event_id, self._send_at_once)
+
+    async def try_at_once(self, event_id: UUID) -> Tried:
+        """The same for a step that must not fail by it."""
+        try:
+            return Tried(told=await self._deliver(event_id, self._send_at_once))
+        except (ApplicationError, PaymentError) as error:
+            return Tried.after(error)
 
     async def _deliver(self, event_id: UUID, send: Send) -> Told:
         due = await self._events.due(event_id)

@@ -16,6 +16,7 @@ from workflows.entitlement import EntitlementOrder
 from workflows.late_payment import LateOrder
 from workflows.payment import PaymentOrder
 from workflows.policies import (
+    CALL_FAST,
     WEBHOOK_FAST,
     Attempts,
     PaymentPolicy,
@@ -37,6 +38,7 @@ PAYMENT = PaymentPolicy(
     ledger_slow=_SOON,
     webhook=_WEBHOOK,
     webhook_fast=WEBHOOK_FAST,
+    tell_with_end=True,
 )
 STORE = StorePolicy(ledger_slow=_SOON, webhook=_WEBHOOK)
 REFUND = RefundPolicy(
@@ -72,8 +74,14 @@ def hasten() -> None:
         closable: bool = True,
         refundable: bool = True,
     ) -> PaymentPolicy:
-        update = {"confirm": confirm, "closable": closable, "refundable": refundable}
-        return PAYMENT.model_copy(update=update)
+        return PAYMENT.model_copy(
+            update={
+                "confirm": confirm,
+                "confirm_fast": CALL_FAST if confirm else None,
+                "closable": closable,
+                "refundable": refundable,
+            }
+        )
 
     names: dict[Any, dict[str, Any]] = {
         creating: {

@@ -76,6 +76,11 @@ class PaymentFlag:
         self._calls = calls
         self._raised: Attention | None = None
 
+    @property
+    def raised(self) -> bool:
+        """This run has called a person at some time."""
+        return self._raised is not None
+
     async def up(self, why: Attention) -> None:
         """Call a person, unless one is called for this already."""
         if self._state.payment.attention is why:

@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.payments import PaymentActivities
+from activities.webhooks import Tried
 from domain.identity import refund_id, refund_workflow_id
 from domain.payment import Payer, Payment
 from domain.refund import Refund, RefundCause
@@ -70,10 +71,14 @@ async def give_back(
 
 
 async def tell_the_end(
-    calls: Calls, refund_policy: RefundPolicy, payment: Payment, event_id: UUID | None
+    calls: Calls,
+    refund_policy: RefundPolicy,
+    payment: Payment,
+    event_id: UUID | None,
+    tried: Tried | None = None,
 ) -> None:
     """Tell the merchant how the payment ended. An order that it cannot fulfil is given back."""
-    told = await tell_merchant(calls.policy, event_id)
+    told = await tell_merchant(calls.policy, event_id, tried)
     if told is not None and told.refund:
         reason = told.reason or "merchant's veto"
         await give_back(calls, refund_policy, payment, RefundCause.MERCHANT_VETO, reason)

@@ -20,6 +20,7 @@ from workflows.after_the_end import AfterTheEnd
 from workflows.announcing import announce
 from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
+from workflows.ending import write_the_end
 from workflows.failures import failure_of, refusal, rejection
 from workflows.giving_back import give_back, tell_the_end
 from workflows.payment_state import PaymentState
@@ -229,15 +230,14 @@ class PaymentWorkflow:
 
     async def _finalise(self) -> None:
         self._show("Writing the end down")
-        ended = self._state.ended()
         try:
-            settled = await in_our_books(
-                self._policy, PaymentActivities.finalise_payment, ended, "write the end down"
+            ended = await write_the_end(
+                self._policy, self._state.ended(), flagged=self._flag.raised
             )
         except FailureError:
             await self._park()
             return
-        self._state.finalise(settled.payment)
+        self._state.finalise(ended.settled.payment)
         await self._flag.down()
         self._mark_end()
         if self._state.payment.duplicate:
@@ -249,7 +249,13 @@ class PaymentWorkflow:
                 "the order was already paid",
             )
         self._calls.beside(
-            tell_the_end(self._calls, self._refund_policy, self._state.payment, settled.event_id)
+            tell_the_end(
+                self._calls,
+                self._refund_policy,
+                self._state.payment,
+                ended.settled.event_id,
+                ended.tried,
+            )
         )
 
     async def _park(self) -> None:

@@ -115,6 +115,7 @@ class PaymentPolicy(Frozen):
     where a signed late notification is not confirmed yet (replicas lag by seconds, an outage by
     minutes); `confirm` is set where the provider's notification is believed only after a query, and
     `confirm_fast` where that is asked inside the workflow task first;
+    `tell_with_end` is set where the end is written down and told by one step;
     `closable` is false where only its time ends an order, `refundable` where only the provider
     itself gives money back.
     """
@@ -135,6 +136,7 @@ class PaymentPolicy(Frozen):
     close: Attempts = CLOSE
     webhook: Attempts = WEBHOOK
     webhook_fast: Attempts | None = None
+    tell_with_end: bool = False
     turn: Attempts = TURN
 
 
@@ -200,6 +202,7 @@ def payment_policy(
     policy = _BY_CHANNEL.get(channel, _PAYER_ACTS)
     update: dict[str, object] = {
         "webhook_fast": WEBHOOK_FAST,
+        "tell_with_end": True,
         "confirm": confirm,
         "confirm_fast": CALL_FAST if confirm else None,
         "closable": closable,

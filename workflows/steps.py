@@ -13,10 +13,11 @@ from activities.webhooks import (
     EARLIER_EVENT_WAITING,
     WEBHOOK_FAILED,
     Told,
+    Tried,
     WebhookActivities,
 )
 from workflows.failures import refusal
-from workflows.policies import WEBHOOK_QUEUE, Policy
+from workflows.policies import WEBHOOK_QUEUE, Attempts, Policy
 
 # Started, maybe signalled, a task scheduled and begun.
 FIRST_TASK_EVENTS = 4
@@ -48,17 +49,24 @@ async def in_our_books(
     )
 
 
-async def tell_merchant(policy: Policy, event_id: UUID | None) -> Told | None:
-    """Deliver an event, if there is one; None where nobody listened for the whole window."""
+async def tell_merchant(
+    policy: Policy, event_id: UUID | None, tried: Tried | None = None
+) -> Told | None:
+    """Deliver an event, if there is one; None where nobody listened for the whole window.
+
+    `tried` is how it went where the step before has told the merchant already.
+    """
     if event_id is None:
         return None
     try:
-        while (told := await _deliver(policy, event_id)) is None:  # untraced branch: test_telling
+        told = await _deliver(policy, event_id, tried)
+        while told is None:  # untraced branch: test_telling
             await workflow.execute_activity_method(
                 WebhookActivities.await_turn,
                 event_id,
                 **policy.turn.activity("earlier events come first", queue=WEBHOOK_QUEUE),
             )
+            told = await _deliver(policy, event_id)
     except FailureError:
         await in_our_books(
             policy, WebhookActivities.give_up_event, event_id, "the merchant did not listen"
@@ -67,12 +75,19 @@ async def tell_merchant(policy: Policy, event_id: UUID | None) -> Told | None:
     return told
 
 
-async def _deliver(policy: Policy, event_id: UUID) -> Told | None:
+async def _deliver(policy: Policy, event_id: UUID, tried: Tried | None = None) -> Told | None:
     """How the merchant answered; None where an earlier event of the payment comes first."""
     try:
-        told = await _deliver_at_once(policy, event_id)
-        if told is not None:
-            return told
+        if tried is None:
+            tried = await _try_at_once(policy, event_id)
+        if tried.told is not None:
+            return tried.told
+        if tried.gone:
+            raise ApplicationError("the endpoint wants no more", type=WEBHOOK_FAILED)
+        if tried.failed:
+            wait = tried.retry_after or policy.webhook.first_wait
+            # The queue's window begins afterwards: it must not be moved far.
+            await workflow.sleep(min(wait, policy.webhook.longest_wait))
         return await workflow.execute_activity_method(
             WebhookActivities.deliver_event,
             event_id,
@@ -85,26 +100,28 @@ async def _deliver(policy: Policy, event_id: UUID) -> Told | None:
         return None
 
 
-async def _deliver_at_once(policy: Policy, event_id: UUID) -> Told | None:
-    """How the merchant answered; None where it is to be told through the queue from now on.
-
-    Raises FailureError where the queue would not help either.
-    """
-    # An update is answered when its task ends: whoever asked must not wait for its own endpoint.
-    if policy.webhook_fast is None or not workflow.all_handlers_finished() or _in_first_task():
-        return None
+async def _try_at_once(policy: Policy, event_id: UUID) -> Tried:
+    """Raises FailureError where the queue would not help either."""
+    attempts = at_once(policy)
+    if attempts is None:
+        return Tried()
     try:
-        return await workflow.execute_local_activity_method(
-            WebhookActivities.deliver_at_once, event_id, **policy.webhook_fast.local(TELL)
+        told = await workflow.execute_local_activity_method(
+            WebhookActivities.deliver_at_once, event_id, **attempts.local(TELL)
         )
     except FailureError as error:
         if refusal(error) is not None:
             raise
-        if isinstance(error, ApplicationError) and error.type == WEBHOOK_FAILED:
-            named = error.next_retry_delay or timedelta(seconds=policy.webhook.first_wait)
-            # The queue's window begins afterwards: it must not be moved far.
-            await workflow.sleep(min(named, timedelta(seconds=policy.webhook.longest_wait)))
+        return Tried.after(error)
+    return Tried(told=told)
+
+
+def at_once(policy: Policy) -> Attempts | None:
+    """How the merchant is told within this very task; None where it must not be."""
+    # An update is answered when its task ends: whoever asked must not wait for its own endpoint.
+    if not workflow.all_handlers_finished() or _in_first_task():
         return None
+    return policy.webhook_fast
 
 
 def _in_first_task() -> bool:

@@ -32,7 +32,7 @@ from tests.workflows.store_histories import STORE_PATHS
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
 from workflows.payment import PaymentOrder
-from workflows.policies import payment_policy
+from workflows.policies import PaymentPolicy, payment_policy
 
 _log = logging.getLogger(__name__)
 # A worker calls itself, and its own queue, by process and host: `4711@host-<hex>`.
@@ -40,13 +40,15 @@ _HOST = re.compile(r"^\d+@[\w.-]*")
 HISTORIES = Path(__file__).parent / "histories"
 Run = WorkflowHandle[Any, Any]
 
+# How payments were carried before, oldest last: their runs must still go on.
+TODAY = payment_policy(Channel.QR)
+_APART = {"tell_with_end": False}
+TOLD_AFTER_THE_END = TODAY.model_copy(update=_APART)
+TOLD_BY_THE_QUEUE = TOLD_AFTER_THE_END.model_copy(update={"webhook_fast": None})
+
 
 async def paid_by_notification(shop: Shop) -> Run:
-    order = await shop.order()
-    await shop.checkout(order)
-    shop.provider.pay(order.payment.reference)
-    await shop.notify(shop.run(order), order)
-    return shop.run(order)
+    return await _paid(shop, await shop.order(policy=TOLD_BY_THE_QUEUE))
 
 
 async def found_by_polling(shop: Shop) -> Run:
@@ -115,12 +117,7 @@ async def closed_unseen(shop: Shop) -> Run:
 
 
 async def vetoed(shop: Shop) -> Run:
-    order = await shop.order()
-    shop.merchants.answers[order.payment.id] = [
-        WebhookAnswer(status=200, decision="refund", reason="sold out")
-    ]
-    await shop.paid(order)
-    return shop.run(order)
+    return await _vetoed(shop, TOLD_BY_THE_QUEUE)
 
 
 async def merchant_down_database_down(shop: Shop) -> Run:
@@ -133,8 +130,12 @@ async def merchant_down_database_down(shop: Shop) -> Run:
 
 
 async def duplicate_given_back(shop: Shop) -> Run:
+    return await _given_back(shop, TOLD_BY_THE_QUEUE)
+
+
+async def _given_back(shop: Shop, policy: PaymentPolicy) -> Run:
     first = await shop.order()
-    second = await shop.order(again=first)
+    second = await shop.order(again=first, policy=policy)
     run, payment = await shop.pending(second)
     await shop.paid(first)
     shop.provider.pay(payment.reference)
@@ -220,21 +221,46 @@ async def automatic_refund(shop: Shop) -> Run:
 
 
 async def told_at_once(shop: Shop) -> Run:
-    return await paid_by_notification(shop)
+    return await _paid(shop, await shop.order(policy=TOLD_AFTER_THE_END))
 
 
 async def vetoed_at_once(shop: Shop) -> Run:
-    return await vetoed(shop)
+    return await _vetoed(shop, TOLD_AFTER_THE_END)
 
 
 async def told_at_once_then_queued(shop: Shop) -> Run:
-    order = await shop.order()
+    return await _told_later(shop, TOLD_AFTER_THE_END)
+
+
+async def told_with_the_end(shop: Shop) -> Run:
+    return await _paid(shop, await shop.order())
+
+
+async def vetoed_with_the_end(shop: Shop) -> Run:
+    return await _vetoed(shop, TODAY)
+
+
+async def told_with_the_end_then_queued(shop: Shop) -> Run:
+    return await _told_later(shop, TODAY)
+
+
+async def duplicate_ended_in_one_step(shop: Shop) -> Run:
+    return await _given_back(shop, TODAY)
+
+
+async def _vetoed(shop: Shop, policy: PaymentPolicy) -> Run:
+    order = await shop.order(policy=policy)
+    shop.merchants.answers[order.payment.id] = [
+        WebhookAnswer(status=200, decision="refund", reason="sold out")
+    ]
+    return await _paid(shop, order)
+
+
+async def _told_later(shop: Shop, policy: PaymentPolicy) -> Run:
+    order = await shop.order(policy=policy)
     busy = WebhookFailed("busy", retry_after=1, status=429)
     shop.merchants.answers[order.payment.id] = [busy]
-    await shop.checkout(order)
-    shop.provider.pay(order.payment.reference)
-    await shop.notify(shop.run(order), order)
-    return shop.run(order)
+    return await _paid(shop, order)
 
 
 async def refund_polled_and_told_at_once(shop: Shop) -> Run:
@@ -242,16 +268,21 @@ async def refund_polled_and_told_at_once(shop: Shop) -> Run:
 
 
 async def confirmed_at_once(shop: Shop) -> Run:
-    policy = payment_policy(Channel.QR, confirm=True)
-    return await _confirmed(shop, await shop.order(policy=policy))
+    policy = payment_policy(Channel.QR, confirm=True).model_copy(update=_APART)
+    return await _paid(shop, await shop.order(policy=policy))
+
+
+async def confirmed_and_told_with_the_end(shop: Shop) -> Run:
+    return await _paid(shop, await shop.order(policy=payment_policy(Channel.QR, confirm=True)))
 
 
 async def confirmed_by_the_queue(shop: Shop) -> Run:
-    policy = payment_policy(Channel.QR, confirm=True).model_copy(update={"confirm_fast": None})
-    return await _confirmed(shop, await shop.order(policy=policy))
+    policy = payment_policy(Channel.QR, confirm=True)
+    policy = policy.model_copy(update={"confirm_fast": None, **_APART})
+    return await _paid(shop, await shop.order(policy=policy))
 
 
-async def _confirmed(shop: Shop, order: PaymentOrder) -> Run:
+async def _paid(shop: Shop, order: PaymentOrder) -> Run:
     await shop.checkout(order)
     shop.provider.pay(order.payment.reference)
     await shop.notify(shop.run(order), order)
@@ -263,9 +294,14 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     told_at_once,
     vetoed_at_once,
     told_at_once_then_queued,
+    told_with_the_end,
+    vetoed_with_the_end,
+    told_with_the_end_then_queued,
+    duplicate_ended_in_one_step,
     refund_polled_and_told_at_once,
     confirmed_at_once,
     confirmed_by_the_queue,
+    confirmed_and_told_with_the_end,
     found_by_polling,
     closed_at_expiry,
     unknown_at_expiry,

@@ -11,12 +11,14 @@ from domain.identity import event_id
 from domain.merchant import LatePolicy
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.refund import RefundStatus
+from domain.report import Attention, Outcome
+from domain.resolution import ResolveAction
 from storage.database import DatabaseUnavailable
-from tests.workflows.scripted import Fault
+from tests.workflows.scripted import Fault, report
 from tests.workflows.shop import BRISK, GIVES_UP, Shop
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
-from workflows.policies import PaymentPolicy
+from workflows.policies import WEBHOOK_FAST, PaymentPolicy
 
 VETO = WebhookAnswer(status=200, decision="refund", reason="sold out")
 DOWN = WebhookFailed("The endpoint answered 503.", status=503)
@@ -48,9 +50,65 @@ async def test_a_merchant_that_answers_at_once_is_told_in_the_task_that_ends_the
     await shop.notify(run, order)
     await run.result()
 
-    queued = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
-    assert queued not in [event.event_type for event in (await run.fetch_history()).events]
+    kinds = [event.event_type for event in (await run.fetch_history()).events]
+    assert EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED not in kinds
+    # Recorded, submitted, ended: the end is written down and told by one step.
+    assert kinds.count(EventType.EVENT_TYPE_MARKER_RECORDED) == 3
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
+
+
+async def test_what_one_step_cannot_do_is_done_by_two(shop: Shop) -> None:
+    order = await shop.order()
+    run, payment = await shop.pending(order)
+    ended = event_id(payment.id, "succeeded")
+    # Neither a refusal nor an outage: written down, told, and then something unforeseen.
+    shop.outages.script("mark", ended, RuntimeError("a defect"))
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+
+    await run.result()
+
+    found = await event(shop, payment)
+    assert (found.delivery, found.attempts) == (DeliveryStatus.DELIVERED, 1)
+    assert shop.merchants.heard(payment) == ["payment.succeeded"]
+
+
+async def test_a_flag_is_taken_down_before_the_end_is_told(shop: Shop) -> None:
+    order = await shop.order()
+    run, payment = await shop.pending(order)
+    wrong = report(payment, Outcome.PAID, amount=500)
+    shop.provider.script("query", payment.reference, Fault(report=wrong))
+    await shop.notify(run, order, amount=500)
+    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
+    await shop.merchants.hear(payment, "payment.attention")
+    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+
+    shop.provider.pay(payment.reference)
+    await shop.resolve(run, ResolveAction.ASK_AGAIN)
+    await shop.merchants.hear(payment, "payment.attention", "payment.succeeded")
+
+    assert (await shop.row(payment)).attention is None
+    told.set()
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
+
+
+async def test_money_that_comes_while_the_end_is_told_in_one_step_is_given_back(
+    shop: Shop,
+) -> None:
+    at_once = {"webhook_fast": WEBHOOK_FAST, "tell_with_end": True}
+    order = await shop.order(policy=BRISK.model_copy(update=at_once), expires_in=1)
+    run, payment = await shop.pending(order)
+    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+    await shop.merchants.hear(payment, "payment.closed")
+
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+    told.set()
+
+    ended = await run.result()
+    await shop.refunded(payment, 1999)
+    assert (ended.status, ended.late) == (PaymentStatus.CLOSED, True)
+    await shop.merchants.hear(payment, "payment.closed", "refund.succeeded")
 
 
 async def test_a_word_that_crosses_the_first_task_does_not_have_it_done_again(shop: Shop) -> None:
