@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from activities.ends import EndActivities
 from activities.entitlements import EntitlementActivities
+from activities.fast_path import FastPathActivities
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
@@ -25,9 +25,9 @@ class Activities:
     entitlements: EntitlementActivities
 
     @property
-    def ends(self) -> EndActivities:
-        """Those that do what two of the others do."""
-        return EndActivities(self.payments, self.webhooks)
+    def fast_path(self) -> FastPathActivities:
+        """Those that are two of the others."""
+        return FastPathActivities(self.payments, self.providers, self.webhooks)
 
     def provider_steps(self) -> Steps:
         """Calls to a provider; the fast ones run inside the workflow task as well."""
@@ -59,7 +59,8 @@ class Activities:
             self.entitlements.apply_change,
             self.webhooks.give_up_event,
             self.webhooks.deliver_at_once,
-            self.ends.finalise_and_tell,
+            self.fast_path.record_and_submit,
+            self.fast_path.finalise_and_tell,
             *self.provider_steps(),
         ]
 

@@ -38,7 +38,7 @@ PAYMENT = PaymentPolicy(
     ledger_slow=_SOON,
     webhook=_WEBHOOK,
     webhook_fast=WEBHOOK_FAST,
-    tell_with_end=True,
+    fast_path=True,
 )
 STORE = StorePolicy(ledger_slow=_SOON, webhook=_WEBHOOK)
 REFUND = RefundPolicy(

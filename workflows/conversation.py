@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
+from activities.fast_path import Placed
 from activities.provider_calls import Closing, ProviderActivities, Submission
 from domain.checkout import Created
+from domain.payment import Failure
 from domain.report import PaymentReport
-from workflows.failures import rejection
+from workflows.failures import failure_of, rejection
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, provider_queue
 from workflows.steps import happens, seconds_until
@@ -29,19 +31,17 @@ class Conversation:
         """Seconds between questions about money told of after the end."""
         return self._policy.confirmation_waits
 
-    async def submit(self, *, resumed: bool) -> Created:
-        """The provider's answer to the order. Raises FailureError: a definite no, or the expiry."""
-        submission = Submission(payment=self._state.payment, ask_first=resumed)
+    async def submit(self, placed: Placed) -> Created | Failure | None:
+        """The provider's answer to the order, or its definite no; None: the payment expired."""
+        if placed.created or placed.rejected:
+            return placed.created or placed.rejected
         try:
-            return await workflow.execute_local_activity_method(
-                ProviderActivities.create_checkout,
-                submission,
-                **self._policy.call_fast.local("submit the order"),
-            )
+            if placed.tried:
+                return await self._submit_again()
+            return await self._submit_first(ask_first=placed.resumed)
         except FailureError as error:
-            if rejection(error):
-                raise
-        return await self._submit_again(submission.model_copy(update={"ask_first": True}))
+            rejected = rejection(error)
+            return failure_of(rejected) if rejected else None
 
     async def ask(self, summary: str, *, within: float = 30) -> PaymentReport:
         """What the provider says now. Raises FailureError where it does not say so in time."""
@@ -112,11 +112,24 @@ class Conversation:
         self._state.unknown_there = closed.unknown_there
         return True
 
-    async def _submit_again(self, submission: Submission) -> Created:
+    async def _submit_first(self, *, ask_first: bool) -> Created:
+        submission = Submission(payment=self._state.payment, ask_first=ask_first)
+        try:
+            return await workflow.execute_local_activity_method(
+                ProviderActivities.create_checkout,
+                submission,
+                **self._policy.call_fast.local("submit the order"),
+            )
+        except FailureError as error:
+            if rejection(error):
+                raise
+        return await self._submit_again()
+
+    async def _submit_again(self) -> Created:
         """The outcome is unknown: ask before sending again, until the payment expires."""
         sending = workflow.start_activity_method(
             ProviderActivities.create_checkout,
-            submission,
+            Submission(payment=self._state.payment, ask_first=True),
             **self._policy.call_slow.activity(
                 "submit the order, asking first", queue=self._queue, total=self._until_expiry()
             ),

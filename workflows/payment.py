@@ -6,7 +6,8 @@ from contextlib import suppress
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
-from activities.payments import PaymentActivities
+from activities.fast_path import Placed
+from domain.checkout import Created
 from domain.errors import KEY_REUSED
 from domain.frozen import Frozen
 from domain.merchant import LatePolicy
@@ -20,12 +21,12 @@ from workflows.after_the_end import AfterTheEnd
 from workflows.announcing import announce
 from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
-from workflows.ending import write_the_end
-from workflows.failures import failure_of, refusal, rejection
+from workflows.failures import refusal
+from workflows.fast_path import place_the_order, write_the_end
 from workflows.giving_back import give_back, tell_the_end
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
-from workflows.steps import happens, in_our_books, seconds_until
+from workflows.steps import happens, seconds_until
 
 
 class PaymentOrder(Frozen):
@@ -56,7 +57,6 @@ class PaymentWorkflow:
         self._calls = Calls(order.policy)
         self._flag = PaymentFlag(self._state, order.policy, self._calls)
         self._refused: ApplicationError | None = None
-        self._resumed = False
 
     @workflow.run
     async def run(self, order: PaymentOrder) -> Payment:
@@ -70,9 +70,9 @@ class PaymentWorkflow:
             return await story
 
     async def _story(self) -> Payment:
-        await self._record()
+        placed = await self._place()
         if self._state.pending:
-            await self._submit()
+            await self._submit(placed)
             self._announce()
         # Where an earlier try of this task wrote the end and died, the merchant is still to be
         # told of it: finalising again changes nothing and says which event that is.
@@ -143,28 +143,26 @@ class PaymentWorkflow:
 
     # What happens, in order
 
-    async def _record(self) -> None:
-        self._show("Writing the order down")
+    async def _place(self) -> Placed:
+        self._show("Placing the order")
         try:
-            stored = await in_our_books(
-                self._policy, PaymentActivities.record_payment, self._state.payment, "write it down"
-            )
+            placed = await place_the_order(self._policy, self._state.payment)
         except FailureError as error:
             self._refused = refusal(error) or ApplicationError(str(error))
             announce(self._state.payment.id, self._refused)
             await workflow.wait_condition(workflow.all_handlers_finished)
             raise
-        self._resumed = stored.created_at != self._state.payment.created_at
-        self._state.payment = stored.model_copy(update={"payer": self._state.payment.payer})
+        payer = self._state.payment.payer
+        self._state.payment = placed.payment.model_copy(update={"payer": payer})
+        return placed
 
-    async def _submit(self) -> None:
+    async def _submit(self, placed: Placed) -> None:
         self._show("Submitting the order")
-        try:
-            self._state.take(await self._provider.submit(resumed=self._resumed))
-        except FailureError as error:
-            rejected = rejection(error)
-            if rejected is not None:
-                self._state.fail(failure_of(rejected))
+        answer = await self._provider.submit(placed)
+        if isinstance(answer, Created):
+            self._state.take(answer)
+        elif answer is not None:
+            self._state.fail(answer)
         self._state.answered = True
 
     def _announce(self) -> None:

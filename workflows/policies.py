@@ -115,7 +115,8 @@ class PaymentPolicy(Frozen):
     where a signed late notification is not confirmed yet (replicas lag by seconds, an outage by
     minutes); `confirm` is set where the provider's notification is believed only after a query, and
     `confirm_fast` where that is asked inside the workflow task first;
-    `tell_with_end` is set where the end is written down and told by one step;
+    `fast_path` is set where the order is written down and submitted by one step, and its end
+    written down and told by one;
     `closable` is false where only its time ends an order, `refundable` where only the provider
     itself gives money back.
     """
@@ -136,7 +137,7 @@ class PaymentPolicy(Frozen):
     close: Attempts = CLOSE
     webhook: Attempts = WEBHOOK
     webhook_fast: Attempts | None = None
-    tell_with_end: bool = False
+    fast_path: bool = False
     turn: Attempts = TURN
 
 
@@ -202,7 +203,7 @@ def payment_policy(
     policy = _BY_CHANNEL.get(channel, _PAYER_ACTS)
     update: dict[str, object] = {
         "webhook_fast": WEBHOOK_FAST,
-        "tell_with_end": True,
+        "fast_path": True,
         "confirm": confirm,
         "confirm_fast": CALL_FAST if confirm else None,
         "closable": closable,

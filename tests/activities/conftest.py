@@ -18,22 +18,26 @@ Alarm = Callable[[str | None], Awaitable[UUID]]
 
 
 @pytest.fixture
-async def recorded(database: Database) -> Payment:
+async def ordered(database: Database) -> Payment:
+    """Of a merchant of its own, and not written down yet."""
     merchant = Merchant(
         id=f"m-{uuid4().hex}", name="Shop", webhook_url="https://shop.example", webhook_secret=None
     )
     await MerchantStore(database).create(merchant)
     key = uuid4().hex
-    return await PaymentStore(database).record(
-        payment().model_copy(
-            update={
-                "id": payment_id(merchant.id, key),
-                "merchant_id": merchant.id,
-                "idempotency_key": key,
-                "order_no": key,
-            }
-        )
+    return payment().model_copy(
+        update={
+            "id": payment_id(merchant.id, key),
+            "merchant_id": merchant.id,
+            "idempotency_key": key,
+            "order_no": key,
+        }
     )
+
+
+@pytest.fixture
+async def recorded(database: Database, ordered: Payment) -> Payment:
+    return await PaymentStore(database).record(ordered)
 
 
 @pytest.fixture

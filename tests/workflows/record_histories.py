@@ -42,7 +42,7 @@ Run = WorkflowHandle[Any, Any]
 
 # How payments were carried before, oldest last: their runs must still go on.
 TODAY = payment_policy(Channel.QR)
-_APART = {"tell_with_end": False}
+_APART = {"fast_path": False}
 TOLD_AFTER_THE_END = TODAY.model_copy(update=_APART)
 TOLD_BY_THE_QUEUE = TOLD_AFTER_THE_END.model_copy(update={"webhook_fast": None})
 
@@ -232,19 +232,19 @@ async def told_at_once_then_queued(shop: Shop) -> Run:
     return await _told_later(shop, TOLD_AFTER_THE_END)
 
 
-async def told_with_the_end(shop: Shop) -> Run:
+async def told_by_the_fast_path(shop: Shop) -> Run:
     return await _paid(shop, await shop.order())
 
 
-async def vetoed_with_the_end(shop: Shop) -> Run:
+async def vetoed_by_the_fast_path(shop: Shop) -> Run:
     return await _vetoed(shop, TODAY)
 
 
-async def told_with_the_end_then_queued(shop: Shop) -> Run:
+async def told_by_the_fast_path_then_queued(shop: Shop) -> Run:
     return await _told_later(shop, TODAY)
 
 
-async def duplicate_ended_in_one_step(shop: Shop) -> Run:
+async def duplicate_by_the_fast_path(shop: Shop) -> Run:
     return await _given_back(shop, TODAY)
 
 
@@ -272,7 +272,7 @@ async def confirmed_at_once(shop: Shop) -> Run:
     return await _paid(shop, await shop.order(policy=policy))
 
 
-async def confirmed_and_told_with_the_end(shop: Shop) -> Run:
+async def confirmed_by_the_fast_path(shop: Shop) -> Run:
     return await _paid(shop, await shop.order(policy=payment_policy(Channel.QR, confirm=True)))
 
 
@@ -294,14 +294,14 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     told_at_once,
     vetoed_at_once,
     told_at_once_then_queued,
-    told_with_the_end,
-    vetoed_with_the_end,
-    told_with_the_end_then_queued,
-    duplicate_ended_in_one_step,
+    told_by_the_fast_path,
+    vetoed_by_the_fast_path,
+    told_by_the_fast_path_then_queued,
+    duplicate_by_the_fast_path,
     refund_polled_and_told_at_once,
     confirmed_at_once,
     confirmed_by_the_queue,
-    confirmed_and_told_with_the_end,
+    confirmed_by_the_fast_path,
     found_by_polling,
     closed_at_expiry,
     unknown_at_expiry,

@@ -50,6 +50,7 @@ LateRun = WorkflowHandle[LatePaymentWorkflow, Payment]
 _SOON = Attempts(timeout=5, first_wait=1, backoff=1, longest_wait=1)
 # The product's shape on a clock of seconds, for tests that need no skipped time.
 BRISK = PaymentPolicy(
+    fast_path=True,
     grace=0.2,
     poll=_SOON,
     alarm_after=2,

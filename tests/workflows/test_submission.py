@@ -126,6 +126,20 @@ async def test_a_hanging_provider_is_asked_again_by_the_slow_way(shop: Shop) -> 
     assert payment.checkout is not None
 
 
+async def test_an_order_that_took_too_long_to_place_is_asked_about_and_not_sent_twice(
+    shop: Shop,
+) -> None:
+    order = await shop.order(channel=Channel.BARCODE, policy=BRISK)
+    reference = order.payment.reference
+    shop.provider.orders[reference] = Order(order.payment.amount, Outcome.PAID)
+    shop.provider.script("create", reference, Fault(hang=True, executed=True))
+
+    payment = await shop.checkout(order)
+
+    assert payment.status is PaymentStatus.SUCCEEDED
+    assert shop.provider.sent("create", reference) == 1
+
+
 async def test_an_order_that_never_gets_an_answer_is_closed_at_its_expiry(shop: Shop) -> None:
     order = await shop.order(policy=BRISK, expires_in=2)
     shop.provider.script("create", order.payment.reference, *[Fault(error=unknown())] * 9)

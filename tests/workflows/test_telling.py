@@ -52,8 +52,8 @@ async def test_a_merchant_that_answers_at_once_is_told_in_the_task_that_ends_the
 
     kinds = [event.event_type for event in (await run.fetch_history()).events]
     assert EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED not in kinds
-    # Recorded, submitted, ended: the end is written down and told by one step.
-    assert kinds.count(EventType.EVENT_TYPE_MARKER_RECORDED) == 3
+    # Recorded and submitted; ended and told.
+    assert kinds.count(EventType.EVENT_TYPE_MARKER_RECORDED) == 2
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
 
 
@@ -95,7 +95,7 @@ async def test_a_flag_is_taken_down_before_the_end_is_told(shop: Shop) -> None:
 async def test_money_that_comes_while_the_end_is_told_in_one_step_is_given_back(
     shop: Shop,
 ) -> None:
-    at_once = {"webhook_fast": WEBHOOK_FAST, "tell_with_end": True}
+    at_once = {"webhook_fast": WEBHOOK_FAST, "fast_path": True}
     order = await shop.order(policy=BRISK.model_copy(update=at_once), expires_in=1)
     run, payment = await shop.pending(order)
     shop.merchants.answers[payment.id] = [told := asyncio.Event()]
