@@ -7,6 +7,7 @@ run, so that a deploy never changes a payment that is already under way.
 from collections.abc import Iterable
 from datetime import timedelta
 
+from pydantic import ConfigDict
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
@@ -106,7 +107,18 @@ STORE_LEDGER = Attempts(timeout=15, total=7 * 24 * 3600, first_wait=1, longest_w
 REFUND_POLL = Attempts(timeout=35, first_wait=5, backoff=2, longest_wait=3600)
 
 
-class PaymentPolicy(Frozen):
+class _Steps(Frozen):
+    """How a run takes its steps.
+
+    One that says more than this release knows is refused: the run's task waits for a worker that
+    knows it. To take the steps of an older release instead would be to leave a history that no
+    release can go on with.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PaymentPolicy(_Steps):
     """How one payment is carried. `grace` and `alarm_after` are seconds.
 
     `grace` is how long a provider may stay silent before it is asked; `alarm_after` how long the
@@ -141,7 +153,7 @@ class PaymentPolicy(Frozen):
     turn: Attempts = TURN
 
 
-class RefundPolicy(Frozen):
+class RefundPolicy(_Steps):
     """How one refund is carried. `grace` and `alarm_after` are seconds.
 
     `grace` is the silence before the provider is asked; `alarm_after` how long a submission may
@@ -160,7 +172,7 @@ class RefundPolicy(Frozen):
     turn: Attempts = TURN
 
 
-class StorePolicy(Frozen):
+class StorePolicy(_Steps):
     """How a store's words on what it sold are carried."""
 
     ledger_fast: Attempts = LEDGER_FAST

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
-from temporalio.client import WorkflowHistory
+from temporalio.client import WorkflowExecutionStatus, WorkflowHistory
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
@@ -28,6 +28,12 @@ from workflows.payment import PaymentWorkflow
 from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 from workflows.refund import RefundWorkflow
 from workflows.registered import runner
+from workflows.starting import payment_options
+
+OTHER_STEPS = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+NOT_UNDERSTOOD = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_WORKFLOW_WORKER_UNHANDLED_FAILURE
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +92,8 @@ def patches(history: WorkflowHistory) -> str:
     )
 
 
-async def refused_tasks(run: PaymentRun) -> int:
-    """How often a worker could not go on with the run."""
-    cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_NON_DETERMINISTIC_ERROR
+async def refused_tasks(run: PaymentRun, cause: WorkflowTaskFailedCause.ValueType) -> int:
+    """How often a worker could not go on with the run, for this cause."""
     return sum(
         event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
         and event.workflow_task_failed_event_attributes.cause == cause
@@ -128,7 +133,7 @@ async def test_a_deploy_without_a_patch_halts_running_payments_and_loses_none(sh
 
     async with deployed(shop, HastilyChangedWorkflow):
         await shop.notify(run, order)
-        await eventually(lambda: refused_tasks(run))
+        await eventually(lambda: refused_tasks(run, OTHER_STEPS))
         assert (await shop.row(payment)).status is PaymentStatus.PENDING
 
     async with deployed(shop, PatchedWorkflow):
@@ -136,3 +141,22 @@ async def test_a_deploy_without_a_patch_halts_running_payments_and_loses_none(sh
 
     assert shop.merchants.heard(payment) == ["payment.succeeded"]
     assert shop.provider.sent("create", payment.reference) == 1
+
+
+async def test_a_run_of_a_newer_release_is_not_begun_by_an_older_one(shop: Shop) -> None:
+    order = await shop.order()
+    newer = order.model_dump(mode="json")
+    newer["policy"]["a_step_of_tomorrow"] = True
+    options = payment_options(order)
+
+    async with deployed(shop, PaymentWorkflow):
+        await shop.client.start_workflow(
+            "PaymentWorkflow", newer, id=options.id, task_queue=options.task_queue
+        )
+        run = shop.run(order)
+        await eventually(lambda: refused_tasks(run, NOT_UNDERSTOOD))
+
+    assert (await run.describe()).status is WorkflowExecutionStatus.RUNNING
+    assert await shop.payments.get(order.payment.id) is None
+    assert shop.provider.calls == []
+    await run.terminate()

@@ -1,6 +1,15 @@
+import pytest
+from pydantic import ValidationError
+
 from domain.payment import Channel
 from providers.base import Asking
-from workflows.policies import PaymentPolicy, payment_policy
+from workflows.policies import (
+    PaymentPolicy,
+    Policy,
+    payment_policy,
+    refund_policy,
+    store_policy,
+)
 
 
 def test_a_providers_own_cadence_replaces_the_channels() -> None:
@@ -23,3 +32,11 @@ def test_a_run_that_started_before_the_rule_existed_goes_on_without_it() -> None
     recorded = payment_policy(Channel.QR).model_dump(mode="json")
     del recorded["confirm"]
     assert not PaymentPolicy.model_validate(recorded).confirm
+
+
+@pytest.mark.parametrize("policy", [payment_policy(Channel.QR), refund_policy(), store_policy()])
+def test_a_run_of_a_newer_release_is_left_to_workers_that_know_its_steps(policy: Policy) -> None:
+    newer = policy.model_dump(mode="json") | {"a_step_of_tomorrow": True}
+
+    with pytest.raises(ValidationError):
+        type(policy).model_validate(newer)
