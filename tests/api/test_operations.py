@@ -182,7 +182,11 @@ async def test_the_application_opens_what_its_settings_name(
         "TEMPORAL_NAMESPACE": house.dependencies.temporal.namespace,
     }.items():
         monkeypatch.setenv(name, value)
+    settled: list[bool] = []
+    monkeypatch.setattr("engine.memory.settle", lambda: settled.append(True))
     app = create_app()
     async with app.router.lifespan_context(app), visitor(app) as client:
         response = await client.get("/readyz")
+    # What the start has made is out of the garbage collector's sight.
+    assert settled == [True]
     assert (response.status_code, response.json()["worker"]) == (200, True)

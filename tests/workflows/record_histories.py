@@ -25,6 +25,7 @@ from embedded.config import Service, StackConfig
 from embedded.stack import Stack
 from storage.database import Database
 from storage.migrate import upgrade
+from tests.workflows.disputes import parked
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
 from tests.workflows.shop import BRISK, GIVES_UP, RefundRun, Shop, eventually
 from tests.workflows.stage import open_shop, open_temporal
@@ -87,11 +88,7 @@ async def slow_submit(shop: Shop) -> Run:
 
 async def mismatch_resolved(shop: Shop) -> Run:
     order = await shop.order()
-    run, payment = await shop.pending(order)
-    wrong = report(payment, Outcome.PAID, amount=500)
-    shop.provider.script("query", payment.reference, Fault(report=wrong))
-    await shop.notify(run, order, amount=500)
-    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
+    run, _ = await parked(shop, order)
     await shop.resolve(run, ResolveAction.REFUND)
     return run
 

@@ -8,22 +8,9 @@ from temporalio.client import WorkflowUpdateFailedError
 from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome
 from domain.resolution import ResolveAction
+from tests.workflows.disputes import parked
 from tests.workflows.scripted import Fault, notification, report, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop, refusal
-from workflows.payment import PaymentOrder
-
-
-async def parked(
-    shop: Shop, order: PaymentOrder, *, amount: int = 500
-) -> tuple[PaymentRun, Payment]:
-    """A payment for which the provider insists on another amount."""
-    run, payment = await shop.pending(order)
-    wrong = report(payment, Outcome.PAID, amount=amount)
-    shop.provider.script("query", payment.reference, Fault(report=wrong))
-    await shop.notify(run, order, amount=amount)
-    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
-    await shop.sent("query", payment.reference)
-    return run, payment
 
 
 async def test_another_amount_parks_the_payment_until_a_person_closes_it(shop: Shop) -> None:

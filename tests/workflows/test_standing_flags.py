@@ -2,9 +2,10 @@
 
 from domain.event import DeliveryStatus
 from domain.payment import Payment, PaymentStatus
-from domain.report import Attention, Outcome
+from domain.report import Attention
 from domain.resolution import ResolveAction
-from tests.workflows.scripted import Fault, notification, report, unknown
+from tests.workflows.disputes import parked
+from tests.workflows.scripted import Fault, notification, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop, eventually
 from workflows import search_attributes
 
@@ -50,12 +51,7 @@ async def test_a_flag_of_the_late_run_outlives_the_end(shop: Shop) -> None:
 
 async def test_a_flag_raised_over_the_runs_own_outlives_the_end(shop: Shop) -> None:
     order = await shop.order()
-    run, payment = await shop.pending(order)
-    wrong = report(payment, Outcome.PAID, amount=500)
-    shop.provider.script("query", payment.reference, Fault(report=wrong))
-    await shop.notify(run, order, amount=500)
-    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
-    await shop.sent("query", payment.reference)
+    run, payment = await parked(shop, order)
     await flag_elsewhere(shop, payment)
 
     await shop.resolve(run, ResolveAction.CLOSE)

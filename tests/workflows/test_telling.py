@@ -11,10 +11,10 @@ from domain.identity import event_id
 from domain.merchant import LatePolicy
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.refund import RefundStatus
-from domain.report import Attention, Outcome
 from domain.resolution import ResolveAction
 from storage.database import DatabaseUnavailable
-from tests.workflows.scripted import Fault, report
+from tests.workflows.disputes import parked
+from tests.workflows.scripted import Fault
 from tests.workflows.shop import BRISK, GIVES_UP, Shop
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
@@ -75,11 +75,7 @@ async def test_what_one_step_cannot_do_is_done_by_two(shop: Shop) -> None:
 
 async def test_a_flag_is_taken_down_before_the_end_is_told(shop: Shop) -> None:
     order = await shop.order()
-    run, payment = await shop.pending(order)
-    wrong = report(payment, Outcome.PAID, amount=500)
-    shop.provider.script("query", payment.reference, Fault(report=wrong))
-    await shop.notify(run, order, amount=500)
-    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
+    run, payment = await parked(shop, order)
     await shop.merchants.hear(payment, "payment.attention")
     shop.merchants.answers[payment.id] = [told := asyncio.Event()]
 

@@ -6,9 +6,10 @@ from temporalio.client import WorkflowExecutionStatus
 
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
-from domain.report import Attention, Outcome, RefundOutcome
+from domain.report import Outcome, RefundOutcome
 from domain.resolution import ResolveAction
-from tests.workflows.scripted import Fault, rejected, report, unknown
+from tests.workflows.disputes import parked
+from tests.workflows.scripted import Fault, rejected, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop
 from tests.workflows.stores import OUTLASTS_THE_TASK
 
@@ -82,11 +83,7 @@ async def test_an_order_that_cannot_be_written_down_yet_is_written_down_and_clos
 
 async def test_money_in_dispute_waits_for_its_person_all_the_same(shop: Shop) -> None:
     order = await shop.order(policy=BRISK)
-    run, payment = await shop.pending(order)
-    wrong = report(payment, Outcome.PAID, amount=500)
-    shop.provider.script("query", payment.reference, *[Fault(report=wrong)] * 9)
-    await shop.notify(run, order, amount=500)
-    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
+    run, payment = await parked(shop, order, times=9)
 
     await run.cancel()
 
@@ -101,12 +98,7 @@ async def test_a_dispute_that_dissolves_after_the_cancellation_ends_in_the_close
     shop: Shop,
 ) -> None:
     order = await shop.order(policy=BRISK)
-    run, payment = await shop.pending(order)
-    wrong = report(payment, Outcome.PAID, amount=500)
-    shop.provider.script("query", payment.reference, Fault(report=wrong))
-    await shop.notify(run, order, amount=500)
-    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
-    await shop.sent("query", payment.reference)
+    run, payment = await parked(shop, order)
 
     await run.cancel()
     await shop.resolve(run, ResolveAction.ASK_AGAIN)
