@@ -3,6 +3,7 @@
 What the first of the two did counts, however the second ended.
 """
 
+import asyncio
 from typing import Self
 
 from temporalio import activity
@@ -17,29 +18,42 @@ from domain.errors import ProviderRejected
 from domain.frozen import Frozen
 from domain.payment import Failure, Payment, PaymentStatus
 
+# The order could not be written down, and so it was not sent.
+NOT_SENT = "not_sent"
+
+
+class Bounded(Frozen):
+    """A payment, and the seconds that the half of a step may take which is not all of it.
+
+    Recording and submitting: the submission. Finalising and telling: the finalising.
+    """
+
+    payment: Payment
+    within: float
+
 
 class Placed(Frozen):
     """The order in our books, and how its submission went.
 
-    `tried` without an answer: the provider may have the order all the same, so it is asked before
-    anything is sent again. `resumed`: an earlier request had written the order down.
+    `maybe_sent` without an answer: the provider is asked before anything is sent again. `resumed`:
+    another request had written the order down before.
     """
 
     payment: Payment
     resumed: bool
-    tried: bool = False
+    maybe_sent: bool = False
     created: Created | None = None
     rejected: Failure | None = None
 
     @classmethod
-    def of(cls, stored: Payment, ordered: Payment, *, tried: bool = False) -> Self:
-        """Written down as `stored`: the run that did it goes by its own time."""
+    def of(cls, stored: Payment, ordered: Payment, *, maybe_sent: bool = False) -> Self:
+        """Our books keep the time of the first request: another's is told by it."""
         resumed = stored.created_at != ordered.created_at
-        return cls(payment=stored, resumed=resumed, tried=tried)
+        return cls(payment=stored, resumed=resumed, maybe_sent=maybe_sent)
 
 
 class Ended(Frozen):
-    """The end in our books; `tried` is None where the merchant was not tried yet."""
+    """The end in our books; `tried` is None where the merchant is to be told by a step apart."""
 
     settled: Settled
     tried: Tried | None = None
@@ -60,30 +74,41 @@ class FastPathActivities:
 
     @activity.defn
     @translated
-    async def record_and_submit(self, payment: Payment) -> Placed:
+    async def record_and_submit(self, order: Bounded) -> Placed:
         """Write the order down, then submit it. Raises Conflict, as `record_payment` does."""
-        stored = await self._payments.record_payment(payment)
-        placed = Placed.of(stored, payment)
+        payment = order.payment
+        try:
+            stored = await self._payments.record_payment(payment)
+        except ApplicationError as error:
+            if error.non_retryable:
+                raise
+            raise ApplicationError(error.message, type=NOT_SENT) from None
+        placed = Placed.of(stored, payment, maybe_sent=True)
         if stored.status is not PaymentStatus.PENDING:
             return placed
         # Our books do not keep the payer.
         submitted = stored.model_copy(update={"payer": payment.payer})
         submission = Submission(payment=submitted, ask_first=placed.resumed)
         try:
-            created = await self._providers.create_checkout(submission)
-        except ApplicationError as error:
-            rejected = error.details[0] if error.type == ProviderRejected.code else None
-            return placed.model_copy(update={"tried": True, "rejected": rejected})
-        return placed.model_copy(update={"tried": True, "created": created})
+            async with asyncio.timeout(order.within):
+                created = await self._providers.create_checkout(submission)
+        except (ApplicationError, TimeoutError) as error:
+            if isinstance(error, ApplicationError) and error.type == ProviderRejected.code:
+                return placed.model_copy(update={"rejected": error.details[0]})
+            why = getattr(error, "type", None) or type(error).__name__
+            activity.logger.warning("the order %s has no answer yet: %s", payment.id, why)
+            return placed
+        return placed.model_copy(update={"created": created})
 
     @activity.defn
     @translated
-    async def finalise_and_tell(self, payment: Payment) -> Ended:
+    async def finalise_and_tell(self, end: Bounded) -> Ended:
         """Write the final status and its event, then tell the merchant. Raises ReportMismatch.
 
         A duplicate is not told of here: its refund is started first.
         """
-        settled = await self._payments.finalise_payment(payment)
+        async with asyncio.timeout(end.within):
+            settled = await self._payments.finalise_payment(end.payment)
         if settled.event_id is None or settled.payment.duplicate:
             return Ended(settled=settled)
         return Ended(settled=settled, tried=await self._webhooks.try_at_once(settled.event_id))

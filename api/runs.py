@@ -23,6 +23,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlrea
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Conflict, InvalidRequest
+from domain.frozen import Frozen
 from domain.identity import payment_workflow_id, refund_workflow_id
 from domain.notification import Notification
 from domain.payment import Payment
@@ -39,8 +40,6 @@ from workflows.starting import (
     payment_options,
     refund_options,
 )
-
-Order = TypeVar("Order", PaymentOrder, RefundOrder)
 
 # The caller's HTTP client gives up after ten seconds or so: answer 202 before that.
 ANSWER = timedelta(seconds=8)
@@ -63,6 +62,21 @@ _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS)
 
 # On type: ignore[arg-type] below: temporalio 1.35 types an update that was declared with a
 # description as returning its coroutine, where its client wants what the coroutine returns.
+
+
+class OrderedPayment(Frozen):
+    """What a payment's run was started with, as far as every release says it alike."""
+
+    payment: Payment
+
+
+class OrderedRefund(Frozen):
+    """The same of a refund's run."""
+
+    refund: Refund
+
+
+Ordered = TypeVar("Ordered", OrderedPayment, OrderedRefund)
 
 
 class NoAnswerYet(Exception):  # noqa: N818 - not an error: the run goes on
@@ -129,9 +143,9 @@ async def sync_payment(client: Client, payment_id: UUID) -> Payment:
         )
 
 
-async def payment_order(client: Client, payment_id: UUID) -> PaymentOrder | None:
+async def payment_order(client: Client, payment_id: UUID) -> OrderedPayment | None:
     """What the payment's run was started with; None where there is no run."""
-    return await _order(client, payment_workflow_id(payment_id), PaymentOrder)
+    return await _order(client, payment_workflow_id(payment_id), OrderedPayment)
 
 
 async def payment_refusal(client: Client, payment_id: UUID) -> Conflict | InvalidRequest | None:
@@ -147,9 +161,9 @@ async def payment_refusal(client: Client, payment_id: UUID) -> Conflict | Invali
     return None
 
 
-async def refund_order(client: Client, refund_id: UUID) -> RefundOrder | None:
+async def refund_order(client: Client, refund_id: UUID) -> OrderedRefund | None:
     """What the refund's run was started with; None where there is no run."""
-    return await _order(client, refund_workflow_id(refund_id), RefundOrder)
+    return await _order(client, refund_workflow_id(refund_id), OrderedRefund)
 
 
 async def tell_payment(client: Client, payment_id: UUID, notification: Notification) -> None:
@@ -273,7 +287,7 @@ async def _consume(operation: WithStartWorkflowOperation[Any, Any]) -> None:
             await operation.workflow_handle()
 
 
-async def _order(client: Client, workflow_id: str, kind: type[Order]) -> Order | None:
+async def _order(client: Client, workflow_id: str, kind: type[Ordered]) -> Ordered | None:
     """The first event of a run's history has its input, whether or not a worker is up.
 
     RPCError where Temporal does not answer.

@@ -32,11 +32,11 @@ class Conversation:
         return self._policy.confirmation_waits
 
     async def submit(self, placed: Placed) -> Created | Failure | None:
-        """The provider's answer to the order, or its definite no; None: the payment expired."""
+        """The provider's answer to the order, or its definite no; None where there will be none."""
         if placed.created or placed.rejected:
             return placed.created or placed.rejected
         try:
-            if placed.tried:
+            if placed.maybe_sent:
                 return await self._submit_again()
             return await self._submit_first(ask_first=placed.resumed)
         except FailureError as error:

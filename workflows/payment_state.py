@@ -110,6 +110,15 @@ class PaymentState:
         self.hear(found)
         return True
 
+    def place(self, stored: Payment) -> None:
+        """Our books have the order, though not its payer."""
+        self.payment = stored.model_copy(update={"payer": self.payment.payer})
+
+    def keep_paid(self) -> None:
+        """Money that was heard of while the order was being placed stays heard of."""
+        if self.paid is not None:
+            self.payment = self.payment.apply(self.paid)
+
     def take(self, created: Created) -> None:
         """The provider has the order."""
         reference = created.provider_reference or self.payment.provider_reference

@@ -34,7 +34,18 @@ def worker_queues(providers: Iterable[str]) -> list[str]:
     return [*RUN_QUEUES, WEBHOOK_QUEUE, *map(provider_queue, providers)]
 
 
-class Attempts(Frozen):
+class _Steps(Frozen):
+    """How a run takes its steps.
+
+    One that says more than this release knows is refused: the run's task waits for a worker that
+    knows it. To take the steps of an older release instead would be to leave a history that no
+    newer one can go on with.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Attempts(_Steps):
     """How often and how long one step is tried; all times in seconds.
 
     `timeout` bounds one attempt, `total` all of them together (None: no bound), `attempts` their
@@ -80,6 +91,12 @@ class Attempts(Frozen):
         )
 
 
+def once(*steps: Attempts) -> Attempts:
+    """One try of several steps, one after the other, in the time of one try of each."""
+    seconds = sum(step.timeout for step in steps)
+    return Attempts(timeout=seconds, total=seconds, attempts=1)
+
+
 # A database write inside the workflow task: three quick tries cover a dropped connection.
 LEDGER_FAST = Attempts(timeout=2.5, total=6, attempts=3, first_wait=0.2)
 # The database is down: the payment waits for it, however long that takes.
@@ -105,17 +122,6 @@ TURN = Attempts(timeout=15, first_wait=2, backoff=1.5, longest_wait=60)
 STORE_LEDGER = Attempts(timeout=15, total=7 * 24 * 3600, first_wait=1, longest_wait=600)
 # A refund may take a bank days: ask fast at first, then hourly, for ever.
 REFUND_POLL = Attempts(timeout=35, first_wait=5, backoff=2, longest_wait=3600)
-
-
-class _Steps(Frozen):
-    """How a run takes its steps.
-
-    One that says more than this release knows is refused: the run's task waits for a worker that
-    knows it. To take the steps of an older release instead would be to leave a history that no
-    release can go on with.
-    """
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class PaymentPolicy(_Steps):

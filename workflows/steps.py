@@ -54,7 +54,7 @@ async def tell_merchant(
 ) -> Told | None:
     """Deliver an event, if there is one; None where nobody listened for the whole window.
 
-    `tried` is how it went where the step before has told the merchant already.
+    `tried` is how that went in the step before; None where it was no part of that.
     """
     if event_id is None:
         return None

@@ -1,5 +1,6 @@
 """Two steps as one: what the first of them did counts, however the second ends."""
 
+import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -7,7 +8,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.fast_path import Ended, FastPathActivities, Placed
+from activities.fast_path import NOT_SENT, Bounded, Ended, FastPathActivities, Placed
 from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.webhooks import Told, Tried, WebhookActivities
@@ -67,8 +68,9 @@ def order(ordered: Payment) -> Payment:
     )
 
 
-async def place(steps: FastPathActivities, order: Payment) -> Placed:
-    placed: Placed = await ActivityEnvironment().run(steps.record_and_submit, order)
+async def place(steps: FastPathActivities, order: Payment, within: float = 10) -> Placed:
+    bounded = Bounded(payment=order, within=within)
+    placed: Placed = await ActivityEnvironment().run(steps.record_and_submit, bounded)
     return placed
 
 
@@ -83,7 +85,7 @@ async def test_the_order_is_written_down_and_submitted(
 
     checkout = Checkout(kind=CheckoutKind.QR, value=f"qr:{order.reference}")
     assert placed.created == Created(checkout=checkout)
-    assert (placed.resumed, placed.tried, placed.rejected) == (False, True, None)
+    assert (placed.resumed, placed.rejected) == (False, None)
     row = await stored(database, order)
     assert row is not None
     assert row.checkout == checkout
@@ -104,14 +106,23 @@ async def test_a_definite_no_leaves_the_order_in_our_books(
     assert await stored(database, order) == placed.payment
 
 
-async def test_an_answer_that_was_lost_is_neither_yes_nor_no(
-    steps: FastPathActivities, provider: ScriptedProvider, database: Database, order: Payment
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(error=unknown(), executed=True), Fault(hang=True, executed=True)],
+    ids=["lost", "late"],
+)
+async def test_an_answer_that_does_not_come_is_neither_yes_nor_no(
+    steps: FastPathActivities,
+    provider: ScriptedProvider,
+    database: Database,
+    order: Payment,
+    fault: Fault,
 ) -> None:
-    provider.script("create", order.reference, Fault(error=unknown(), executed=True))
+    provider.script("create", order.reference, fault)
 
-    placed = await place(steps, order)
+    placed = await place(steps, order, within=0.2)
 
-    assert (placed.tried, placed.created, placed.rejected) == (True, None, None)
+    assert (placed.maybe_sent, placed.created, placed.rejected) == (True, None, None)
     assert await stored(database, order) == placed.payment
 
 
@@ -154,7 +165,7 @@ async def test_nothing_is_sent_where_the_order_cannot_be_written_down(
     with pytest.raises(ApplicationError) as refused:
         await place(steps, order)
 
-    assert not refused.value.non_retryable
+    assert (refused.value.type, refused.value.non_retryable) == (NOT_SENT, False)
     assert provider.calls == []
 
 
@@ -166,7 +177,7 @@ async def test_nothing_is_sent_for_a_payment_that_has_ended(
 
     placed = await place(steps, order)
 
-    assert (placed.payment.status, placed.tried) == (PaymentStatus.CLOSED, False)
+    assert (placed.payment.status, placed.created) == (PaymentStatus.CLOSED, None)
     assert provider.calls == []
 
 
@@ -176,8 +187,9 @@ def succeeded(recorded: Payment, number: str | None = None) -> Payment:
     return recorded.apply(report(reference=recorded.reference, provider_reference=number))
 
 
-async def end(steps: FastPathActivities, order: Payment) -> Ended:
-    ended: Ended = await ActivityEnvironment().run(steps.finalise_and_tell, order)
+async def end(steps: FastPathActivities, order: Payment, within: float = 10) -> Ended:
+    bounded = Bounded(payment=order, within=within)
+    ended: Ended = await ActivityEnvironment().run(steps.finalise_and_tell, bounded)
     return ended
 
 
@@ -284,6 +296,20 @@ async def test_what_our_books_refuse_is_told_to_nobody(
     assert row is not None
     assert row.status is PaymentStatus.PENDING
     assert merchants.heard(other) == []
+
+
+async def test_an_end_that_takes_too_long_to_write_down_is_not_told(
+    steps: FastPathActivities,
+    merchants: ListeningMerchants,
+    outages: Outages,
+    recorded: Payment,
+) -> None:
+    outages.script("finalise", recorded.id, asyncio.Event())
+
+    with pytest.raises(TimeoutError):
+        await end(steps, succeeded(recorded), within=0.05)
+
+    assert merchants.heard(recorded) == []
 
 
 async def test_a_payment_that_has_not_ended_is_not_told(

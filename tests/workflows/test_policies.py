@@ -36,7 +36,9 @@ def test_a_run_that_started_before_the_rule_existed_goes_on_without_it() -> None
 
 @pytest.mark.parametrize("policy", [payment_policy(Channel.QR), refund_policy(), store_policy()])
 def test_a_run_of_a_newer_release_is_left_to_workers_that_know_its_steps(policy: Policy) -> None:
-    newer = policy.model_dump(mode="json") | {"a_step_of_tomorrow": True}
+    newer = policy.model_dump(mode="json")
+    deeper = newer | {"webhook": newer["webhook"] | {"tomorrow": 1}}
 
-    with pytest.raises(ValidationError):
-        type(policy).model_validate(newer)
+    for found in (newer | {"a_step_of_tomorrow": True}, deeper):
+        with pytest.raises(ValidationError):
+            type(policy).model_validate(found)

@@ -1,9 +1,17 @@
 import asyncio
+import json
 
 from domain.payment import Channel, PaymentStatus
 from domain.report import Attention, Outcome
 from tests.workflows.scripted import Fault, Order, notification, rejected, report, unknown
-from tests.workflows.shop import BRISK, Shop, eventually
+from tests.workflows.shop import BRISK, PaymentRun, Shop, eventually
+
+
+async def local_steps(run: PaymentRun) -> list[str]:
+    """The steps that the run took inside its tasks, in order."""
+    marked = (e.marker_recorded_event_attributes for e in (await run.fetch_history()).events)
+    data = [attributes.details["data"] for attributes in marked if attributes.marker_name]
+    return [json.loads(found.payloads[0].data)["activity_type"] for found in data]
 
 
 async def test_a_barcode_payment_can_end_with_its_submission(shop: Shop) -> None:
@@ -138,6 +146,32 @@ async def test_an_order_that_took_too_long_to_place_is_asked_about_and_not_sent_
 
     assert payment.status is PaymentStatus.SUCCEEDED
     assert shop.provider.sent("create", reference) == 1
+
+
+async def test_an_order_that_could_not_be_written_down_at_once_is_simply_sent(shop: Shop) -> None:
+    order = await shop.order()
+    reference = order.payment.reference
+    shop.outages.down("record", order.payment.id, 1)
+
+    payment = await shop.checkout(order)
+
+    assert payment.checkout is not None
+    # Nothing was sent before, so nobody is asked: the provider need not be able to answer.
+    sent = [shop.provider.sent(verb, reference) for verb in ("create", "query")]
+    assert sent == [1, 0]
+
+
+async def test_who_waits_for_the_checkout_is_answered_before_its_endpoint_is(shop: Shop) -> None:
+    order = await shop.order(channel=Channel.BARCODE)
+    reference = order.payment.reference
+    shop.provider.orders[reference] = Order(order.payment.amount, Outcome.PAID)
+    shop.provider.script("create", reference, Fault(error=unknown(), executed=True))
+    run = await shop.start(order)
+    await run.result()
+
+    # Not an update but a request in the run's own process may be waiting.
+    steps = await local_steps(run)
+    assert steps == ["record_and_submit", "finalise_payment", "deliver_at_once"]
 
 
 async def test_an_order_that_never_gets_an_answer_is_closed_at_its_expiry(shop: Shop) -> None:
