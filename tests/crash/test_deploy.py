@@ -15,6 +15,7 @@ from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
 from activities.webhooks import WebhookActivities
+from api.runs import payment_order
 from domain.payment import PaymentStatus
 from providers.registry import Registry
 from storage.database import Database
@@ -159,4 +160,8 @@ async def test_a_run_of_a_newer_release_is_not_begun_by_an_older_one(shop: Shop)
     assert (await run.describe()).status is WorkflowExecutionStatus.RUNNING
     assert await shop.payments.get(order.payment.id) is None
     assert shop.provider.calls == []
+    # An older API can still say what was ordered.
+    ordered = await payment_order(shop.client, order.payment.id)
+    assert ordered is not None
+    assert ordered.payment == order.payment
     await run.terminate()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.payment import Failure, Payment, PaymentStatus
+from domain.payment import Failure, Payer, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from tests.domain.making import payment, report
@@ -262,3 +262,21 @@ def test_a_closed_payments_row_carries_nothing_of_money_that_came_late() -> None
 
     assert (ended.status, ended.captured) == (PaymentStatus.CLOSED, 0)
     assert (ended.late, ended.paid_at) == (False, None)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_money_that_was_heard_of_while_the_order_was_placed_is_not_forgotten(heard: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    state = PaymentState(payment(payer=Payer(client_ip="203.0.113.7")))
+    stored = payment()
+    if heard:
+        state.hear(report())
+
+    state.place(stored)
+    state.keep_paid()
+
+    assert state.payment.captured == (1999 if heard else 0)
+    assert state.pending is not heard
+    assert state.payment.payer == Payer(client_ip="203.0.113.7")
+    # The provider's no, from before it was paid, finds it paid.
+    state.fail(FAILURE)
+    assert (state.payment.status is PaymentStatus.SUCCEEDED) is heard
