@@ -12,15 +12,14 @@ from typing import Generic, TypeVar
 
 from api.dependencies import Dependencies
 from api.errors import unavailable
+from api.ordered import payment_order, refund_order
 from api.problems import ProviderWords, Refusal
 from api.proposals import Shelf, late_policy, propose_payment, propose_refund, refuse_refund
 from api.runs import (
     NoAnswerYet,
     RunOver,
     create_refund,
-    payment_order,
     payment_refusal,
-    refund_order,
 )
 from api.schemas import PaymentRequest, RefundRequest
 from domain.checkout import CheckoutKind

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from temporalio.client import (
@@ -23,7 +23,6 @@ from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlrea
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import Conflict, InvalidRequest
-from domain.frozen import Frozen
 from domain.identity import payment_workflow_id, refund_workflow_id
 from domain.notification import Notification
 from domain.payment import Payment
@@ -62,21 +61,6 @@ _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS)
 
 # On type: ignore[arg-type] below: temporalio 1.35 types an update that was declared with a
 # description as returning its coroutine, where its client wants what the coroutine returns.
-
-
-class OrderedPayment(Frozen):
-    """What a payment's run was started with, as far as every release says it alike."""
-
-    payment: Payment
-
-
-class OrderedRefund(Frozen):
-    """The same of a refund's run."""
-
-    refund: Refund
-
-
-Ordered = TypeVar("Ordered", OrderedPayment, OrderedRefund)
 
 
 class NoAnswerYet(Exception):  # noqa: N818 - not an error: the run goes on
@@ -143,11 +127,6 @@ async def sync_payment(client: Client, payment_id: UUID) -> Payment:
         )
 
 
-async def payment_order(client: Client, payment_id: UUID) -> OrderedPayment | None:
-    """What the payment's run was started with; None where there is no run."""
-    return await _order(client, payment_workflow_id(payment_id), OrderedPayment)
-
-
 async def payment_refusal(client: Client, payment_id: UUID) -> Conflict | InvalidRequest | None:
     """Why the payment's run, which has ended, refused its request; None where it did not."""
     handle = client.get_workflow_handle(payment_workflow_id(payment_id))
@@ -159,11 +138,6 @@ async def payment_refusal(client: Client, payment_id: UUID) -> Conflict | Invali
     except (NoAnswerYet, RunOver):
         return None
     return None
-
-
-async def refund_order(client: Client, refund_id: UUID) -> OrderedRefund | None:
-    """What the refund's run was started with; None where there is no run."""
-    return await _order(client, refund_workflow_id(refund_id), OrderedRefund)
 
 
 async def tell_payment(client: Client, payment_id: UUID, notification: Notification) -> None:
@@ -285,22 +259,3 @@ async def _consume(operation: WithStartWorkflowOperation[Any, Any]) -> None:
     with suppress(RPCError, WorkflowAlreadyStartedError, TimeoutError, asyncio.CancelledError):
         async with asyncio.timeout(0):
             await operation.workflow_handle()
-
-
-async def _order(client: Client, workflow_id: str, kind: type[Ordered]) -> Ordered | None:
-    """The first event of a run's history has its input, whether or not a worker is up.
-
-    RPCError where Temporal does not answer.
-    """
-    handle = client.get_workflow_handle(workflow_id)
-    try:
-        async with bounded(within=LOOK):
-            async for event in handle.fetch_history_events(page_size=1, rpc_timeout=LOOK):
-                payloads = event.workflow_execution_started_event_attributes.input.payloads
-                [order] = await client.data_converter.decode(payloads, [kind])
-                return kind.model_validate(order)
-    except RunOver:
-        return None
-    except NoAnswerYet as error:
-        raise RPCError("no answer", RPCStatusCode.UNAVAILABLE, b"") from error
-    return None

@@ -15,7 +15,7 @@ from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
 from activities.webhooks import WebhookActivities
-from api.runs import payment_order
+from api.ordered import payment_order
 from domain.payment import PaymentStatus
 from providers.registry import Registry
 from storage.database import Database
