@@ -69,7 +69,7 @@ def _arguments() -> Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--payments", type=int, default=150, help="a side and round, at saturation")
     parser.add_argument("--samples", type=int, default=25, help="a side and round, one by one")
-    parser.add_argument("--open", type=int, default=800, help="payments held waiting")
+    parser.add_argument("--open", type=int, default=20000, help="payments held waiting")
     parser.add_argument("--steady-rate", type=float, default=3.0, help="creates/s beside a hang")
     parser.add_argument("--steady-seconds", type=float, default=24.0)
     parser.add_argument("--signing-seconds", type=float, default=0.5)
