@@ -269,3 +269,20 @@ async def test_a_veto_of_a_payment_without_money_changes_nothing(shop: Shop) -> 
 
     assert payment.status is PaymentStatus.CLOSED
     assert await shop.refunds.list_for_payment(payment.id) == []
+
+
+async def test_a_person_is_answered_before_the_endpoint_is_and_no_word_between_takes_the_answer(
+    shop: Shop,
+) -> None:
+    order = await shop.order()
+    run, payment = await parked(shop, order)
+    await shop.merchants.hear(payment, "payment.attention")
+    shop.merchants.answers[payment.id] = [told := asyncio.Event()]
+
+    deciding = asyncio.create_task(shop.resolve(run, ResolveAction.ACCEPT))
+    await shop.merchants.hear(payment, "payment.attention", "payment.succeeded")
+    await shop.notify(run, order, amount=500)
+    told.set()
+
+    assert (await deciding).captured == 500
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
