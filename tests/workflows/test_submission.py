@@ -148,6 +148,21 @@ async def test_an_order_that_took_too_long_to_place_is_asked_about_and_not_sent_
     assert shop.provider.sent("create", reference) == 1
 
 
+async def test_an_order_whose_step_broke_after_it_was_sent_is_asked_about_and_not_sent_twice(
+    shop: Shop,
+) -> None:
+    order = await shop.order(channel=Channel.BARCODE)
+    reference = order.payment.reference
+    shop.provider.orders[reference] = Order(order.payment.amount, Outcome.PAID)
+    # Neither a no nor a lost answer: the whole step fails.
+    shop.provider.script("create", reference, Fault(error=RuntimeError("a defect"), executed=True))
+
+    payment = await shop.checkout(order)
+
+    assert payment.status is PaymentStatus.SUCCEEDED
+    assert shop.provider.sent("create", reference) == 1
+
+
 async def test_an_order_that_could_not_be_written_down_at_once_is_simply_sent(shop: Shop) -> None:
     order = await shop.order()
     reference = order.payment.reference
