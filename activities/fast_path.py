@@ -23,13 +23,14 @@ NOT_SENT = "not_sent"
 
 
 class Bounded(Frozen):
-    """A payment, and the seconds that the half of a step may take which is not all of it.
+    """A payment, and the seconds that each half of a step may take.
 
-    Recording and submitting: the submission. Finalising and telling: the finalising.
+    The second half has what the step still has where none are named.
     """
 
     payment: Payment
-    within: float
+    first: float
+    second: float | None = None
 
 
 class Placed(Frozen):
@@ -78,11 +79,12 @@ class FastPathActivities:
         """Write the order down, then submit it. Raises Conflict, as `record_payment` does."""
         payment = order.payment
         try:
-            stored = await self._payments.record_payment(payment)
-        except ApplicationError as error:
-            if error.non_retryable:
+            async with asyncio.timeout(order.first):
+                stored = await self._payments.record_payment(payment)
+        except (ApplicationError, TimeoutError) as error:
+            if isinstance(error, ApplicationError) and error.non_retryable:
                 raise
-            raise ApplicationError(error.message, type=NOT_SENT) from None
+            raise ApplicationError(f"not written down: {error}", type=NOT_SENT) from None
         placed = Placed.of(stored, payment, maybe_sent=True)
         if stored.status is not PaymentStatus.PENDING:
             return placed
@@ -90,7 +92,7 @@ class FastPathActivities:
         submitted = stored.model_copy(update={"payer": payment.payer})
         submission = Submission(payment=submitted, ask_first=placed.resumed)
         try:
-            async with asyncio.timeout(order.within):
+            async with asyncio.timeout(order.second):
                 created = await self._providers.create_checkout(submission)
         except (ApplicationError, TimeoutError) as error:
             if isinstance(error, ApplicationError) and error.type == ProviderRejected.code:
@@ -107,7 +109,7 @@ class FastPathActivities:
 
         A duplicate is not told of here: its refund is started first.
         """
-        async with asyncio.timeout(end.within):
+        async with asyncio.timeout(end.first):
             settled = await self._payments.finalise_payment(end.payment)
         if settled.event_id is None or settled.payment.duplicate:
             return Ended(settled=settled)

@@ -4,10 +4,13 @@ A submit after an unknown outcome asks before it sends, and a rejection is belie
 provider was asked: the attempt before may have been executed and its answer lost.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from temporalio import activity
 
+from activities.bulkhead import Bulkhead
 from activities.errors import still_pending, translated
 from domain.checkout import Checkout, CheckoutKind, Created
 from domain.errors import ProviderRejected
@@ -18,6 +21,9 @@ from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import Provider
 from providers.registry import Registry
 from storage.payments import PaymentStore
+
+# Within workflow tasks: what comes on top waits in the provider's own queue, apart from the others.
+MOST_AT_ONCE = 16
 
 _NOTHING_TO_DO = Checkout(kind=CheckoutKind.NONE)
 _NOTHING_THERE = (Outcome.PENDING, Outcome.NOT_FOUND)
@@ -62,18 +68,19 @@ class ProviderActivities:
     def __init__(self, registry: Registry, payments: PaymentStore) -> None:
         self._registry = registry
         self._payments = payments
+        self._within_tasks = Bulkhead(MOST_AT_ONCE)
 
     @activity.defn
     @translated
     async def create_checkout(self, submission: Submission) -> Created:
         """Submit the order and keep what the payer needs next."""
         payment = submission.payment
-        provider = self._of(payment)
-        created = None
-        if submission.ask_first or activity.info().attempt > 1:
-            created = _known(await _ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND)
-        if created is None:
-            created = await _submit(provider, payment)
+        with self._line(payment) as provider:
+            created = None
+            if submission.ask_first or activity.info().attempt > 1:
+                created = _known(await _ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND)
+            if created is None:
+                created = await _submit(provider, payment)
         if created.checkout.kind is CheckoutKind.NONE:
             created = await self._with_kept_checkout(payment, created)
         await self._payments.save_checkout(payment.id, created)
@@ -83,7 +90,8 @@ class ProviderActivities:
     @translated
     async def query_payment(self, payment: Payment) -> PaymentReport:
         """What the provider says now."""
-        return await _ask(self._of(payment), payment)
+        with self._line(payment) as provider:
+            return await _ask(provider, payment)
 
     @activity.defn
     @translated
@@ -123,19 +131,12 @@ class ProviderActivities:
     @translated
     async def submit_refund(self, submission: RefundSubmission) -> RefundReport:
         """Ask the provider to give the money back."""
-        refund, payment = submission.refund, submission.payment
-        provider = self._of(payment)
-        if submission.ask_first or activity.info().attempt > 1:
-            found = await _ask_about_refund(provider, submission)
-            if found.outcome is not RefundOutcome.NOT_FOUND:
-                return found
-        try:
-            return await provider.refund(refund, payment)
-        except ProviderRejected:
-            found = await provider.query_refund(refund, payment)
-            if found.outcome is RefundOutcome.NOT_FOUND:
-                raise
-            return found
+        with self._line(submission.payment) as provider:
+            if submission.ask_first or activity.info().attempt > 1:
+                found = await _ask_about_refund(provider, submission)
+                if found.outcome is not RefundOutcome.NOT_FOUND:
+                    return found
+            return await _refund(provider, submission)
 
     @activity.defn
     @translated
@@ -166,6 +167,16 @@ class ProviderActivities:
             return created
         return created.model_copy(update={"checkout": stored.checkout})
 
+    @contextmanager
+    def _line(self, payment: Payment) -> Iterator[Provider]:
+        """The payment's provider; `still_pending` where a workflow task must not wait for it."""
+        provider = self._of(payment)
+        if not activity.info().is_local:
+            yield provider
+            return
+        with self._within_tasks.place(payment.provider):
+            yield provider
+
     def _of(self, payment: Payment) -> Provider:
         return self._registry.get(payment.provider, payment.account)
 
@@ -188,6 +199,17 @@ async def _submit(provider: Provider, payment: Payment) -> Created:
         if known is None:
             raise
         return known
+
+
+async def _refund(provider: Provider, submission: RefundSubmission) -> RefundReport:
+    refund, payment = submission.refund, submission.payment
+    try:
+        return await provider.refund(refund, payment)
+    except ProviderRejected:
+        found = await provider.query_refund(refund, payment)
+        if found.outcome is RefundOutcome.NOT_FOUND:
+            raise
+        return found
 
 
 async def _after_rejection(

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Self
@@ -11,6 +10,7 @@ from uuid import UUID
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.bulkhead import Bulkhead
 from activities.errors import still_pending, translated
 from domain.errors import NotFound, PaymentError
 from domain.event import DeliveryStatus, Event
@@ -27,8 +27,8 @@ WEBHOOK_FAILED = "webhook_failed"
 # hold the workflow tasks of other payments up.
 AT_ONCE_SECONDS = 1.5
 AVOIDED_SECONDS = 300.0
-# To one merchant: its endpoint may come to hang at any time, with all that it is being told.
-MOST_AT_ONCE = 8
+# To one merchant, and to all: endpoints may come to hang at any time, with all that they are told.
+MOST_AT_ONCE, MOST_TOGETHER = 8, 32
 
 # One delivery, by one of the two ways.
 Send = Callable[[Event, Merchant], Awaitable["Told"]]
@@ -76,7 +76,7 @@ class WebhookActivities:
         self._sender = sender
         # Merchants whose endpoint is not tried at once for a while, by the monotonic clock.
         self._avoided_until: dict[str, float] = {}
-        self._being_told: Counter[str] = Counter()
+        self._telling = Bulkhead(MOST_AT_ONCE, MOST_TOGETHER)
 
     @activity.defn
     @translated
@@ -150,21 +150,16 @@ class WebhookActivities:
     async def _send_at_once(self, event: Event, merchant: Merchant) -> Told:
         if self._avoided_until.get(merchant.id, 0.0) > time.monotonic():
             raise still_pending("the endpoint was slow or failed a moment ago")
-        if self._being_told[merchant.id] >= MOST_AT_ONCE:
-            raise still_pending("the endpoint is busy with other events")
-        self._being_told[merchant.id] += 1
-        slow = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, self._avoid, merchant.id)
-        try:
-            # Never cut off: an endpoint that is slow must not have to answer twice for it.
-            return await self._send(event, merchant)
-        except ApplicationError:
-            self._avoid(merchant.id)
-            raise
-        finally:
-            slow.cancel()
-            self._being_told[merchant.id] -= 1
-            if not self._being_told[merchant.id]:
-                del self._being_told[merchant.id]
+        with self._telling.place(merchant.id):
+            slow = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, self._avoid, merchant.id)
+            try:
+                # Never cut off: an endpoint that is slow must not have to answer twice for it.
+                return await self._send(event, merchant)
+            except ApplicationError:
+                self._avoid(merchant.id)
+                raise
+            finally:
+                slow.cancel()
 
     def _avoid(self, merchant_id: str) -> None:
         now = time.monotonic()

@@ -37,7 +37,8 @@ from workflows.starting import payment_options
 # A worker whose runs tell this one.
 MakeWorker = Callable[[Interceptor], Worker]
 
-# Longer than the first call to a provider may take, and short enough to still ask by the update.
+# Longer than the first call to a provider may take while our books answer at once, and short
+# enough to still ask by the update.
 HEARD_SECONDS = 4.5
 # Between attempts to run the worker while Temporal is away.
 AGAIN_SECONDS = 1.0

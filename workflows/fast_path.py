@@ -5,6 +5,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.fast_path import NOT_SENT, Bounded, Ended, FastPathActivities, Placed
 from activities.payments import PaymentActivities
+from activities.webhooks import Tried
 from domain.payment import Payment
 from workflows.failures import refusal
 from workflows.policies import PaymentPolicy, once
@@ -18,7 +19,11 @@ async def place_the_order(policy: PaymentPolicy, payment: Payment) -> Placed:
         try:
             return await workflow.execute_local_activity_method(
                 FastPathActivities.record_and_submit,
-                Bounded(payment=payment, within=policy.call_fast.timeout),
+                Bounded(
+                    payment=payment,
+                    first=policy.ledger_fast.timeout,
+                    second=policy.call_fast.timeout,
+                ),
                 **once(policy.ledger_fast, policy.call_fast).local(
                     "write the order down, submit it"
                 ),
@@ -41,12 +46,16 @@ async def write_the_end(policy: PaymentPolicy, payment: Payment, *, apart: bool)
         try:
             return await workflow.execute_local_activity_method(
                 FastPathActivities.finalise_and_tell,
-                Bounded(payment=payment, within=policy.ledger_fast.timeout),
+                Bounded(payment=payment, first=policy.ledger_fast.timeout),
                 **once(policy.ledger_fast, telling).local("write the end down, tell the merchant"),
             )
         except FailureError as error:
+            if refusal(error):
+                raise
             workflow.logger.info("the end of %s is written down by itself: %s", payment.id, error)
     settled = await in_our_books(
         policy, PaymentActivities.finalise_payment, payment, "write the end down"
     )
-    return Ended(settled=settled)
+    # Who waits is answered when this task ends: the queue tells, then, and lets it end. And a word
+    # that crosses a run's last task has it done again, without those who asked in it.
+    return Ended(settled=settled, tried=None if workflow.all_handlers_finished() else Tried())

@@ -7,7 +7,6 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
 from activities.fast_path import Placed
-from activities.webhooks import Tried
 from domain.checkout import Created
 from domain.errors import KEY_REUSED
 from domain.frozen import Frozen
@@ -243,11 +242,6 @@ class PaymentWorkflow:
         except FailureError:
             await self._park()
             return
-        tried = ended.tried
-        if tried is None and not workflow.all_handlers_finished():
-            # Who waits is answered when this task ends: by the queue, then, which lets it end. And
-            # a word that crosses a run's last task has it done again, without those who asked.
-            tried = Tried()
         self._state.finalise(ended.settled.payment)
         await self._flag.down()
         self._mark_end()
@@ -265,7 +259,7 @@ class PaymentWorkflow:
                 self._refund_policy,
                 self._state.payment,
                 ended.settled.event_id,
-                tried,
+                ended.tried,
             )
         )
 

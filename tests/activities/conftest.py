@@ -4,15 +4,23 @@ from uuid import UUID, uuid4
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.fast_path import FastPathActivities
 from activities.payments import Flag, PaymentActivities
+from activities.provider_calls import ProviderActivities
+from activities.webhooks import WebhookActivities
 from domain.identity import payment_id
 from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.report import Attention
+from providers.registry import Registry
 from storage.database import Database
+from storage.events import EventStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
 from tests.domain.making import payment
+from tests.workflows.merchants import ListeningMerchants
+from tests.workflows.scripted import ScriptedProvider
+from tests.workflows.stores import Outages, ShakyPayments
 
 Alarm = Callable[[str | None], Awaitable[UUID]]
 
@@ -38,6 +46,38 @@ async def ordered(database: Database) -> Payment:
 @pytest.fixture
 async def recorded(database: Database, ordered: Payment) -> Payment:
     return await PaymentStore(database).record(ordered)
+
+
+@pytest.fixture
+def merchants() -> ListeningMerchants:
+    return ListeningMerchants()
+
+
+@pytest.fixture
+def webhooks(database: Database, merchants: ListeningMerchants) -> WebhookActivities:
+    return WebhookActivities(
+        EventStore(database),
+        merchants,  # type: ignore[arg-type] # a merchant, not a sender to one
+    )
+
+
+@pytest.fixture
+def provider() -> ScriptedProvider:
+    return ScriptedProvider()
+
+
+@pytest.fixture
+def outages() -> Outages:
+    return Outages()
+
+
+@pytest.fixture
+def fast_path(
+    database: Database, webhooks: WebhookActivities, provider: ScriptedProvider, outages: Outages
+) -> FastPathActivities:
+    payments = ShakyPayments(database, outages)
+    providers = ProviderActivities(Registry([provider]), payments)
+    return FastPathActivities(PaymentActivities(payments), providers, webhooks)
 
 
 @pytest.fixture

@@ -11,13 +11,11 @@ from temporalio.worker import Worker
 
 from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
-from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
 from activities.webhooks import WebhookActivities
 from api.ordered import payment_order
 from domain.payment import PaymentStatus
-from providers.registry import Registry
 from storage.database import Database
 from tests.crash.changed import AHEAD, BEHIND, PatchedWorkflow
 from tests.workflows.changed import HastilyChangedWorkflow
@@ -55,7 +53,7 @@ async def deployed(shop: Shop, payments: type[PaymentWorkflow]) -> AsyncIterator
     steps = Activities(
         payments=PaymentActivities(shop.payments),
         refunds=RefundActivities(shop.refunds),
-        providers=ProviderActivities(Registry([shop.provider]), shop.payments),
+        providers=shop.providers,
         webhooks=WebhookActivities(
             shop.events,
             shop.merchants,  # type: ignore[arg-type] # stands in for the sender

@@ -16,6 +16,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import WorkflowEnvironment
 
+from activities.provider_calls import ProviderActivities
 from activities.webhooks import WebhookActivities
 from domain.identity import payment_id, refund_id
 from domain.merchant import LatePolicy, Merchant
@@ -24,6 +25,7 @@ from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome
 from domain.resolution import Resolution, ResolveAction
+from providers.registry import Registry
 from storage.database import Database
 from storage.merchants import MerchantStore
 from tests.workflows.merchants import ListeningMerchants
@@ -99,6 +101,7 @@ class Shop:
         self.events = ShakyEvents(database, self.outages)
         self.entitlements = ShakyEntitlements(database, self.outages)
         self.merchant_store = MerchantStore(database)
+        self.providers = ProviderActivities(Registry([provider]), self.payments)
         self.webhooks = WebhookActivities(self.events, cast("WebhookSender", self.merchants))
 
     async def merchant(self, *, late: LatePolicy, endpoint: bool = True) -> str:

@@ -11,10 +11,8 @@ from temporalio.worker import Worker
 
 from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
-from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
-from providers.registry import Registry
 from storage.database import Database
 from tests.workflows.scripted import ScriptedProvider
 from tests.workflows.shop import Shop
@@ -58,7 +56,7 @@ def _workers(client: Client, shop: Shop) -> list[Worker]:
     activities = Activities(
         payments=PaymentActivities(shop.payments),
         refunds=RefundActivities(shop.refunds),
-        providers=ProviderActivities(Registry([shop.provider]), shop.payments),
+        providers=shop.providers,
         webhooks=shop.webhooks,
         entitlements=EntitlementActivities(shop.entitlements),
     )

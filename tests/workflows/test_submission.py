@@ -1,6 +1,8 @@
 import asyncio
 import json
+from contextlib import ExitStack
 
+from activities.provider_calls import MOST_AT_ONCE
 from domain.payment import Channel, PaymentStatus
 from domain.report import Attention, Outcome
 from tests.workflows.scripted import Fault, Order, notification, rejected, report, unknown
@@ -161,6 +163,23 @@ async def test_an_order_whose_step_broke_after_it_was_sent_is_asked_about_and_no
 
     assert payment.status is PaymentStatus.SUCCEEDED
     assert shop.provider.sent("create", reference) == 1
+
+
+async def test_an_order_whose_provider_has_no_place_within_tasks_goes_by_its_queue(
+    shop: Shop,
+) -> None:
+    order = await shop.order()
+    within_tasks = shop.providers._within_tasks  # noqa: SLF001 - as if it hung
+
+    with ExitStack() as held:
+        for _ in range(MOST_AT_ONCE):
+            held.enter_context(within_tasks.place(order.payment.provider))
+        payment = await shop.checkout(order)
+
+    assert payment.checkout is not None
+    # By the queue, where an order is asked about before it is sent.
+    calls = [call for call, reference in shop.provider.calls if reference == payment.reference]
+    assert calls == ["query", "create"]
 
 
 async def test_an_order_that_could_not_be_written_down_at_once_is_simply_sent(shop: Shop) -> None:
