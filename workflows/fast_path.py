@@ -36,11 +36,15 @@ async def place_the_order(policy: PaymentPolicy, payment: Payment) -> Placed:
     return Placed.of(stored, payment, maybe_sent=maybe_sent)
 
 
-async def write_the_end(policy: PaymentPolicy, payment: Payment, *, apart: bool) -> Ended:
+async def write_the_end(
+    policy: PaymentPolicy, payment: Payment, *, awaited: bool, flagged: bool
+) -> Ended:
     """The end in our books, told where that may be. Raises FailureError: a definite no.
 
-    Told `apart` where something comes between the two.
+    Told apart where a merchant's request waits for the end (`awaited`) or a person was called
+    (`flagged`): it is answered, and the flag taken down, before the merchant hears.
     """
+    apart = awaited or flagged
     telling = at_once(policy) if policy.fast_path and not apart else None
     if telling is not None:
         try:
@@ -54,7 +58,11 @@ async def write_the_end(policy: PaymentPolicy, payment: Payment, *, apart: bool)
                 raise
             workflow.logger.info("the end of %s is written down by itself: %s", payment.id, error)
     settled = await in_our_books(
-        policy, PaymentActivities.finalise_payment, payment, "write the end down"
+        policy,
+        PaymentActivities.finalise_payment,
+        payment,
+        "write the end down",
+        queued=flagged,
     )
     # Who waits is answered when this task ends: the queue tells, then, and lets it end. And a word
     # that crosses a run's last task has it done again, without those who asked in it.

@@ -2,7 +2,7 @@
 
 from activities.payments import PaymentActivities
 from domain.merchant import LatePolicy
-from domain.payment import Payment
+from domain.payment import Payment, PaymentStatus
 from domain.refund import RefundCause
 from workflows.attention import Calls
 from workflows.giving_back import give_back, tell_the_end
@@ -23,8 +23,10 @@ async def settle_late_money(
             policy, PaymentActivities.accept_late_payment, stored, "accept the late money"
         )
         calls.beside(tell_the_end(calls, refund_policy, settled.payment, settled.event_id))
-        if not settled.payment.duplicate:
+        accepted = settled.payment.status is PaymentStatus.SUCCEEDED
+        if accepted and not settled.payment.duplicate:
             return settled.payment
+        # A duplicate, or part of it was refunded before it could be accepted.
         stored = settled.payment
     cause = RefundCause.DUPLICATE_PAYMENT if stored.duplicate else RefundCause.LATE_PAYMENT
     await give_back(calls, refund_policy, stored, cause, "paid after the payment had ended")

@@ -190,8 +190,11 @@ class PaymentWorkflow:
                 await self._provider.poll()
 
     def _decide(self, resolution: Resolution) -> None:
+        # Also where a lost task has closed the payment: then the money is late.
         if resolution.action is ResolveAction.REFUND:
             self._late_policy = LatePolicy.REFUND
+        elif resolution.action is ResolveAction.ACCEPT:
+            self._late_policy = LatePolicy.ACCEPT
         self._state.resolve(resolution)
 
     async def _wait_for_word(self) -> None:
@@ -236,8 +239,8 @@ class PaymentWorkflow:
             ended = await write_the_end(
                 self._policy,
                 self._state.ended(),
-                # A flag is taken down, and whoever asked is answered, before the merchant hears.
-                apart=self._flag.raised or not self._announced,
+                awaited=not self._announced,
+                flagged=self._flag.raised,
             )
         except FailureError:
             await self._park()

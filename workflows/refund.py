@@ -141,7 +141,7 @@ class RefundWorkflow:
             self._state.settle(self._state.refund)
             self._show_end()
         else:
-            self._state.refund = stored
+            self._state.reserve(stored)
 
     async def _submit(self) -> None:
         self._show("Asking the provider to give the money back")
@@ -192,7 +192,11 @@ class RefundWorkflow:
 
     async def _settle(self) -> None:
         settled = await in_our_books(
-            self._policy, RefundActivities.settle_refund, self._state.refund, "settle the refund"
+            self._policy,
+            RefundActivities.settle_refund,
+            self._state.refund,
+            "settle the refund",
+            queued=self._state.decided,
         )
         self._state.settle(settled.refund)
         self._show_end()

@@ -15,8 +15,8 @@ class RefundState:
     """The refund as the run believes it, and what it was told and asked. No I/O, no clock.
 
     `doubt` is why a person must be called, `contradiction` what was wrong with a word after the
-    end, `taken` whether the provider has answered the submission, `waited` whether its grace is
-    over, `settled` whether our books have the end.
+    end, `decided` whether a person has decided, `taken` whether the provider has answered the
+    submission, `waited` whether its grace is over, `settled` whether our books have the end.
     """
 
     def __init__(self, refund: Refund) -> None:
@@ -24,6 +24,7 @@ class RefundState:
         self.doubt: Attention | None = None
         self.contradiction: Attention | None = None
         self.resolution: Resolution | None = None
+        self.decided = False
         self.taken = False
         self.waited = False
         self.settled = False
@@ -69,15 +70,26 @@ class RefundState:
     def resolve(self, decision: Resolution) -> None:
         """A person's decision."""
         self.resolution = self.doubt = None
+        self.decided = True
         self._change(attention=None)
         if decision.action is ResolveAction.ACCEPT:
             self._change(status=RefundStatus.SUCCEEDED, raw_status="accepted by an operator")
         if decision.action is ResolveAction.CLOSE:
             self.fail(Failure(code="closed_by_operator", message=decision.note))
 
-    def settle(self, refund: Refund) -> None:
-        """Our books have the end."""
-        self.refund = refund
+    def reserve(self, stored: Refund) -> None:
+        """Our books have set the money aside, and may have set aside less than was ordered.
+
+        A word that came before was judged by the order: the provider will be asked.
+        """
+        self.refund = stored
+        self.doubt = None
+
+    def settle(self, stored: Refund) -> None:
+        """Our books have the end. A task that was lost may have written another one down."""
+        if stored.status is not self.refund.status:
+            self.contradiction = Attention.CONTRADICTION
+        self.refund = stored
         self.resolution = None
         self.settled = True
 

@@ -21,6 +21,8 @@ from workflows.policies import WEBHOOK_QUEUE, Attempts, Policy
 
 # Started, maybe signalled, a task scheduled and begun.
 FIRST_TASK_EVENTS = 4
+# Runs whose decisions were carried out within the task that took them go on in that way.
+DECIDED_FIRST = "a decision is on record before it is carried out"
 # What operators read beside the step.
 TELL = "tell the merchant"
 
@@ -31,16 +33,24 @@ Step = Callable[[Any, Argument], Awaitable[Result]]
 
 
 async def in_our_books(
-    policy: Policy, step: Step[Argument, Result], argument: Argument, summary: str
+    policy: Policy,
+    step: Step[Argument, Result],
+    argument: Argument,
+    summary: str,
+    *,
+    queued: bool = False,
 ) -> Result:
     """Read or write our books, waiting for as long as the database is away.
 
-    Raises FailureError only for a definite no.
+    `queued` where what led here must be on record before it is done: a task that is lost takes a
+    person's decision with it. Raises FailureError only for a definite no.
     """
+    within_task = not (queued and workflow.patched(DECIDED_FIRST))
     try:
-        return await workflow.execute_local_activity_method(
-            step, argument, **policy.ledger_fast.local(summary)
-        )
+        if within_task:
+            return await workflow.execute_local_activity_method(
+                step, argument, **policy.ledger_fast.local(summary)
+            )
     except FailureError as error:
         if refusal(error):
             raise
