@@ -61,7 +61,7 @@ fuzz: .venv/locked ## hostile input for parsers, endpoints and sockets, new each
 crash-matrix: .venv/locked ## kill a process at every step of every scenario, then audit (ARGS="--every 12": a sample)
 	@$(RUN) -m crash $(ARGS)
 
-bench: .venv/locked ## measure payments against a bare workflow, in one run (ARGS="--open 800": half the time)
+bench: .venv/locked ## measure payments against a bare workflow, in one run (ARGS="--open 800": half the time, no bar on memory)
 	@$(RUN) -m bench $(ARGS)
 
 bench-scale: .venv/locked ## throughput with 1 to 3 workers and 1 to 2 API processes

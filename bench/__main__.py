@@ -2,6 +2,7 @@
 
 import platform
 import shutil
+import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from bench.stage import open_stage
 from bench.starving import starve
 from embedded.application import ROOT
 
-PARTS = ("compare", "signing", "open", "starve")
+PARTS = tuple(bars.PARTS)
 HEAVY = ("postgres", "temporal", "sandbox")
 DOCUMENT = ROOT / "docs" / "performance.md"
 
@@ -25,8 +26,15 @@ DOCUMENT = ROOT / "docs" / "performance.md"
 def main() -> None:
     """Measure, print, keep; the exit code says only whether it could be measured."""
     wanted = _arguments()
+    if wanted.docs and set(wanted.parts) != set(PARTS):
+        sys.exit("--docs writes the figures of a whole run: leave --parts out.")
     folder = wanted.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    report = Report(machine=_machine(), date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+    report = Report(
+        machine=_machine(),
+        date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        commit=_commit(),
+        left_out=bars.left_out(wanted.parts, wanted.open),
+    )
     try:
         uvloop.run(_measure(wanted, folder, report))
     finally:
@@ -68,15 +76,26 @@ def _arguments() -> Namespace:
     parser = ArgumentParser(prog="bench", description="Payments against the floor, in one run.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--payments", type=int, default=150, help="a side and round, at saturation")
-    parser.add_argument("--samples", type=int, default=25, help="a side and round, one by one")
+    parser.add_argument("--samples", type=int, default=60, help="a side and round, one by one")
     parser.add_argument("--open", type=int, default=20000, help="payments held waiting")
-    parser.add_argument("--steady-rate", type=float, default=3.0, help="creates/s beside a hang")
+    parser.add_argument("--steady-rate", type=float, default=6.0, help="creates/s if it hangs")
     parser.add_argument("--steady-seconds", type=float, default=24.0)
     parser.add_argument("--signing-seconds", type=float, default=0.5)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--folder", type=Path, default=Path(".paysaga/bench"))
     parser.add_argument("--docs", action="store_true", help="write the figures into docs/")
     return parser.parse_args()
+
+
+def _commit() -> str:
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    command = [git, "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(  # noqa: S603 - git
+        command, capture_output=True, text=True, check=False, timeout=10
+    )
+    return done.stdout.strip() or "unknown"
 
 
 def _machine() -> str:

@@ -1,5 +1,6 @@
 """What one payment leaves behind: events and actions at Temporal, rows and bytes in our books."""
 
+import asyncio
 from collections import Counter
 from typing import TypedDict
 from uuid import UUID
@@ -21,6 +22,8 @@ _BILLED = {
     EventType.EVENT_TYPE_TIMER_STARTED,
     EventType.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES,
 }
+
+_ENDS_SECONDS = 60
 
 
 class History(TypedDict):
@@ -45,9 +48,10 @@ async def history_of_payment(client: Client, payment_id: str) -> History:
 
 
 async def history(client: Client, workflow_id: str) -> History:
-    """Of the run once it is closed."""
+    """Of the run once it is closed. TimeoutError where it does not end."""
     handle = client.get_workflow_handle(workflow_id)
-    await handle.result()
+    async with asyncio.timeout(_ENDS_SECONDS):
+        await handle.result()
     described = (await handle.describe()).raw_description.workflow_execution_info
     kinds: Counter[str] = Counter()
     # All local steps of one workflow task are one action.

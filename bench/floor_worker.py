@@ -9,6 +9,7 @@ import uvloop
 from temporalio.worker import Worker
 
 from bench import floor
+from engine import memory
 from engine.client import connect
 from engine.encryption import KeyRing
 from engine.tuning import GRACEFUL_STOP, tuning
@@ -35,6 +36,7 @@ async def main() -> None:
         graceful_shutdown_timeout=GRACEFUL_STOP,
     )
     async with workflows, webhooks:
+        memory.settle()
         await stopped.wait()
 
 

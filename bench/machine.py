@@ -19,24 +19,30 @@ class Moment:
     by_name: Mapping[str, float]
     busy: float
     steal: float
+    waiting: float
 
 
 @dataclass(frozen=True)
 class Span:
-    """Between two readings; `foreign` and `steal` are shares of the whole machine, 0 to 1."""
+    """Between two readings; shares of the whole machine, 0 to 1.
+
+    `used` by the processes that were read, `foreign` by others, `steal` by the hypervisor;
+    `waiting` idle while a disk had something to do.
+    """
 
     seconds: float
     by_name: Mapping[str, float]
+    used: float
     foreign: float
     steal: float
+    waiting: float
 
 
 def read(processes: Mapping[str, int]) -> Moment:
     """One reading of these processes, each with its descendants."""
     families = _families(processes)
     by_name = {name: sum(map(_cpu_ms, pids)) for name, pids in families.items()}
-    busy, steal = _machine()
-    return Moment(time.monotonic(), by_name, busy, steal)
+    return Moment(time.monotonic(), by_name, *_machine())
 
 
 def between(before: Moment, after: Moment) -> Span:
@@ -48,8 +54,10 @@ def between(before: Moment, after: Moment) -> Span:
     return Span(
         seconds=seconds,
         by_name=ours,
+        used=sum(ours.values()) / capacity,
         foreign=max(foreign / capacity, 0.0),
         steal=(after.steal - before.steal) / capacity,
+        waiting=(after.waiting - before.waiting) / capacity,
     )
 
 
@@ -100,8 +108,9 @@ def _memory(pid: int) -> float:
     return float(fields[21]) * PAGE if fields else 0.0
 
 
-def _machine() -> tuple[float, float]:
-    user, nice, system, _idle, _wait, irq, soft, steal, *_ = map(
+def _machine() -> tuple[float, float, float]:
+    """Busy, stolen and waiting, in ms."""
+    user, nice, system, _idle, wait, irq, soft, steal, *_ = map(
         int, (_PROC / "stat").read_text().splitlines()[0].split()[1:]
     )
-    return (user + nice + system + irq + soft) * TICK_MS, steal * TICK_MS
+    return (user + nice + system + irq + soft) * TICK_MS, steal * TICK_MS, wait * TICK_MS

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.bars import Bar
-from bench.comparing import Compared, Figures
+from bench.comparing import AT_ONCE, Compared, Figures
 from bench.figures import Quantiles, Spread
 from bench.open_payments import QUARTERS, OpenPayments
 from bench.signing import Signing
@@ -22,11 +22,13 @@ class Report:
 
     machine: str
     date: str
+    commit: str = "unknown"
     compared: Compared | None = None
     signing: Signing | None = None
     held: OpenPayments | None = None
     starved: Starving | None = None
     bars: list[Bar] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     def as_json(self) -> str:
         """All of it."""
@@ -35,7 +37,7 @@ class Report:
 
     def markdown(self) -> str:
         """The tables."""
-        parts = [f"{self.date}, {self.machine}."]
+        parts = [f"{self.date}, {self.machine}, commit {self.commit}."]
         if self.compared:
             parts += [_noise(self.compared), _compared(self.compared), _cpu(self.compared)]
         if self.signing:
@@ -48,6 +50,7 @@ class Report:
             [b["name"], b["wanted"], b["found"], "yes" if b["holds"] else "**no**"]
             for b in self.bars
         ]
+        bars += [[name, "", "", "not measured"] for name in self.left_out]
         parts.append(table(["Bar", "Wanted", "Found", "Holds"], bars))
         return "\n\n".join(parts) + "\n"
 
@@ -68,8 +71,10 @@ def _noise(compared: Compared) -> str:
         return ""
     return (
         f"Noise: others took {_share(noise['foreign'])} of the {noise['cores']} cores during the"
-        f" saturated rounds, the hypervisor {_share(noise['steal'])}; load before the run"
-        f" {noise['load_before']}. Medians, with the range over the rounds in brackets."
+        f" saturated rounds, the hypervisor {_share(noise['steal'])}; idle for the disk"
+        f" {_share(noise['waiting'])}; load before the run {noise['load_before']}."
+        f" Saturated: {AT_ONCE} payments at once."
+        " Medians, with the range over the rounds in brackets."
     )
 
 
@@ -108,8 +113,11 @@ def _cpu(compared: Compared) -> str:
     rows = []
     for side, figures in compared.figures.items():
         spent = [figures["cpu_ms"][name] for name in names]
-        rows.append([side, *spent, round(sum(spent), 1)])
-    return table(["CPU ms per payment", *names, "sum"], rows)
+        over = compared.ratios.get(side)
+        ratio = f"{over['cpu']}; {over['cpu_of_ours']}" if over else ""
+        rows.append([side, *spent, round(sum(spent), 1), f"{figures['used']:.0%}", ratio])
+    head = ["CPU ms per payment", *names, "sum", "of all cores"]
+    return table([*head, "sum over the floor's; without sandbox and load"], rows)
 
 
 def _signing(measured: Signing) -> str:
@@ -142,10 +150,11 @@ def _held(held: OpenPayments) -> str:
 
 def _starved(starved: Starving) -> str:
     rows = [
-        ["Alipay is well", _quantiles(starved["well"])],
-        ["Alipay hangs", _quantiles(starved["hanging"])],
+        ["Alipay is well", starved["well"]["n"], _quantiles(starved["well"])],
+        ["Alipay hangs", starved["hanging"]["n"], _quantiles(starved["hanging"])],
     ]
-    head = [f"WeChat Pay beside {starved['rate']}/s through Alipay", "create ms p50 / p99"]
+    beside = f"WeChat Pay and UnionPay beside {starved['rate']:g}/s through Alipay"
+    head = [beside, "creates", "create ms p50 / p99"]
     return table(head, rows)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.bars import at_least, at_most, of_signing
+from bench.bars import PARTS, at_least, at_most, left_out, of_signing
 from bench.figures import quantiles, spread
 from bench.report import BEGIN, END, Report, write_into
 from bench.signing import OPENSSL, OURS, judge
@@ -54,6 +54,15 @@ def test_a_report_shows_a_bar_that_fell() -> None:
     report = Report(machine="a machine", date="today", bars=[fallen])
 
     assert "| events | <= 24 | 25 | **no** |" in report.markdown()
+
+
+def test_a_report_names_the_bars_that_were_not_measured() -> None:
+    missing = left_out(["compare", "open", "starve"], held=800)
+    report = Report(machine="a machine", date="today", left_out=missing)
+
+    assert "| signing |  |  | not measured |" in report.markdown()
+    assert "memory with open payments: it takes 16000 of them" in missing
+    assert left_out(list(PARTS), held=20000) == []
 
 
 def test_figures_have_a_place_in_the_document() -> None:
