@@ -20,7 +20,7 @@ def runner(*, strict: bool = False) -> WorkflowRunner:
 
     `strict` loads the workflows' own modules into Temporal's sandbox, which catches a clock, a
     random number or a file used inside them; tests run so. Production runs the same code bare:
-    the sandbox is entered for every payload, a quarter of the worker's work (ADR 8).
+    the sandbox is entered for every payload, a sixth of the worker's work (ADR 8).
     """
     if not strict:
         return UnsandboxedWorkflowRunner()
