@@ -71,7 +71,10 @@ class Merchant:
         answer = await self.control("notify", reference=_reference(opened.id))
         if not answer["accepted"]:
             raise BenchError(f"a notification was answered {answer}")
-        return Notified(float(answer["seconds"]), await self._ends.told(opened.id) - begun)
+        told = await self._ends.told(opened.id)
+        if told < begun:
+            raise BenchError(f"{opened.id} had ended before it was notified")
+        return Notified(float(answer["seconds"]), told - begun)
 
     async def _pay_later(self, payment_id: str) -> None:
         """The checkout did not come in time (202): the payer pays once the provider has it."""
