@@ -89,6 +89,8 @@ async def make_payment(
     new = payment.created_at == proposed.created_at
     if new:
         dependencies.metrics.payment(payment)
+        if payment.status is PaymentStatus.PENDING:
+            dependencies.expected.made(payment)
     return _payment_answer(payment, HTTPStatus.CREATED if new else HTTPStatus.OK)
 
 

@@ -9,6 +9,7 @@ from temporalio.converter import PayloadCodec
 
 from api.catalogue import Catalogue
 from api.eager import EagerStart
+from api.expected import ExpectedPayments
 from api.metrics import Metrics
 from providers.registry import Registry
 from settings import Settings
@@ -61,6 +62,7 @@ class Dependencies:
     metrics: Metrics
     catalogue: Catalogue = field(default_factory=Catalogue)
     eager: EagerStart = field(default_factory=EagerStart)
+    expected: ExpectedPayments = field(default_factory=ExpectedPayments)
 
 
 # FastAPI runs what is not async in a thread of its own, and waits for that thread at every request.

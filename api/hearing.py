@@ -39,7 +39,9 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     """
     stored = dependencies.stores.notifications
     # Before anything else: it is what the handing over waits for, and keeping goes on beside that.
-    addressee = await stored.addressee(notification)
+    addressee = dependencies.expected.addressee(notification)
+    if addressee is None:
+        addressee = await stored.addressee(notification)
     keeping = asyncio.create_task(stored.record(notification, arrival))
     try:
         if notification.change is None:
