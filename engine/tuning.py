@@ -7,8 +7,8 @@ from temporalio.worker import PollerBehaviorAutoscaling
 
 # Longer than a provider call may take, so that a deploy interrupts none.
 GRACEFUL_STOP = timedelta(seconds=20)
-# Of one queue, some 180 KB each. An evicted payment costs a replay of some twenty events when it
-# next moves.
+# Of one queue, some 180 KB each. An evicted payment costs a replay of what it has so far, some ten
+# events, when it next moves.
 CACHED_WORKFLOWS = 2000
 # After a worker is killed, its payments wait this long before another worker takes them over.
 STICKY_TIMEOUT = timedelta(seconds=2)
