@@ -1,5 +1,6 @@
 """Secrets and personal data where they can be read (P8)."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,8 +16,9 @@ _PAYLOAD = "temporal.api.common.v1.Payload"
 _SEARCH_ATTRIBUTES = "temporal.api.common.v1.SearchAttributes"
 # What the server writes itself where it cancels an activity that no worker had taken.
 _OF_THE_SERVER = b'"ACTIVITY_ID_NOT_STARTED"'
-# The SDK's note on a local activity: its name, its tries and their times.
-_OF_THE_SDK = b'{"seq":'
+# The SDK's notes: on a local activity (its name, its tries and their times), and on a change of the
+# code that a run knows of (`workflow.patched`: the name that we gave it).
+_OF_THE_SDK = re.compile(rb'\{"seq":|\{"id":"[^"]*","deprecated":(true|false)\}$')
 _ADVICE = "Change the secret; find what wrote it there."
 
 
@@ -31,7 +33,7 @@ def unsealed(place: str, message: Message) -> Iterator[Finding]:
     """A finding for each payload of the message that left us unsealed."""
     for payload in _payloads(message):
         encoding = payload.metadata.get("encoding", b"")
-        theirs = payload.data == _OF_THE_SERVER or payload.data.startswith(_OF_THE_SDK)
+        theirs = payload.data == _OF_THE_SERVER or _OF_THE_SDK.match(payload.data)
         if payload.data and encoding != ENCODING and not theirs:
             yield Finding(
                 Promise.SECRET_IN_CLEAR,

@@ -41,6 +41,21 @@ def test_sealed_payloads_and_search_attributes_are_no_finding() -> None:
     assert list(unsealed("the history of x", event)) == []
 
 
+@pytest.mark.parametrize(
+    ("note", "found"),
+    [
+        (b'{"id":"a change","deprecated":false}', 0),
+        (b'{"id":"a change","deprecated":true}', 0),
+        (b'{"id":"a payment","deprecated":false,"open_id":"x"}', 1),
+        (b'{"id":"a payment"}', 1),
+    ],
+)
+def test_the_name_of_a_change_of_the_code_is_no_finding(note: bytes, found: int) -> None:
+    event = started([Payload(metadata={"encoding": b"json/plain"}, data=note)])
+
+    assert len(list(unsealed("the history of x", event))) == found
+
+
 def test_the_secrets_of_the_accounts_are_known_by_name() -> None:
     account = {"name": "main", "app_private_key": PEM, "aes_key": "k" * 24, "app_id": "2021"}
 
