@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from domain.errors import ReportMismatch
 from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
 from domain.report import Attention, Outcome
@@ -179,3 +180,19 @@ async def test_sync_while_the_merchant_is_told_answers_what_is_written(shop: Sho
     assert synced.status is PaymentStatus.CLOSED
     await run.result()
     assert shop.provider.sent("query", payment.reference) == 1
+
+
+async def test_an_end_that_our_books_refuse_in_one_step_is_not_written_by_another(
+    shop: Shop,
+) -> None:
+    order = await shop.order()
+    run, payment = await shop.pending(order)
+    shop.outages.script("finalise", payment.id, ReportMismatch("another payment holds it"))
+    shop.provider.pay(payment.reference)
+    await shop.notify(run, order)
+
+    await shop.flagged(payment, Attention.CONTRADICTION)
+
+    assert (await shop.row(payment)).status is PaymentStatus.PENDING
+    await shop.resolve(run, ResolveAction.ACCEPT)
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
