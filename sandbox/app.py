@@ -63,6 +63,7 @@ def create_app(
     app.include_router(merchant_router(inbox))
     app.add_api_route("/healthz", _healthy)
     write_manifest(context, sides)
+    database.close()  # An app may be built and never run.
     return app
 
 
@@ -74,9 +75,11 @@ def _lifespan(context: Context, sides: dict[str, ProviderSide], database: Databa
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         context.notifier.resume()
-        async with sweeping(sides):
-            yield
-        await context.notifier.stop()
-        database.close()
+        try:
+            async with sweeping(sides):
+                yield
+        finally:
+            await context.notifier.stop()
+            database.close()
 
     return lifespan

@@ -1,3 +1,4 @@
+import functools
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -46,16 +47,22 @@ class Database:
     """One SQLite file, one connection, used from the event loop's thread only.
 
     Nothing awaits inside a transaction, so state changes are serial. The write-ahead log makes
-    every committed change survive `kill -9`.
+    every committed change survive `kill -9`. The file is opened at the first use, and again at the
+    first after `close`.
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.executescript(SCHEMA)
+        self._path = path
         self._depth = 0
+
+    @functools.cached_property
+    def _connection(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.executescript(SCHEMA)
+        return connection
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -93,5 +100,7 @@ class Database:
                 self.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the tuple above
 
     def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+        """Close the file, if it is open."""
+        connection = self.__dict__.pop("_connection", None)
+        if connection is not None:
+            connection.close()
