@@ -16,9 +16,17 @@ import typer
 from rich.table import Table
 
 from cli.console import STATE_DIR, StateDir, console
-from embedded import postgres, temporal
+from embedded import temporal
 from embedded.config import UI_PORT, Service
+from embedded.errors import PostgresUserError
 from embedded.ports import HOST, taken
+from embedded.postgres_programs import (
+    BINARIES,
+    COPY_FOLDERS,
+    OTHER_USER,
+    programs_for,
+    unprivileged_user,
+)
 
 OLDEST_PYTHON = (3, 11)
 DISK_NEEDED_GB = 1.0
@@ -51,7 +59,7 @@ async def examine(state_dir: Path) -> list[Finding]:
     """Look at everything once."""
     versions = await asyncio.gather(
         _program("Temporal server", temporal.BINARY, "--version"),
-        _program("PostgreSQL", postgres.BINARIES / "postgres", "--version"),
+        _program("PostgreSQL", BINARIES / "postgres", "--version"),
     )
     return [
         _python(),
@@ -84,13 +92,14 @@ def _platform() -> Finding:
 
 def _user() -> Finding:
     try:
-        other = postgres.plain_user()
-    except KeyError:
-        advice = "PostgreSQL refuses to run as root: add the user nobody, or run as another user."
-        return Finding("User", good=False, detail="root, and there is no nobody", advice=advice)
-    return Finding(
-        "User", good=True, detail="root; PostgreSQL runs as nobody" if other else "plain"
-    )
+        user = unprivileged_user()
+        programs = programs_for(user, COPY_FOLDERS)
+    except PostgresUserError as error:
+        detail, _, advice = str(error).rpartition("\n")
+        return Finding("User", good=False, detail=detail, advice=advice)
+    if user is None:
+        return Finding("User", good=True, detail="an ordinary one")
+    return Finding("User", good=True, detail=f"root; {OTHER_USER} runs PostgreSQL from {programs}")
 
 
 async def _program(what: str, path: Path, argument: str) -> Finding:

@@ -3,6 +3,7 @@
 StackError
 ├─ StackRunningError       another stack holds the folder
 ├─ PortTakenError          a port that the user asked for is in use
+├─ PostgresUserError       we are root and no other user can run PostgreSQL
 ├─ ProgramFailedError      a program ended with an error; the end of its log is in the message
 └─ TemporalVersionError    the Temporal file is of another server version
 """
@@ -18,6 +19,17 @@ class StackRunningError(StackError):
 
 class PortTakenError(StackError):
     """A port that the user asked for is in use."""
+
+
+class PostgresUserError(StackError):
+    """We are root, PostgreSQL refuses to run as root, and no other user can run it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"PostgreSQL refuses to run as root, and {reason}.\nRun Paysaga as an ordinary user, "
+            "or set PAYSAGA_DATABASE_URL=postgresql+asyncpg://user:password@host/name to a "
+            "database of your own."
+        )
 
 
 class ProgramFailedError(StackError):

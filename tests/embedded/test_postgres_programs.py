@@ -1,0 +1,181 @@
+"""PostgreSQL where we are root: another user runs it, whatever folder this checkout is in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from embedded import postgres_programs
+from embedded.config import Service, StackConfig
+from embedded.errors import PostgresUserError
+from embedded.postgres_programs import PACKAGE, User, programs_for, unprivileged_user
+from embedded.stack import Stack
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to have another user run it")
+
+
+@pytest.fixture
+def user() -> User:
+    user = unprivileged_user()
+    assert user is not None
+    return user
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder in which every user can run programs; pytest's own is closed to others."""
+    folder = Path("/var/tmp") / f"paysaga-test-{os.getpid()}"  # noqa: S108 - made by root, 0755
+    folder.mkdir()
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def closed_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The installed programs, in a folder that only root can enter."""
+    package = tmp_path / "closed" / PACKAGE.name
+    for part in postgres_programs.PARTS:
+        shutil.copytree(PACKAGE.parent / part, package.parent / part)
+    for path in package.parent.rglob("*"):
+        path.chmod(path.stat().st_mode & 0o700)  # as a clone under umask 077
+    package.parent.chmod(0o700)
+    monkeypatch.setattr(postgres_programs, "PACKAGE", package)
+    monkeypatch.setattr(postgres_programs, "BINARIES", package / "pginstall18" / "bin")
+    return package
+
+
+@as_root
+def test_programs_in_a_closed_folder_are_copied_to_one_where_the_user_can_run_them(
+    closed_package: Path, open_folder: Path, user: User
+) -> None:
+    binaries = programs_for(user, [open_folder / "cache"])
+
+    assert binaries.is_relative_to(open_folder)
+    assert programs_for(user, [open_folder / "cache"]) == binaries
+    assert [path.name for path in (open_folder / "cache").iterdir()] == [
+        binaries.relative_to(open_folder / "cache").parts[0]
+    ]
+    uid, gid = user
+    for program in ("initdb", "postgres"):
+        command = [str(binaries / program), "--version"]
+        done = subprocess.run(command, user=uid, group=gid, extra_groups=[], check=True, cwd="/")  # noqa: S603
+        assert done.returncode == 0
+    writable = [path for path in open_folder.rglob("*") if path.stat().st_mode & 0o022]
+    assert writable == []
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o775])
+def test_a_folder_that_others_can_write_to_holds_no_copy(
+    closed_package: Path, open_folder: Path, user: User, mode: int
+) -> None:
+    shared, private = open_folder / "shared", open_folder / "private"
+    shared.mkdir()
+    shared.chmod(mode)
+
+    assert programs_for(user, [shared, private]).is_relative_to(private)
+    assert list(shared.iterdir()) == []
+
+
+@as_root
+def test_a_link_or_a_strangers_folder_holds_no_copy(
+    closed_package: Path, open_folder: Path, user: User
+) -> None:
+    strangers, link = open_folder / "strangers", open_folder / "link"
+    strangers.mkdir()
+    os.chown(strangers, *user)
+    link.symlink_to(open_folder)
+
+    with pytest.raises(PostgresUserError, match="strangers: is not a folder that root alone"):
+        programs_for(user, [strangers, link])
+
+
+@as_root
+def test_where_the_user_can_run_it_from_nowhere_the_message_says_why_and_what_to_do(
+    closed_package: Path, tmp_path: Path, user: User
+) -> None:
+    with pytest.raises(PostgresUserError) as failure:
+        programs_for(user, [tmp_path / "closed too", tmp_path / "none" / "below"])
+
+    message = str(failure.value)
+    assert f"{postgres_programs.BINARIES}: closed to 'nobody'" in message
+    assert "closed too: 'nobody' cannot run a program there" in message
+    assert "below: No such file or directory" in message
+    assert "Run Paysaga as an ordinary user" in message
+    assert "PAYSAGA_DATABASE_URL" in message
+
+
+@as_root
+def test_a_root_that_may_not_change_its_user_is_told_so(tmp_path: Path) -> None:
+    command = ["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"]
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv (util-linux) takes the capabilities away")
+    code = "from embedded.postgres_programs import *; programs_for(unprivileged_user(), [])"
+    done = subprocess.run(  # noqa: S603 - the test's own code
+        [*command, sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "this root may not become 'nobody' (Operation not permitted)" in done.stderr
+
+
+@as_root
+async def test_what_a_killed_copy_left_is_removed_an_hour_later(
+    closed_package: Path, open_folder: Path, user: User
+) -> None:
+    cache = open_folder / "cache"
+    old, young = cache / ".unfinished-old", cache / ".unfinished-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+
+    programs_for(user, [cache])
+
+    assert not old.exists()
+    assert young.exists()
+
+
+@as_root
+@pytest.mark.stack
+async def test_a_closed_checkout_has_its_database_and_its_data_stay_there_closed_to_others(
+    closed_package: Path,
+    open_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    only: Callable[[Service], StackConfig],
+) -> None:
+    monkeypatch.setattr("embedded.postgres.COPY_FOLDERS", [open_folder / "cache"])
+    config = only(Service.POSTGRES)
+    config.state_dir.parent.chmod(0o700)
+
+    async with Stack(config) as stack:
+        connection = await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+        await connection.execute("CREATE TABLE teapots (colour text)")
+        await connection.close()
+        data = config.state_dir / "postgres" / "data"
+        directory, status = look_at(stack.process("postgres"))
+        assert directory == data
+        assert "CapEff:\t0000000000000000" in status
+        assert f"Uid:\t{data.stat().st_uid}\t" in status
+
+    assert {data.stat().st_mode & 0o777, data.parent.stat().st_mode & 0o777} == {0o700}
+    assert data.parent.stat().st_uid == 0
+    copied = [path.name for path in (open_folder / "cache").rglob("*")]
+    assert "postgres" in copied
+    assert "PG_VERSION" not in copied
+
+
+def look_at(process: int) -> tuple[Path, str]:
+    folder = Path(f"/proc/{process}")
+    return (folder / "cwd").readlink(), (folder / "status").read_text()
+
+
+def test_an_ordinary_user_runs_the_installed_programs() -> None:
+    assert programs_for(None, []) == postgres_programs.BINARIES
