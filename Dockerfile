@@ -7,9 +7,11 @@ ENV UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_PYTHON_DOWNLOADS=never \
     UV_PROJECT_ENVIRONMENT=/app/.venv
-# The version of the Makefile: one lock file, one reader of it.
-RUN python -m venv /uv && /uv/bin/pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 WORKDIR /app
+# One uv for everybody, so that one version writes and reads the lock file.
+COPY deploy/uv.txt deploy/
+RUN python -m venv /uv \
+    && /uv/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes --requirement deploy/uv.txt
 COPY pyproject.toml uv.lock ./
 RUN /uv/bin/uv sync --locked --no-group embedded --no-group dev --python /usr/local/bin/python
 

@@ -4,8 +4,6 @@
 .PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-scale clean
 
 PYTHON ?= python3
-UV_VERSION := 0.13.9
-UV := .uv/bin/uv
 # How many test at a time; they mostly wait for servers. TESTERS=0: one after the other.
 TESTERS ?= 4
 RUN := .venv/bin/python
@@ -13,15 +11,10 @@ RUN := .venv/bin/python
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-# uv has an environment of its own, so that `make` needs Python and nothing else.
-$(UV):
+.venv/locked: uv.lock pyproject.toml deploy/install.py deploy/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Paysaga needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m venv .uv
-	@.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-
-.venv/locked: uv.lock pyproject.toml | $(UV)
-	@$(UV) sync --locked --quiet --compile-bytecode --python $(PYTHON)
+	@$(PYTHON) -I deploy/install.py
 	@touch $@
 
 demo: .venv/locked ## start everything, push real payments through, stay up (ONCE=1: exit after the table)

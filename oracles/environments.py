@@ -3,9 +3,10 @@
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+
+from deploy import install
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".oracles"
@@ -21,8 +22,9 @@ def interpreter(name: str) -> Path:
     python = folder / "bin" / "python"
     if not (stamp.exists() and stamp.read_text() == wanted):
         shutil.rmtree(folder, ignore_errors=True)
-        _uv("venv", "--quiet", "--python", sys.executable, str(folder))
-        _uv("pip", "install", "--quiet", "--python", str(python), "--requirement", str(pins))
+        uv = install.install_uv(ROOT / ".uv")
+        install.create_environment(uv, folder)
+        install.install(uv, folder, pins.read_text(), options=())  # one is source alone
         stamp.write_text(wanted)
     return python
 
@@ -40,12 +42,3 @@ def environment() -> dict[str, str]:
         "NO_PROXY": "127.0.0.1",
         "TZ": "CST-8",
     }
-
-
-def _uv(*arguments: str) -> None:
-    own = ROOT / ".uv" / "bin" / "uv"
-    uv = str(own) if own.exists() else shutil.which("uv")
-    if uv is None:
-        raise FileNotFoundError("uv: run `make oracles`, which brings it")
-    # What uv says goes to standard error: standard output is the table's.
-    subprocess.run([uv, *arguments], check=True, stdout=sys.stderr)  # noqa: S603

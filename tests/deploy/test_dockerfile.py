@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from deploy import install
+
 Services = dict[str, dict[str, Any]]
 Execute = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -61,10 +63,9 @@ def test_the_base_is_pinned_and_the_same_in_every_stage(dockerfile: str) -> None
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+\$\{PYTHON_DIGEST\}", base)
 
 
-def test_the_build_reads_the_lock_file_with_the_makefiles_uv(dockerfile: str, root: Path) -> None:
-    wanted = re.search(r"^UV_VERSION := (\S+)$", (root / "Makefile").read_text(), re.MULTILINE)
-    assert wanted is not None
-    assert f"uv=={wanted[1]}" in dockerfile
+def test_the_build_reads_the_lock_file_with_the_uv_of_every_installation(dockerfile: str) -> None:
+    assert install.PINNED_UV.name == "uv.txt"
+    assert "--require-hashes --requirement deploy/uv.txt" in dockerfile
     assert "uv sync --locked --no-group embedded --no-group dev" in dockerfile
 
 

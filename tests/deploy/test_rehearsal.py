@@ -10,7 +10,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from deploy import install
 from embedded.config import Service, StackConfig
 from embedded.stack import Stack
 from embedded.temporal import BINARY
@@ -49,16 +49,13 @@ class Image:
             *sources, target = line.split()
             for source in sources:
                 self._copy(source, target)
-        sync = re.search(r"uv (sync --locked .*?) --python", dockerfile)
-        assert sync is not None
-        uv = shutil.which("uv", path=f"{ROOT}/.venv/uv/bin:{os.environ['PATH']}")
-        assert uv is not None, "uv: run `make`, which brings it"
-        subprocess.run(  # noqa: S603 - the Dockerfile's own command
-            [uv, *sync[1].split(), "--quiet", "--python", sys.executable],
-            cwd=self.app,
-            env=os.environ | {"UV_PROJECT_ENVIRONMENT": str(self.app / ".venv")},
-            check=True,
-        )
+        groups = re.search(r"uv sync --locked (.*?) --python", dockerfile)
+        assert groups is not None
+        uv = install.install_uv(ROOT / ".uv")
+        install.create_environment(uv, self.app / ".venv")
+        # Not by `uv sync` as in the image, which knows nothing of this machine's mirror.
+        requirements = install.locked_requirements(uv, self.app, groups[1].split())
+        install.install(uv, self.app / ".venv", requirements)
 
     def run(self, service: str) -> None:
         """A job: it must end well."""
