@@ -1,5 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. One before a commit: `make check`.
-# Everything lands in .venv; nothing global, nothing by hand.
+# Everything lands in .venv and .paysaga, nothing by hand. Only root, in a folder that the user nobody
+# may not enter, gets a copy of PostgreSQL's programs in /var/cache/paysaga (ADR 18).
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-scale clean
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from cli.console import STATE_DIR, StateDir, console
 from embedded import temporal
 from embedded.config import UI_PORT, Service
-from embedded.errors import PostgresUserError
+from embedded.errors import PostgresUserError, StackOwnerError
 from embedded.ports import HOST, taken
 from embedded.postgres_programs import (
     BINARIES,
@@ -27,6 +27,7 @@ from embedded.postgres_programs import (
     programs_for,
     unprivileged_user,
 )
+from embedded.state_folder import LOCK, require_own
 
 OLDEST_PYTHON = (3, 11)
 DISK_NEEDED_GB = 1.0
@@ -61,12 +62,14 @@ async def examine(state_dir: Path) -> list[Finding]:
         _program("Temporal server", temporal.BINARY, "--version"),
         _program("PostgreSQL", BINARIES / "postgres", "--version"),
     )
+    machine = [_python(), *versions, _platform(), _user(), _disk(state_dir)]
+    try:
+        require_own(state_dir)
+    except StackOwnerError as error:
+        detail, _, advice = str(error).partition(": ")
+        return [*machine, Finding("Folder", good=False, detail=detail, advice=advice)]
     return [
-        _python(),
-        *versions,
-        _platform(),
-        _user(),
-        _disk(state_dir),
+        *machine,
         _temporal_file(state_dir),
         *[finding async for finding in _running(state_dir)],
     ]
@@ -99,7 +102,9 @@ def _user() -> Finding:
         return Finding("User", good=False, detail=detail, advice=advice)
     if user is None:
         return Finding("User", good=True, detail="an ordinary one")
-    return Finding("User", good=True, detail=f"root; {OTHER_USER} runs PostgreSQL from {programs}")
+    return Finding(
+        "User", good=True, detail=f"root; PostgreSQL runs as {OTHER_USER} from {programs}"
+    )
 
 
 async def _program(what: str, path: Path, argument: str) -> Finding:
@@ -146,7 +151,7 @@ def _remembered_ports(state_dir: Path) -> Finding:
 
 
 async def _running(state_dir: Path) -> AsyncIterator[Finding]:
-    if not _is_held(state_dir / "lock"):
+    if not _is_held(state_dir / LOCK):
         yield Finding("Stack", good=True, detail=f"none runs in {state_dir}")
         yield _remembered_ports(state_dir)
         return

@@ -2,6 +2,7 @@
 
 StackError
 ├─ StackRunningError       another stack holds the folder
+├─ StackOwnerError         the folder is another user's
 ├─ PortTakenError          a port that the user asked for is in use
 ├─ PostgresUserError       we are root and no other user can run PostgreSQL
 ├─ ProgramFailedError      a program ended with an error; the end of its log is in the message
@@ -15,6 +16,10 @@ class StackError(RuntimeError):
 
 class StackRunningError(StackError):
     """Another stack runs on the same folder."""
+
+
+class StackOwnerError(StackError):
+    """Another user has run a stack on the folder, and its files are that user's."""
 
 
 class PortTakenError(StackError):

@@ -1,10 +1,8 @@
 """The one-command stack: every server that a payment needs, as children of this process."""
 
 import asyncio
-import fcntl
 import functools
 import json
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,10 +14,10 @@ from temporalio.client import Client
 from embedded import application, environment
 from embedded.child import Child
 from embedded.config import UI_PORT, Service, StackConfig
-from embedded.errors import StackRunningError
 from embedded.ports import HOST, assign_ports
 from embedded.postgres import Postgres
 from embedded.program import Program
+from embedded.state_folder import hold
 from embedded.temporal import NAMESPACE, Temporal
 from engine.client import connect
 from engine.encryption import KeyRing
@@ -48,8 +46,7 @@ class Stack:
         self._ports: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
-        self._state.mkdir(parents=True, exist_ok=True)
-        self._hold_folder()
+        self._held.enter_context(hold(self._state))
         try:
             await self._start()
         except BaseException:
@@ -164,20 +161,6 @@ class Stack:
             self.keys,
             search_attributes.ALL,
         )
-
-    def _hold_folder(self) -> None:
-        """Two stacks on one folder would fight over every file in it."""
-        holder = self._held.enter_context((self._state / "lock").open("a+"))
-        try:
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder.seek(0)
-            message = f"process {holder.read().strip()} already runs a stack in {self._state}"
-            holder.close()
-            raise StackRunningError(message) from error
-        holder.truncate(0)
-        holder.write(str(os.getpid()))
-        holder.flush()
 
     async def _start(self) -> None:
         names = [*Service, UI_PORT]

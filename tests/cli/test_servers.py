@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import socket
 from pathlib import Path
@@ -103,3 +104,14 @@ async def test_the_doctor_sees_that_a_running_stack_does_not_answer(
 
     assert result.exit_code == 1
     assert "ConnectError" in result.output
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+async def test_the_doctor_names_the_user_whose_folder_it_is(invoke: Invoke, tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    os.chown(tmp_path / "lock", 61234, 61234)
+
+    result = await invoke("doctor", "--state-dir", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert "the user with id 61234" in result.output

@@ -10,7 +10,12 @@ import pytest
 from temporalio.client import WorkflowExecutionStatus
 
 from embedded.config import Service, StackConfig
-from embedded.errors import PortTakenError, ProgramFailedError, StackRunningError
+from embedded.errors import (
+    PortTakenError,
+    ProgramFailedError,
+    StackOwnerError,
+    StackRunningError,
+)
 from embedded.stack import Stack
 from tests.embedded.processes import alive, descendants, kill
 
@@ -38,6 +43,27 @@ async def assert_remembered(stack: Stack) -> None:
     client = await stack.temporal_client()
     description = await client.get_workflow_handle("kept").describe()
     assert description.status == WorkflowExecutionStatus.RUNNING
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
+async def test_the_folder_of_another_users_stack_is_refused_before_anything_in_it_changes(
+    servers: StackConfig,
+) -> None:
+    servers.state_dir.mkdir(mode=0o700)
+    lock = servers.state_dir / "lock"
+    lock.touch()
+    os.chown(lock, 61234, 61234)
+
+    with pytest.raises(StackOwnerError, match="holds the stack of the user with id 61234"):
+        await Stack(servers).__aenter__()
+
+    assert list(servers.state_dir.iterdir()) == [lock]
+
+
+async def test_the_folder_of_a_stack_is_closed_to_other_users(servers: StackConfig) -> None:
+    config = dataclasses.replace(servers, services=frozenset())
+    async with Stack(config):
+        assert config.state_dir.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("name", ["postgres", "temporal"])
