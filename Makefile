@@ -1,6 +1,6 @@
 # Two commands for a newcomer: `make demo` and `make test`. One before a commit: `make check`.
-# Everything lands in .venv and .paysaga, nothing by hand. Only root, in a folder that the user nobody
-# may not enter, gets a copy of PostgreSQL's programs in /var/cache/paysaga (ADR 18).
+# Programs are installed into .uv and .venv, data are kept in .paysaga. Only root, in a folder that the
+# user nobody may not enter, gets a copy of PostgreSQL's programs in /var/cache/paysaga (ADR 18).
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-scale clean
 
@@ -12,11 +12,24 @@ RUN := .venv/bin/python
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
+# A PYTHON that is given replaces the one that .venv was made with; else that one stays, if it works.
+GIVEN := $(if $(filter file,$(origin PYTHON)),,$(PYTHON))
+ifneq ($(GIVEN),)
+ifneq ($(GIVEN),$(shell cat .venv/locked 2>/dev/null))
+.venv/locked: FORCE
+endif
+endif
+ifeq ($(wildcard .venv/bin/python),)
+.venv/locked: FORCE
+endif
+.PHONY: FORCE
+FORCE:
+
 .venv/locked: uv.lock pyproject.toml deploy/install.py deploy/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Paysaga needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -I deploy/install.py
-	@touch $@
+	@echo "$(PYTHON)" >$@
 
 demo: .venv/locked ## start everything, push real payments through, stay up (ONCE=1: exit after the table)
 	@$(RUN) -m cli demo $(if $(ONCE),--once)

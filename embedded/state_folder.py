@@ -43,10 +43,7 @@ def require_own(state: Path) -> None:
     owner = _owner(state)
     if owner is None or owner == os.geteuid():
         return
-    raise StackOwnerError(
-        f"{state} holds the stack of {_name_of(owner)}: run as that user, or choose another "
-        "folder (./paysaga up --state-dir DIR)"
-    )
+    raise StackOwnerError(f"{state} holds the stack of {_name_of(owner)}")
 
 
 def _owner(state: Path) -> int | None:

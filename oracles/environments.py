@@ -24,9 +24,16 @@ def interpreter(name: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         uv = install.install_uv(ROOT / ".uv")
         install.create_environment(uv, folder)
-        install.install(uv, folder, pins.read_text(), options=())  # one is source alone
+        install.install(uv, folder, pins.read_text(), build_options(pins.with_name("build.txt")))
         stamp.write_text(wanted)
     return python
+
+
+def build_options(tools: Path) -> tuple[str, ...]:
+    """How the packages that come as source alone are built: by tools with hashes, or not at all."""
+    if not tools.exists():
+        return ("--no-build",)
+    return ("--require-build-hashes", "--build-constraints", str(tools))
 
 
 def environment() -> dict[str, str]:

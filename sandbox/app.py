@@ -1,5 +1,5 @@
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,11 @@ async def _healthy() -> dict[str, str]:
 def _lifespan(context: Context, sides: dict[str, ProviderSide], database: Database) -> Any:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        context.notifier.resume()
-        try:
-            async with sweeping(sides):
-                yield
-        finally:
-            await context.notifier.stop()
-            database.close()
+        async with AsyncExitStack() as running:
+            running.callback(database.close)
+            running.push_async_callback(context.notifier.stop)
+            context.notifier.resume()
+            await running.enter_async_context(sweeping(sides))
+            yield
 
     return lifespan

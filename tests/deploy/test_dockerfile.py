@@ -63,9 +63,11 @@ def test_the_base_is_pinned_and_the_same_in_every_stage(dockerfile: str) -> None
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+\$\{PYTHON_DIGEST\}", base)
 
 
-def test_the_build_reads_the_lock_file_with_the_uv_of_every_installation(dockerfile: str) -> None:
-    assert install.PINNED_UV.name == "uv.txt"
-    assert "--require-hashes --requirement deploy/uv.txt" in dockerfile
+def test_the_build_reads_the_lock_file_with_the_uv_of_every_installation(
+    dockerfile: str, root: Path
+) -> None:
+    pinned = install.PINNED_UV.relative_to(root)
+    assert f"--require-hashes --requirement {pinned}" in dockerfile
     assert "uv sync --locked --no-group embedded --no-group dev" in dockerfile
 
 

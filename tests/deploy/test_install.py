@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -165,7 +166,7 @@ def test_another_file_of_the_same_name_is_not_installed(
     index.add("mirror", "colour = 'red'")
     monkeypatch.setenv("PIP_INDEX_URL", index.url("mirror"))
 
-    with pytest.raises(InstallError, match=r"(?i)hash mismatch"):
+    with pytest.raises(InstallError, match=r"(?i)hash mismatch(.|\n)*may be a forgery"):
         install_project(project)
 
     assert not list((project / ".venv").rglob("teapot.py"))
@@ -187,15 +188,13 @@ def test_a_second_index_of_pips_settings_is_used_too(
 def test_a_failure_names_the_index_and_the_remedy_and_the_next_call_continues(
     project: Path, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PIP_INDEX_URL", index.url("mirror", credential="tea:secret@"))
+    monkeypatch.setenv("PIP_INDEX_URL", index.url("mirror", credential="tea:se@cret@"))
     with pytest.raises(InstallError) as failure:
         install_project(project)
 
     message = str(failure.value)
     assert f"could not be installed from {index.url('mirror')}" in message
-    assert "secret" not in message
-    assert "With uv's own certificates" in message
-    assert "With this machine's certificates" in message
+    assert "cret@" not in message
     assert "pip config set global.index-url" in message
 
     serve_mirror(index)
@@ -255,10 +254,13 @@ def test_where_uvs_own_certificates_fail_the_machines_are_tried(tmp_path: Path) 
     tried = tmp_path / "tried"
     uv = tmp_path / "uv"
     uv.write_text(
-        f'#!/bin/sh\necho "${{UV_SYSTEM_CERTS:-no}}" >> {tried}\n[ "$UV_SYSTEM_CERTS" ]\n'
+        f'#!/bin/sh\necho "${{UV_SYSTEM_CERTS:-no}}" >> {tried}\n'
+        '[ "$UV_SYSTEM_CERTS" ] || { echo "invalid peer certificate" >&2; exit 1; }\n'
     )
     uv.chmod(0o755)
-    (tmp_path / "python").symlink_to(sys.executable)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {UV.with_name("python")} "$@"\n')
+    python.chmod(0o755)
 
     install.install(uv, tmp_path, "")
 
@@ -268,7 +270,7 @@ def test_where_uvs_own_certificates_fail_the_machines_are_tried(tmp_path: Path) 
 def test_a_lock_file_of_another_pyproject_is_refused_with_the_remedy(project: Path) -> None:
     (project / "pyproject.toml").write_text(PYPROJECT.replace("1.0", "2.0"))
 
-    with pytest.raises(InstallError, match=r"does not fit pyproject\.toml(.|\n)*uv lock"):
+    with pytest.raises(InstallError, match="uv lock` brings them together"):
         install_project(project)
 
 
@@ -284,18 +286,100 @@ def test_an_index_of_the_users_own_does_not_make_the_lock_file_stale(
     assert colour(project) == "blue"
 
 
-def test_an_environment_without_a_working_python_is_created_again(
-    project: Path, index: Index
-) -> None:
-    environment = project / ".venv"
-    (environment / "bin").mkdir(parents=True)
-    (environment / "bin" / "python").symlink_to("/nowhere/python3")
+def test_an_environment_without_a_working_python_is_created_again(tmp_path: Path) -> None:
+    environment = tmp_path / ".venv"
+    python = environment / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/nowhere/python3")
 
     install.create_environment(UV, environment)
+    subprocess.run([str(python), "-c", "pass"], check=True)  # noqa: S603 - the environment's own
+
     (environment / "kept").touch()
     install.create_environment(UV, environment)
-
     assert (environment / "kept").exists()
+
+
+def test_uv_beside_a_python_that_is_gone_is_installed_again(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / ".uv"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "uv").touch()
+    (folder / "bin" / "python").symlink_to("/nowhere/python3")
+    (folder / "installed").write_text(install.PINNED_UV.read_text())
+    index.folder.mkdir()
+    monkeypatch.setenv("PIP_INDEX_URL", index.url("mirror"))
+    monkeypatch.setenv("PIP_RETRIES", "0")
+
+    with pytest.raises(InstallError, match="pip could not install uv"):
+        install.install_uv(folder)
+
+    assert any(path.startswith("/mirror/uv/") for path in index.requests)
+
+
+@pytest.mark.parametrize(
+    "variable", ["UV_NO_DEV=1", "UV_NO_DEFAULT_GROUPS=1", "UV_RESOLUTION=lowest", "UV_PYTHON=3.99"]
+)
+def test_variables_for_uv_do_not_change_what_the_lock_file_means(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    wanted = install.locked_requirements(UV, ROOT)
+    monkeypatch.setenv(*variable.split("="))
+
+    assert install.locked_requirements(UV, ROOT) == wanted
+
+
+def test_without_an_index_nothing_is_requested_from_one(
+    project: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_mirror(index)
+    monkeypatch.setenv("PIP_INDEX_URL", index.url("mirror"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(InstallError):
+        install_project(project)
+
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{index.folder}/mirror/teapot /nowhere")
+    install_project(project)
+
+    assert colour(project) == "blue"
+    assert index.requests == []
+
+
+def test_a_user_without_a_home_to_write_to_keeps_the_cache_beside_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_CACHE_DIR")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    uv = tmp_path / ".uv" / "bin" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.symlink_to(UV)
+    python = uv.with_name("python")
+    python.write_text(f'#!/bin/sh\nexec {UV.with_name("python")} "$@"\n')
+    python.chmod(0o755)
+
+    install.create_environment(uv, tmp_path / ".venv")
+    install.install(uv, tmp_path / ".venv", "")
+
+    assert (tmp_path / ".uv" / "cache").is_dir()
+
+
+def test_two_installations_at_the_same_time_take_turns(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    order: list[str] = []
+
+    def second() -> None:
+        with install.alone(tmp_path):
+            order.append("second")
+
+    with install.alone(tmp_path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.5)
+        order.append("first")
+    thread.join()
+
+    assert order == ["first", "second"]
 
 
 def test_a_python_without_venv_leaves_nothing_behind_and_the_message_names_the_package(
@@ -312,27 +396,76 @@ def test_a_python_without_venv_leaves_nothing_behind_and_the_message_names_the_p
     assert not (tmp_path / ".uv").exists()
 
 
+NOTHING: dict[str, Any] = {
+    "index_url": install.PYPI,
+    "extra_index_urls": [],
+    "find_links": [],
+    "no_index": False,
+    "trusted_hosts": [],
+    "timeout": 15.0,
+    "cert": None,
+    "client_cert": None,
+    "proxy": "",
+}
+
+
 @pytest.mark.parametrize(
     ("pip", "environ", "expected"),
     [
         ({}, {}, {}),
-        ({"index-url": "https://m/s"}, {}, {"UV_DEFAULT_INDEX": "https://m/s"}),
-        ({"index-url": "https://m/s"}, {"UV_INDEX_URL": "https://u/s"}, {}),
-        ({"proxy": "http://p:1"}, {"https_proxy": "http://q:2"}, {}),
-        ({"proxy": "http://p:1"}, {}, {"ALL_PROXY": "http://p:1"}),
+        ({"index_url": "https://m/s"}, {}, {"UV_DEFAULT_INDEX": "https://m/s"}),
+        ({"index_url": "https://m/s"}, {"UV_INDEX_URL": "https://u/s"}, {}),
+        ({"cert": "/roots.pem"}, {}, {"SSL_CERT_FILE": "/roots.pem"}),
         ({"cert": "/roots.pem"}, {"SSL_CERT_FILE": "/mine.pem"}, {}),
-        ({"trusted-host": "\na\nb:81"}, {}, {"UV_INSECURE_HOST": "a b:81"}),
-        ({"find-links": "/nowhere\nhttps://l/"}, {}, {"UV_FIND_LINKS": "https://l/"}),
-        ({"no-index": "true"}, {}, {"UV_NO_INDEX": "true"}),
-        ({"no-index": "false"}, {}, {}),
+        ({}, {"REQUESTS_CA_BUNDLE": "/r.pem"}, {"SSL_CERT_FILE": "/r.pem"}),
+        ({"client_cert": "/me.pem"}, {}, {"SSL_CLIENT_CERT": "/me.pem"}),
+        ({"trusted_hosts": ["a", "b:81"]}, {}, {"UV_INSECURE_HOST": "a b:81"}),
+        ({"find_links": ["/nowhere", "https://l/"]}, {}, {"UV_FIND_LINKS": "https://l/"}),
+        ({"find_links": ["file:///nowhere", "file:///proc"]}, {}, {"UV_FIND_LINKS": "/proc"}),
+        ({"timeout": 99.5}, {}, {"UV_HTTP_TIMEOUT": "100"}),
+        ({"timeout": 99.5}, {"UV_REQUEST_TIMEOUT": "7"}, {}),
         (
-            {"extra-index-url": "\nhttps://a/s\nhttps://b/s"},
+            {"extra_index_urls": ["https://a/s", "https://b/s"]},
             {},
             {"UV_INDEX": "https://a/s https://b/s", "UV_INDEX_STRATEGY": "unsafe-best-match"},
+        ),
+        (
+            {"proxy": "http://p:1"},
+            {"https_proxy": "http://q:2"},
+            dict.fromkeys(install.PROXIES, "http://p:1"),
         ),
     ],
 )
 def test_pips_settings_become_uvs_unless_uv_has_its_own(
-    pip: Mapping[str, str], environ: Mapping[str, str], expected: Mapping[str, str]
+    pip: dict[str, Any], environ: dict[str, str], expected: dict[str, str]
 ) -> None:
-    assert uv_variables(pip, environ) == expected
+    usual: dict[str, str] = {} if "timeout" in pip else {"UV_HTTP_TIMEOUT": "30"}
+    assert uv_variables(NOTHING | pip, environ) == usual | expected
+
+
+@pytest.mark.parametrize("hostile", ["PIP_QUIET=2", "PIP_NO_COLOR=1", "PIP_LOG=/dev/null"])
+def test_pips_settings_are_those_that_pip_itself_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: str
+) -> None:
+    settings = tmp_path / "pip.conf"
+    settings.write_text("[global]\nindex-url = https://a/s\n[install]\nindex-url = https://b/s\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "180")
+    monkeypatch.setenv(*hostile.split("="))
+
+    found = install.pip_settings(UV.with_name("python"))
+    assert (found["index_url"], found["timeout"]) == ("https://b/s", 180)
+
+    monkeypatch.setenv("PIP_INDEX_URL", "https://c/s")
+    assert install.pip_settings(UV.with_name("python"))["index_url"] == "https://c/s"
+
+
+def test_settings_that_pip_cannot_read_are_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "pip.conf"
+    settings.write_text("index-url = https://a/s\n")  # no section
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
+
+    with pytest.raises(InstallError, match="pip's settings could not be read"):
+        install.pip_settings(UV.with_name("python"))

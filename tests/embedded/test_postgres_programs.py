@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -104,15 +105,17 @@ def test_where_the_user_can_run_it_from_nowhere_the_message_says_why_and_what_to
         programs_for(user, [tmp_path / "closed too", tmp_path / "none" / "below"])
 
     message = str(failure.value)
-    assert f"{postgres_programs.BINARIES}: closed to 'nobody'" in message
-    assert "closed too: 'nobody' cannot run a program there" in message
+    assert (
+        f"{postgres_programs.BINARIES}: 'nobody' cannot run initdb (Permission denied)" in message
+    )
+    assert "closed too: 'nobody' cannot run initdb (Permission denied)" in message
     assert "below: No such file or directory" in message
     assert "Run Paysaga as an ordinary user" in message
     assert "PAYSAGA_DATABASE_URL" in message
 
 
 @as_root
-def test_a_root_that_may_not_change_its_user_is_told_so(tmp_path: Path) -> None:
+def test_a_root_that_may_not_become_another_user_is_refused_with_the_reason(tmp_path: Path) -> None:
     command = ["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"]
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv (util-linux) takes the capabilities away")
@@ -124,23 +127,80 @@ def test_a_root_that_may_not_change_its_user_is_told_so(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert "this root may not become 'nobody' (Operation not permitted)" in done.stderr
+    assert "this root may not become the user 'nobody' (Operation not permitted)" in done.stderr
 
 
 @as_root
-async def test_what_a_killed_copy_left_is_removed_an_hour_later(
+def test_what_a_killed_copy_left_is_replaced(
     closed_package: Path, open_folder: Path, user: User
 ) -> None:
-    cache = open_folder / "cache"
-    old, young = cache / ".unfinished-old", cache / ".unfinished-young"
-    for folder in (old, young):
-        folder.mkdir(parents=True)
-    os.utime(old, (0, 0))
+    left = open_folder / "cache" / "unfinished" / PACKAGE.name / "pginstall18" / "bin"
+    left.mkdir(parents=True)
+    (left / "half").touch()
 
-    programs_for(user, [cache])
+    binaries = programs_for(user, [open_folder / "cache"])
 
-    assert not old.exists()
-    assert young.exists()
+    assert not (binaries / "half").exists()
+    assert not (open_folder / "cache" / "unfinished").exists()
+
+
+@as_root
+@pytest.mark.parametrize("damage", ["missing", "empty"])
+def test_a_damaged_copy_is_replaced(
+    closed_package: Path, open_folder: Path, user: User, damage: str
+) -> None:
+    binaries = programs_for(user, [open_folder / "cache"])
+    lost = binaries.parent / "share" / "postgresql" / "timezonesets" / "Default"
+    content = lost.read_text()
+    lost.unlink()
+    if damage == "empty":
+        lost.touch()
+
+    assert programs_for(user, [open_folder / "cache"]) == binaries
+    assert lost.read_text() == content
+
+
+@as_root
+def test_processes_that_copy_at_the_same_time_all_find_one_whole_copy(
+    closed_package: Path, open_folder: Path, user: User
+) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(programs_for, user, [open_folder / "cache"]) for _ in range(8)]
+        found = {call.result() for call in calls}
+
+    assert len(found) == 1
+    assert len(list((open_folder / "cache").iterdir())) == 1
+
+
+@as_root
+@pytest.mark.parametrize("closed", ["bin/initdb", "share/postgresql/postgres.bki", "lib"])
+def test_programs_whose_files_the_user_cannot_all_read_are_copied(
+    closed_package: Path,
+    open_folder: Path,
+    user: User,
+    monkeypatch: pytest.MonkeyPatch,
+    closed: str,
+) -> None:
+    package = open_folder / PACKAGE.name
+    shutil.copytree(closed_package.parent, open_folder, dirs_exist_ok=True)
+    for path in (open_folder, *open_folder.rglob("*")):
+        path.chmod(0o755)
+    monkeypatch.setattr(postgres_programs, "PACKAGE", package)
+    monkeypatch.setattr(postgres_programs, "BINARIES", package / "pginstall18" / "bin")
+    assert programs_for(user, []) == package / "pginstall18" / "bin"
+
+    (package / "pginstall18" / closed).chmod(0o711)
+
+    assert programs_for(user, [open_folder / "cache"]).is_relative_to(open_folder / "cache")
+
+
+def test_a_user_without_a_name_is_refused_before_initdb_refuses_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 61234)
+
+    with pytest.raises(PostgresUserError, match="/etc/passwd has none for 61234"):
+        unprivileged_user()
 
 
 @as_root
@@ -160,8 +220,8 @@ async def test_a_closed_checkout_has_its_database_and_its_data_stay_there_closed
         await connection.execute("CREATE TABLE teapots (colour text)")
         await connection.close()
         data = config.state_dir / "postgres" / "data"
-        directory, status = look_at(stack.process("postgres"))
-        assert directory == data
+        assert (data / "postmaster.pid").read_text().startswith(f"{stack.process('postgres')}\n")
+        status = status_of(stack.process("postgres"))
         assert "CapEff:\t0000000000000000" in status
         assert f"Uid:\t{data.stat().st_uid}\t" in status
 
@@ -172,9 +232,8 @@ async def test_a_closed_checkout_has_its_database_and_its_data_stay_there_closed
     assert "PG_VERSION" not in copied
 
 
-def look_at(process: int) -> tuple[Path, str]:
-    folder = Path(f"/proc/{process}")
-    return (folder / "cwd").readlink(), (folder / "status").read_text()
+def status_of(process: int) -> str:
+    return Path(f"/proc/{process}/status").read_text()
 
 
 def test_an_ordinary_user_runs_the_installed_programs() -> None:
