@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from domain.notification import NotificationOutcome
 from domain.resolution import ResolveAction
 from embedded.stack import Stack
 from storage.database import Database
@@ -26,13 +27,20 @@ async def created(order: Order, **pay: Any) -> Order:
 
 
 async def kept(order: Order) -> list[str]:
-    """What became of each notification in our books."""
+    """The outcome of each notification, once it is stored: that is after the acknowledgement."""
     database = Database(order.shop.database_url)
     query = "SELECT outcome FROM notifications WHERE reference = :it ORDER BY received_at"
-    try:
+
+    async def outcomes() -> list[str]:
         async with database.statement() as connection:
-            found = await connection.scalars(text(query), {"it": order.reference})
-            return [str(outcome) for outcome in found]
+            found = [
+                str(row) for row in await connection.scalars(text(query), {"it": order.reference})
+            ]
+        assert NotificationOutcome.RECEIVED not in found
+        return found
+
+    try:
+        return await eventually(outcomes)
     finally:
         await database.close()
 
