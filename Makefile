@@ -5,6 +5,8 @@
 .PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-scale clean
 
 PYTHON ?= python3
+# Modules of other projects would come before those of .venv.
+unexport PYTHONPATH PYTHONHOME
 # How many test at a time; they mostly wait for servers. TESTERS=0: one after the other.
 TESTERS ?= 4
 RUN := .venv/bin/python

@@ -28,6 +28,8 @@ PARTS = (
     f"{PACKAGE.name}.libs",
 )
 
+# initdb runs postgres by a shell, with the path between double quotes.
+SHELL_CHARACTERS = frozenset('"$`')
 OTHER_USER = "nobody"
 # Where root may keep a copy for the other user. Files that nothing opens for weeks are removed from
 # the last two while a server runs on them (tmpfiles.d(5)), so they are for machines without the
@@ -78,13 +80,19 @@ def programs_for(user: User | None, folders: Iterable[Path]) -> Path:
 
     Raises:
         PostgresUserError: the user can run them from nowhere.
-        ProgramFailedError: they are not installed.
+        ProgramFailedError: they are not installed, or in a path that initdb cannot handle.
     """
     if not BINARIES.exists():
         raise ProgramFailedError("PostgreSQL is not installed: make .venv/locked installs it")
+    special = SHELL_CHARACTERS & set(str(BINARIES))
+    if user is None and special:
+        raise ProgramFailedError(
+            f"PostgreSQL's initdb cannot be run from a path with {' or '.join(sorted(special))}: "
+            f"{BINARIES}\nMove this folder."
+        )
     if user is None:
         return BINARIES
-    refusal = why_not(PACKAGE.parent, user)
+    refusal = "initdb cannot be run from this path" if special else why_not(PACKAGE.parent, user)
     if refusal is None:
         return BINARIES
     refusals = [f"{BINARIES}: {refusal}"]

@@ -110,7 +110,8 @@ class Temporal:
             "--ip": [HOST],
             "--port": [str(self._port)],
             "--ui-port": [str(self._ui_port)],
-            "--db-filename": [str(self._folder / "temporal.db")],
+            # Below its own folder: it reads an absolute path as a URL, "%" and all.
+            "--db-filename": ["temporal.db"],
             "--sqlite-pragma": PRAGMAS,
             "--dynamic-config-value": DYNAMIC_CONFIG,
             "--ui-codec-endpoint": [codec_endpoint],

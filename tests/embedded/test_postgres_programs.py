@@ -13,7 +13,7 @@ import pytest
 
 from embedded import postgres_programs
 from embedded.config import Service, StackConfig
-from embedded.errors import PostgresUserError
+from embedded.errors import PostgresUserError, ProgramFailedError
 from embedded.postgres_programs import PACKAGE, User, programs_for, unprivileged_user
 from embedded.stack import Stack
 
@@ -234,6 +234,18 @@ async def test_a_closed_checkout_has_its_database_and_its_data_stay_there_closed
 
 def status_of(process: int) -> str:
     return Path(f"/proc/{process}/status").read_text()
+
+
+@pytest.mark.parametrize("character", ['"', "$", "`"])
+def test_a_path_that_initdbs_shell_would_misread_is_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, character: str
+) -> None:
+    binaries = tmp_path / f"tea{character}house" / "bin"
+    binaries.mkdir(parents=True)
+    monkeypatch.setattr(postgres_programs, "BINARIES", binaries)
+
+    with pytest.raises(ProgramFailedError, match=r"Move this folder"):
+        programs_for(None, [])
 
 
 def test_an_ordinary_user_runs_the_installed_programs() -> None:

@@ -1,6 +1,7 @@
 import dataclasses
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
@@ -28,6 +29,15 @@ async def test_it_is_ready_with_our_search_attributes_and_a_long_memory(
 
     kept = namespace.config.workflow_execution_retention_ttl.ToTimedelta()
     assert kept >= timedelta(days=30)
+
+
+@pytest.mark.parametrize("name", ["half%20way", "100%", "what?", "tea#2", "茶 馆'"])
+async def test_the_file_is_where_it_is_promised_whatever_the_path(
+    tmp_path: Path, name: str
+) -> None:
+    state = tmp_path / name / "state"
+    async with Stack(StackConfig(state, services=frozenset({Service.TEMPORAL}))):
+        assert (state / "temporal" / "temporal.db").exists()
 
 
 async def test_a_second_server_on_the_file_is_refused(
