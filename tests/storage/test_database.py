@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import socket
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -43,7 +44,11 @@ async def test_connections_that_the_server_ended_cost_no_caller_an_error(
     database = Database(database_url)
     async with database.statement() as connection:
         pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+        driver: Any = (await connection.get_raw_connection()).driver_connection
     await sql.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+    async with asyncio.timeout(10):
+        while not driver.is_closed():  # noqa: ASYNC110 - the end arrives in its own time
+            await asyncio.sleep(0.01)
 
     await database.ping()
     await database.close()
