@@ -78,8 +78,8 @@ def refusal(error: WorkflowUpdateFailedError) -> str | None:
 
 
 async def eventually(condition: Callable[[], Awaitable[Found]]) -> Found:
-    """Await a condition, for at most twenty seconds."""
-    async with asyncio.timeout(20):
+    """Await a condition, for at most a minute: the machine may be busy."""
+    async with asyncio.timeout(60):
         while not (found := await condition()):  # noqa: ASYNC110 - the truth is in a database
             await asyncio.sleep(0.03)
     return found

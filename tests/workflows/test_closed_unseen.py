@@ -15,7 +15,8 @@ from tests.workflows.scripted import Fault, Order, notification, rejected, repor
 from tests.workflows.shop import BRISK, PaymentRun, Shop
 from workflows.payment import PaymentOrder
 
-SOON = 2.0
+# Just beyond the time that an order has by default.
+EXPIRY = 901
 
 
 async def closed_unseen(shop: Shop, order: PaymentOrder) -> tuple[PaymentRun, Payment]:
@@ -41,13 +42,14 @@ async def test_the_merchant_knows_at_once_while_the_run_stays_open(shop: Shop) -
 
     assert (await shop.row(payment)).status is PaymentStatus.CLOSED
     assert await is_open(run)
-    await shop.env.fast_forward(run, 901)
+    await shop.env.fast_forward(run, EXPIRY)
     assert (await run.result()).status is PaymentStatus.CLOSED
 
 
 async def test_an_unpaid_order_ends_quietly_after_one_last_question(shop: Shop) -> None:
-    run, payment = await closed_unseen(shop, await shop.order(policy=BRISK, expires_in=SOON))
+    run, payment = await closed_unseen(shop, await shop.order(policy=BRISK))
     asked = shop.provider.sent("query", payment.reference)
+    await shop.env.fast_forward(run, EXPIRY)
 
     ended = await run.result()
 
@@ -60,10 +62,9 @@ async def test_an_unpaid_order_ends_quietly_after_one_last_question(shop: Shop) 
 async def test_money_whose_notification_was_lost_follows_the_merchants_policy(
     shop: Shop, late: LatePolicy
 ) -> None:
-    run, payment = await closed_unseen(
-        shop, await shop.order(policy=BRISK, expires_in=SOON, late=late)
-    )
+    run, payment = await closed_unseen(shop, await shop.order(policy=BRISK, late=late))
     pay(shop, payment)
+    await shop.env.fast_forward(run, EXPIRY)
 
     ended = await run.result()
 
@@ -91,8 +92,9 @@ async def test_a_notification_meanwhile_is_settled_at_once(shop: Shop) -> None:
 @pytest.mark.parametrize("error", [unknown(), rejected("NO_AUTH")], ids=["away", "refuses"])
 async def test_a_provider_that_cannot_say_calls_a_person(shop: Shop, error: Exception) -> None:
     hasty = BRISK.model_copy(update={"alarm_after": 0.5})
-    run, payment = await closed_unseen(shop, await shop.order(policy=hasty, expires_in=SOON))
+    run, payment = await closed_unseen(shop, await shop.order(policy=hasty))
     shop.provider.script("query", payment.reference, *[Fault(error=error)] * 9)
+    await shop.env.fast_forward(run, EXPIRY)
 
     ended = await run.result()
 
@@ -104,10 +106,11 @@ async def test_a_provider_that_cannot_say_calls_a_person(shop: Shop, error: Exce
 async def test_a_notification_during_the_last_question_does_not_wait_for_its_answer(
     shop: Shop,
 ) -> None:
-    order = await shop.order(policy=BRISK, expires_in=1)
+    order = await shop.order(policy=BRISK)
     run, payment = await closed_unseen(shop, order)
     asked = shop.provider.sent("query", payment.reference)
     shop.provider.script("query", payment.reference, Fault(gate=(gate := asyncio.Event())))
+    await shop.env.fast_forward(run, EXPIRY)
     await shop.sent("query", payment.reference, asked + 1)
     pay(shop, payment)
 
@@ -120,10 +123,11 @@ async def test_a_notification_during_the_last_question_does_not_wait_for_its_ans
 
 
 async def test_a_provider_that_stays_away_is_no_alarm_once_the_money_is_known(shop: Shop) -> None:
-    order = await shop.order(policy=BRISK, expires_in=1)
+    order = await shop.order(policy=BRISK)
     run, payment = await closed_unseen(shop, order)
     asked = shop.provider.sent("query", payment.reference)
     shop.provider.script("query", payment.reference, *[Fault(error=unknown())] * 9)
+    await shop.env.fast_forward(run, EXPIRY)
     await shop.sent("query", payment.reference, asked + 1)
     pay(shop, payment)
 
@@ -136,11 +140,12 @@ async def test_a_provider_that_stays_away_is_no_alarm_once_the_money_is_known(sh
 async def test_a_word_that_does_not_fit_is_a_case_for_a_person_and_the_watch_goes_on(
     shop: Shop,
 ) -> None:
-    order = await shop.order(policy=BRISK, expires_in=SOON)
+    order = await shop.order(policy=BRISK)
     run, payment = await closed_unseen(shop, order)
     await shop.say(run, notification(report(payment, Outcome.PAID, amount=1)))
     await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
     pay(shop, payment)
+    await shop.env.fast_forward(run, EXPIRY)
 
     assert (await run.result()).late
     await shop.refunded(payment, 1999)
@@ -178,7 +183,7 @@ async def test_an_order_that_the_provider_closed_is_not_watched(shop: Shop) -> N
 async def test_money_that_the_late_run_has_settled_is_not_settled_again_by_the_watch(
     shop: Shop, late: LatePolicy
 ) -> None:
-    order = await shop.order(policy=BRISK, expires_in=SOON, late=late)
+    order = await shop.order(policy=BRISK, late=late)
     run, payment = await closed_unseen(shop, order)
     pay(shop, payment)
     # A word that does not fit a closed payment goes to the late run, which asks the provider.
@@ -186,6 +191,7 @@ async def test_money_that_the_late_run_has_settled_is_not_settled_again_by_the_w
     await (await shop.late(order, await shop.row(payment), said)).result()
 
     assert await is_open(run)
+    await shop.env.fast_forward(run, EXPIRY)
     ended = await run.result()
 
     assert ended.attention is None
