@@ -4,9 +4,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-scale clean
 
-PYTHON ?= python3
+PYTHON ?= $(or $(shell cat .venv/locked 2>/dev/null),python3)
 # Modules of other projects would come before those of .venv.
-unexport PYTHONPATH PYTHONHOME
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 # How many test at a time; they mostly wait for servers. TESTERS=0: one after the other.
 TESTERS ?= 4
 RUN := .venv/bin/python
@@ -21,16 +21,16 @@ ifneq ($(GIVEN),$(shell cat .venv/locked 2>/dev/null))
 .venv/locked: FORCE
 endif
 endif
-ifeq ($(wildcard .venv/bin/python),)
+ifneq ($(shell test -x .venv/bin/python || echo gone),)
 .venv/locked: FORCE
 endif
 .PHONY: FORCE
 FORCE:
 
-.venv/locked: uv.lock pyproject.toml deploy/install.py deploy/uv.txt
+.venv/locked: uv.lock pyproject.toml deploy/install.py deploy/pip_settings.py deploy/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Paysaga needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -I deploy/install.py
+	@$(PYTHON) -E -m deploy.install
 	@echo "$(PYTHON)" >$@
 
 demo: .venv/locked ## start everything, push real payments through, stay up (ONCE=1: exit after the table)
@@ -41,7 +41,7 @@ test: .venv/locked ## the whole test suite
 
 check: format lint types layers ## everything that must hold before a commit
 	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"
-	@.venv/bin/coverage report --fail-under=100
+	@$(RUN) -m coverage report --fail-under=100
 
 format: .venv/locked
 	@.venv/bin/ruff format --check .
@@ -50,10 +50,10 @@ lint: .venv/locked
 	@.venv/bin/ruff check .
 
 types: .venv/locked
-	@.venv/bin/mypy .
+	@$(RUN) -m mypy .
 
 layers: .venv/locked
-	@.venv/bin/lint-imports --no-cache
+	@$(RUN) -c "from importlinter.cli import lint_imports_command as lint; lint()" --no-cache
 
 oracles: .venv/locked ## independent SDKs against the sandbox and against our provider code
 	@$(RUN) -m oracles.run

@@ -1,5 +1,6 @@
 """`python -m cli`: the command line, and how its errors look."""
 
+import io
 import sys
 
 from pydantic import ValidationError
@@ -13,6 +14,10 @@ from engine.namespace import NamespaceMismatchError
 
 def main() -> None:
     """Run a command; what a person can mend is said in one line, without a stack trace."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Not every locale has a letter for what we print: GBK has no "¥".
+            stream.reconfigure(errors="replace")
     try:
         app()
     except (StackError, NamespaceMismatchError, PaymentError) as error:

@@ -18,7 +18,7 @@ from rich.table import Table
 from cli.console import STATE_DIR, StateDir, console
 from embedded import temporal
 from embedded.config import UI_PORT, Service
-from embedded.errors import PostgresUserError, StackOwnerError
+from embedded.errors import PostgresUserError, StackFolderError
 from embedded.ports import HOST, taken
 from embedded.postgres_programs import (
     BINARIES,
@@ -66,7 +66,7 @@ async def examine(state_dir: Path) -> list[Finding]:
     machine = [_python(), *versions, _platform(), _user(), _disk(state_dir)]
     try:
         require_own(state_dir)
-    except StackOwnerError as error:
+    except StackFolderError as error:
         foreign = Finding("Folder", good=False, detail=error.reason, advice=error.advice)
         return [*machine, foreign]
     return [

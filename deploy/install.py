@@ -1,6 +1,6 @@
 """Install what uv.lock names into .venv, on a machine that has Python and nothing else.
 
-Usage, as the Makefile has it: `python -I deploy/install.py`. It needs the standard library alone,
+Usage, as the Makefile has it: `python -E -m deploy.install`. It needs the standard library alone,
 for it runs before anything is installed.
 
 pip installs uv, and uv installs the rest: it reads the lock file and is fast. But pip is what
@@ -11,46 +11,42 @@ downloaded.
 """
 
 import fcntl
-import json
-import math
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deploy.pip_settings import PYPI, PipSettingsError, pip_settings, pip_variables, uv_variables
+
 ROOT = Path(__file__).resolve().parents[1]
 PINNED_UV = ROOT / "deploy" / "uv.txt"
-PYPI = "https://pypi.org/simple"
-# pip merges its files and variables by rules of its own, which `pip config list` does not apply
-# from version 26 on, so pip's parser is asked. The names are those of its options.
-PIP_SETTINGS = """
-import json
-from pip._internal.commands import create_command
-options, _ = create_command("install").parse_args([])
-names = "index_url extra_index_urls no_index find_links trusted_hosts"
-names += " timeout cert client_cert proxy"
-print(json.dumps({name: getattr(options, name) for name in names.split()}))
-"""
-# What would have pip install uv elsewhere than into the environment that is made for it.
-PIP_ELSEWHERE = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_PYTHON", "PIP_DRY_RUN")
-PROXIES = ("ALL_PROXY", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 # uv trusts the roots of Mozilla that it contains, or else the machine's own, among which may be a
 # company's. There are machines for each that do not work with the other.
 CERTIFICATES = {
     "uv's own certificates": {},
     "this machine's certificates": {"UV_SYSTEM_CERTS": "true"},
 }
+# Where distributions keep the machine's roots; pip does not know them in every version.
+SYSTEM_ROOTS = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),
+    Path("/etc/ssl/ca-bundle.pem"),
+)
+# In an environment while packages are installed into it. One that was left there by a killed
+# process or a full disk has packages that uv takes for whole.
+UNFINISHED = "unfinished"
 WAIT_SECONDS = 900.0
 NETWORK_ADVICE = """\
 - Is there a network? Behind a proxy, set HTTPS_PROXY=http://host:port.
 - Do packages come through a mirror? Tell pip: pip config set global.index-url https://mirror/simple
-- Is it a certificate of your company's? Set SSL_CERT_FILE=/path/to/its/roots.pem.
+- Is it a certificate of your company's? Tell pip: pip config set global.cert /path/to/its/roots.pem
 Then run the same command again: it continues from here, what was downloaded is kept."""
 HASH_ADVICE = """\
 The index has another file than uv.lock names, which may be a forgery. Ask whoever runs the index,
@@ -64,6 +60,7 @@ class InstallError(Exception):
 def main() -> None:
     """Install uv, create .venv and install what the lock file names."""
     try:
+        _require_writable(ROOT)
         with alone(ROOT):
             uv = install_uv(ROOT / ".uv")
             create_environment(uv, ROOT / ".venv")
@@ -90,21 +87,36 @@ def install_uv(folder: Path) -> Path:
         and _python_of(python) == _python_of(sys.executable)
     ):
         return uv
-    # Debian's Python without its venv package leaves half an environment behind.
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
     if _run([sys.executable, "-m", "venv", folder]).returncode != 0:
-        shutil.rmtree(folder, ignore_errors=True)
+        # Debian's Python without its venv package leaves half an environment behind.
+        _remove(folder)
+        missing = importlib.util.find_spec("ensurepip") is None
+        advice = " On Debian and Ubuntu: apt-get install python3-venv." if missing else ""
         raise InstallError(
-            "This Python cannot create a virtual environment; the reason is above. On Debian and "
-            "Ubuntu: apt-get install python3-venv. Then run the same command again."
+            f"This Python cannot create a virtual environment here; the reason is above.{advice} "
+            "Then run the same command again."
         )
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-user", "--quiet"]
-    options = ["--require-hashes", "--only-binary=:all:", "--requirement", PINNED_UV]
-    environment = {name: value for name, value in os.environ.items() if name not in PIP_ELSEWHERE}
-    if _run([*pip, *options], env=environment).returncode != 0 or not uv.exists():
-        raise InstallError(f"pip could not install uv; the reason is above.\n{NETWORK_ADVICE}")
+    _pip_install_uv(python)
     stamp.write_text(PINNED_UV.read_text())
     return uv
+
+
+def _pip_install_uv(python: Path) -> None:
+    settings = _settings(python)
+    variables = pip_variables(settings, os.environ)
+    trusts = [variables]
+    if "PIP_CERT" not in variables:
+        trusts += [variables | {"PIP_CERT": str(root)} for root in SYSTEM_ROOTS if root.exists()][
+            :1
+        ]
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-user", "--quiet"]
+    options = ["--require-hashes", "--only-binary=:all:", "--requirement", PINNED_UV]
+    for trust in trusts:
+        if _run([*pip, *options], env=trust).returncode == 0:
+            return
+    index = _without_password(settings["index_url"] or PYPI)
+    raise InstallError(f"pip could not install uv from {index}: see above.\n{NETWORK_ADVICE}")
 
 
 def create_environment(uv: Path, folder: Path, python: str = sys.executable) -> None:
@@ -113,9 +125,10 @@ def create_environment(uv: Path, folder: Path, python: str = sys.executable) -> 
     Raises:
         InstallError: uv cannot create it.
     """
-    if _python_of(folder / "bin" / "python") == _python_of(python):
+    is_whole = not (folder / UNFINISHED).exists()
+    if is_whole and _python_of(folder / "bin" / "python") == _python_of(python):
         return
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
     command = [uv, "venv", "--quiet", "--no-config", "--python", python, folder]
     if _run(command, env=_without_uv_variables(uv)).returncode != 0:
         raise InstallError(f"No virtual environment could be created in {folder}.")
@@ -161,8 +174,9 @@ def install(
     Raises:
         InstallError: with what was tried and what to do.
     """
-    settings = pip_settings(uv.with_name("python"))
+    settings = _settings(uv.with_name("python"))
     variables = uv_variables(settings, os.environ)
+    (environment / UNFINISHED).touch()
     sync = ["pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", *options]
     if settings["no_index"]:
         sync.append("--no-index")  # it has no variable
@@ -175,6 +189,7 @@ def install(
             capture_output=True,
         )
         if done.returncode == 0:
+            (environment / UNFINISHED).unlink()
             return
         failures.append(f"With {certificates}:\n{done.stderr}")
         if "certificate" not in done.stderr:
@@ -187,56 +202,11 @@ def install(
     )
 
 
-def pip_settings(python: Path) -> dict[str, Any]:
-    """Return pip's settings for `pip install`, by the names of its options.
-
-    Raises:
-        InstallError: pip cannot read them.
-    """
-    done = _run([python, "-I", "-c", PIP_SETTINGS], capture_output=True)
-    if done.returncode != 0:
-        raise InstallError(
-            f"{done.stderr}\npip's settings could not be read; see `pip config debug`."
-        )
-    settings: dict[str, Any] = json.loads(done.stdout)
-    return settings
-
-
-def uv_variables(pip: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return pip's settings as uv's variables, without those that the user has set for uv."""
-    certificates = pip["cert"] or environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
-    found = {
-        "UV_DEFAULT_INDEX": "" if (pip["index_url"] or PYPI) == PYPI else pip["index_url"],
-        "UV_INDEX": " ".join(pip["extra_index_urls"]),
-        "UV_FIND_LINKS": ",".join(link for link in map(_link, pip["find_links"]) if link),
-        "UV_INSECURE_HOST": " ".join(pip["trusted_hosts"]),
-        # Never less than uv waits by itself: pip's default is 15.
-        "UV_HTTP_TIMEOUT": str(max(30, math.ceil(pip["timeout"]))),
-        "SSL_CERT_FILE": certificates or "",
-        "SSL_CLIENT_CERT": pip["client_cert"] or "",
-    }
-    if found["UV_INDEX"]:
-        # As pip does: take it from any index. The hash decides which file it must be.
-        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-    other_names = {
-        "UV_DEFAULT_INDEX": "UV_INDEX_URL",
-        "UV_INDEX": "UV_EXTRA_INDEX_URL",
-        "UV_HTTP_TIMEOUT": "UV_REQUEST_TIMEOUT",
-    }
-    variables = {
-        name: value
-        for name, value in found.items()
-        if value and not environ.get(name) and not environ.get(other_names.get(name, ""))
-    }
-    # pip's own proxy comes before the environment's.
-    return variables | (dict.fromkeys(PROXIES, pip["proxy"]) if pip["proxy"] else {})
-
-
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Let one process at a time install there: `make` may run twice at once."""
     give_up = time.monotonic() + WAIT_SECONDS
-    with (folder / "pyproject.toml").open() as held:
+    with (folder / "pyproject.toml").open("a") as held:  # NFS locks only what can be written
         while True:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -249,14 +219,44 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _cache(uv: Path) -> dict[str, str]:
-    """Return uv's variable for its cache where the user has no home to keep it in."""
+    """Return uv's variable for its cache where the user cannot write to the one at home."""
     if "UV_CACHE_DIR" in os.environ:
         return {"UV_CACHE_DIR": os.environ["UV_CACHE_DIR"]}
     try:
         home = Path.home()
     except RuntimeError:  # neither HOME nor an entry of the user in /etc/passwd
         home = Path("/")
-    return {} if os.access(home, os.W_OK) else {"UV_CACHE_DIR": str(uv.parents[1] / "cache")}
+    existing = next(
+        (path for path in (home / ".cache/uv", home / ".cache", home) if path.exists()), home
+    )
+    return {} if os.access(existing, os.W_OK) else {"UV_CACHE_DIR": str(uv.parents[1] / "cache")}
+
+
+def _settings(python: Path) -> dict[str, Any]:
+    try:
+        return pip_settings(python)
+    except PipSettingsError as error:
+        raise InstallError(
+            f"{error}\npip's settings could not be read; `pip config debug` lists their files."
+        ) from error
+
+
+def _require_writable(folder: Path) -> None:
+    places = [path for path in (folder, folder / ".uv", folder / ".venv") if path.exists()]
+    if closed := [str(path) for path in places if not os.access(path, os.W_OK)]:
+        raise InstallError(
+            f"This user cannot write to {' and '.join(closed)}. Run as the user who can, or clone "
+            "into a folder of your own."
+        )
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InstallError(f"{folder} could not be removed: {error}. Remove it by hand.") from error
 
 
 def _without_uv_variables(uv: Path) -> dict[str, str]:
@@ -278,14 +278,6 @@ def _python_of(executable: Path | str) -> str | None:
 def _run(command: Sequence[object], **options: Any) -> subprocess.CompletedProcess[str]:
     words = [str(word) for word in command]
     return subprocess.run(words, text=True, check=False, **options)  # noqa: S603 - our own
-
-
-def _link(link: str) -> str | None:
-    """Return a place of files as uv takes it; None where it is missing, which pip passes over."""
-    if "://" in link and not link.startswith("file://"):
-        return link
-    folder = Path(link.removeprefix("file://")).expanduser()
-    return str(folder) if folder.exists() else None
 
 
 def _without_password(url: str) -> str:

@@ -2,7 +2,7 @@
 
 StackError
 ├─ StackRunningError       another stack holds the folder
-├─ StackOwnerError         the folder is another user's
+├─ StackFolderError         the folder is another user's, or cannot be written
 ├─ PortTakenError          a port that the user asked for is in use
 ├─ PostgresUserError       no user can run PostgreSQL, which refuses root
 ├─ ProgramFailedError      a program ended with an error; the end of its log is in the message
@@ -18,10 +18,10 @@ class StackRunningError(StackError):
     """Another stack runs on the same folder."""
 
 
-class StackOwnerError(StackError):
-    """Another user has run a stack on the folder, and its files are that user's."""
+class StackFolderError(StackError):
+    """The folder holds another user's stack, or this user cannot write to it."""
 
-    advice = "Run as that user, or choose another folder: ./paysaga up --state-dir DIR."
+    advice = "Run as its user, or choose another folder: ./paysaga up --state-dir DIR."
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason}. {self.advice}")
@@ -36,7 +36,7 @@ class PostgresUserError(StackError):
     """No user can run PostgreSQL, which refuses root and users without a name."""
 
     advice = (
-        "Run Paysaga as an ordinary user, or set PAYSAGA_DATABASE_URL="
+        "Run Paysaga as an ordinary user with an entry in /etc/passwd, or set PAYSAGA_DATABASE_URL="
         "postgresql+asyncpg://user:password@host/name to a database of your own."
     )
 

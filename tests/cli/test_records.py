@@ -1,3 +1,6 @@
+import asyncio
+import os
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -121,3 +124,25 @@ async def test_what_is_not_there_is_said_so(paysaga: Invoke, noun: str) -> None:
 )
 def test_minor_units_are_shown_as_people_read_them(amount: int, currency: str, text: str) -> None:
     assert money(amount, currency) == text
+
+
+async def test_a_terminal_without_the_letter_for_money_is_no_error(
+    command: list[str], state_dir: Path, payment: Payment, database: Database
+) -> None:
+    await PaymentStore(database).record(payment)
+    environment = dict(os.environ) | {"PYTHONIOENCODING": "gbk", "PYTHONUTF8": "0"}
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        "payments",
+        "list",
+        "--merchant",
+        payment.merchant_id,
+        "--state-dir",
+        str(state_dir),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    printed, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert "?12.34" in printed.decode("gbk")

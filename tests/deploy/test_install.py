@@ -25,7 +25,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from deploy import install
-from deploy.install import InstallError, uv_variables
+from deploy.install import InstallError
+from deploy.pip_settings import (
+    PROXIES,
+    PYPI,
+    PipSettingsError,
+    pip_settings,
+    pip_variables,
+    uv_variables,
+)
 
 ROOT = Path(__file__).parents[2]
 UV = ROOT / ".uv" / "bin" / "uv"
@@ -105,6 +113,8 @@ def newcomer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("PIP_", "UV_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
@@ -300,6 +310,30 @@ def test_an_environment_without_a_working_python_is_created_again(tmp_path: Path
     assert (environment / "kept").exists()
 
 
+def test_an_installation_that_was_killed_is_begun_again(
+    project: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve_mirror(index)
+    monkeypatch.setenv("PIP_INDEX_URL", index.url("mirror"))
+    install_project(project)
+    # As uv leaves it where it is killed between the two: it takes the package for installed.
+    (module,) = (project / ".venv").rglob("teapot.py")
+    module.unlink()
+    (project / ".venv" / install.UNFINISHED).touch()
+
+    install_project(project)
+
+    assert colour(project) == "blue"
+    assert not (project / ".venv" / install.UNFINISHED).exists()
+
+
+def test_a_failed_installation_is_marked(project: Path) -> None:
+    with pytest.raises(InstallError):
+        install_project(project)
+
+    assert (project / ".venv" / install.UNFINISHED).exists()
+
+
 def test_uv_beside_a_python_that_is_gone_is_installed_again(
     tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,6 +422,7 @@ def test_a_python_without_venv_leaves_nothing_behind_and_the_message_names_the_p
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\nmkdir -p "$3/bin"\nexit 1\n')  # as Debian's without python3-venv
     python.chmod(0o755)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr(sys, "executable", str(python))
 
     with pytest.raises(InstallError, match="apt-get install python3-venv"):
@@ -397,7 +432,7 @@ def test_a_python_without_venv_leaves_nothing_behind_and_the_message_names_the_p
 
 
 NOTHING: dict[str, Any] = {
-    "index_url": install.PYPI,
+    "index_url": PYPI,
     "extra_index_urls": [],
     "find_links": [],
     "no_index": False,
@@ -417,7 +452,7 @@ NOTHING: dict[str, Any] = {
         ({"index_url": "https://m/s"}, {"UV_INDEX_URL": "https://u/s"}, {}),
         ({"cert": "/roots.pem"}, {}, {"SSL_CERT_FILE": "/roots.pem"}),
         ({"cert": "/roots.pem"}, {"SSL_CERT_FILE": "/mine.pem"}, {}),
-        ({}, {"REQUESTS_CA_BUNDLE": "/r.pem"}, {"SSL_CERT_FILE": "/r.pem"}),
+        ({"cert": "/c.pem"}, {"REQUESTS_CA_BUNDLE": "/r.pem"}, {"SSL_CERT_FILE": "/r.pem"}),
         ({"client_cert": "/me.pem"}, {}, {"SSL_CLIENT_CERT": "/me.pem"}),
         ({"trusted_hosts": ["a", "b:81"]}, {}, {"UV_INSECURE_HOST": "a b:81"}),
         ({"find_links": ["/nowhere", "https://l/"]}, {}, {"UV_FIND_LINKS": "https://l/"}),
@@ -432,7 +467,7 @@ NOTHING: dict[str, Any] = {
         (
             {"proxy": "http://p:1"},
             {"https_proxy": "http://q:2"},
-            dict.fromkeys(install.PROXIES, "http://p:1"),
+            dict.fromkeys(PROXIES, "http://p:1"),
         ),
     ],
 )
@@ -441,6 +476,22 @@ def test_pips_settings_become_uvs_unless_uv_has_its_own(
 ) -> None:
     usual: dict[str, str] = {} if "timeout" in pip else {"UV_HTTP_TIMEOUT": "30"}
     assert uv_variables(NOTHING | pip, environ) == usual | expected
+
+
+@pytest.mark.parametrize("own", ["PIP_TARGET", "PIP_USER", "PIP_DRY_RUN", "PIP_CONFIG_FILE"])
+def test_pip_installs_uv_where_it_should_whatever_else_is_set(own: str) -> None:
+    found = pip_variables(NOTHING | {"index_url": "https://m/s"}, {own: "1", "HOME": "/h"})
+
+    assert found == {
+        "HOME": "/h",
+        "PIP_INDEX_URL": "https://m/s",
+        "PIP_TIMEOUT": "15.0",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+
+
+def test_pip_is_given_the_roots_of_ssl_cert_file() -> None:
+    assert pip_variables(NOTHING, {"SSL_CERT_FILE": "/s.pem"})["PIP_CERT"] == "/s.pem"
 
 
 @pytest.mark.parametrize("hostile", ["PIP_QUIET=2", "PIP_NO_COLOR=1", "PIP_LOG=/dev/null"])
@@ -453,11 +504,11 @@ def test_pips_settings_are_those_that_pip_itself_uses(
     monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "180")
     monkeypatch.setenv(*hostile.split("="))
 
-    found = install.pip_settings(UV.with_name("python"))
+    found = pip_settings(UV.with_name("python"))
     assert (found["index_url"], found["timeout"]) == ("https://b/s", 180)
 
     monkeypatch.setenv("PIP_INDEX_URL", "https://c/s")
-    assert install.pip_settings(UV.with_name("python"))["index_url"] == "https://c/s"
+    assert pip_settings(UV.with_name("python"))["index_url"] == "https://c/s"
 
 
 def test_settings_that_pip_cannot_read_are_not_passed_over(
@@ -467,5 +518,5 @@ def test_settings_that_pip_cannot_read_are_not_passed_over(
     settings.write_text("index-url = https://a/s\n")  # no section
     monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
 
-    with pytest.raises(InstallError, match="pip's settings could not be read"):
-        install.pip_settings(UV.with_name("python"))
+    with pytest.raises(PipSettingsError, match=r"(?i)configuration"):
+        pip_settings(UV.with_name("python"))

@@ -13,7 +13,7 @@ from embedded.config import Service, StackConfig
 from embedded.errors import (
     PortTakenError,
     ProgramFailedError,
-    StackOwnerError,
+    StackFolderError,
     StackRunningError,
 )
 from embedded.stack import Stack
@@ -54,10 +54,17 @@ async def test_the_folder_of_another_users_stack_is_refused_before_anything_in_i
     lock.touch()
     os.chown(lock, 61234, 61234)
 
-    with pytest.raises(StackOwnerError, match="holds the stack of the user with id 61234"):
+    with pytest.raises(StackFolderError, match="holds the stack of the user with id 61234"):
         await Stack(servers).__aenter__()
 
     assert list(servers.state_dir.iterdir()) == [lock]
+
+
+async def test_a_folder_that_cannot_be_written_is_refused_with_its_name() -> None:
+    config = StackConfig(Path("/proc/paysaga"), services=frozenset())
+
+    with pytest.raises(StackFolderError, match="/proc/paysaga cannot be written"):
+        await Stack(config).__aenter__()
 
 
 async def test_the_folder_of_a_stack_is_closed_to_other_users(servers: StackConfig) -> None:

@@ -1,5 +1,7 @@
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from storage import migrate
 from storage.migrate import upgrade
 from storage.tables import Row
 
@@ -51,3 +54,14 @@ async def test_the_tables_in_python_are_the_tables_in_the_database(database_url:
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()
+
+
+async def test_a_checkout_in_any_path_is_migrated(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = tmp_path / "50%off (here)s" / "storage"
+    shutil.copytree(migrate.CONFIG.parent, storage)
+    monkeypatch.setattr(migrate, "CONFIG", storage / "alembic.ini")
+
+    await upgrade(empty_url)
+    await upgrade(empty_url)
