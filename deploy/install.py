@@ -106,10 +106,9 @@ def _pip_install_uv(python: Path) -> None:
     settings = _settings(python)
     variables = pip_variables(settings, os.environ)
     trusts = [variables]
-    if "PIP_CERT" not in variables:
-        trusts += [variables | {"PIP_CERT": str(root)} for root in SYSTEM_ROOTS if root.exists()][
-            :1
-        ]
+    roots = next((path for path in SYSTEM_ROOTS if path.exists()), None)
+    if roots is not None and "PIP_CERT" not in variables:
+        trusts.append(variables | {"PIP_CERT": str(roots)})
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--no-user", "--quiet"]
     options = ["--require-hashes", "--only-binary=:all:", "--requirement", PINNED_UV]
     for trust in trusts:

@@ -151,7 +151,7 @@ def why_not(packages: Path, user: User) -> str | None:
         except OSError as error:
             if error.errno in {errno.EACCES, errno.ENOENT}:
                 return f"{OTHER_USER!r} cannot run {program} ({error.strerror})"
-            # EPERM: no CAP_SETUID; EINVAL: a user namespace without the user (setuid(2)).
+            # As in a user namespace that does not know the user (EINVAL, setuid(2)).
             raise PostgresUserError(
                 "PostgreSQL refuses to run as root, and this root may not become the user "
                 f"{OTHER_USER!r} ({error.strerror})"

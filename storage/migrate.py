@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-CONFIG = Path(__file__).parent / "alembic.ini"
+MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number, as long as it stays: whoever migrates holds it, whoever comes later waits.
 _LOCK = 5_140_211
 
@@ -23,8 +23,8 @@ async def upgrade(url: str) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
-    config = Config(str(CONFIG))
-    # The file's %(here)s is the path as it is; a "%" in that would be read as another reference.
-    config.set_main_option("script_location", str(CONFIG.parent / "migrations").replace("%", "%%"))
+    config = Config()
+    # A "%" in an option begins a reference to another one.
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

@@ -59,9 +59,9 @@ async def test_the_tables_in_python_are_the_tables_in_the_database(database_url:
 async def test_a_checkout_in_any_path_is_migrated(
     empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    storage = tmp_path / "50%off (here)s" / "storage"
-    shutil.copytree(migrate.CONFIG.parent, storage)
-    monkeypatch.setattr(migrate, "CONFIG", storage / "alembic.ini")
+    migrations = tmp_path / "50%off (here)s" / "migrations"
+    shutil.copytree(migrate.MIGRATIONS, migrations)
+    monkeypatch.setattr(migrate, "MIGRATIONS", migrations)
 
     await upgrade(empty_url)
     await upgrade(empty_url)
