@@ -33,6 +33,7 @@ COPY storage storage
 COPY webhooks webhooks
 COPY activities activities
 COPY workflows workflows
+COPY crypto crypto
 COPY engine engine
 COPY api api
 COPY embedded embedded

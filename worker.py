@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
+from crypto.key_ring import KeyRing
 from engine import memory
 from engine.client import connect, measured
-from engine.encryption import KeyRing
 from engine.namespace import verify_search_attributes
 from engine.workers import open_activities, workers
 from settings import Settings

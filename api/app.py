@@ -25,9 +25,10 @@ from api import (
 from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from api.eager import EagerStart
+from crypto.key_ring import KeyRing
 from engine import memory
 from engine.client import connect
-from engine.encryption import KeyRing, PayloadEncryption
+from engine.encryption import PayloadEncryption
 from providers import registry
 from providers.bounded import BoundedClient
 from settings import Settings

@@ -23,9 +23,9 @@ from temporalio.worker import (
 )
 
 from api.runs import ANSWER, bounded, create_payment, refusal
+from crypto.key_ring import KeyRing
 from domain.payment import Payment
 from engine.client import connect, measured
-from engine.encryption import KeyRing
 from engine.workers import eager_worker, open_activities
 from settings import Settings
 from storage.database import Database

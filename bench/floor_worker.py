@@ -9,9 +9,9 @@ import uvloop
 from temporalio.worker import Worker
 
 from bench import floor
+from crypto.key_ring import KeyRing
 from engine import memory
 from engine.client import connect
-from engine.encryption import KeyRing
 from engine.tuning import GRACEFUL_STOP, tuning
 from workflows.registered import runner
 

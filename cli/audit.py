@@ -22,9 +22,9 @@ from audit.privacy import key_material
 from audit.readers.statement import read_settlement_file
 from cli.console import STATE_DIR, StateDir, console, errors
 from cli.ledger import open_database
+from crypto.key_ring import KeyRing
 from embedded.stack import ENV_FILE
 from engine.client import connect
-from engine.encryption import KeyRing
 from providers.unionpay.config import PROVIDER as UNIONPAY
 from providers.unionpay.wire import Malformed
 from settings import Settings

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crypto.key_ring import new_key_file
 from embedded.ports import HOST
-from engine.encryption import new_key_file
 
 # What our provider configurations take of the sandbox's manifest; they refuse anything else.
 ALIPAY_APP = (

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from temporalio.client import Client
 
+from crypto.key_ring import KeyRing
 from embedded import application, environment
 from embedded.child import Child
 from embedded.config import UI_PORT, Service, StackConfig
@@ -20,7 +21,6 @@ from embedded.program import Program
 from embedded.state_folder import hold
 from embedded.temporal import NAMESPACE, Temporal
 from engine.client import connect
-from engine.encryption import KeyRing
 from providers.registry import BUILDERS
 from storage.migrate import upgrade
 from workflows import policies, search_attributes

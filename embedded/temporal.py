@@ -13,11 +13,11 @@ from temporalio.common import SearchAttributeKey
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import RPCError
 
+from crypto.key_ring import KeyRing
 from embedded.errors import TemporalVersionError
 from embedded.ports import HOST
 from embedded.program import Program
 from engine.client import connect
-from engine.encryption import KeyRing
 from engine.namespace import prepare_namespace
 
 NAMESPACE = "default"

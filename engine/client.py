@@ -4,7 +4,8 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
-from engine.encryption import KeyRing, data_converter
+from crypto.key_ring import KeyRing
+from engine.encryption import data_converter
 
 LOCAL_ADDRESS = "127.0.0.1:7233"
 

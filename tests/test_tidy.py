@@ -14,7 +14,7 @@ LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 TOP = {
     "activities", "api", "audit", "bench", "cli", "crash", "deploy", "docs", "domain", "embedded",
-    "engine", "oracles", "providers", "sandbox", "storage", "storm", "tests", "webhooks",
+    "crypto", "engine", "oracles", "providers", "sandbox", "storage", "storm", "tests", "webhooks",
     "workflows",
     "docker-compose.yml", "settings.py", "worker.py",
 }  # fmt: skip

@@ -28,8 +28,9 @@ from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from api.eager import EagerStart
 from api.metrics import Metrics
+from crypto.key_ring import KeyRing
 from engine.client import connect
-from engine.encryption import KeyRing, PayloadEncryption
+from engine.encryption import PayloadEncryption
 from engine.namespace import prepare_namespace
 from engine.workers import eager_worker, workers
 from providers import registry

@@ -11,7 +11,8 @@ from google.protobuf import json_format
 from temporalio.api.common.v1 import Payload, Payloads
 
 from api.app import create_app
-from engine.encryption import PayloadEncryption, new_key_file
+from crypto.key_ring import new_key_file
+from engine.encryption import PayloadEncryption
 from settings import Mode
 from storage.database import Database
 from tests.api.fixtures import KEYS, UI_ORIGIN

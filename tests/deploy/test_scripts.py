@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from crypto.key_ring import KeyRing
 from deploy.probe import is_healthy
-from engine.encryption import KeyRing
 
 Execute = Callable[..., subprocess.CompletedProcess[str]]
 

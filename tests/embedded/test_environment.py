@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from crypto.key_ring import KeyRing
 from embedded.environment import (
     Wiring,
     compose,
@@ -15,7 +16,6 @@ from embedded.environment import (
     write_products,
     write_variables,
 )
-from engine.encryption import KeyRing
 from settings import Settings
 
 MANIFEST: dict[str, Any] = {

@@ -10,8 +10,8 @@ from temporalio.client import Client
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.testing import WorkflowEnvironment
 
+from crypto.key_ring import KeyRing
 from engine.client import connect
-from engine.encryption import KeyRing
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 

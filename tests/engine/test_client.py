@@ -6,8 +6,8 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.worker import Worker
 
+from crypto.key_ring import KeyRing
 from engine.client import LOCAL_ADDRESS, configured_target, connect
-from engine.encryption import KeyRing
 from tests.engine.leaky import Leaky, leak
 
 SECRET = "planted-secret-6222021234567890"

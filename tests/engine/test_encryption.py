@@ -10,14 +10,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.exceptions import ApplicationError
 
-from engine.encryption import (
-    KeyRing,
-    KeyRingError,
-    PayloadEncryption,
-    SealedPayloadError,
-    data_converter,
-    new_key_file,
-)
+from crypto.key_ring import KeyRing, KeyRingError, new_key_file
+from engine.encryption import PayloadEncryption, SealedPayloadError, data_converter
 
 SECRET = "6222021234567890 张三"
 

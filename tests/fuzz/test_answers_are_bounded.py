@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from api import app
 from api.metrics import Metrics
-from engine.encryption import new_key_file
+from crypto.key_ring import new_key_file
 from engine.workers import open_activities
 from providers import bounded
 from providers.bounded import LARGEST_ANSWER, BoundedClient

@@ -11,7 +11,8 @@ from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from engine.encryption import KeyRing, data_converter, new_key_file
+from crypto.key_ring import KeyRing, new_key_file
+from engine.encryption import data_converter
 from tests.workflows.changed import HastilyChangedWorkflow
 from tests.workflows.record_histories import HISTORIES, PATHS
 from workflows.registered import WORKFLOWS, runner
