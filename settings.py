@@ -10,6 +10,8 @@ from urllib.parse import quote
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.identity import IdentityKey, IdentityKeyError
+
 
 class Mode(StrEnum):
     """`sandbox` relaxes what a newcomer on one machine needs relaxed, and nothing else."""
@@ -39,6 +41,10 @@ class Settings(BaseSettings):
     )
     payload_keys_file: Path = Field(
         description='TOML: current = "k1" and [keys] k1 = "<base64 of 32 bytes>".'
+    )
+    identity_key_file: Path | None = Field(
+        default=None,
+        description="base64 of 32 bytes, which ids are derived with; only the API needs it.",
     )
     ui_origin: str | None = Field(
         default=None, description="Origin of the Temporal UI that may ask to decrypt payloads."
@@ -70,6 +76,15 @@ class Settings(BaseSettings):
         scheme, _, rest = url.partition("://")
         user, _, place = rest.partition("@")
         return f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{place}"
+
+    def read_identity_key(self) -> IdentityKey:
+        """The key that ids are derived with. Raises IdentityKeyError where it is missing or bad."""
+        if self.identity_key_file is None:
+            raise IdentityKeyError(
+                "PAYSAGA_IDENTITY_KEY_FILE is not set: name a file with base64 of 32 random bytes"
+                " (head -c 32 /dev/urandom | base64), and keep it as long as the database."
+            )
+        return IdentityKey.parse(self.identity_key_file.read_text())
 
     def read_accounts(self) -> dict[str, list[dict[str, Any]]]:
         """Accounts by provider; each `*_file` entry is replaced by the file's text.

@@ -1,7 +1,7 @@
 """The HTTP application, put together."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from fastapi import FastAPI
@@ -32,7 +32,7 @@ from engine.encryption import PayloadEncryption
 from providers import registry
 from providers.bounded import BoundedClient
 from settings import Settings
-from storage.database import Database
+from storage.database import Database, DatabaseUnavailable
 
 VERSION = "0.1.0"
 # A notification may need a provider's newer key before it can be verified.
@@ -94,8 +94,13 @@ async def _open(
     settings: Settings, counted: metrics.Metrics, stack: AsyncExitStack
 ) -> Dependencies:
     keys = KeyRing.from_file(settings.payload_keys_file)
+    identity = settings.read_identity_key()
     database = Database(settings.read_database_url())
     stack.push_async_callback(database.close)
+    stores = Stores.on(database)
+    # A database that is away must not keep the API from starting: it is asked at the first POST.
+    with suppress(DatabaseUnavailable):
+        await stores.deployment.verify(identity)
     http = await stack.enter_async_context(BoundedClient(timeout=PROVIDER_HTTP_SECONDS))
     eager = EagerStart()
     if settings.eager_start:
@@ -103,7 +108,8 @@ async def _open(
     return Dependencies(
         settings=settings,
         database=database,
-        stores=Stores.on(database),
+        stores=stores,
+        identity=identity,
         # Lazy: a restarting Temporal must not keep the API from answering "try again".
         temporal=await connect(keys, lazy=True),
         registry=registry.build(

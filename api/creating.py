@@ -24,7 +24,6 @@ from api.runs import (
 from api.schemas import PaymentRequest, RefundRequest
 from domain.checkout import CheckoutKind
 from domain.errors import KEY_REUSED, Conflict
-from domain.identity import payment_id, refund_id
 from domain.merchant import Merchant
 from domain.payment import Channel, Failure, Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
@@ -53,13 +52,15 @@ async def make_payment(
         InvalidRequest: the provider cannot do what is asked.
         Refusal: the provider refused the order, or Temporal cannot be reached.
     """
-    payments = dependencies.stores.payments
-    known = await payments.get(payment_id(merchant.id, key))
+    payments, identity = dependencies.stores.payments, dependencies.identity
+    await dependencies.stores.deployment.verify(identity)
+    # By the key, not by the id: ids change where the identity key was lost.
+    known = await payments.find(merchant.id, key)
     if known is not None:
-        _same_request(known, request.digest())
+        _same_request(known, identity.request_hash(request.canonical()))
         if known.checkout is not None or known.status is not PaymentStatus.PENDING:
             return _payment_answer(known, HTTPStatus.OK)
-    shelf = Shelf(dependencies.registry, dependencies.catalogue)
+    shelf = Shelf(dependencies.registry, dependencies.catalogue, identity)
     proposed = propose_payment(merchant, request, key, shelf, datetime.now(UTC))
     provider = dependencies.registry.get(proposed.provider, proposed.account)
     rules = provider.channels[proposed.channel]
@@ -99,14 +100,15 @@ async def make_refund(
 ) -> Made[Refund]:
     """The refund of this payment that the key stands for; raises as `make_payment` does."""
     refuse_refund(dependencies.registry.get(payment.provider, payment.account), payment)
-    refunds = dependencies.stores.refunds
+    refunds, identity = dependencies.stores.refunds, dependencies.identity
+    await dependencies.stores.deployment.verify(identity)
     # Read after the payment was: where this very refund holds the money, its row is there too.
-    known = await refunds.get(refund_id(payment.id, key))
+    known = await refunds.find(payment.id, key)
     if known is not None:
-        _same_request(known, request.digest())
+        _same_request(known, identity.request_hash(request.canonical()))
         if known.status is not RefundStatus.PENDING:
             return _refund_answer(known, HTTPStatus.OK)
-    proposed = known or propose_refund(payment, request, key, datetime.now(UTC))
+    proposed = known or propose_refund(payment, request, key, identity, datetime.now(UTC))
     order = RefundOrder(refund=proposed, payment=payment, policy=refund_policy())
     try:
         refund = await create_refund(dependencies.temporal, order)

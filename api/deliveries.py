@@ -15,7 +15,7 @@ from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
-from storage.notifications import Addressee
+from storage.notifications import MOST_SIGNALS_A_DAY, Addressee
 from workflows.late_payment import LateOrder
 from workflows.policies import payment_policy
 
@@ -54,12 +54,15 @@ class Delivered:
 
 
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
+_EXCESS = Delivered(
+    NotificationOutcome.EXCESS, f"{MOST_SIGNALS_A_DAY} others came about this payment in a day"
+)
 
 
 async def deliver(
     dependencies: Dependencies, notification: Notification, addressee: Addressee | None
 ) -> Delivered:
-    """Hand the word to the run that it is for.
+    """Hand the word to the run that it is for; never one that is about another account's order.
 
     Raises:
         RPCError: Temporal did not take it; the provider must send it again.
@@ -84,18 +87,32 @@ async def word_to_its_run(
 ) -> Delivered | None:
     """Hand a report that the notification carries to its payment's run; None where that is over."""
     payment = addressee.payment
-    mismatch = _foreign(notification, payment) or payment.mismatch(report)
+    mismatch = payment.mismatch(report)
     if mismatch is not None:
-        return await _mismatched_payment(dependencies, notification, payment, mismatch)
-    if addressee.seen:
-        return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
+        return await _mismatched_payment(dependencies, notification, addressee, mismatch)
+    if (repeated := repeat_of(addressee)) is not None:
+        return repeated
     if _tells_nothing_new(payment, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
+    if addressee.excessive:
+        return _EXCESS
     try:
         await tell_payment(dependencies.temporal, payment.id, notification)
     except RunOver:
         return None
     return Delivered(NotificationOutcome.SIGNALLED)
+
+
+def repeat_of(addressee: Addressee) -> Delivered | None:
+    """What the repeat of a message leads to that a workflow was sent; None where it is the first.
+
+    A mismatch is never acknowledged, however often it comes.
+    """
+    if addressee.earlier is None:
+        return None
+    if addressee.earlier is NotificationOutcome.MISMATCH:
+        return Delivered(NotificationOutcome.MISMATCH, "signalled before")
+    return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
 
 
 async def word_after_its_run(
@@ -118,48 +135,56 @@ async def _refund_word(
     report: RefundReport,
     addressee: Addressee,
 ) -> Delivered:
-    payment = addressee.payment
+    if (repeated := repeat_of(addressee)) is not None:
+        return repeated
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
+    fits = refund is not None and refund.mismatch(report) is None
+    if refund is not None and fits and _settles_nothing_new(refund, report):
+        return Delivered(NotificationOutcome.DUPLICATE, f"already {refund.status}")
+    if addressee.excessive:
+        return _EXCESS
     if refund is None:
-        return await _refund_not_ours(dependencies, notification, payment)
-    mismatch = _foreign(notification, payment) or refund.mismatch(report)
+        # Made at the provider's own console: the money moved without us, an operator must know.
+        return await _late(dependencies, notification, addressee.payment)
+    return await _hand_over_refund(dependencies, notification, refund, addressee.payment)
+
+
+async def _hand_over_refund(
+    dependencies: Dependencies, notification: Notification, refund: Refund, payment: Payment
+) -> Delivered:
+    """Signal the refund's workflow; what comes after its end is for the late workflow."""
+    report = notification.refund
+    mismatch = refund.mismatch(report) if report else None
     if mismatch is not None:
         marked = _marked(notification, mismatch)
         if not await _told(dependencies, marked, refund):
             await _late(dependencies, marked, payment)
         return Delivered(NotificationOutcome.MISMATCH, mismatch)
-    if addressee.seen:
-        return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
     if await _told(dependencies, notification, refund):
         return Delivered(NotificationOutcome.SIGNALLED)
     # The run may have ended since we looked: only now do our books have the last word.
     stored = await dependencies.stores.refunds.get(refund.id) or refund
-    if _settles_nothing_new(stored, report):
+    if report is not None and _settles_nothing_new(stored, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
-    # A settled refund stays as it is; what contradicts it is for a person.
-    return await _late(dependencies, notification, payment)
-
-
-async def _refund_not_ours(
-    dependencies: Dependencies, notification: Notification, payment: Payment
-) -> Delivered:
-    """Made at the provider's own console: the money moved without us, a person must know."""
-    if _foreign(notification, payment):
-        return _UNKNOWN
+    # A settled refund stays as it is; what contradicts it is for an operator.
     return await _late(dependencies, notification, payment)
 
 
 async def _mismatched_payment(
-    dependencies: Dependencies, notification: Notification, payment: Payment, why: Attention
+    dependencies: Dependencies, notification: Notification, addressee: Addressee, why: Attention
 ) -> Delivered:
     """A run that still waits parks; it may not find the mismatch by itself, so the report has it.
 
     A run that has decided does not listen any more: the late run asks the provider instead.
     """
-    marked, parked = _marked(notification, why), False
+    marked, parked, payment = _marked(notification, why), False, addressee.payment
     if _is_decided(payment, notification.payment, why):
         return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
+    if addressee.earlier is not None:
+        return Delivered(NotificationOutcome.MISMATCH, "signalled before")
+    if addressee.excessive:
+        return _EXCESS
     if payment.status is PaymentStatus.PENDING:
         with suppress(RunOver):
             await tell_payment(dependencies.temporal, payment.id, marked)
@@ -197,14 +222,6 @@ async def _late(
     )
     await tell_late(dependencies.temporal, order, notification)
     return Delivered(NotificationOutcome.LATE)
-
-
-def _foreign(notification: Notification, payment: Payment) -> Attention | None:
-    """Another account's notification, however well signed, is not about this payment."""
-    theirs = (notification.provider, notification.account)
-    if theirs != (payment.provider, payment.account):
-        return Attention.ACCOUNT_MISMATCH
-    return notification.mismatch
 
 
 def _marked(notification: Notification, why: Attention) -> Notification:

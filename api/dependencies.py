@@ -11,9 +11,12 @@ from api.catalogue import Catalogue
 from api.eager import EagerStart
 from api.expected import ExpectedPayments
 from api.metrics import Metrics
+from domain.identity import IdentityKey
 from providers.registry import Registry
 from settings import Settings
+from storage.alarms import AlarmStore
 from storage.database import Database
+from storage.deployment import DeploymentStore
 from storage.entitlements import EntitlementStore
 from storage.events import EventStore
 from storage.keys import ApiKeyStore
@@ -34,6 +37,8 @@ class Stores:
     merchants: MerchantStore
     keys: ApiKeyStore
     entitlements: EntitlementStore
+    deployment: DeploymentStore
+    alarms: AlarmStore
 
     @classmethod
     def on(cls, database: Database) -> Self:
@@ -46,6 +51,8 @@ class Stores:
             merchants=MerchantStore(database),
             keys=ApiKeyStore(database),
             entitlements=EntitlementStore(database),
+            deployment=DeploymentStore(database),
+            alarms=AlarmStore(database),
         )
 
 
@@ -60,6 +67,7 @@ class Dependencies:
     registry: Registry
     codec: PayloadCodec
     metrics: Metrics
+    identity: IdentityKey
     catalogue: Catalogue = field(default_factory=Catalogue)
     eager: EagerStart = field(default_factory=EagerStart)
     expected: ExpectedPayments = field(default_factory=ExpectedPayments)

@@ -38,7 +38,7 @@ class ExpectedPayments:
         report = notification.payment
         if report is not None and payment.mismatch(report) is not None:
             return None
-        return Addressee(payment, seen=False)
+        return Addressee(payment)
 
 
 def _named(notification: Notification) -> UUID | None:

@@ -1,4 +1,4 @@
-"""A verified notification, heard: kept, and handed to the run that it is for."""
+"""A verified notification: kept, and handed to the workflow that it is for, or to the operators."""
 
 import asyncio
 import logging
@@ -8,19 +8,28 @@ from uuid import UUID
 from api.deliveries import Delivered, deliver
 from api.dependencies import Dependencies
 from api.store_words import deliver_change
+from domain.alarm import Alarm, AlarmKind
 from domain.errors import PaymentError
-from domain.notification import Notification
+from domain.notification import Notification, NotificationOutcome
+from domain.payment import Payment
 from storage.notifications import Arrival
 
+# Different ones that are kept of an account's day; the others are counted.
+MOST_FOREIGN_KEPT = 1000
+
+# Each of them raised an alarm, which is logged once a day.
+ALARMED = (NotificationOutcome.FOREIGN, NotificationOutcome.EXCESS)
+
+_FOREIGN = Delivered(NotificationOutcome.FOREIGN, "about an order of another merchant's account")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What a notification led to, and the row that it is kept in."""
+    """What a notification led to, and the row that it is kept in, if any."""
 
     delivered: Delivered
-    row: UUID
+    row: UUID | None
 
 
 async def hear(
@@ -37,11 +46,15 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
 
     Once this returns both are durable; `note` may follow after the acknowledgement.
     """
+    if notification.is_foreign:
+        return await _keep_foreign(dependencies, notification, arrival)
     stored = dependencies.stores.notifications
     # Before anything else: it is what the handing over waits for, and keeping goes on beside that.
     addressee = dependencies.expected.addressee(notification)
     if addressee is None:
         addressee = await stored.addressee(notification)
+    if addressee is not None and _is_of_another_account(notification, addressee.payment):
+        return await _keep_foreign(dependencies, notification, arrival)
     keeping = asyncio.create_task(stored.record(notification, arrival))
     try:
         if notification.change is None:
@@ -52,13 +65,48 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     finally:
         # Also where nobody took it, whatever the reason.
         row = await keeping
+    if delivered.outcome is NotificationOutcome.EXCESS:
+        limit = Alarm(
+            kind=AlarmKind.NOTIFICATION_LIMIT,
+            subject=notification.reference,
+            detail=f"{notification.provider}/{notification.account}: {delivered.detail}",
+        )
+        await dependencies.stores.alarms.raise_alarm(limit)
     return Heard(delivered, row)
 
 
 async def note(dependencies: Dependencies, heard: Heard) -> None:
     """Write down what it led to. Where that fails, a repeat is handed over again: no harm."""
     delivered = heard.delivered
+    if heard.row is None:
+        return
     try:
         await dependencies.stores.notifications.note(heard.row, delivered.outcome, delivered.detail)
     except PaymentError as error:
         _log.warning("%s was not noted for a notification: %s", delivered.outcome, error)
+
+
+async def _keep_foreign(
+    dependencies: Dependencies, notification: Notification, arrival: Arrival
+) -> Heard:
+    """Raise an alarm for the account and keep the evidence. No workflow is sent it.
+
+    It is genuine and not ours: the provider signs alike for every merchant, so anyone may have it
+    sent here, as often as it pleases them.
+    """
+    stored = dependencies.stores
+    alarm = Alarm(
+        kind=AlarmKind.FOREIGN_NOTIFICATION,
+        subject=f"{notification.provider}/{notification.account}",
+        detail="a genuine notification names another app, seller, merchant id or account",
+    )
+    row = None
+    if await stored.alarms.raise_alarm(alarm) <= MOST_FOREIGN_KEPT:
+        row = await stored.notifications.record(notification, arrival)
+    return Heard(_FOREIGN, row)
+
+
+def _is_of_another_account(notification: Notification, payment: Payment) -> bool:
+    """Another account's notification, however well signed, is not about this payment."""
+    verified_by = (notification.provider, notification.account)
+    return verified_by != (payment.provider, payment.account)

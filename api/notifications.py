@@ -15,7 +15,7 @@ from starlette.background import BackgroundTask
 from temporalio.service import RPCError
 
 from api.dependencies import Dependencies, Deps
-from api.hearing import Heard, note, take
+from api.hearing import ALARMED, Heard, note, take
 from api.openapi import problems
 from api.problems import Refusal
 from domain.errors import InvalidRequest, InvalidSignature, PaymentError
@@ -60,7 +60,8 @@ async def receive_notification(
         dependencies.metrics.notification(provider, account, delivered.outcome)
         answer = _answer(source, accepted=True)
     else:
-        _log.warning("notification at %s/%s: %s", provider, account, delivered)
+        if delivered.outcome not in ALARMED:
+            _log.warning("notification at %s/%s: %s", provider, account, delivered)
         answer = _refuse(dependencies, source, delivered.outcome, str(delivered.outcome))
     answer.background = BackgroundTask(note, dependencies, heard)
     return answer

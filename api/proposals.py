@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from api.catalogue import Catalogue
 from api.schemas import PaymentRequest, RefundRequest
 from domain.errors import Conflict, InvalidRequest
-from domain.identity import payment_id, refund_id
+from domain.identity import IdentityKey
 from domain.merchant import LatePolicy, Merchant
 from domain.payment import Payer, Payment
 from domain.product import Product, ProductType
@@ -20,10 +20,11 @@ _COUNTED = (ProductType.CONSUMABLE, ProductType.NON_RENEWING)
 
 @dataclass(frozen=True)
 class Shelf:
-    """Who sells, and what."""
+    """Who sells, what, and the key that names its payments."""
 
     registry: Registry
     catalogue: Catalogue
+    identity: IdentityKey
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ def propose_payment(
     payer = request.payer.to_domain()
     _check_payer(rules, payer, request)
     return Payment(
-        id=payment_id(merchant.id, key),
+        id=shelf.identity.payment_id(merchant.id, key),
         merchant_id=merchant.id,
         order_no=request.order_no,
         idempotency_key=key,
-        request_hash=request.digest(),
+        request_hash=shelf.identity.request_hash(request.canonical()),
         provider=provider.name,
         account=provider.account,
         channel=request.channel,
@@ -87,7 +88,9 @@ def refuse_refund(provider: Provider, payment: Payment) -> None:
         )
 
 
-def propose_refund(payment: Payment, request: RefundRequest, key: str, now: datetime) -> Refund:
+def propose_refund(
+    payment: Payment, request: RefundRequest, key: str, identity: IdentityKey, now: datetime
+) -> Refund:
     """The refund that the request asks for; Conflict where there is nothing to give back."""
     if payment.captured == 0:
         raise Conflict(
@@ -104,11 +107,11 @@ def propose_refund(payment: Payment, request: RefundRequest, key: str, now: date
             param="amount",
         )
     return Refund(
-        id=refund_id(payment.id, key),
+        id=identity.refund_id(payment.id, key),
         payment_id=payment.id,
         merchant_id=payment.merchant_id,
         idempotency_key=key,
-        request_hash=request.digest(),
+        request_hash=identity.request_hash(request.canonical()),
         provider=payment.provider,
         account=payment.account,
         amount=wanted,

@@ -1,6 +1,5 @@
 """What merchants send and get. Amounts are minor units (fen), times RFC 3339 in UTC."""
 
-import hashlib
 import json
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -88,11 +87,10 @@ class Body(BaseModel):
             )
         return data
 
-    def digest(self) -> str:
-        """SHA-256 of what was asked, however it was spelled; defaults do not count."""
+    def canonical(self) -> str:
+        """What was asked as one JSON text, however it was spelled; defaults do not count."""
         asked = self.model_dump(mode="json", exclude_defaults=True)
-        canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class PayerRequest(Body):

@@ -4,7 +4,7 @@ A purchase proves that it was paid for, whatever the word about it says: a refun
 purchase pays the payment first and is applied to it then.
 """
 
-from api.deliveries import Delivered, word_after_its_run, word_to_its_run
+from api.deliveries import Delivered, repeat_of, word_after_its_run, word_to_its_run
 from api.dependencies import Dependencies
 from api.runs import tell_store
 from domain.notification import Notification, NotificationKind, NotificationOutcome
@@ -32,8 +32,8 @@ async def deliver_change(
         return Delivered(NotificationOutcome.IGNORED, f"{change.raw_type} is about no purchase")
     if addressee is None:
         return _NOBODYS
-    if addressee.seen:
-        return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
+    if (repeated := repeat_of(addressee)) is not None:
+        return repeated
     return await _word(dependencies, notification, addressee.payment, purchase, change)
 
 
@@ -53,7 +53,7 @@ async def _word(
                 "payment": report,
             }
         )
-        addressee = Addressee(payment, seen=False)
+        addressee = Addressee(payment)
         delivered = await word_to_its_run(dependencies, paid, report, addressee)
         if delivered is None:
             # A run for a late word asks the store: by this number, which ours would have noted.

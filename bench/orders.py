@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from bench.merchant import ACCOUNTS
-from domain.identity import payment_id
 from domain.payment import Channel, Payer, Payment
 from workflows.payment import PaymentOrder
 from workflows.policies import payment_policy
@@ -16,7 +15,7 @@ def order(provider: str, merchant: str = "bench", channel: Channel = Channel.QR)
     """A payment nobody has asked for yet."""
     order_no, now = uuid4().hex, datetime.now(UTC)
     return Payment(
-        id=payment_id(merchant, order_no),
+        id=uuid4(),
         merchant_id=merchant,
         order_no=order_no,
         idempotency_key=order_no,

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from uuid import UUID
 
 from crash.conductor import Conductor
-from domain.identity import payment_id, store_workflow_id
+from domain.identity import store_workflow_id
 from tests.stack.shop import JSON, Order, has_lost_its_checkout
 from tests.stack.waiting import eventually
 
@@ -24,7 +24,7 @@ class KeyedOrder(Order):
     @property
     def id(self) -> UUID:
         """Our id."""
-        return payment_id(self.shop.merchant, self.key or self.order_no)
+        return self.shop.identity.payment_id(self.shop.merchant, self.key or self.order_no)
 
     @property
     def body(self) -> JSON:

@@ -12,7 +12,6 @@ from crash.stage import Stage
 from domain.identity import (
     late_workflow_id,
     payment_workflow_id,
-    refund_id,
     refund_workflow_id,
 )
 from domain.payment import PaymentStatus
@@ -56,7 +55,7 @@ class Play:
             names[order.reference] = f"{prefix}payment"
             for key in ("r1", "r2", *(f"automatic:{cause}" for cause in RefundCause)):
                 name = key.removeprefix("automatic:")
-                names[refund_id(order.id, key).hex] = f"{prefix}refund {name}"
+                names[order.refund_id(key).hex] = f"{prefix}refund {name}"
         return names
 
     @property
@@ -76,7 +75,7 @@ class Play:
         """The payment's run and its refunds end, the books say `row`, the merchant was told."""
         await self.over(payment_workflow_id(order.id))
         for key in refunds:
-            await self.over(refund_workflow_id(refund_id(order.id, key)))
+            await self.over(refund_workflow_id(order.refund_id(key)))
         await self.shows(order, **row)
         await self.hears(order, *told)
 

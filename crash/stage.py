@@ -93,7 +93,9 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
         await application.tell_notification_urls(stores)
         database = Database(stack.database_url)
         held.push_async_callback(database.close)
-        place = Place(f"http://127.0.0.1:{api_port}", stack.sandbox_url, stack.database_url)
+        place = Place(
+            f"http://127.0.0.1:{api_port}", stack.sandbox_url, stack.database_url, stack.identity
+        )
         shop = await held.enter_async_context(open_shop(place))
         vetoing = await held.enter_async_context(open_shop(place))
         await vetoing.answer_webhooks(200, _VETO)
@@ -108,6 +110,7 @@ def _programs(stack: Stack, conductor: Conductor, api_port: int) -> list[Program
         database_url=stack.database_url,
         api_url=api_url,
         keys_file=environment.keep_payload_keys(state / "payload-keys.toml"),
+        identity_key_file=environment.keep_identity_key(state / "identity-key"),
         accounts_file=environment.write_accounts(state / "accounts.toml", stack.manifest),
         products_file=environment.write_products(state / "products.toml", stack.manifest),
         temporal=(stack.temporal_address, NAMESPACE),

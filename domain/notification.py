@@ -1,6 +1,7 @@
 """Notification: a provider's message to us, verified. Never built from unverified bytes."""
 
 from enum import StrEnum
+from hashlib import sha256
 
 from domain.frozen import Frozen
 from domain.report import Attention, PaymentReport, RefundReport
@@ -34,6 +35,19 @@ class Notification(Frozen):
     change: StoreChange | None = None
 
     @property
+    def content_hash(self) -> bytes:
+        """SHA-256 of what it says: the same for every delivery that says the same.
+
+        Not of the bytes that came: whoever repeats a genuine message may write it anew.
+        """
+        return sha256(self.model_dump_json().encode()).digest()
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is about another app, seller or merchant id than this account's."""
+        return self.mismatch is Attention.ACCOUNT_MISMATCH
+
+    @property
     def mismatch(self) -> Attention | None:
         """Set where the provider names an app, seller or merchant that is not this account's."""
         report = self.payment or self.refund
@@ -41,13 +55,18 @@ class Notification(Frozen):
 
 
 class NotificationOutcome(StrEnum):
-    """What a stored notification led to; `received` where that is not known (yet)."""
+    """What a stored notification led to; `received` where that is not known (yet).
+
+    `foreign`: about another merchant's order; `excess`: beyond what one payment may be sent a day.
+    """
 
     RECEIVED = "received"
     SIGNALLED = "signalled"
     DUPLICATE = "duplicate"
     LATE = "late"
     MISMATCH = "mismatch"
+    FOREIGN = "foreign"
+    EXCESS = "excess"
     UNKNOWN_REFERENCE = "unknown_reference"
     IGNORED = "ignored"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from crypto.key_ring import new_key_file
+from domain.identity import new_identity_key
 from embedded.ports import HOST
 
 # What our provider configurations take of the sandbox's manifest; they refuse anything else.
@@ -55,6 +56,7 @@ class Wiring:
         database_url: SQLAlchemy's URL.
         api_url: our own API, without a trailing slash.
         keys_file: the payload keys.
+        identity_key_file: the secret that ids are derived with.
         accounts_file: the provider accounts; None leaves the user's.
         temporal: (address, namespace) of the embedded server; None leaves the user's TEMPORAL_*.
         ui_origin: of the Temporal UI that may ask to open payloads.
@@ -64,6 +66,7 @@ class Wiring:
     database_url: str
     api_url: str
     keys_file: Path
+    identity_key_file: Path
     accounts_file: Path | None
     temporal: tuple[str, str] | None
     ui_origin: str | None
@@ -99,6 +102,7 @@ def variables(wiring: Wiring) -> dict[str, str]:
         "PAYSAGA_DATABASE_URL": wiring.database_url,
         "PAYSAGA_PUBLIC_URL": wiring.api_url,
         "PAYSAGA_PAYLOAD_KEYS_FILE": str(wiring.keys_file),
+        "PAYSAGA_IDENTITY_KEY_FILE": str(wiring.identity_key_file),
     }
     if wiring.accounts_file is not None:
         ours["PAYSAGA_ACCOUNTS_FILE"] = str(wiring.accounts_file)
@@ -121,6 +125,13 @@ def keep_payload_keys(path: Path) -> Path:
     """Make the payload keys once, readable by nobody else; open payments need the same ones."""
     if not path.exists():
         _write_private(path, new_key_file())
+    return path
+
+
+def keep_identity_key(path: Path) -> Path:
+    """Create the identity key once, readable by nobody else; repeated requests need the same."""
+    if not path.exists():
+        _write_private(path, new_identity_key())
     return path
 
 

@@ -12,6 +12,7 @@ from typing import Any, Self
 from temporalio.client import Client
 
 from crypto.key_ring import KeyRing
+from domain.identity import IdentityKey
 from embedded import application, environment
 from embedded.child import Child
 from embedded.config import UI_PORT, Service, StackConfig
@@ -92,6 +93,12 @@ class Stack:
     def keys(self) -> KeyRing:
         """The payload keys, made at the first start."""
         return KeyRing.from_file(environment.keep_payload_keys(self._state / "payload-keys.toml"))
+
+    @functools.cached_property
+    def identity(self) -> IdentityKey:
+        """The secret that ids are derived with, created at the first start."""
+        path = environment.keep_identity_key(self._state / "identity-key")
+        return IdentityKey.parse(path.read_text())
 
     @property
     def database_url(self) -> str:
@@ -226,6 +233,7 @@ class Stack:
             database_url=self.database_url,
             api_url=self.api_url,
             keys_file=environment.keep_payload_keys(self._state / "payload-keys.toml"),
+            identity_key_file=environment.keep_identity_key(self._state / "identity-key"),
             accounts_file=accounts if plays else None,
             products_file=products if plays else None,
             temporal=(self.temporal_address, NAMESPACE) if embedded else None,

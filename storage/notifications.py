@@ -1,16 +1,17 @@
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     ColumnClause,
     bindparam,
-    exists,
-    insert,
+    func,
+    literal,
     literal_column,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from domain.frozen import Frozen
 from domain.identity import parse_reference
@@ -25,20 +26,58 @@ from storage.tables import notifications, payments
 FORGET_AT_ONCE = 1000
 # As the index has it, not as a parameter: only so is the index used.
 _EMPTY: ColumnClause[bytes] = literal_column("''::bytea")
-# The same message of the provider, which names it by an id of its own.
-_MESSAGE = ("provider", "account", "notification_id")
+# A workflow may be sent so many different notifications a day; a provider sends a handful, and
+# Temporal ends an execution that was sent 10,000.
+MOST_SIGNALS_A_DAY = 100
+_DAY = timedelta(days=1)
+# What a workflow was sent: a repeat need not be sent again.
+HANDED_OVER = (
+    NotificationOutcome.SIGNALLED,
+    NotificationOutcome.LATE,
+    NotificationOutcome.MISMATCH,
+)
+_HANDED_OVER = notifications.c.outcome.in_([outcome.value for outcome in HANDED_OVER])
 
 # Built once: building a statement costs more than PostgreSQL takes to run it.
-_SEEN = exists().where(
-    *(notifications.c[name] == bindparam(name) for name in _MESSAGE),
-    notifications.c.outcome == NotificationOutcome.SIGNALLED.value,
+_SAME_CONTENT = (
+    notifications.c.provider == bindparam("provider"),
+    notifications.c.account == bindparam("account"),
+    notifications.c.content_hash == bindparam("content_hash"),
 )
-_ADDRESSEE = select(*payments.c, _SEEN.label("seen")).where(payments.c.id == bindparam("payment"))
-_BUYER = owning.PAYMENT.add_columns(_SEEN.label("seen"))
-_KEEP = insert(notifications)
+_EARLIER = (
+    select(notifications.c.outcome)
+    .where(*_SAME_CONTENT, _HANDED_OVER)
+    .scalar_subquery()
+    .label("earlier")
+)
+_SIGNALS = (
+    select(literal(1))
+    .where(
+        notifications.c.payment_id == payments.c.id,
+        notifications.c.received_at > func.now() - _DAY,
+        _HANDED_OVER,
+    )
+    .correlate(payments)
+    .limit(MOST_SIGNALS_A_DAY)
+    .subquery()
+)
+_EXCESSIVE = (
+    select(func.count()).select_from(_SIGNALS).scalar_subquery() == MOST_SIGNALS_A_DAY
+).label("excessive")
+_ADDRESSEE = select(*payments.c, _EARLIER, _EXCESSIVE).where(payments.c.id == bindparam("payment"))
+_BUYER = owning.PAYMENT.add_columns(_EARLIER, _EXCESSIVE)
+_INSERT = insert(notifications)
+_KEEP = _INSERT.on_conflict_do_update(
+    constraint="notifications_kept_once",
+    set_={
+        "repeats": notifications.c.repeats + 1,
+        "last_received_at": _INSERT.excluded.received_at,
+    },
+).returning(notifications.c.id)
+# What a workflow was sent stays on record, whatever a repeat led to.
 _NOTE = (
     update(notifications)
-    .where(notifications.c.id == bindparam("row"))
+    .where(notifications.c.id == bindparam("row"), ~_HANDED_OVER)
     .values(outcome=bindparam("led_to"), detail=bindparam("why"))
 )
 
@@ -54,14 +93,19 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Addressee:
-    """The payment that a notification names, and whether its run has had this message before."""
+    """The payment that a notification names.
+
+    `earlier` is what the same content led to before, where a workflow was sent it; `excessive`
+    where workflows were sent too much about the payment lately.
+    """
 
     payment: Payment
-    seen: bool
+    earlier: NotificationOutcome | None = None
+    excessive: bool = False
 
 
 class NotificationRecord(Frozen):
-    """One verified delivery as it arrived, and what it led to."""
+    """One verified notification as it first arrived, what it led to, and its repeats."""
 
     id: UUID
     provider: str
@@ -73,6 +117,8 @@ class NotificationRecord(Frozen):
     headers: dict[str, str]
     body: bytes
     received_at: datetime
+    repeats: int
+    last_received_at: datetime | None
     outcome: NotificationOutcome
     detail: str
 
@@ -84,21 +130,26 @@ class NotificationStore:
         self._database = database
 
     async def record(self, notification: Notification, arrival: Arrival) -> UUID:
-        """Keep this delivery as `received`; returns its row's id for `note`."""
-        row_id = uuid4()
+        """Keep it as `received`, or count it where it was kept; returns its row's id for `note`."""
         row = {
-            "id": row_id,
+            "id": uuid4(),
+            "provider": notification.provider,
+            "account": notification.account,
+            "notification_id": notification.notification_id,
             "kind": notification.kind.value,
             "reference": notification.reference,
             "payment_id": parse_reference(notification.reference),
             "headers": arrival.headers,
             "body": arrival.body,
+            "content_hash": notification.content_hash,
             "received_at": arrival.received_at,
+            "repeats": 0,
             "outcome": NotificationOutcome.RECEIVED.value,
             "detail": "",
         }
         async with self._database.statement() as connection:
-            await connection.execute(_KEEP, row | _message(notification))
+            kept = await connection.execute(_KEEP, row)
+            row_id: UUID = kept.scalar_one()
         return row_id
 
     async def note(self, row: UUID, outcome: NotificationOutcome, detail: str = "") -> None:
@@ -121,13 +172,20 @@ class NotificationStore:
         else:
             return None
         async with self._database.statement() as connection:
-            found = await connection.execute(statement, named | _message(notification))
+            same = {
+                "provider": notification.provider,
+                "account": notification.account,
+                "content_hash": notification.content_hash,
+            }
+            found = await connection.execute(statement, named | same)
             row = found.mappings().one_or_none()
         if row is None:
             return None
         columns = dict(row)
-        seen = bool(columns.pop("seen"))
-        return Addressee(to_payment(columns), seen)
+        earlier, excessive = columns.pop("earlier"), columns.pop("excessive")
+        return Addressee(
+            to_payment(columns), NotificationOutcome(earlier) if earlier else None, excessive
+        )
 
     async def forget_before(self, moment: datetime) -> int:
         """Forget the raw bodies and headers received before it; how many had any.
@@ -161,7 +219,3 @@ class NotificationStore:
         async with self._database.statement() as connection:
             rows = (await connection.execute(statement)).mappings().all()
         return [NotificationRecord.model_validate(dict(row)) for row in rows]
-
-
-def _message(notification: Notification) -> dict[str, str]:
-    return {name: getattr(notification, name) for name in _MESSAGE}

@@ -156,6 +156,15 @@ class PaymentStore:
             row = result.mappings().one_or_none()
         return to_payment(row) if row else None
 
+    async def find(self, merchant_id: str, idempotency_key: str) -> Payment | None:
+        """The payment that the merchant's idempotency key stands for, or None."""
+        statement = select(payments).where(
+            payments.c.merchant_id == merchant_id, payments.c.idempotency_key == idempotency_key
+        )
+        async with self._database.statement() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return to_payment(row) if row else None
+
     async def get_for_merchant(self, merchant_id: str, payment_id: UUID) -> Payment:
         """The merchant's payment; NotFound also where it is another merchant's."""
         payment = await self.get(payment_id)

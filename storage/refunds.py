@@ -91,6 +91,15 @@ class RefundStore:
             row = result.mappings().one_or_none()
         return to_refund(row) if row else None
 
+    async def find(self, payment_id: UUID, idempotency_key: str) -> Refund | None:
+        """The refund of the payment that the idempotency key stands for, or None."""
+        statement = select(refunds).where(
+            refunds.c.payment_id == payment_id, refunds.c.idempotency_key == idempotency_key
+        )
+        async with self._database.statement() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return to_refund(row) if row else None
+
     async def get_for_merchant(self, merchant_id: str, refund_id: UUID) -> Refund:
         """The merchant's refund; NotFound also where it is another merchant's."""
         refund = await self.get(refund_id)

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.identity import refund_id
+from domain.identity import automatic_refund_id
 from domain.payment import Payment
 from domain.purchase import WHOLE_SHARE, Ownership, Purchase
 from domain.refund import Refund, RefundCause, RefundStatus
@@ -44,7 +44,7 @@ async def follow_refunds(
 def _refund(payment: Payment, change: StoreChange, purchase: Purchase, number: int) -> Refund:
     key = f"automatic:provider:{purchase.transaction_id}:{number}"
     return Refund(
-        id=refund_id(payment.id, key),
+        id=automatic_refund_id(payment.id, key),
         payment_id=payment.id,
         merchant_id=payment.merchant_id,
         idempotency_key=key,

@@ -5,7 +5,7 @@ times `timestamptz`. No column of ours holds the payer. One holds what a provide
 name the payer by its own id: `notifications.body`, evidence until `forget_before` takes it away.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -175,7 +175,7 @@ class EntitlementRow(Row, table=True):
 
 
 class NotificationRow(Row, table=True):
-    """A verified notification as it arrived; a provider's retry is a row of its own."""
+    """A verified notification as it first arrived; `repeats` counts what said the same again."""
 
     __tablename__ = "notifications"
 
@@ -189,8 +189,34 @@ class NotificationRow(Row, table=True):
     payment_id: UUID | None
     headers: dict[str, str] = Field(sa_type=DOCUMENT)
     body: bytes = Field(sa_type=LargeBinary)
+    content_hash: bytes | None = Field(sa_type=LargeBinary)
     received_at: datetime = Field(sa_type=TIME)
+    repeats: int = Field(sa_type=BigInteger)
+    last_received_at: datetime | None = Field(sa_type=TIME)
     outcome: str = Field(sa_type=Text)
+    detail: str = Field(sa_type=Text)
+
+
+class DeploymentRow(Row, table=True):
+    """The one row that says with which identity key this database's ids were derived."""
+
+    __tablename__ = "deployment"
+
+    singleton: bool = Field(primary_key=True, default=True)
+    identity_key: str = Field(sa_type=Text)
+
+
+class AlarmRow(Row, table=True):
+    """What operators must know that concerns no single payment, counted by day."""
+
+    __tablename__ = "alarms"
+
+    kind: str = Field(sa_type=Text, primary_key=True)
+    subject: str = Field(sa_type=Text, primary_key=True)
+    day: date = Field(primary_key=True)
+    count: int = Field(sa_type=BigInteger)
+    first_at: datetime = Field(sa_type=TIME)
+    last_at: datetime = Field(sa_type=TIME)
     detail: str = Field(sa_type=Text)
 
 
@@ -224,6 +250,8 @@ refunds: Table = Row.metadata.tables["refunds"]
 grants: Table = Row.metadata.tables["grants"]
 entitlements: Table = Row.metadata.tables["entitlements"]
 events: Table = Row.metadata.tables["events"]
+alarms: Table = Row.metadata.tables["alarms"]
+deployment: Table = Row.metadata.tables["deployment"]
 notifications: Table = Row.metadata.tables["notifications"]
 merchants: Table = Row.metadata.tables["merchants"]
 api_keys: Table = Row.metadata.tables["api_keys"]

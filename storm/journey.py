@@ -9,7 +9,7 @@ from uuid import UUID
 
 import httpx
 
-from domain.identity import payment_id, refund_id
+from domain.identity import IdentityKey
 from storm.board import Board, Row
 from storm.clients import JSON, Backend, Sandbox
 from storm.plan import OF_STORES, Course, RefundAsked, Trip
@@ -26,14 +26,16 @@ CANCEL_TRIES, CANCEL_AGAIN_SECONDS = 12, 4.0
 class World:
     """What all journeys share.
 
-    `terminate` is an operator's hand on a payment's workflow; a payment that is paid ends within
-    `patience` seconds, whatever was killed meanwhile.
+    `identity` derives the ids that the API will derive; `terminate` is an operator's hand on a
+    payment's workflow; a payment that is paid ends within `patience` seconds, whatever was killed
+    meanwhile.
     """
 
     sandbox: Sandbox
     board: Board
     tally: Tally
     terminate: Callable[[UUID], Awaitable[None]]
+    identity: IdentityKey
     patience: float
 
 
@@ -48,6 +50,7 @@ class Journey:
         self._board = world.board
         self._tally = world.tally
         self._terminate = world.terminate
+        self._identity = world.identity
         self._patience = world.patience
 
     async def go(self) -> None:
@@ -56,7 +59,7 @@ class Journey:
         self._tally.finished += 1
 
     async def _one_payment(self, key: str) -> None:
-        trip, id_ = self._trip, payment_id(self._merchant, key)
+        trip, id_ = self._trip, self._identity.payment_id(self._merchant, key)
         await self._plant(id_)
         checkout = await self._create(id_, key)
         await asyncio.sleep(trip.pay_after)
@@ -74,7 +77,8 @@ class Journey:
             await self._sandbox.plant(trip.provider, id_.hex, fault)
         for asked in trip.refunds:
             for fault in asked.faults:
-                await self._sandbox.plant(trip.provider, refund_id(id_, asked.key).hex, fault)
+                refund = self._identity.refund_id(id_, asked.key)
+                await self._sandbox.plant(trip.provider, refund.hex, fault)
 
     async def _create(self, id_: UUID, key: str) -> JSON | None:
         """The checkout, or None where there is none to be had."""
@@ -172,7 +176,7 @@ class Journey:
         await asyncio.gather(*calls)
         thens = [fault.params.get("then") for fault in asked.faults]
         if "ABNORMAL" in thens and self._trip.number % 3:
-            await self._rescue(refund_id(id_, asked.key).hex)
+            await self._rescue(self._identity.refund_id(id_, asked.key).hex)
 
     async def _rescue(self, reference: str) -> None:
         """The merchant gives the bank another account; one time in three nobody does."""

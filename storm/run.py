@@ -104,7 +104,9 @@ class Storm:
     ) -> None:
         await asyncio.sleep(max(begun + trip.at - time.monotonic(), 0))
         patience = min(self.patience, PAID_WITHIN_SECONDS)
-        world = World(sandbox, self.board, self.tally, self._terminate, patience)
+        world = World(
+            sandbox, self.board, self.tally, self._terminate, self.stack.identity, patience
+        )
         journey = Journey(trip, self.merchants[trip.merchant], backends[trip.merchant], world)
         try:
             await journey.go()

@@ -7,7 +7,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.payments import PaymentActivities
 from activities.webhooks import Tried
-from domain.identity import refund_id, refund_workflow_id
+from domain.identity import automatic_refund_id, refund_workflow_id
 from domain.payment import Payer, Payment
 from domain.refund import Refund, RefundCause
 from domain.report import Attention
@@ -38,7 +38,7 @@ async def give_back(
         return
     key = f"automatic:{cause}"
     refund = Refund(
-        id=refund_id(payment.id, key),
+        id=automatic_refund_id(payment.id, key),
         payment_id=payment.id,
         merchant_id=payment.merchant_id,
         idempotency_key=key,

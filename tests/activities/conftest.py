@@ -8,7 +8,6 @@ from activities.fast_path import FastPathActivities
 from activities.payments import Flag, PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.webhooks import WebhookActivities
-from domain.identity import payment_id
 from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.report import Attention
@@ -17,7 +16,7 @@ from storage.database import Database
 from storage.events import EventStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
-from tests.domain.making import payment
+from tests.domain.making import IDENTITY, payment
 from tests.workflows.merchants import ListeningMerchants
 from tests.workflows.scripted import ScriptedProvider
 from tests.workflows.stores import Outages, ShakyPayments
@@ -35,7 +34,7 @@ async def ordered(database: Database) -> Payment:
     key = uuid4().hex
     return payment().model_copy(
         update={
-            "id": payment_id(merchant.id, key),
+            "id": IDENTITY.payment_id(merchant.id, key),
             "merchant_id": merchant.id,
             "idempotency_key": key,
             "order_no": key,

@@ -10,12 +10,12 @@ from temporalio.testing import ActivityEnvironment
 from activities.fast_path import Bounded, Ended, FastPathActivities
 from activities.webhooks import Told, Tried, WebhookActivities
 from domain.event import DeliveryStatus
-from domain.identity import event_id, payment_id
+from domain.identity import event_id
 from domain.payment import Payment, PaymentStatus
 from storage.database import Database
 from storage.events import EventStore
 from storage.payments import PaymentStore
-from tests.domain.making import report
+from tests.domain.making import IDENTITY, report
 from tests.workflows.merchants import ListeningMerchants
 from tests.workflows.stores import Outages
 from webhooks.answers import WebhookAnswer
@@ -107,7 +107,7 @@ async def test_a_duplicate_is_not_told_of_before_its_money_is_on_its_way_back(
     recorded: Payment,
 ) -> None:
     twin = recorded.model_copy(
-        update={"id": payment_id(recorded.merchant_id, "twin"), "idempotency_key": "twin"}
+        update={"id": IDENTITY.payment_id(recorded.merchant_id, "twin"), "idempotency_key": "twin"}
     )
     await PaymentStore(database).record(twin)
     await end(fast_path, succeeded(recorded))
@@ -126,7 +126,7 @@ async def test_what_our_books_refuse_is_told_to_nobody(
 ) -> None:
     other = recorded.model_copy(
         update={
-            "id": payment_id(recorded.merchant_id, "other"),
+            "id": IDENTITY.payment_id(recorded.merchant_id, "other"),
             "idempotency_key": "other",
             "order_no": uuid4().hex,
         }

@@ -39,6 +39,7 @@ from settings import Mode, Settings
 from storage.database import Database
 from tests.api.buyer import Buyer
 from tests.api.house import ORIGIN, Door, House, ProviderSide, Shop, running, visitor
+from tests.domain.making import IDENTITY
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.apple_iap.harness import AppleIapHarness
 from tests.providers.unionpay.harness import UnionpayHarness
@@ -128,6 +129,7 @@ async def house(
             registry=built,
             codec=PayloadEncryption(KEYS),
             metrics=Metrics(),
+            identity=IDENTITY,
             catalogue=Catalogue.parse(manifest["apple_iap"]["apps"]["main"]["products"]),
         )
         door.app = await running(dependencies)

@@ -6,13 +6,12 @@ from uuid import UUID
 import pytest
 
 from api.expected import ExpectedPayments
-from domain.identity import refund_id
 from domain.notification import Notification
 from domain.payment import Payment
 from domain.report import Outcome, RefundOutcome, RefundReport
 from domain.store_change import Change, StoreChange
 from tests.api.house import House, ProviderSide, Shop
-from tests.domain.making import payment
+from tests.domain.making import IDENTITY, payment
 from tests.domain.purchases import purchase
 from tests.workflows.scripted import notification, report
 
@@ -63,7 +62,7 @@ def test_a_word_about_a_refund_is_looked_up() -> None:
     expected.made(made)
     found = RefundReport(
         reference=made.reference,
-        refund_reference=refund_id(made.id, "r").hex,
+        refund_reference=IDENTITY.refund_id(made.id, "r").hex,
         outcome=RefundOutcome.SUCCEEDED,
         amount=1,
         raw_status="SUCCESS",
@@ -102,4 +101,4 @@ def test_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _another(name: str) -> Payment:
-    return payment().model_copy(update={"id": refund_id(payment().id, name)})
+    return payment().model_copy(update={"id": IDENTITY.refund_id(payment().id, name)})

@@ -1,4 +1,5 @@
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from settings import Mode
 from storage.database import Database
 from tests.api.fixtures import KEYS, UI_ORIGIN
 from tests.api.house import House, running, visitor
+from tests.domain.making import IDENTITY
 
 
 async def ready(client: httpx.AsyncClient) -> dict[str, Any]:
@@ -180,6 +182,7 @@ async def test_the_application_opens_what_its_settings_name(
 ) -> None:
     (tmp_path / "keys.toml").write_text(new_key_file())
     (tmp_path / "accounts.toml").write_text("")
+    (tmp_path / "identity-key").write_text(b64encode(IDENTITY.secret).decode())
     service = house.dependencies.temporal.service_client
     for name, value in {
         "PAYSAGA_MODE": "sandbox",
@@ -187,6 +190,7 @@ async def test_the_application_opens_what_its_settings_name(
         "PAYSAGA_PUBLIC_URL": "http://paysaga.test",
         "PAYSAGA_ACCOUNTS_FILE": str(tmp_path / "accounts.toml"),
         "PAYSAGA_PAYLOAD_KEYS_FILE": str(tmp_path / "keys.toml"),
+        "PAYSAGA_IDENTITY_KEY_FILE": str(tmp_path / "identity-key"),
         "TEMPORAL_ADDRESS": service.config.target_host,
         "TEMPORAL_NAMESPACE": house.dependencies.temporal.namespace,
     }.items():

@@ -185,7 +185,7 @@ async def test_a_refund_notification_with_another_sum_is_never_acknowledged(
     )
     await settled(shop, refund)
     answer = await provider.notify(
-        payment, kind="refund", refund_reference=reference, fault="foreign_app"
+        payment, kind="refund", refund_reference=reference, fault="wrong_amount"
     )
     assert not answer["accepted"]
 

@@ -13,7 +13,7 @@ from domain.merchant import Merchant
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from embedded.config import Service, StackConfig
-from embedded.environment import Wiring, keep_payload_keys, write_variables
+from embedded.environment import Wiring, keep_identity_key, keep_payload_keys, write_variables
 from embedded.stack import ENV_FILE, Stack
 from storage.database import Database
 from storage.merchants import MerchantStore
@@ -32,6 +32,7 @@ async def state_dir(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[P
             database_url=stack.database_url,
             api_url=stack.api_url,
             keys_file=keep_payload_keys(folder / "payload-keys.toml"),
+            identity_key_file=keep_identity_key(folder / "identity-key"),
             accounts_file=folder / "accounts.toml",
             temporal=None,
             ui_origin=None,

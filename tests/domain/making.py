@@ -4,12 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from domain.identity import IdentityKey
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 LATER = datetime(2026, 5, 1, 12, 15, tzinfo=UTC)
+# Of every test that derives ids without a stack of its own.
+IDENTITY = IdentityKey(bytes(range(32)))
 PAYMENT_ID = UUID("0f3c5b3e-7a54-4be2-9d41-5d1f3f6b8a01")
 REFUND_ID = UUID("7d9a1c52-1f0e-4a39-8a77-2d0f4c6b9e02")
 

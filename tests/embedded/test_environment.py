@@ -98,6 +98,7 @@ def wiring(tmp_path: Path) -> Wiring:
         database_url="postgresql+asyncpg://u:p@127.0.0.1:1/d",
         api_url="http://127.0.0.1:2",
         keys_file=tmp_path / "keys.toml",
+        identity_key_file=tmp_path / "identity-key",
         accounts_file=tmp_path / "accounts.toml",
         temporal=("127.0.0.1:3", "default"),
         ui_origin="http://127.0.0.1:4",

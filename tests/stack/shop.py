@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from domain.identity import payment_id, payment_workflow_id, refund_id
+from domain.identity import IdentityKey, automatic_refund_id, payment_workflow_id
 from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.resolution import Resolution, ResolveAction
@@ -42,6 +42,7 @@ class Place:
     api_url: str
     sandbox_url: str
     database_url: str
+    identity: IdentityKey
 
 
 class Shop:
@@ -49,6 +50,7 @@ class Shop:
 
     def __init__(self, place: Stack | Place, merchant: str, key: str) -> None:
         self.merchant = merchant
+        self.identity = place.identity
         headers = {"Authorization": f"Bearer {key}"}
         self.api = httpx.AsyncClient(headers=headers, timeout=60, trust_env=False)
         self.sandbox = httpx.AsyncClient(timeout=60, trust_env=False)
@@ -105,7 +107,7 @@ class Order:
     @property
     def id(self) -> UUID:
         """Our id."""
-        return payment_id(self.shop.merchant, self.order_no)
+        return self.shop.identity.payment_id(self.shop.merchant, self.order_no)
 
     @property
     def reference(self) -> str:
@@ -140,7 +142,13 @@ class Order:
 
     def refund_reference(self, key: str = "r1") -> str:
         """The provider's name for that refund."""
-        return refund_id(self.id, key).hex
+        return self.refund_id(key).hex
+
+    def refund_id(self, key: str) -> UUID:
+        """Our id of that refund, also of one that was started automatically."""
+        if key.startswith("automatic:"):
+            return automatic_refund_id(self.id, key)
+        return self.shop.identity.refund_id(self.id, key)
 
     async def read(self) -> JSON:
         """The payment as our books have it."""

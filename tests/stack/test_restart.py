@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from domain.identity import IdentityKey
 from embedded.config import StackConfig
 from embedded.stack import Stack
 from tests.embedded.processes import descendants, gone, kill_all
@@ -34,7 +35,9 @@ async def run_elsewhere(config: StackConfig) -> AsyncIterator[tuple[Process, Pla
     )
     try:
         assert parent.stdout is not None
-        yield parent, Place(**json.loads(await parent.stdout.readline()))
+        place = json.loads(await parent.stdout.readline())
+        identity = IdentityKey(bytes.fromhex(place.pop("identity")))
+        yield parent, Place(**place, identity=identity)
     finally:
         if parent.returncode is None:
             kill_all([parent.pid])

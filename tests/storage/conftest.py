@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from domain.identity import payment_id, refund_id
 from domain.merchant import Merchant
 from domain.payment import Channel, Payment
 from domain.refund import Refund
@@ -16,6 +15,7 @@ from storage.events import EventStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
+from tests.domain.making import IDENTITY
 from tests.storage.making import EventRows, NewPayment, NewRefund, Paid, succeeded
 from tests.storage.selling import paid_by, purchase, sold
 
@@ -59,7 +59,7 @@ def new_payment(merchant: Merchant) -> NewPayment:
         key = changes.setdefault("idempotency_key", uuid4().hex)
         created_at = changes.setdefault("created_at", datetime.now(UTC))
         fields: dict[str, Any] = {
-            "id": payment_id(merchant.id, key),
+            "id": IDENTITY.payment_id(merchant.id, key),
             "merchant_id": merchant.id,
             "order_no": f"order-{key}",
             "request_hash": "a" * 64,
@@ -95,7 +95,7 @@ def new_refund() -> NewRefund:
     def make(payment: Payment, amount: int = 100, **changes: Any) -> Refund:
         key = changes.setdefault("idempotency_key", uuid4().hex)
         fields: dict[str, Any] = {
-            "id": refund_id(payment.id, key),
+            "id": IDENTITY.refund_id(payment.id, key),
             "payment_id": payment.id,
             "merchant_id": payment.merchant_id,
             "request_hash": "b" * 64,

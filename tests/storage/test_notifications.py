@@ -25,11 +25,12 @@ async def kept(
     notification: Notification,
     outcome: NotificationOutcome,
     detail: str = "",
-) -> None:
-    """A delivery, and what it led to."""
+) -> UUID:
+    """Keep a delivery, and what it led to; returns its row's id."""
     row = await store.record(notification, ARRIVAL)
     if outcome is not NotificationOutcome.RECEIVED:
         await store.note(row, outcome, detail)
+    return row
 
 
 @pytest.fixture
@@ -52,10 +53,12 @@ async def ours(
     return notification.model_copy(update={"reference": payment.reference})
 
 
-async def seen(store: NotificationStore, notification: Notification) -> bool:
+async def earlier(
+    store: NotificationStore, notification: Notification
+) -> NotificationOutcome | None:
     addressee = await store.addressee(notification)
     assert addressee is not None
-    return addressee.seen
+    return addressee.earlier
 
 
 async def test_a_notification_is_kept_byte_for_byte_with_what_it_led_to(
@@ -69,24 +72,33 @@ async def test_a_notification_is_kept_byte_for_byte_with_what_it_led_to(
     assert record.detail == "another app"
 
 
-async def test_each_delivery_of_a_message_is_kept(
+async def test_what_says_the_same_is_kept_once_and_counted(
     notifications: NotificationStore, notification: Notification
 ) -> None:
-    for _ in range(3):
-        await kept(notifications, notification, NotificationOutcome.RECEIVED)
+    rows = {await kept(notifications, notification, NotificationOutcome.RECEIVED) for _ in range(3)}
 
-    records = await notifications.list_for_payment(UUID(notification.reference))
-    assert [record.outcome for record in records] == [NotificationOutcome.RECEIVED] * 3
+    [record] = await notifications.list_for_payment(UUID(notification.reference))
+    assert rows == {record.id}
+    assert (record.repeats, record.received_at, record.last_received_at) == (2, NOON, NOON)
 
 
-async def test_a_message_counts_as_seen_only_once_it_reached_its_workflow(
-    notifications: NotificationStore, ours: Notification
+@pytest.mark.parametrize(
+    "outcome",
+    [NotificationOutcome.SIGNALLED, NotificationOutcome.LATE, NotificationOutcome.MISMATCH],
+)
+async def test_a_message_counts_as_sent_to_a_workflow_from_then_on(
+    notifications: NotificationStore, ours: Notification, outcome: NotificationOutcome
 ) -> None:
     await kept(notifications, ours, NotificationOutcome.RECEIVED)
+    assert await earlier(notifications, ours) is None
 
-    assert not await seen(notifications, ours)
-    await kept(notifications, ours, NotificationOutcome.SIGNALLED)
-    assert await seen(notifications, ours)
+    await kept(notifications, ours, outcome)
+    assert await earlier(notifications, ours) is outcome
+
+    await kept(notifications, ours, NotificationOutcome.DUPLICATE)
+    assert await earlier(notifications, ours) is outcome
+    [record] = await notifications.list_for_payment(UUID(ours.reference))
+    assert record.outcome is outcome
 
 
 @pytest.mark.parametrize("field", ["provider", "account", "notification_id"])
@@ -95,7 +107,7 @@ async def test_the_same_id_elsewhere_is_another_message(
 ) -> None:
     await kept(notifications, ours, NotificationOutcome.SIGNALLED)
 
-    assert not await seen(notifications, ours.model_copy(update={field: "other"}))
+    assert await earlier(notifications, ours.model_copy(update={field: "other"})) is None
 
 
 async def test_a_notification_of_an_order_that_was_never_ours_is_kept_too(
@@ -113,9 +125,9 @@ async def test_the_addressee_is_the_payment_and_whether_its_run_has_had_the_mess
     payment = await payments.get(UUID(ours.reference))
     assert payment is not None
 
-    assert await notifications.addressee(ours) == Addressee(payment, seen=False)
+    assert await notifications.addressee(ours) == Addressee(payment)
     await kept(notifications, ours, NotificationOutcome.SIGNALLED)
-    assert await notifications.addressee(ours) == Addressee(payment, seen=True)
+    assert await notifications.addressee(ours) == Addressee(payment, NotificationOutcome.SIGNALLED)
 
 
 async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
@@ -125,7 +137,8 @@ async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
     year = NOON - timedelta(days=365)
     for days in range(5):
         arrival = Arrival(HEADERS, BODY, year + timedelta(days=days))
-        row = await notifications.record(ours, arrival)
+        each = ours.model_copy(update={"notification_id": str(days)})
+        row = await notifications.record(each, arrival)
         await notifications.note(row, NotificationOutcome.SIGNALLED)
 
     counts = [await notifications.forget_before(year + timedelta(days=3)) for _ in range(2)]
@@ -134,4 +147,4 @@ async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
     assert counts == [3, 0]
     assert [record.body for record in records] == [b"", b"", b"", BODY, BODY]
     assert [record.headers for record in records] == [{}, {}, {}, HEADERS, HEADERS]
-    assert await seen(notifications, ours)
+    assert await earlier(notifications, each) is NotificationOutcome.SIGNALLED

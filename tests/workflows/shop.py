@@ -18,7 +18,6 @@ from temporalio.testing import WorkflowEnvironment
 
 from activities.provider_calls import ProviderActivities
 from activities.webhooks import WebhookActivities
-from domain.identity import payment_id, refund_id
 from domain.merchant import LatePolicy, Merchant
 from domain.notification import Notification
 from domain.payment import Channel, Payment
@@ -28,6 +27,7 @@ from domain.resolution import Resolution, ResolveAction
 from providers.registry import Registry
 from storage.database import Database
 from storage.merchants import MerchantStore
+from tests.domain.making import IDENTITY
 from tests.workflows.merchants import ListeningMerchants
 from tests.workflows.scripted import ScriptedProvider, notification, report
 from tests.workflows.stores import (
@@ -140,7 +140,7 @@ class Shop:
         key = uuid4().hex
         now = datetime.now(UTC)
         payment = Payment(
-            id=payment_id(merchant, key),
+            id=IDENTITY.payment_id(merchant, key),
             merchant_id=merchant,
             order_no=first.order_no if first else key,
             idempotency_key=key,
@@ -228,7 +228,7 @@ class Shop:
     def refund_order(self, payment: Payment, amount: int) -> RefundOrder:
         key = uuid4().hex
         refund = Refund(
-            id=refund_id(payment.id, key),
+            id=IDENTITY.refund_id(payment.id, key),
             payment_id=payment.id,
             merchant_id=payment.merchant_id,
             idempotency_key=key,

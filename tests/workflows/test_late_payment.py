@@ -1,4 +1,4 @@
-from domain.identity import refund_id
+from domain.identity import automatic_refund_id
 from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
 from domain.refund import RefundCause
@@ -268,7 +268,7 @@ async def test_a_refund_that_is_under_way_is_not_started_again(shop: Shop) -> No
     order = await shop.order()
     payment = await shop.closed(order)
     shop.provider.pay(payment.reference)
-    refund = refund_id(payment.id, "automatic:late_payment")
+    refund = automatic_refund_id(payment.id, "automatic:late_payment")
     shop.outages.down("reserve", refund)
 
     for _ in range(2):

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import WorkflowFailureError
 
 from domain.event import DeliveryStatus
-from domain.identity import refund_id, refund_workflow_id
+from domain.identity import automatic_refund_id, refund_workflow_id
 from domain.payment import Payment
 from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention, RefundOutcome
@@ -25,7 +25,7 @@ PATIENT = BRISK.model_copy(
 
 
 def owed_run(shop: Shop, payment: Payment) -> RefundRun:
-    owed = refund_id(payment.id, "automatic:merchant_veto")
+    owed = automatic_refund_id(payment.id, "automatic:merchant_veto")
     return shop.client.get_workflow_handle_for(RefundWorkflow.run, refund_workflow_id(owed))
 
 
@@ -68,7 +68,7 @@ async def end(shop: Shop, refund: Refund, status: RefundStatus) -> None:
 async def test_an_owed_refund_gives_back_what_the_merchants_own_refund_left(shop: Shop) -> None:
     order = await shop.order()
     run, payment = await shop.pending(order)
-    owed = refund_id(payment.id, "automatic:merchant_veto")
+    owed = automatic_refund_id(payment.id, "automatic:merchant_veto")
     shop.merchants.answers[payment.id] = [VETO]
     shop.outages.script("reserve", owed, gate := asyncio.Event())
     shop.provider.pay(payment.reference)
@@ -136,7 +136,7 @@ async def test_a_merchants_own_refund_that_fails_leaves_nothing_of_a_duplicate_u
     twin = second.model_copy(update={"payment": second.payment.model_copy(update=same)})
     run, _ = await shop.pending(twin)
     await shop.paid(first)
-    owed = refund_id(twin.payment.id, "automatic:duplicate_payment")
+    owed = automatic_refund_id(twin.payment.id, "automatic:duplicate_payment")
     shop.outages.script("reserve", owed, gate := asyncio.Event())
     shop.provider.pay(twin.payment.reference)
     await shop.notify(run, twin)
