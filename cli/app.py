@@ -5,6 +5,7 @@ import typer
 from cli import keys, merchants, payments, refunds
 from cli.audit import audit_command
 from cli.demo import demo
+from cli.deployment import alarms, replace_identity_key
 from cli.doctor import doctor
 from cli.storm import storm
 from cli.up import sandbox, up
@@ -22,6 +23,8 @@ app.command()(demo)
 app.command()(doctor)
 app.command("audit")(audit_command)
 app.command()(storm)
+app.command()(alarms)
+app.command()(replace_identity_key)
 app.add_typer(merchants.app, name="merchants")
 app.add_typer(keys.app, name="keys")
 app.add_typer(payments.app, name="payments")

@@ -26,6 +26,9 @@ for name in postgres_password paysaga_database_password temporal_database_passwo
     random | make "$name"
 done
 
+# Never another one while the database lives: ids are derived with it (docs/operations.md).
+head -c 32 /dev/urandom | base64 | make identity_key
+
 make payload_keys.toml <<TOML
 # The key that seals, and every key that may still have sealed something.
 current = "k1"

@@ -134,3 +134,12 @@ async def bought(payments: PaymentStore, new_payment: NewPayment) -> Payment:
     paid = paid_by(payment, purchase(payment.id))
     await payments.finalise(paid)
     return paid
+
+
+@pytest.fixture
+async def empty_url(database_url: str, sql: asyncpg.Connection) -> AsyncIterator[str]:
+    """A database with nothing in it."""
+    name = f"empty_{uuid4().hex}"
+    await sql.execute(f"CREATE DATABASE {name}")
+    yield database_url.rpartition("/")[0] + f"/{name}"
+    await sql.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,9 +1,7 @@
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -15,15 +13,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from storage import migrate
 from storage.migrate import upgrade
 from storage.tables import Row
-
-
-@pytest.fixture
-async def empty_url(database_url: str, sql: asyncpg.Connection) -> AsyncIterator[str]:
-    """A database with nothing in it."""
-    name = f"empty_{uuid4().hex}"
-    await sql.execute(f"CREATE DATABASE {name}")
-    yield database_url.rpartition("/")[0] + f"/{name}"
-    await sql.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
