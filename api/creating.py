@@ -24,6 +24,7 @@ from api.runs import (
 from api.schemas import PaymentRequest, RefundRequest
 from domain.checkout import CheckoutKind
 from domain.errors import KEY_REUSED, Conflict
+from domain.identity import IdentityKey
 from domain.merchant import Merchant
 from domain.payment import Channel, Failure, Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
@@ -57,24 +58,15 @@ async def make_payment(
     # By the key, not by the id: ids change where the identity key was lost.
     known = await payments.find(merchant.id, key)
     if known is not None:
-        _same_request(known, identity.request_hash(request.canonical()))
+        _same_body(known, request, identity)
         if known.checkout is not None or known.status is not PaymentStatus.PENDING:
             return _payment_answer(known, HTTPStatus.OK)
     shelf = Shelf(dependencies.registry, dependencies.catalogue, identity)
     proposed = propose_payment(merchant, request, key, shelf, datetime.now(UTC))
-    provider = dependencies.registry.get(proposed.provider, proposed.account)
-    rules = provider.channels[proposed.channel]
-    order = PaymentOrder(
-        payment=proposed,
-        policy=payment_policy(
-            proposed.channel,
-            rules.asking,
-            confirm=provider.confirms_notifications,
-            closable=rules.closable,
-            refundable=rules.refundable,
-        ),
-        late_policy=late_policy(merchant, rules),
-    )
+    if known is not None:
+        named = {"id": known.id, "request_hash": known.request_hash}
+        proposed = proposed.model_copy(update=named)
+    order = _order(dependencies, merchant, proposed)
     try:
         payment = await dependencies.eager.create_payment(dependencies.temporal, order)
     except NoAnswerYet:
@@ -105,7 +97,7 @@ async def make_refund(
     # Read after the payment was: where this very refund holds the money, its row is there too.
     known = await refunds.find(payment.id, key)
     if known is not None:
-        _same_request(known, identity.request_hash(request.canonical()))
+        _same_body(known, request, identity)
         if known.status is not RefundStatus.PENDING:
             return _refund_answer(known, HTTPStatus.OK)
     proposed = known or propose_refund(payment, request, key, identity, datetime.now(UTC))
@@ -123,6 +115,30 @@ async def make_refund(
         return _refund_answer(found, HTTPStatus.OK)
     new = known is None and refund.created_at == proposed.created_at
     return _refund_answer(refund, HTTPStatus.CREATED if new else HTTPStatus.OK)
+
+
+def _order(dependencies: Dependencies, merchant: Merchant, proposed: Payment) -> PaymentOrder:
+    provider = dependencies.registry.get(proposed.provider, proposed.account)
+    rules = provider.channels[proposed.channel]
+    return PaymentOrder(
+        payment=proposed,
+        policy=payment_policy(
+            proposed.channel,
+            rules.asking,
+            confirm=provider.confirms_notifications,
+            closable=rules.closable,
+            refundable=rules.refundable,
+        ),
+        late_policy=late_policy(merchant, rules),
+    )
+
+
+def _same_body(
+    known: Payment | Refund, request: PaymentRequest | RefundRequest, identity: IdentityKey
+) -> None:
+    """Refuse another request under a used key; one of before a lost key cannot be compared."""
+    if identity.made(known.request_hash):
+        _same_request(known, identity.request_hash(request.canonical()))
 
 
 def _same_request(known: Payment | Refund, digest: str) -> None:

@@ -55,6 +55,10 @@ class IdentityKey:
         """What tells two keys apart and says nothing of them: 32 hex characters."""
         return self._mac("fingerprint").hex()[:32]
 
+    @property
+    def _name(self) -> str:
+        return self.fingerprint[:8]
+
     def payment_id(self, merchant_id: str, idempotency_key: str) -> UUID:
         """The payment that this merchant's idempotency key stands for."""
         return _uuid(self._mac("payment", merchant_id, idempotency_key))
@@ -64,8 +68,15 @@ class IdentityKey:
         return _uuid(self._mac("refund", payment.hex, idempotency_key))
 
     def request_hash(self, canonical: str) -> str:
-        """What tells two requests apart: 64 hex characters, of no use to guess payer data with."""
-        return self._mac("request", canonical).hex()
+        """What tells two requests apart, of no use to guess payer data with.
+
+        It begins with 8 hex characters that name the key, then a dot and 64 more.
+        """
+        return f"{self._name}.{self._mac('request', canonical).hex()}"
+
+    def made(self, request_hash: str) -> bool:
+        """Whether a hash was made with this key: only then it can be compared."""
+        return request_hash.startswith(f"{self._name}.")
 
     def _mac(self, *parts: str) -> bytes:
         message = _SEPARATOR.join(parts).encode(errors="surrogatepass")

@@ -90,9 +90,41 @@ async def test_a_lost_identity_key_makes_no_second_order_of_a_repeated_request(
         path = f"/v1/payments/{made['id']}/refunds"
         again_refund = await http.post(path, json={"amount": 1}, headers=key)
 
-    assert again.json()["id"] == made["id"]
-    assert again_refund.json()["id"] == refund["id"]
+    assert (again.status_code, again.json()["id"]) == (200, made["id"])
+    assert (again_refund.status_code, again_refund.json()["id"]) == (200, refund["id"])
     assert len(await provider.orders(made)) == 1
+
+
+async def test_a_lost_identity_key_makes_no_second_order_of_an_unanswered_request(
+    house: House, shop: Shop, provider: ProviderSide
+) -> None:
+    body = order()
+    answered = await house.dependencies.stores.payments.get(
+        UUID((await shop.create(body, key="A-1")).json()["id"])
+    )
+    assert answered is not None
+    # Recorded, and then everything died.
+    body["order_no"] += "-2"
+    recorded = answered.model_copy(
+        update={
+            "id": house.dependencies.identity.payment_id(shop.merchant.id, "A-2"),
+            "idempotency_key": "A-2",
+            "order_no": body["order_no"],
+            "checkout": None,
+        }
+    )
+    await house.dependencies.stores.payments.record(recorded)
+    stores = replace(Stores.on(house.dependencies.database), deployment=_Replaced())
+    elsewhere = replace(
+        house.dependencies, identity=IdentityKey.parse(new_identity_key()), stores=stores
+    )
+    other = House(await running(elsewhere), elsewhere, house.provider, house.door)
+
+    async with other.as_merchant(shop) as http:
+        again = await http.post("/v1/payments", json=body, headers={"Idempotency-Key": "A-2"})
+
+    assert (again.status_code, again.json()["id"]) == (200, str(recorded.id))
+    assert len(await provider.orders(again.json())) == 1
 
 
 class _Replaced(DeploymentStore):
