@@ -7,10 +7,12 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
+from activities.sweep import SweepActivities
 from crypto.key_ring import KeyRing
 from engine import memory
 from engine.client import connect, measured
 from engine.namespace import verify_search_attributes
+from engine.sweep import schedule_sweep, sweep_worker
 from engine.workers import open_activities, workers
 from settings import Settings
 from storage.database import Database
@@ -36,6 +38,9 @@ async def main() -> None:
         names = sorted({provider.name for provider in registry.all()})
         for worker in workers(client, activities, names):
             await running.enter_async_context(worker)
+        sweeping = SweepActivities(client, registry, database)
+        await running.enter_async_context(sweep_worker(client, sweeping))
+        await schedule_sweep(client)
         memory.settle()
         logging.getLogger(__name__).info("polling for %s", ", ".join(names))
         await stopped.wait()

@@ -14,7 +14,7 @@ from api.dependencies import Dependencies
 from api.errors import unavailable
 from api.ordered import payment_order, refund_order
 from api.problems import ProviderWords, Refusal
-from api.proposals import Shelf, late_policy, propose_payment, propose_refund, refuse_refund
+from api.proposals import Shelf, propose_payment, propose_refund, refuse_refund
 from api.runs import (
     NoAnswerYet,
     RunOver,
@@ -25,7 +25,7 @@ from api.schemas import PaymentRequest, RefundRequest
 from domain.checkout import CheckoutKind
 from domain.errors import KEY_REUSED, Conflict
 from domain.identity import IdentityKey
-from domain.merchant import Merchant
+from domain.merchant import Merchant, late_policy
 from domain.payment import Channel, Failure, Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
 from workflows.payment import PaymentOrder
@@ -129,7 +129,7 @@ def _order(dependencies: Dependencies, merchant: Merchant, proposed: Payment) ->
             closable=rules.closable,
             refundable=rules.refundable,
         ),
-        late_policy=late_policy(merchant, rules),
+        late_policy=late_policy(merchant, refundable=rules.refundable),
     )
 
 

@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from api.dependencies import Dependencies
-from api.proposals import late_policy
 from api.runs import RunOver, tell_late, tell_payment, tell_refund
 from domain.identity import parse_reference
+from domain.merchant import late_policy
 from domain.notification import Notification, NotificationOutcome
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
@@ -218,7 +218,7 @@ async def _late(
     order = LateOrder(
         payment=payment,
         policy=payment_policy(payment.channel, refundable=rules.refundable),
-        late_policy=late_policy(merchant, rules),
+        late_policy=late_policy(merchant, refundable=rules.refundable),
     )
     await tell_late(dependencies.temporal, order, notification)
     return Delivered(NotificationOutcome.LATE)

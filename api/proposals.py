@@ -7,7 +7,7 @@ from api.catalogue import Catalogue
 from api.schemas import PaymentRequest, RefundRequest
 from domain.errors import Conflict, InvalidRequest
 from domain.identity import IdentityKey
-from domain.merchant import LatePolicy, Merchant
+from domain.merchant import Merchant
 from domain.payment import Payer, Payment
 from domain.product import Product, ProductType
 from domain.refund import Refund
@@ -67,13 +67,6 @@ def propose_payment(
         created_at=now,
         expires_at=now + _life(rules, request.expires_in),
     )
-
-
-def late_policy(merchant: Merchant | None, rules: ChannelRules) -> LatePolicy:
-    """What to do with money that comes late: what cannot be given back is accepted."""
-    if not rules.refundable:
-        return LatePolicy.ACCEPT
-    return merchant.late_policy if merchant else LatePolicy.REFUND
 
 
 def refuse_refund(provider: Provider, payment: Payment) -> None:

@@ -20,3 +20,10 @@ class Merchant(Frozen):
     webhook_url: str | None = None
     webhook_secret: str | None = None
     late_policy: LatePolicy = LatePolicy.REFUND
+
+
+def late_policy(merchant: Merchant | None, *, refundable: bool) -> LatePolicy:
+    """What to do with money that comes late: what cannot be given back is accepted."""
+    if not refundable:
+        return LatePolicy.ACCEPT
+    return merchant.late_policy if merchant else LatePolicy.REFUND

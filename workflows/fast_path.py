@@ -12,10 +12,15 @@ from workflows.policies import PaymentPolicy, once
 from workflows.steps import at_once, in_our_books
 
 
-async def place_the_order(policy: PaymentPolicy, payment: Payment) -> Placed:
-    """The order in our books, submitted if that went fast. Raises FailureError: a definite no."""
+async def place_the_order(
+    policy: PaymentPolicy, payment: Payment, *, resumed: bool = False
+) -> Placed:
+    """The order in our books, submitted if that went fast. Raises FailureError: a definite no.
+
+    One that is `resumed` is only read: an earlier execution may have submitted it.
+    """
     maybe_sent = False
-    if policy.fast_path:
+    if policy.fast_path and not resumed:
         try:
             return await workflow.execute_local_activity_method(
                 FastPathActivities.record_and_submit,

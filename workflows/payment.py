@@ -30,12 +30,16 @@ from workflows.steps import happens, seconds_until
 
 
 class PaymentOrder(Frozen):
-    """What a payment workflow is started with; the policies are fixed for the whole run."""
+    """What a payment workflow is started with; the policies are fixed for the whole run.
+
+    `resumed` where an earlier execution was lost: the order is not submitted again.
+    """
 
     payment: Payment
     policy: PaymentPolicy
     refund_policy: RefundPolicy = refund_policy()
     late_policy: LatePolicy = LatePolicy.REFUND
+    resumed: bool = False
 
 
 @workflow.defn
@@ -58,6 +62,7 @@ class PaymentWorkflow:
         self._flag = PaymentFlag(self._state, order.policy, self._calls)
         self._refused: ApplicationError | None = None
         self._announced = False
+        self._resumed = order.resumed
 
     @workflow.run
     async def run(self, order: PaymentOrder) -> Payment:
@@ -73,7 +78,10 @@ class PaymentWorkflow:
     async def _story(self) -> Payment:
         placed = await self._place()
         if self._state.pending:
-            await self._submit(placed)
+            if self._resumed:
+                self._state.resume()
+            else:
+                await self._submit(placed)
             self._announce()
         # Where an earlier try of this task wrote the end and died, the merchant is still to be
         # told of it: finalising again changes nothing and says which event that is.
@@ -147,7 +155,7 @@ class PaymentWorkflow:
     async def _place(self) -> Placed:
         self._show("Placing the order")
         try:
-            placed = await place_the_order(self._policy, self._state.payment)
+            placed = await place_the_order(self._policy, self._state.payment, resumed=self._resumed)
         except FailureError as error:
             self._refused = refusal(error) or ApplicationError(str(error))
             announce(self._state.payment.id, self._refused)

@@ -114,6 +114,14 @@ class PaymentState:
         """Our books have the order, though not its payer."""
         self.payment = stored.model_copy(update={"payer": self.payment.payer})
 
+    def resume(self) -> None:
+        """An earlier execution was lost: query at once, and close what no payer can pay.
+
+        A submission would lack the payer's data, which no row keeps.
+        """
+        self.answered = self.silent = True
+        self.cancelled = self.payment.checkout is None
+
     def keep_paid(self) -> None:
         """Money that was heard of while the order was being placed stays heard of."""
         if self.paid is not None:

@@ -22,6 +22,8 @@ EAGER_QUEUE = "payments-eager"
 RUN_QUEUES = (TASK_QUEUE, EAGER_QUEUE)
 # Apart from the providers' calls: a merchant that answers slowly must not hold up payments.
 WEBHOOK_QUEUE = "webhooks"
+# Apart from payments, which must go on where the sweep has much to do.
+SWEEP_QUEUE = "sweep"
 
 
 def provider_queue(provider: str) -> str:

@@ -25,11 +25,12 @@ from workflows.steps import happens, in_our_books, tell_merchant
 
 
 class RefundOrder(Frozen):
-    """What a refund workflow is started with."""
+    """What a refund workflow is started with; `resumed` where an earlier one may have submitted."""
 
     refund: Refund
     payment: Payment
     policy: RefundPolicy
+    resumed: bool = False
 
 
 @workflow.defn
@@ -43,6 +44,7 @@ class RefundWorkflow:
         self._state = RefundState(order.refund)
         self._provider = RefundConversation(self._state, order.policy, order.payment)
         self._payment = order.payment
+        self._resumed = order.resumed
         self._calls = Calls(order.policy)
         self._refused: ApplicationError | None = None
 
@@ -59,7 +61,8 @@ class RefundWorkflow:
     async def _story(self) -> Refund:
         await self._reserve()
         if self._state.pending:
-            await self._submit()
+            if not self._resumed:
+                await self._submit()
             await self._await_word()
         if not self._state.settled:  # untraced branch: test_owed_refunds
             # Also where an earlier try of this task wrote the end and died before it told.

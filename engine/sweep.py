@@ -1,0 +1,69 @@
+"""The sweep's schedule, and the worker that runs it."""
+
+from datetime import timedelta
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
+
+from activities.sweep import SweepActivities
+from workflows.policies import SWEEP_QUEUE
+from workflows.registered import runner
+from workflows.sweep import SweepReport, SweepWorkflow
+
+SCHEDULE_ID = "sweep"
+EVERY = timedelta(minutes=5)
+# Two pollers are the fewest that the SDK allows; there is one task at a time.
+_POLLERS = PollerBehaviorSimpleMaximum(2)
+
+
+def sweep_worker(client: Client, activities: SweepActivities) -> Worker:
+    """Run the sweep on its own queue."""
+    return Worker(
+        client,
+        task_queue=SWEEP_QUEUE,
+        workflows=[SweepWorkflow],
+        activities=[
+            activities.examine_payments,
+            activities.examine_refunds,
+            activities.report_finding,
+        ],
+        workflow_runner=runner(),
+        workflow_task_poller_behavior=_POLLERS,
+        activity_task_poller_behavior=_POLLERS,
+    )
+
+
+async def schedule_sweep(client: Client, *, every: timedelta = EVERY) -> None:
+    """Create the schedule, or bring an earlier release's to this form; a pause is kept."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            SweepWorkflow.run, SweepReport(), id=SCHEDULE_ID, task_queue=SWEEP_QUEUE
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+        # One at a time; what was missed while everything was down is one sweep, not many.
+        policy=SchedulePolicy(
+            overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)
+        ),
+    )
+    try:
+        await client.create_schedule(SCHEDULE_ID, schedule)
+    except ScheduleAlreadyRunningError:
+        await client.get_schedule_handle(SCHEDULE_ID).update(
+            lambda found: _updated(found, schedule)
+        )
+
+
+def _updated(found: ScheduleUpdateInput, schedule: Schedule) -> ScheduleUpdate:
+    schedule.state = found.description.schedule.state
+    return ScheduleUpdate(schedule)

@@ -1,0 +1,106 @@
+"""Payments and refunds that a workflow must still be working on, by what their rows say."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CompoundSelect, Select, Table, Uuid, literal, or_, select, tuple_
+
+from domain.event import PAYMENT_EVENTS, REFUND_EVENTS, DeliveryStatus
+from domain.frozen import Frozen
+from domain.payment import Payment, PaymentStatus
+from domain.refund import Refund, RefundStatus
+from storage.database import Database
+from storage.rows import to_payment, to_refund
+from storage.tables import TIME, events, payments, refunds
+
+PAGE = 200
+
+# What a payment or refund ends with. Other events are announced by whoever raised them.
+_FINAL_EVENTS = [kind.value for kind in (*PAYMENT_EVENTS.values(), *REFUND_EVENTS.values())]
+
+
+class Position(Frozen):
+    """Where a page ends: the creation time and id of its last row."""
+
+    created_at: datetime
+    id: UUID
+
+
+class UnfinishedStore:
+    """Reads what is pending, owes an automatic refund, or ended with nobody notified."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def payments(
+        self,
+        created_before: datetime,
+        *,
+        after: Position | None = None,
+        only: Sequence[UUID] | None = None,
+    ) -> list[Payment]:
+        """At most `PAGE` payments, oldest first; of `only` these where given."""
+        pending = select(payments.c.id).where(
+            payments.c.status == PaymentStatus.PENDING.value,
+            payments.c.created_at < created_before,
+        )
+        # Where an operator was called, the automatic refund is theirs to see to.
+        owing = select(payments.c.id).where(
+            or_(
+                payments.c.duplicate,
+                payments.c.late & (payments.c.status != PaymentStatus.SUCCEEDED.value),
+            ),
+            payments.c.captured > payments.c.refunded + payments.c.refund_reserved,
+            payments.c.attention.is_(None),
+            payments.c.created_at < created_before,
+        )
+        unannounced = _unannounced(created_before).where(events.c.refund_id.is_(None))
+        unfinished = pending.union(owing, unannounced.with_only_columns(events.c.payment_id))
+        return [
+            to_payment(row) for row in await self._read(_page(payments, unfinished, after, only))
+        ]
+
+    async def refunds(
+        self,
+        created_before: datetime,
+        *,
+        after: Position | None = None,
+        only: Sequence[UUID] | None = None,
+    ) -> list[Refund]:
+        """The same of refunds."""
+        pending = select(refunds.c.id).where(
+            refunds.c.status == RefundStatus.PENDING.value, refunds.c.created_at < created_before
+        )
+        unannounced = _unannounced(created_before).where(events.c.refund_id.is_not(None))
+        unfinished = pending.union(unannounced.with_only_columns(events.c.refund_id))
+        return [to_refund(row) for row in await self._read(_page(refunds, unfinished, after, only))]
+
+    async def _read(self, statement: Select[Any]) -> Sequence[Any]:
+        async with self._database.statement() as connection:
+            rows: Sequence[Any] = (await connection.execute(statement)).mappings().all()
+        return rows
+
+
+def _unannounced(created_before: datetime) -> Select[Any]:
+    return select(events).where(
+        events.c.delivery == DeliveryStatus.WAITING.value,
+        events.c.type.in_(_FINAL_EVENTS),
+        events.c.created_at < created_before,
+    )
+
+
+def _page(
+    table: Table,
+    ids: CompoundSelect[Any],
+    after: Position | None,
+    only: Sequence[UUID] | None,
+) -> Select[Any]:
+    statement = select(table).where(table.c.id.in_(ids))
+    if only is not None:
+        statement = statement.where(table.c.id.in_(only))
+    if after is not None:
+        place = tuple_(literal(after.created_at, TIME), literal(after.id, Uuid()))
+        statement = statement.where(tuple_(table.c.created_at, table.c.id) > place)
+    return statement.order_by(table.c.created_at, table.c.id).limit(PAGE)

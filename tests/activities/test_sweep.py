@@ -1,0 +1,56 @@
+from datetime import timedelta
+
+import pytest
+
+from activities.sweep import (
+    FAILING_TASKS,
+    OVERDUE_PAYMENT,
+    OVERDUE_REFUND,
+    Execution,
+    is_overdue,
+    judge,
+)
+from domain.payment import PaymentStatus
+from domain.report import Attention
+from tests.domain.making import LATER, NOW, payment, refund
+
+
+@pytest.mark.parametrize(
+    "status", [None, "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"]
+)
+def test_what_does_not_run_is_started_again(status: str | None) -> None:
+    judged = judge(Execution(status=status), overdue=False)
+    assert judged is not None
+    assert judged[1]
+
+
+@pytest.mark.parametrize(
+    ("failing", "overdue", "repairable"),
+    [
+        (0, False, None),
+        (FAILING_TASKS - 1, False, None),
+        (FAILING_TASKS, False, True),
+        (FAILING_TASKS, True, True),
+        # Starting it again would wait as it waits now: an operator must look.
+        (0, True, False),
+    ],
+)
+def test_what_runs_is_judged_by_its_tasks_and_its_time(
+    *, failing: int, overdue: bool, repairable: bool | None
+) -> None:
+    judged = judge(Execution(status="RUNNING", failing_tasks=failing), overdue=overdue)
+    assert (judged[1] if judged else None) is repairable
+
+
+def test_a_payment_is_overdue_long_after_its_expiry_unless_an_operator_was_called() -> None:
+    pending, soon, late = payment(expires_at=LATER), LATER, LATER + OVERDUE_PAYMENT * 1.01
+    assert [is_overdue(pending, now) for now in (soon, late)] == [False, True]
+    flagged = pending.model_copy(update={"attention": Attention.OUTCOME_UNKNOWN})
+    assert not is_overdue(flagged, late)
+    assert not is_overdue(pending.model_copy(update={"status": PaymentStatus.CLOSED}), late)
+
+
+def test_a_refund_is_overdue_after_the_longest_time_that_a_bank_takes() -> None:
+    pending = refund(created_at=NOW)
+    assert not is_overdue(pending, NOW + OVERDUE_REFUND)
+    assert is_overdue(pending, NOW + OVERDUE_REFUND + timedelta(seconds=1))
