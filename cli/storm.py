@@ -152,6 +152,8 @@ def summary(written: Report) -> Table:
         "notifications": _words(written.notifications),
         "webhooks": _words(written.webhooks),
         "forgeries": _words(written.forgeries),
+        "floods": _words(written.floods),
+        "sweeps": _words(written.sweeps),
         "other answers than 2xx": _words(refused),
         "seconds": _words(written.durations),
     }

@@ -7,13 +7,26 @@ from typing import Any
 
 from storm import faults
 from storm.dice import chance
-from storm.plan import OF_STORES, Course, Fault, Kill, Mood, Plan, RefundAsked, Trip
+from storm.plan import (
+    OF_STORES,
+    Course,
+    Fault,
+    Flood,
+    FloodKind,
+    Kill,
+    Mood,
+    Plan,
+    RefundAsked,
+    Trip,
+)
 
 MERCHANTS = 6
 ACCEPTING = (5,)
 SERVICES = ("postgres", "temporal", "sandbox", "api", "worker")
 # Between two kills of one process: a kill before it has recovered would only prolong the first.
 REST_SECONDS = 15.0
+SWEEP_EVERY = 12.0
+FLOOD_EVERY = 20.0
 CHANNELS = {
     "alipay": ("app", "page", "wap", "qr", "jsapi", "barcode"),
     "wechatpay": ("app", "jsapi", "wap", "qr", "barcode"),
@@ -62,6 +75,7 @@ WEIGHTS = MappingProxyType(
         Course.SOLD: 6,
         Course.PROVEN: 6,
         Course.STORE_REFUND: 5,
+        Course.LOST: 4,
     }
 )
 
@@ -103,6 +117,8 @@ def draw(weather: Weather) -> Plan:
         certificates=tuple(faults.of_certificates(random) for _ in range(5)),
         merchants=MERCHANTS,
         accepting=ACCEPTING,
+        floods=_floods(random, weather),
+        sweep_every=SWEEP_EVERY,
     )
 
 
@@ -140,6 +156,7 @@ def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
         refunds=_refunds(random, provider, amount) if course not in UNASKED else (),
         product=product,
         quantity=quantity,
+        strangers=random.choice((0, 0, 0, 0, 1, 5, 20)),
     )
 
 
@@ -214,6 +231,15 @@ def _kills(random: Random, weather: Weather) -> tuple[Kill, ...]:
             kills.append(Kill(round(at, 2), name))
         at += weather.kill_every * random.uniform(0.6, 1.4)
     return tuple(kills)
+
+
+def _floods(random: Random, weather: Weather) -> tuple[Flood, ...]:
+    count = int(weather.seconds / FLOOD_EVERY) + 1
+    kinds = list(FloodKind)
+    return tuple(
+        Flood(round((number + random.random()) * FLOOD_EVERY, 2), kinds[number % len(kinds)])
+        for number in range(count)
+    )
 
 
 def _moods(random: Random, weather: Weather) -> tuple[Mood, ...]:

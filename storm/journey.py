@@ -64,6 +64,7 @@ class Journey:
         checkout = await self._create(id_, key)
         await asyncio.sleep(trip.pay_after)
         await self._act(id_, checkout)
+        await self._send_strangers(id_)
         if trip.synced:
             await self._backend.sync(str(id_))
         await self._forge(id_)
@@ -120,11 +121,13 @@ class Journey:
             await self._cancel(id_)
         if course is Course.CANCELLED:
             return
-        if course is Course.ABANDONED:
+        if course in (Course.ABANDONED, Course.LOST):
             await self._terminate(id_)
         if course is Course.DECLINED:
             await self._at_checkout("decline", id_, checkout)
         other: JSON = {"amount": self._trip.amount + 7} if course is Course.OTHER_AMOUNT else {}
+        if course is Course.LOST:
+            other["notify"] = False
         if course in OF_STORES:
             await self._at_checkout("pay", id_, checkout, notify=False)
             await Sale(self._trip, id_, self._backend, self._sandbox, self._tally).go()
@@ -163,6 +166,15 @@ class Journey:
             if answer.is_success:
                 word = "believed" if answer.json()["accepted"] else "refused"
                 self._tally.forgeries[f"{self._trip.provider} {fault}: {word}"] += 1
+
+    async def _send_strangers(self, id_: UUID) -> None:
+        """Another merchant's genuine notification, replayed; there is none of what is not sold."""
+        content = {"provider": self._trip.provider, "reference": id_.hex, "fault": "foreign_app"}
+        for _ in range(self._trip.strangers):
+            answer = await self._sandbox.post("notify", content)
+            if answer.is_success:
+                word = "believed" if answer.json()["accepted"] else "refused"
+                self._tally.forgeries[f"{self._trip.provider} stranger's: {word}"] += 1
 
     async def _refund(self, id_: UUID) -> None:
         for wave in sorted({asked.wave for asked in self._trip.refunds}):

@@ -19,6 +19,7 @@ class Course(StrEnum):
     OTHER_AMOUNT = "paid with another amount"
     TWICE = "one order paid by two payments"
     ABANDONED = "paid after its workflow was terminated"
+    LOST = "paid after its workflow was terminated, without a notification"
     SOLD = "sold by a store that says so"
     PROVEN = "sold by a store, proved by the app alone"
     STORE_REFUND = "sold by a store and refunded by it"
@@ -54,7 +55,7 @@ class Trip:
 
     `copies` of the creating request go out together (so do those of a purchase's proof),
     `contradicted` sends another body under the same key, `forgeries` are false notifications sent
-    on top.
+    on top, `strangers` how often another merchant's genuine notification names this payment.
     """
 
     number: int
@@ -73,6 +74,7 @@ class Trip:
     contradicted: bool = False
     synced: bool = False
     forgeries: tuple[str, ...] = ()
+    strangers: int = 0
     refunds: tuple[RefundAsked, ...] = ()
     product: str | None = None
     quantity: int = 1
@@ -106,9 +108,30 @@ class Mood:
     answer: dict[str, Any]
 
 
+class FloodKind(StrEnum):
+    """Who floods: one without an API key, one at a notify address, one merchant."""
+
+    BAD_KEYS = "bad-keys"
+    GARBAGE = "garbage"
+    MERCHANT = "merchant"
+
+
+@dataclass(frozen=True)
+class Flood:
+    """Requests as fast as they are answered, on so many connections, for so many seconds."""
+
+    at: float
+    kind: FloodKind
+    seconds: float = 5.0
+    connections: int = 12
+
+
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a storm throws. `accepting` are the merchants that keep late money."""
+    """Everything that a storm throws. `accepting` are the merchants that keep late money.
+
+    `sweep_every` are the seconds between two sweeps (0: none).
+    """
 
     seed: int
     trips: tuple[Trip, ...]
@@ -117,6 +140,8 @@ class Plan:
     certificates: tuple[Fault, ...]
     merchants: int
     accepting: tuple[int, ...]
+    floods: tuple[Flood, ...] = ()
+    sweep_every: float = 0
 
     @property
     def digest(self) -> str:
@@ -137,6 +162,12 @@ class Plan:
             for forgery in trip.forgeries:
                 name = f"{trip.provider} forged: {forgery}"
                 counts[name] = counts.get(name, 0) + 1
+            if trip.strangers:
+                name = f"{trip.provider} stranger: foreign_app"
+                counts[name] = counts.get(name, 0) + trip.strangers
+        for flood in self.floods:
+            name = f"api flood: {flood.kind}"
+            counts[name] = counts.get(name, 0) + 1
         return dict(sorted(counts.items()))
 
 

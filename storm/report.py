@@ -33,6 +33,8 @@ class Report:
     notifications: dict[str, int]
     webhooks: dict[str, int]
     forgeries: dict[str, int]
+    floods: dict[str, int]
+    sweeps: dict[str, int]
     answers: dict[str, int]
     payers: dict[str, int]
     quiet: bool
@@ -95,6 +97,8 @@ def report(
         notifications=dict(sorted(told.items())),
         webhooks=dict(witness.webhooks),
         forgeries=dict(sorted(tally.forgeries.items())),
+        floods=dict(sorted(tally.floods.items())),
+        sweeps=dict(tally.sweeps),
         answers=dict(sorted(tally.answers.items())),
         payers=dict(tally.payer),
         quiet=True,

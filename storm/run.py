@@ -31,6 +31,7 @@ from storm.drawing import ENDINGS, OPEN_IDS, TILL_CODES
 from storm.journey import Journey, World
 from storm.plan import Plan, Trip
 from storm.report import Report, Witness, of_audit, report
+from storm.strangers import floods_by_plan, sweeps_by_plan
 from storm.tally import Tally
 from webhooks.signing import new_secret
 
@@ -70,8 +71,11 @@ class Storm:
             keys = await self._register()
             await self._sabotage()
             backends = [Backend(api, key, self.tally) for key in keys]
-            watching = asyncio.create_task(self.board.watch())
-            held.callback(watching.cancel)
+            for task in (
+                asyncio.create_task(self.board.watch()),
+                asyncio.create_task(sweeps_by_plan(self.plan, self.stack, self.tally)),
+            ):
+                held.callback(task.cancel)
             await self._blow(backends, sandbox)
             quiet = await self._until_quiet(sandbox)
             made = await self._audit()
@@ -88,6 +92,7 @@ class Storm:
         chaos = asyncio.gather(
             kill_by_plan(self.plan, self.stack, self.tally, begun),
             moods_by_plan(self.plan, self.merchants, sandbox, begun),
+            floods_by_plan(self.plan, self.stack.api_url, await self._flooder(), self.tally, begun),
         )
         await asyncio.gather(
             *(self._travel(trip, backends, sandbox, begun) for trip in self.plan.trips)
@@ -194,6 +199,12 @@ class Storm:
             self.secrets |= {f"API key of {name}": key, f"webhook secret of {name}": secret}
             keys.append(key)
         return keys
+
+    async def _flooder(self) -> str:
+        """The API key of a merchant that does nothing but flood."""
+        name = f"flood-{uuid4().hex[:6]}"
+        await MerchantStore(self.database).create(Merchant(id=name, name=name))
+        return await ApiKeyStore(self.database).create(name, "storm")
 
     async def _sabotage(self) -> None:
         async with self.database.transaction() as connection:

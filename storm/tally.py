@@ -14,6 +14,9 @@ class Tally:
     """What payers did, and could not do."""
     kills: Counter[str] = field(default_factory=Counter)
     forgeries: Counter[str] = field(default_factory=Counter)
+    floods: Counter[str] = field(default_factory=Counter)
+    """HTTP answers to floods, by their kind and the status."""
+    sweeps: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
     """What an API should not have answered."""
     finished: int = 0

@@ -3,8 +3,8 @@ from itertools import pairwise
 import pytest
 
 from sandbox.faults import CALL_OPERATIONS, NOTIFY_KINDS, Fault
-from storm.drawing import PRICES, REST_SECONDS, SERVICES, Weather, draw
-from storm.plan import OF_STORES, Course, Plan
+from storm.drawing import ACCOUNTS, PRICES, REST_SECONDS, SERVICES, Weather, draw
+from storm.plan import OF_STORES, Course, FloodKind, Plan
 
 # Calls that no payment makes by itself.
 ON_REQUEST = {"order_lookup", "consumption", "test_notification", "finish", "token", "extend"}
@@ -79,6 +79,13 @@ def test_every_process_is_killed_and_then_left_to_recover(plan: Plan) -> None:
         times = [kill.at for kill in plan.kills if kill.service == service]
         gaps = [later - sooner for sooner, later in pairwise(times)]
         assert all(gap >= REST_SECONDS - 0.01 for gap in gaps)
+
+
+def test_strangers_floods_and_sweeps_are_part_of_it(plan: Plan) -> None:
+    assert {trip.provider for trip in plan.trips if trip.strangers} == set(ACCOUNTS)
+    assert {flood.kind for flood in plan.floods} == set(FloodKind)
+    assert plan.sweep_every > 0
+    assert plan.thrown["unionpay stranger: foreign_app"] > 10
 
 
 def test_the_rate_is_bounded(plan: Plan) -> None:
