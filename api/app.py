@@ -28,6 +28,7 @@ from api.eager import EagerStart
 from engine import memory
 from engine.client import connect
 from engine.encryption import KeyRing, PayloadEncryption
+from engine.production import checked_settings
 from providers import registry
 from providers.bounded import BoundedClient
 from settings import Settings
@@ -52,7 +53,7 @@ _ROUTED = (
 
 def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     """The application; with no dependencies given it reads the settings and opens its own."""
-    settings = dependencies.settings if dependencies else Settings()
+    settings = dependencies.settings if dependencies else checked_settings()
     counted = dependencies.metrics if dependencies else metrics.Metrics()
 
     @asynccontextmanager

@@ -28,6 +28,12 @@ _PRIVATE = tuple(
         "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7",
     )
 )  # fmt: skip
+# Names that no public resolver answers (RFC 6761, 6762, 8375; ICANN's `internal`), and usual
+# ones of local networks.
+_LOCAL_DOMAINS = (
+    "localhost", "localdomain", "local", "internal", "intranet", "lan", "home.arpa",
+    "test", "example", "invalid",
+)  # fmt: skip
 _NAT64 = ip_network("64:ff9b::/96")
 # Reachable from inside a cloud only, though the registries count them as ordinary addresses:
 # Azure's platform address, and the IETF's block with Oracle's metadata service.
@@ -116,6 +122,22 @@ def is_lawful(address: Address, *, allow_private: bool) -> bool:
     # `is_global` leaves out private, loopback, documentation and carrier-grade NAT ranges.
     site_local = isinstance(address, IPv6Address) and address.is_site_local
     return address.is_global and not address.is_reserved and not site_local
+
+
+def may_be_public(host: str) -> bool:
+    """Return whether a URL's host can be on the open internet, as far as its text shows.
+
+    An address is judged as `is_lawful` does. A name must have a domain, and none that is local by
+    definition. `127.1` and `0x7f000001` are addresses to some resolvers, and refused.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        return is_lawful(ip_address(name), allow_private=False)
+    except ValueError:
+        labels = name.split(".")
+    if len(labels) == 1 or not all(labels) or labels[-1][0].isdigit():
+        return False
+    return not any(f".{name}".endswith(f".{domain}") for domain in _LOCAL_DOMAINS)
 
 
 def _unwrapped(address: Address) -> Address:
