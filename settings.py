@@ -86,8 +86,8 @@ class Settings(BaseSettings):
 
     def secret_files(self) -> list[Path]:
         """The files whose content must stay secret; those of accounts that hold keys included."""
+        own = [getattr(self, name) for name in type(self).model_fields if name.endswith("_file")]
         base = self.accounts_file.parent
-        named = [self.payload_keys_file, self.operator_token_file, self.database_password_file]
         in_accounts = [
             base / value
             for accounts in tomllib.loads(self.accounts_file.read_text()).values()
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
             for key, value in account.items()
             if key.endswith("_file") and not _PUBLIC.search(key)
         ]
-        return [path for path in [*named, self.accounts_file, *in_accounts] if path is not None]
+        return [path for path in own + in_accounts if path not in (None, self.products_file)]
 
     def read_products(self) -> list[dict[str, Any]]:
         """The catalogue's products; none where no file is named, or it is empty."""
