@@ -37,7 +37,7 @@ SECTIONS = {"alipay": ALIPAY, "wechatpay": WECHATPAY, "unionpay": UNIONPAY, "app
 
 
 def settings(**changes: Any) -> Settings:
-    given = {
+    given: dict[str, Any] = {
         "mode": Mode.PRODUCTION,
         "database_url": SecretStr("postgresql+asyncpg://paysaga@postgres:5432/paysaga"),
         "public_url": "https://pay.shop.com",
@@ -115,7 +115,7 @@ def started(command: list[str], variables: Mapping[str, str]) -> tuple[int | Non
     process = subprocess.Popen(  # noqa: S603 - our own processes
         command,
         cwd=ROOT,
-        env=kept | variables,
+        env={**kept, **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
