@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -18,6 +19,7 @@ Address = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 RESOLVE_SECONDS = 5.0
+LONGEST_URL = 2048
 # A dead first address should not hide a living second one; more would only stretch the attempt.
 MOST_ADDRESSES = 3
 _PORTS = {"https": 443, "http": 80}
@@ -93,6 +95,28 @@ async def check(url: str, *, allow_private: bool, resolver: Resolver = resolve) 
     )
 
 
+async def check_new(url: str, *, allow_private: bool, resolver: Resolver = resolve) -> None:
+    """Raise TargetRefused unless a merchant may set this webhook URL.
+
+    Stricter than `check`, which every attempt passes: what is stored already goes on working. In
+    sandbox mode a name is not resolved, because the machine may be offline.
+    """
+    if len(url) > LONGEST_URL or any(not " " < character <= "~" for character in url):
+        raise TargetRefused(
+            f"The webhook URL has at most {LONGEST_URL} characters of ASCII and no blanks; write"
+            " other letters percent-encoded, and a name of such letters in its xn-- form."
+        )
+    parts = parse(url, allow_private=allow_private)
+    if parts.fragment or "#" in url:
+        raise TargetRefused("The webhook URL must not carry a fragment: nobody would receive it.")
+    if "@" in urlsplit(url).netloc or "\\" in url:
+        raise TargetRefused("The webhook URL must not carry a user, a password or a backslash.")
+    if not allow_private and not may_be_public(parts.host):
+        raise TargetRefused(f"The host {parts.host} is not on the open internet.")
+    if not allow_private or _is_address(parts.host):
+        await check(url, allow_private=allow_private, resolver=resolver)
+
+
 def parse(url: str, *, allow_private: bool) -> httpx.URL:
     """The URL, if its form is one that we call; for the door, where a merchant sets it."""
     try:
@@ -138,6 +162,14 @@ def may_be_public(host: str) -> bool:
     if len(labels) == 1 or not all(labels) or labels[-1][0].isdigit():
         return False
     return not any(f".{name}".endswith(f".{domain}") for domain in _LOCAL_DOMAINS)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _unwrapped(address: Address) -> Address:
