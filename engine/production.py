@@ -25,7 +25,8 @@ from webhooks.targets import may_be_public
 Account = Mapping[str, Any]
 Accounts = Mapping[str, Sequence[Account]]
 
-_ENDPOINTS = {
+# The keys of an account that are addresses, by provider.
+ENDPOINTS = {
     "alipay": ("gateway_url",),
     "wechatpay": ("base_url",),
     "unionpay": ("base_url",),
@@ -85,7 +86,7 @@ def checked_settings() -> Settings:
     if refused:
         raise SystemExit(
             "\n- ".join(["PAYSAGA_MODE=production does not start with these settings:", *refused])
-            + "\nNothing was started. Only PAYSAGA_MODE=sandbox, which moves no money, takes them."
+            + "\nNothing was started. PAYSAGA_MODE=sandbox takes them, and is for a sandbox alone."
         )
     return settings
 
@@ -172,7 +173,7 @@ def _of_account(provider: str, account: Account) -> Iterator[Problem]:
 
 def _endpoints(provider: str, account: Account) -> Iterator[_Fault]:
     advice = "Leave it out: the default is the provider's production address."
-    for key in _ENDPOINTS.get(provider, ()):
+    for key in ENDPOINTS.get(provider, ()):
         url = account.get(key)
         if not isinstance(url, str):
             continue

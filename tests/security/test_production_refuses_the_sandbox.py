@@ -1,9 +1,12 @@
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import tomllib
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,14 +17,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from typer.testing import CliRunner
 
 from cli.app import app
 from embedded.environment import write_accounts
-from engine.production import Problem, exposed_files, production_problems
+from engine.production import ENDPOINTS, Problem, exposed_files, production_problems
+from providers.registry import BUILDERS
 from sandbox.app import create_app as create_sandbox
 from settings import Mode, Settings
+from tests.deploy.conftest import load_compose, read_env
 
 ROOT = Path(__file__).parents[2]
 VECTORS = Path(__file__).parents[3] / "shared" / "vectors"
@@ -177,6 +182,17 @@ def test_production_has_nothing_against_settings_of_production() -> None:
         assert production_problems(settings(ui_origin=origin), accounts) == []
 
 
+def test_production_has_nothing_against_the_examples_to_start_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compose = load_compose(read_env(ROOT / ".env.example"))["services"]
+    for name, value in compose["worker"]["environment"].items():
+        monkeypatch.setenv(name, value)
+    accounts = tomllib.loads((ROOT / "deploy/accounts.example.toml").read_text())
+    assert set(accounts) == set(SECTIONS)
+    assert production_problems(Settings(), accounts) == []
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -215,6 +231,14 @@ def test_production_does_not_tell_providers_an_address_that_nobody_should_use(ur
 )
 def test_production_does_not_decrypt_payloads_for_just_any_page(origin: str) -> None:
     assert refused(production_problems(settings(ui_origin=origin), {})) == ["PAYSAGA_UI_ORIGIN"]
+
+
+@pytest.mark.parametrize("provider", BUILDERS)
+def test_no_address_of_a_provider_is_forgotten(provider: str) -> None:
+    config = importlib.import_module(f"providers.{provider}.config")
+    models = [each for each in vars(config).values() if isinstance(each, type(BaseModel))]
+    addresses = {name for model in models for name in model.model_fields if name.endswith("_url")}
+    assert set(ENDPOINTS[provider]) == addresses
 
 
 @pytest.mark.parametrize(
@@ -315,17 +339,26 @@ def test_alipays_own_root_file_is_known_and_its_sandboxs_certificates_are_refuse
     assert refused(problems_of("alipay", alipay_cert=tested)) == ["[[alipay]] main, alipay_cert"]
 
 
-def test_a_secret_that_every_user_can_read_is_warned_of(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents):
-        if not folder.stat().st_mode & 0o001:
-            folder.chmod(folder.stat().st_mode | 0o001)
-    opened, closed, hidden = tmp_path / "open", tmp_path / "closed", tmp_path / "folder" / "hidden"
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter, which pytest's own are not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        if not all(parent.stat().st_mode & 0o001 for parent in folder.resolve().parents):
+            pytest.skip("the folder for temporary files is closed to others")
+        yield folder
+
+
+def test_a_secret_that_every_user_can_read_is_warned_of(open_folder: Path) -> None:
+    opened, closed = open_folder / "open", open_folder / "closed"
+    hidden = open_folder / "folder" / "hidden"
     hidden.parent.mkdir(mode=0o700)
     for path, mode in ((opened, 0o644), (closed, 0o640), (hidden, 0o644)):
         path.touch()
         path.chmod(mode)
 
-    found = exposed_files([opened, closed, hidden, tmp_path / "missing"])
+    found = exposed_files([opened, closed, hidden, open_folder / "missing"])
     assert [(problem.setting, problem.is_warning) for problem in found] == [(str(opened), True)]
 
 
