@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1.7
-# One image for the API, the worker, the migration and the sandbox.
+# Two images: `production`, for the API, the worker and the migration, and `sandbox`, which adds the
+# providers' sandbox for the compose profile of that name. Tests and test tools are in neither.
 
 ARG PYTHON_DIGEST=""
 FROM python:3.11.14-slim-bookworm${PYTHON_DIGEST} AS build
@@ -16,7 +17,7 @@ COPY pyproject.toml uv.lock ./
 RUN /uv/bin/uv sync --locked --no-group embedded --no-group dev --python /usr/local/bin/python
 
 
-FROM python:3.11.14-slim-bookworm${PYTHON_DIGEST}
+FROM python:3.11.14-slim-bookworm${PYTHON_DIGEST} AS runtime
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
@@ -38,13 +39,23 @@ COPY engine engine
 COPY api api
 COPY embedded embedded
 COPY audit audit
-COPY storm storm
 COPY cli cli
-COPY sandbox sandbox
-COPY deploy/__init__.py deploy/migrate.py deploy/probe.py deploy/sandbox_accounts.py deploy/
+COPY deploy/__init__.py deploy/migrate.py deploy/probe.py deploy/
 RUN python -m compileall -q .
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-m", "deploy.probe", "http://127.0.0.1:8000/healthz"]
 CMD ["python", "-m", "uvicorn", "--factory", "api.app:create_app", "--http=api.connections:PromptProtocol", "--host=0.0.0.0", "--port=8000", "--no-server-header", "--no-access-log"]
+
+
+FROM runtime AS sandbox
+USER root
+COPY sandbox sandbox
+COPY deploy/sandbox_accounts.py deploy/
+RUN python -m compileall -q sandbox deploy
+USER 10001:10001
+
+
+# The last stage is what a build makes that names no target.
+FROM runtime AS production

@@ -1,6 +1,7 @@
 """The only reader of our environment (`PAYSAGA_*`); Temporal's own `TEMPORAL_*` go to its SDK."""
 
 import base64
+import re
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -98,6 +99,19 @@ class Settings(BaseSettings):
             for provider, accounts in sections.items()
         }
 
+    def secret_files(self) -> list[Path]:
+        """The files whose content must stay secret; those of accounts that hold keys included."""
+        own = [getattr(self, name) for name in type(self).model_fields if name.endswith("_file")]
+        base = self.accounts_file.parent
+        in_accounts = [
+            base / value
+            for accounts in tomllib.loads(self.accounts_file.read_text()).values()
+            for account in accounts
+            for key, value in account.items()
+            if key.endswith("_file") and not _PUBLIC.search(key)
+        ]
+        return [path for path in own + in_accounts if path not in (None, self.products_file)]
+
     def read_products(self) -> list[dict[str, Any]]:
         """The catalogue's products; none where no file is named, or it is empty."""
         if self.products_file is None:
@@ -105,6 +119,10 @@ class Settings(BaseSettings):
         sections = tomllib.loads(self.products_file.read_text())
         products: list[dict[str, Any]] = sections.get("product", [])
         return products
+
+
+# Of an account's files: certificates and public keys are no secrets.
+_PUBLIC = re.compile("public|cert")
 
 
 def _read_files(account: dict[str, Any], base: Path) -> dict[str, Any]:

@@ -12,16 +12,16 @@ from crypto.key_ring import KeyRing
 from engine import memory
 from engine.client import connect, measured
 from engine.namespace import verify_search_attributes
+from engine.production import checked_settings
 from engine.sweep import schedule_sweep, sweep_worker
 from engine.workers import open_activities, workers
-from settings import Settings
 from storage.database import Database
 from workflows import search_attributes
 
 
 async def main() -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way."""
-    settings = Settings()
+    settings = checked_settings()
     client = await connect(
         KeyRing.from_file(settings.payload_keys_file), runtime=measured(settings.metrics_address)
     )

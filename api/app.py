@@ -29,6 +29,7 @@ from crypto.key_ring import KeyRing
 from engine import memory
 from engine.client import connect
 from engine.encryption import PayloadEncryption
+from engine.production import checked_settings
 from providers import registry
 from providers.bounded import BoundedClient
 from settings import Settings
@@ -53,7 +54,7 @@ _ROUTED = (
 
 def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     """The application; with no dependencies given it reads the settings and opens its own."""
-    settings = dependencies.settings if dependencies else Settings()
+    settings = dependencies.settings if dependencies else checked_settings()
     counted = dependencies.metrics if dependencies else metrics.Metrics()
 
     @asynccontextmanager

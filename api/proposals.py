@@ -45,6 +45,7 @@ def propose_payment(
     rules = _channel_rules(provider, request)
     goods = _goods(provider, request, shelf.catalogue)
     _check_currency(provider, goods.currency)
+    _check_subject(provider, rules, goods.subject)
     payer = request.payer.to_domain()
     _check_payer(rules, payer, request)
     return Payment(
@@ -167,6 +168,15 @@ def _check_currency(provider: Provider, currency: str) -> None:
         taken = ", ".join(sorted(provider.currencies))
         raise InvalidRequest(
             f"{provider.name} does not take {currency}; use {taken}.", param="currency"
+        )
+
+
+def _check_subject(provider: Provider, rules: ChannelRules, subject: str) -> None:
+    if set(rules.subject_excludes) & set(subject):
+        characters = " ".join(rules.subject_excludes)
+        raise InvalidRequest(
+            f"{provider.name} takes none of the characters {characters} in a subject.",
+            param="subject",
         )
 
 

@@ -1,5 +1,10 @@
-"""Where a payer's browser comes back to. For display: what is paid is said by our books alone."""
+"""Where a payer's browser comes back to. For display: what is paid, the database alone says.
 
+The provider signs the link, once and for good. It leads to the page that the payment was created
+with, and no longer than the payment can matter to its payer (ADR 26).
+"""
+
+from datetime import UTC, datetime, timedelta
 from html import escape
 from http import HTTPStatus
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -16,6 +21,8 @@ from domain.payment import Payment, PaymentStatus
 
 router = APIRouter(tags=["providers"])
 
+# A browser comes back within seconds; some payers stay on the provider's page before they go on.
+MARGIN = timedelta(hours=1)
 _SAFE = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
     "Referrer-Policy": "no-referrer",
@@ -57,8 +64,9 @@ async def come_back_posting(
 async def come_back(provider: str, account: str, request: Request, dependencies: Deps) -> Response:
     """Verify the provider's signed return and send the payer on. Changes nothing.
 
-    The merchant's page gets `payment_id` and `status` as our books have them; it must not take
-    them for proof, and ask for the payment instead.
+    The merchant's page gets `payment_id` and `status` as they are in the database; it must not
+    take them for proof, and retrieve the payment instead. The link ends an hour after the payment
+    was paid or expired: 410.
     """
     # Not `request.url`: it fails where a browser sent raw bytes that are not UTF-8.
     query = request.scope["query_string"].decode(errors="replace")
@@ -80,11 +88,23 @@ async def _come_back(
     payment = await dependencies.stores.payments.get(payment_id) if payment_id else None
     if payment is None or (payment.provider, payment.account) != (provider, account):
         return _page("You can close this page.", "The shop knows how your payment went.")
+    if not is_open(payment, _now()):
+        return _page("This link is over.", "The shop knows how your payment went.", HTTPStatus.GONE)
     if payment.return_url is None:
         return _page(_WORDS[payment.status], f"Order {payment.order_no}")
     return RedirectResponse(
         _with_result(payment.return_url, payment), HTTPStatus.SEE_OTHER, headers=_SAFE
     )
+
+
+def is_open(payment: Payment, at: datetime) -> bool:
+    """Return whether a return from this payment still leads on."""
+    ended = min(payment.paid_at or payment.expires_at, payment.expires_at)
+    return at < ended + MARGIN
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _with_result(url: str, payment: Payment) -> str:

@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -34,7 +35,10 @@ _HTTP_URL = TypeAdapter(HttpUrl)
 
 
 def _http_url(value: str) -> str:
-    _HTTP_URL.validate_python(value)
+    url = _HTTP_URL.validate_python(value)
+    # `https://shop.example@evil.example` shows people one host and goes to another.
+    if "@" in urlsplit(value).netloc or url.username is not None or "\\" in value:
+        raise ValueError("a URL without a user, password or backslash is expected")
     return value
 
 

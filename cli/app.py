@@ -1,14 +1,13 @@
 """The commands, by name."""
 
+from importlib.util import find_spec
+
 import typer
 
 from cli import keys, merchants, payments, refunds
 from cli.audit import audit_command
-from cli.demo import demo
 from cli.deployment import alarms, replace_identity_key
 from cli.doctor import doctor
-from cli.storm import storm
-from cli.up import sandbox, up
 
 app = typer.Typer(
     name="paysaga",
@@ -17,12 +16,16 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,  # locals hold keys and payers
 )
-app.command()(up)
-app.command()(sandbox)
-app.command()(demo)
+# Left out of the images (.dockerignore): they start servers that only a checkout has.
+if find_spec("cli.up"):
+    from cli.demo import demo
+    from cli.storm import storm
+    from cli.up import sandbox, up
+
+    for command in (up, sandbox, demo, storm):
+        app.command()(command)
 app.command()(doctor)
 app.command("audit")(audit_command)
-app.command()(storm)
 app.command()(alarms)
 app.command()(replace_identity_key)
 app.add_typer(merchants.app, name="merchants")

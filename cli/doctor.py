@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 import typer
+from pydantic import ValidationError
+from rich.markup import escape
 from rich.table import Table
 
 from cli.console import STATE_DIR, StateDir, console
@@ -28,7 +30,10 @@ from embedded.postgres_programs import (
     unprivileged_user,
     why_not,
 )
+from embedded.stack import ENV_FILE
 from embedded.state_folder import LOCK, require_own
+from engine.production import exposed_files, production_problems
+from settings import Mode, Settings
 
 OLDEST_PYTHON = (3, 11)
 DISK_NEEDED_GB = 1.0
@@ -37,12 +42,23 @@ PROBE_SECONDS = 3.0
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What one check found; `advice` says what to do where it isn't good."""
+    """What one check found; `advice` says what to do where it isn't good.
+
+    A warning is good enough to go on with.
+    """
 
     what: str
     good: bool
     detail: str
     advice: str = ""
+    is_warning: bool = False
+
+    @property
+    def mark(self) -> str:
+        """How the table shows it."""
+        if self.is_warning:
+            return "[yellow]![/yellow]"
+        return "[green]ok[/green]" if self.good else "[red]no[/red]"
 
 
 def doctor(state_dir: StateDir = STATE_DIR) -> None:
@@ -50,20 +66,23 @@ def doctor(state_dir: StateDir = STATE_DIR) -> None:
     findings = asyncio.run(examine(state_dir))
     table = Table("", "What", "Found", "What to do")
     for finding in findings:
-        mark = "[green]ok[/green]" if finding.good else "[red]no[/red]"
-        table.add_row(mark, finding.what, finding.detail, "" if finding.good else finding.advice)
+        advice = finding.advice if finding.is_warning or not finding.good else ""
+        table.add_row(finding.mark, *map(escape, (finding.what, finding.detail, advice)))
     console.print(table)
     if not all(finding.good for finding in findings):
         raise typer.Exit(1)
 
 
 async def examine(state_dir: Path) -> list[Finding]:
-    """Look at everything once."""
+    """Look at everything once; in mode production at the settings, in place of a stack's needs."""
+    settings, wrong = _settings(state_dir)
+    if settings is not None and settings.mode is Mode.PRODUCTION:
+        return [_python(), _platform(), *_production(settings)]
     versions = await asyncio.gather(
         _program("Temporal server", temporal.BINARY, "--version"),
         _program("PostgreSQL", BINARIES / "postgres", "--version"),
     )
-    machine = [_python(), *versions, _platform(), _user(), _disk(state_dir)]
+    machine = [_python(), *versions, _platform(), _user(), _disk(state_dir), *wrong]
     try:
         require_own(state_dir)
     except StackFolderError as error:
@@ -74,6 +93,45 @@ async def examine(state_dir: Path) -> list[Finding]:
         _temporal_file(state_dir),
         *[finding async for finding in _running(state_dir)],
     ]
+
+
+def _settings(state_dir: Path) -> tuple[Settings | None, list[Finding]]:
+    """The settings, where this machine has them all, and those whose value is wrong."""
+    try:
+        return Settings(_env_file=state_dir / ENV_FILE), []
+    except ValidationError as error:
+        # A newcomer's machine has none of them, and one with its own database a few.
+        wrong = [each for each in error.errors() if each["type"] != "missing"]
+        return None, [
+            Finding(
+                f"PAYSAGA_{str(each['loc'][0]).upper()}",
+                good=False,
+                detail=each["msg"],
+                advice="docs/operations.md says what it may be.",
+            )
+            for each in wrong
+        ]
+
+
+def _production(settings: Settings) -> list[Finding]:
+    try:
+        problems = production_problems(settings, settings.read_accounts())
+        problems += exposed_files(settings.secret_files())
+    except (OSError, ValueError) as error:
+        advice = "See deploy/accounts.example.toml; files are named relative to it."
+        return [Finding("PAYSAGA_ACCOUNTS_FILE", good=False, detail=str(error), advice=advice)]
+    found = [
+        Finding(
+            problem.setting,
+            good=problem.is_warning,
+            detail=problem.found,
+            advice=problem.advice,
+            is_warning=problem.is_warning,
+        )
+        for problem in problems
+    ]
+    fit = all(finding.good for finding in found)
+    return [*found, Finding("Mode", good=fit, detail="production")]
 
 
 def _python() -> Finding:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from cli.console import STATE_DIR, StateDir, console, errors, moment
 from cli.ledger import open_database
+from domain.merchant_settings import check_label
 from storage.keys import ApiKey, ApiKeyStore
 
 app = typer.Typer(help="API keys: how a merchant's backend proves who it is.", no_args_is_help=True)
@@ -18,6 +19,7 @@ MerchantId = Annotated[str, typer.Option("--merchant", help="The merchant's id."
 @app.command("create")
 def create(merchant: MerchantId, label: str = "", state_dir: StateDir = STATE_DIR) -> None:
     """Create a key and print it, this once: only its digest is kept."""
+    check_label(label)
     key = asyncio.run(_create(state_dir, merchant, label))
     errors.print("Keep this key; it can't be shown again.", style="dim")
     console.print(key, highlight=False, soft_wrap=True)

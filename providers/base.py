@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NoReturn, Protocol, runtime_checkable
+from typing import Annotated, NoReturn, Protocol, runtime_checkable
+
+from pydantic import Field
 
 from domain.checkout import Created
 from domain.consumption import Consumption
@@ -24,6 +26,10 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
     NOT_PROCESSED = "not_processed"
     UNKNOWN = "unknown"
+
+
+AccountName = Annotated[str, Field(pattern=r"^[^\s/?#&=%]+$")]
+"""An account's name: it is part of our addresses, which providers sign and have signed."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class ChannelRules:
     `longest_expiry` the provider's bounds, `local` is true where the checkout is only signed here
     and no call is made, `asking` the provider's own cadence of questions where it has one,
     `closable` false where only its time ends an order, `refundable` false where only the provider
-    itself gives money back.
+    itself gives money back, `subject_excludes` the characters that it takes in no subject.
     """
 
     needs: tuple[str, ...] = ()
@@ -60,6 +66,7 @@ class ChannelRules:
     asking: Asking | None = None
     closable: bool = True
     refundable: bool = True
+    subject_excludes: str = ""
 
 
 class Provider(Protocol):

@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -18,6 +19,7 @@ Address = IPv4Address | IPv6Address
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 RESOLVE_SECONDS = 5.0
+LONGEST_URL = 2048
 # A dead first address should not hide a living second one; more would only stretch the attempt.
 MOST_ADDRESSES = 3
 _PORTS = {"https": 443, "http": 80}
@@ -27,6 +29,12 @@ _PRIVATE = tuple(
     for network in (
         "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7",
     )
+)  # fmt: skip
+# Names that no public resolver answers (RFC 6761, 6762, 8375; ICANN's `internal`), and usual
+# ones of local networks.
+_LOCAL_DOMAINS = (
+    "localhost", "localdomain", "local", "internal", "intranet", "lan", "home.arpa",
+    "test", "example", "invalid",
 )  # fmt: skip
 _NAT64 = ip_network("64:ff9b::/96")
 # Reachable from inside a cloud only, though the registries count them as ordinary addresses:
@@ -87,6 +95,28 @@ async def check(url: str, *, allow_private: bool, resolver: Resolver = resolve) 
     )
 
 
+async def check_new(url: str, *, allow_private: bool, resolver: Resolver = resolve) -> None:
+    """Raise TargetRefused unless a merchant may set this webhook URL.
+
+    Stricter than `check`, which every attempt passes: what is stored already goes on working. In
+    sandbox mode a name is not resolved, because the machine may be offline.
+    """
+    if len(url) > LONGEST_URL or any(not " " < character <= "~" for character in url):
+        raise TargetRefused(
+            f"The webhook URL has at most {LONGEST_URL} characters of ASCII and no blanks; write"
+            " other letters percent-encoded, and a name of such letters in its xn-- form."
+        )
+    parts = parse(url, allow_private=allow_private)
+    if parts.fragment or "#" in url:
+        raise TargetRefused("The webhook URL must not carry a fragment: nobody would receive it.")
+    if "@" in urlsplit(url).netloc or "\\" in url:
+        raise TargetRefused("The webhook URL must not carry a user, a password or a backslash.")
+    if not allow_private and not may_be_public(parts.host):
+        raise TargetRefused(f"The host {parts.host} is not on the open internet.")
+    if not allow_private or _is_address(parts.host):
+        await check(url, allow_private=allow_private, resolver=resolver)
+
+
 def parse(url: str, *, allow_private: bool) -> httpx.URL:
     """The URL, if its form is one that we call; for the door, where a merchant sets it."""
     try:
@@ -116,6 +146,30 @@ def is_lawful(address: Address, *, allow_private: bool) -> bool:
     # `is_global` leaves out private, loopback, documentation and carrier-grade NAT ranges.
     site_local = isinstance(address, IPv6Address) and address.is_site_local
     return address.is_global and not address.is_reserved and not site_local
+
+
+def may_be_public(host: str) -> bool:
+    """Return whether a URL's host can be on the open internet, as far as its text shows.
+
+    An address is judged as `is_lawful` does. A name must have a domain, and none that is local by
+    definition. `127.1` and `0x7f000001` are addresses to some resolvers, and refused.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        return is_lawful(ip_address(name), allow_private=False)
+    except ValueError:
+        labels = name.split(".")
+    if len(labels) == 1 or not all(labels) or labels[-1][0].isdigit():
+        return False
+    return not any(f".{name}".endswith(f".{domain}") for domain in _LOCAL_DOMAINS)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _unwrapped(address: Address) -> Address:

@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from providers.base import AccountName
+
 CODECS = {"utf-8": "utf-8", "gbk": "gb18030", "gb2312": "gb18030", "gb18030": "gb18030"}
 """Alipay's charset names and Python's codec: GB 18030 contains the two older ones."""
 
@@ -18,7 +20,7 @@ class AlipayConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: str = Field(min_length=1)
+    name: AccountName
     app_id: str = Field(min_length=1, max_length=32)
     seller_id: str = Field(pattern=r"^2088\d{12}$")
     gateway_url: str = Field(

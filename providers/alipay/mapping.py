@@ -6,7 +6,7 @@ Alipay's fields. Fields come from verified texts only.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -21,6 +21,8 @@ _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _YUAN = re.compile(r"[0-9]{1,11}(\.[0-9]{1,6})?")
 _LONGEST_SUBJECT = 256
 _LONGEST_TRADE = timedelta(days=15)
+# Alipay's documents of every order call, at `subject`.
+_NOT_IN_SUBJECT = "/=&"
 
 STATUSES: dict[str, Outcome] = {
     "WAIT_BUYER_PAY": Outcome.PENDING,
@@ -42,34 +44,36 @@ class Plan:
     rules: ChannelRules
 
 
+_RULES = ChannelRules(subject_excludes=_NOT_IN_SUBJECT)
 PLANS: dict[Channel, Plan] = {
     Channel.APP: Plan(
         "alipay.trade.app.pay",
         "QUICK_MSECURITY_PAY",
-        ChannelRules(local=True, longest_expiry=_LONGEST_TRADE),
+        replace(_RULES, local=True, longest_expiry=_LONGEST_TRADE),
     ),
     Channel.PAGE: Plan(
         "alipay.trade.page.pay",
         "FAST_INSTANT_TRADE_PAY",
-        ChannelRules(local=True, longest_expiry=_LONGEST_TRADE),
+        replace(_RULES, local=True, longest_expiry=_LONGEST_TRADE),
     ),
     Channel.WAP: Plan(
         "alipay.trade.wap.pay",
         "QUICK_WAP_WAY",
-        ChannelRules(local=True, longest_expiry=_LONGEST_TRADE),
+        replace(_RULES, local=True, longest_expiry=_LONGEST_TRADE),
     ),
     # The QR text itself lives for about two hours.
-    Channel.QR: Plan("alipay.trade.precreate", "FACE_TO_FACE_PAYMENT", ChannelRules()),
+    Channel.QR: Plan("alipay.trade.precreate", "FACE_TO_FACE_PAYMENT", _RULES),
     Channel.JSAPI: Plan(
         "alipay.trade.create",
         "JSAPI_PAY",
-        ChannelRules(needs=("open_id|buyer_id",), longest_expiry=_LONGEST_TRADE),
+        replace(_RULES, needs=("open_id|buyer_id",), longest_expiry=_LONGEST_TRADE),
     ),
     # The payer stands at the till: what is not paid within a minute is cancelled.
     Channel.BARCODE: Plan(
         "alipay.trade.pay",
         "FACE_TO_FACE_PAYMENT",
-        ChannelRules(
+        replace(
+            _RULES,
             needs=("auth_code",),
             default_expiry=timedelta(minutes=1),
             shortest_expiry=timedelta(seconds=30),

@@ -81,6 +81,8 @@ def verified(
         credentials.is_alipays(signing.canonical(form, without=rule), signature) for rule in rules
     ):
         raise _refused("its signature is not Alipay's")
+    if not signing.is_unambiguous(form):
+        raise _refused("it may have been cut up differently than it was signed")
     return _as_text(form)
 
 

@@ -130,8 +130,8 @@ class AlipayProvider:
             value = self._client.order_string(method, content, Links(self._notify_url))
         else:
             kind = CheckoutKind.REDIRECT
-            back = self._return_url or payment.return_url
-            value = self._client.page_url(method, content, Links(self._notify_url, back))
+            links = Links(self._notify_url, self._return_url)
+            value = self._client.page_url(method, content, links)
         return Checkout(kind=kind, value=value, expires_at=payment.expires_at)
 
     async def _ask(self, payment: Payment, refuse: Callable[[Answer], NoReturn]) -> PaymentReport:

@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 _PADDING, _DIGEST = padding.PKCS1v15(), hashes.SHA256()
+_NAME = re.compile(rb"[A-Za-z0-9_]+")
+_NEXT = re.compile(rb"&[A-Za-z0-9_]+=")
 _ARMOUR = re.compile(r"-----(BEGIN|END) ([A-Z ]+)-----")
 
 
@@ -17,6 +19,14 @@ def canonical(params: Mapping[bytes, bytes], *, without: frozenset[bytes]) -> by
     return b"&".join(
         key + b"=" + params[key] for key in sorted(params) if params[key] and key not in without
     )
+
+
+def is_unambiguous(params: Mapping[bytes, bytes]) -> bool:
+    """Whether no other parameters have the same canonical string as these.
+
+    Its values are raw: `&name=` inside of one could as well begin the next.
+    """
+    return all(_NAME.fullmatch(key) and not _NEXT.search(params[key]) for key in params)
 
 
 def sign(key: rsa.RSAPrivateKey, content: bytes) -> str:

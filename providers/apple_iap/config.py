@@ -5,6 +5,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from providers.base import AccountName
+
 PROVIDER = "apple_iap"
 _ADDRESS = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 
@@ -36,7 +38,7 @@ class AppleIapConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: str = Field(min_length=1)
+    name: AccountName
     environment: Environment = Environment.PRODUCTION
     bundle_id: str = Field(pattern=r"^[A-Za-z0-9.-]{1,155}$")
     app_apple_id: int | None = Field(default=None, gt=0)

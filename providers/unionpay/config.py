@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from providers.base import AccountName
+
 PROVIDER = "unionpay"
 
 
@@ -19,7 +21,7 @@ class UnionpayConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: str = Field(min_length=1)
+    name: AccountName
     base_url: str = Field(
         default="https://gateway.95516.com/gateway/api",
         pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",

@@ -145,8 +145,7 @@ class UnionpayProvider:
         )
 
     def _form(self, payment: Payment, plan: mapping.Plan, fields: dict[str, str]) -> Checkout:
-        back = self._return_url or payment.return_url
-        fields |= {"frontUrl": back} if back else {}
+        fields |= {"frontUrl": self._return_url} if self._return_url else {}
         return Checkout(
             kind=CheckoutKind.FORM,
             value=self._client.address(plan.endpoint),

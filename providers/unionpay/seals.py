@@ -49,7 +49,7 @@ class CertificateSeal:
 
     def check(self, fields: Mapping[str, str], at: datetime) -> None:
         """The certificate first, then the signature; raises NotGenuine."""
-        _check_method(fields, signing.RSA)
+        _check_form(fields, signing.RSA)
         try:
             key = self._trust.public_key(fields.get("signPubKeyCert", ""), at)
         except UntrustedCertificate as error:
@@ -73,7 +73,7 @@ class KeyedSeal:
 
     def check(self, fields: Mapping[str, str], at: datetime) -> None:  # noqa: ARG002 - no dates here
         """Raise NotGenuine unless the digest is right."""
-        _check_method(fields, self._method)
+        _check_form(fields, self._method)
         if not signing.is_keyed_digest(self._method, _secret(self._secure_key), fields):
             raise NotGenuine("the digest does not fit the message")
 
@@ -86,9 +86,11 @@ def make_seal(config: UnionpayConfig) -> Seal:
         raise ValueError(f"unionpay account {config.name!r}: {error}") from error
 
 
-def _check_method(fields: Mapping[str, str], method: str) -> None:
+def _check_form(fields: Mapping[str, str], method: str) -> None:
     if fields.get("signMethod") != method:
         raise NotGenuine("the message is signed by another method than the account's")
+    if not signing.is_unambiguous(fields):
+        raise NotGenuine("the message may have been cut up differently than it was signed")
 
 
 def _bytes(value: SecretStr | None) -> bytes:

