@@ -31,6 +31,9 @@ class Settings(BaseSettings):
         description="postgresql+asyncpg://user@host:port/name; the password may come by file."
     )
     database_password_file: Path | None = None
+    database_runtime_role: str | None = Field(
+        default=None, description="For the migration: the role that API and workers run as."
+    )
     public_url: str = Field(
         description="Where providers and payers reach this API, without a trailing slash."
     )

@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from audit.finding import Finding, Promise
 from engine.encryption import ENCODING
+from providers.registry import secret_fields
 
 # Shorter ones would be found in anything.
 SHORTEST_SECRET = 12
@@ -46,18 +47,18 @@ def unsealed(place: str, message: Message) -> Iterator[Finding]:
 def key_material(accounts: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, str]:
     """The secrets of the provider accounts, by a name that may be shown.
 
-    Of a private key one line from its middle: enough to know it, and no two keys share it.
+    Every field that a provider's configuration declares as a secret. Of one of several lines, such
+    as a private key, a line from its middle: enough to know it, and no two keys share it.
     """
     secrets = {}
     for provider, entries in accounts.items():
+        fields = secret_fields(provider)
         for entry in entries:
             for field, value in entry.items():
-                name = f"{field} of {provider}/{entry.get('name', '')}"
-                if "private_key" in field:
+                if field in fields:
                     lines = str(value).strip().splitlines()
+                    name = f"{field} of {provider}/{entry.get('name', '')}"
                     secrets[name] = lines[len(lines) // 2]
-                elif field in ("api_v3_key", "aes_key"):
-                    secrets[name] = str(value)
     return secrets
 
 

@@ -124,7 +124,8 @@ async def register(stack: Stack, ends: Ends) -> tuple[str, str]:
     """A new merchant that is told at `ends`; its id and API key."""
     database = Database(stack.database_url)
     name = f"bench-{uuid4().hex[:8]}"
-    row = MerchantRow(id=name, name=name, webhook_url=ends.webhook_url, webhook_secret=new_secret())
+    secret = stack.stored_secrets.encrypt(name, new_secret())
+    row = MerchantRow(id=name, name=name, webhook_url=ends.webhook_url, webhook_secret=secret)
     try:
         await MerchantStore(database).create(row)
         return name, await ApiKeyStore(database).create(name, "bench")

@@ -86,7 +86,7 @@ async def _merchant_key(stack: Stack) -> str:
             id=MERCHANT,
             name="The demo's tea shop",
             webhook_url=f"{stack.sandbox_url}/merchant/{MERCHANT}/webhooks",
-            webhook_secret=new_secret(),
+            webhook_secret=stack.stored_secrets.encrypt(MERCHANT, new_secret()),
         )
         if await merchants.get(MERCHANT) is None:
             await merchants.create(merchant)

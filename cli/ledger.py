@@ -4,9 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from crypto.encryption import Encryption
+from crypto.key_ring import KeyRing
 from embedded.stack import ENV_FILE
 from settings import Settings
 from storage.database import Database
+from webhooks.stored_secrets import StoredSecrets
+
+
+def stored_secrets(state_dir: Path) -> StoredSecrets:
+    """What webhook secrets are encrypted with, by the settings' payload keys or the stack's."""
+    settings = Settings(_env_file=state_dir / ENV_FILE)
+    return StoredSecrets(Encryption(KeyRing.from_file(settings.payload_keys_file)))
 
 
 @asynccontextmanager

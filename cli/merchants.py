@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.console import STATE_DIR, StateDir, console
-from cli.ledger import open_database
+from cli.ledger import open_database, stored_secrets
 from domain.errors import NotFound
 from domain.merchant import LatePolicy, Merchant
 from domain.merchant_settings import check_merchant_id, check_name
@@ -37,16 +37,17 @@ def create(
     check_merchant_id(merchant_id)
     name = merchant_id if name is None else name
     check_name(name)
+    secret = new_secret()
     merchant = Merchant(
         id=merchant_id,
         name=name,
         webhook_url=webhook_url,
-        webhook_secret=new_secret(),
+        webhook_secret=stored_secrets(state_dir).encrypt(merchant_id, secret),
         late_policy=late_policy,
     )
     asyncio.run(_create(state_dir, merchant))
     console.print(f"Merchant [bold]{merchant.id}[/bold] is there. Its webhooks are signed with")
-    console.print(merchant.webhook_secret, highlight=False, soft_wrap=True)
+    console.print(secret, highlight=False, soft_wrap=True)
 
 
 @app.command("update")
@@ -67,6 +68,26 @@ def update(
     changes = {key: value or None for key, value in given.items() if value is not None}
     asyncio.run(_update(state_dir, merchant_id, changes))
     console.print("The merchant is changed.")
+
+
+@app.command("encrypt-secrets")
+def encrypt_secrets(state_dir: StateDir = STATE_DIR) -> None:
+    """Encrypt every webhook secret under the newest payload key, before an older one is dropped."""
+    count = asyncio.run(_encrypt_secrets(state_dir))
+    console.print(f"{count} webhook secrets are encrypted under the newest key.")
+
+
+async def _encrypt_secrets(state_dir: Path) -> int:
+    secrets, count = stored_secrets(state_dir), 0
+    async with open_database(state_dir) as database:
+        merchants = MerchantStore(database)
+        for merchant in await merchants.list_all():
+            secret = secrets.decrypt(merchant.id, merchant.webhook_secret)
+            if secret is not None:
+                encrypted = secrets.encrypt(merchant.id, secret)
+                await merchants.replace_secret(merchant, encrypted)
+                count += 1
+    return count
 
 
 async def _create(state_dir: Path, merchant: Merchant) -> None:

@@ -65,6 +65,13 @@ def show(payment_id: UUID, state_dir: StateDir = STATE_DIR) -> None:
         console.print(table)
 
 
+@app.command("forget")
+def forget(payment_id: UUID, state_dir: StateDir = STATE_DIR) -> None:
+    """Erase the merchant's metadata from a payment and its events; what was paid stays."""
+    asyncio.run(_forget(state_dir, payment_id))
+    console.print(f"The metadata of {payment_id} is erased.")
+
+
 def _rows(payment: Payment) -> dict[str, object]:
     return {
         "status": status(payment.status),
@@ -94,6 +101,11 @@ async def _list(
     async with open_database(state_dir) as database:
         store = PaymentStore(database)
         return await store.list_for_merchant(merchant_id, filters=filters, limit=limit)
+
+
+async def _forget(state_dir: Path, payment_id: UUID) -> None:
+    async with open_database(state_dir) as database:
+        await PaymentStore(database).forget_metadata(payment_id)
 
 
 async def _show(state_dir: Path, payment_id: UUID) -> tuple[Payment, list[Refund]]:

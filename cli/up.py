@@ -66,12 +66,13 @@ def stack_config(
     state_dir: Path, ports: list[str] | None, *, time_scale: float, set_temporal_aside: bool
 ) -> StackConfig:
     """The stack that the command line and the user's own servers ask for."""
-    database_url, external_temporal = users_own()
+    database_url, owner_url, external_temporal = users_own()
     return StackConfig(
         state_dir,
         services=EVERYTHING,
         ports=dict(_port(text) for text in ports or []),
         database_url=database_url,
+        database_owner_url=owner_url,
         external_temporal=external_temporal,
         sandbox_time_scale=time_scale,
         set_temporal_aside=set_temporal_aside,

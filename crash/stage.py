@@ -22,7 +22,6 @@ from embedded.stack import Stack
 from embedded.temporal import NAMESPACE
 from providers.registry import BUILDERS
 from storage.database import Database
-from storage.migrate import upgrade
 from tests.stack.shop import Place, Shop, open_shop
 from workflows.policies import worker_queues
 
@@ -82,7 +81,7 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
         config = StackConfig(folder / "state", services=SERVERS, sandbox_time_scale=TIME_SCALE)
         stack = await held.enter_async_context(Stack(config))
         conductor = await held.enter_async_context(Conductor(folder).listening())
-        await upgrade(stack.database_url)
+        await stack.migrate()
         [api_port] = assign_ports(["api"], {}, folder / "ports.json").values()
         mortal = {}
         for program in _programs(stack, conductor, api_port):

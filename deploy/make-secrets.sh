@@ -22,7 +22,7 @@ make() {
     echo "made $1"
 }
 
-for name in postgres_password paysaga_database_password temporal_database_password operator_token; do
+for name in postgres_password paysaga_owner_password paysaga_database_password temporal_database_password operator_token; do
     random | make "$name"
 done
 

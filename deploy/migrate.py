@@ -1,4 +1,8 @@
-"""Bring the database that PAYSAGA_* names to the newest schema: `python -m deploy.migrate`."""
+"""Bring the database that PAYSAGA_* names to the newest schema: `python -m deploy.migrate`.
+
+It runs as the owner of the tables; PAYSAGA_DATABASE_RUNTIME_ROLE names the role that everything
+else runs as.
+"""
 
 import asyncio
 
@@ -6,4 +10,5 @@ from settings import Settings
 from storage.migrate import upgrade
 
 if __name__ == "__main__":
-    asyncio.run(upgrade(Settings().read_database_url()))
+    settings = Settings()
+    asyncio.run(upgrade(settings.read_database_url(), runtime_role=settings.database_runtime_role))

@@ -29,6 +29,7 @@ class StackConfig:
         services: which processes; a server given from outside isn't started.
         ports: ports to use, by service or `temporal-ui`; others are remembered or found free.
         database_url: a database of the user's own instead of ours.
+        database_owner_url: the role that migrates it; None: the same role does both.
         external_temporal: use the cluster that the TEMPORAL_* variables or profile name.
         sandbox_time_scale: how many seconds pass in the sandbox in one of ours.
         set_temporal_aside: keep the old Temporal folder and begin with a new one.
@@ -38,6 +39,7 @@ class StackConfig:
     services: frozenset[Service] = EVERYTHING
     ports: Mapping[str, int] = dataclasses.field(default_factory=dict)
     database_url: str | None = None
+    database_owner_url: str | None = None
     external_temporal: bool = False
     sandbox_time_scale: float = 1
     set_temporal_aside: bool = False

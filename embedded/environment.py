@@ -82,9 +82,10 @@ def inherited() -> dict[str, str]:
     return base | {"PYTHONUNBUFFERED": "1"}
 
 
-def users_own() -> tuple[str | None, bool]:
-    """What the user brings: a database's URL, and whether a Temporal cluster is named."""
-    return os.environ.get("PAYSAGA_DATABASE_URL"), "TEMPORAL_ADDRESS" in os.environ
+def users_own() -> tuple[str | None, str | None, bool]:
+    """What the user brings: a database's URL, its owner's, and whether a Temporal is named."""
+    database = os.environ.get("PAYSAGA_DATABASE_URL")
+    return database, os.environ.get("PAYSAGA_DATABASE_OWNER_URL"), "TEMPORAL_ADDRESS" in os.environ
 
 
 def compose(base: Mapping[str, str], wiring: Wiring) -> dict[str, str]:

@@ -21,7 +21,8 @@ from embedded.program import Program, run
 # A path to the folder that a process runs in, good even where its parents are closed to the process
 # (proc(5)): root hands the folder over to the user who runs PostgreSQL, and it stays where it is.
 WORKING_DIRECTORY = Path("/proc/self/cwd")
-ROLE = "paysaga"
+# Owns the tables and migrates them; the other is what API, workers and commands run as.
+OWNER, RUNTIME = "paysaga", "paysaga_runtime"
 DATABASE = "paysaga"
 CONNECTIONS = 200
 PROBE_TIMEOUT_SECONDS = 2.0
@@ -46,20 +47,37 @@ class Postgres:
         self._port = port
         self._log = log
         self._user = unprivileged_user()
+        self._has_runtime_role = False
 
     @functools.cached_property
     def password(self) -> str:
-        """The role's password, made at the first start."""
-        path = self._folder / "password"
+        """The owner's password, made at the first start."""
+        return self._kept_password("password")
+
+    @functools.cached_property
+    def runtime_password(self) -> str:
+        """The runtime role's password, made at the first start."""
+        return self._kept_password("runtime-password")
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's URL of the database, for the runtime role."""
+        return self._url(RUNTIME, self.runtime_password)
+
+    @property
+    def owner_url(self) -> str:
+        """The same for the owner, who migrates."""
+        return self._url(OWNER, self.password)
+
+    def _kept_password(self, name: str) -> str:
+        path = self._folder / name
         if not path.exists():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(24))
         return path.read_text()
 
-    @property
-    def url(self) -> str:
-        """SQLAlchemy's URL of the database."""
-        return f"postgresql+asyncpg://{ROLE}:{self.password}@{HOST}:{self._port}/{DATABASE}"
+    def _url(self, role: str, password: str) -> str:
+        return f"postgresql+asyncpg://{role}:{password}@{HOST}:{self._port}/{DATABASE}"
 
     @functools.cached_property
     def _programs(self) -> Path:
@@ -132,7 +150,7 @@ class Postgres:
             command=[
                 str(self._programs / "initdb"),
                 f"--pgdata={self._reachable(data)}",
-                f"--username={ROLE}",
+                f"--username={OWNER}",
                 "--pwfile=../password",
                 "--auth=scram-sha-256",
                 "--encoding=UTF8",
@@ -202,8 +220,23 @@ class Postgres:
             ) from error
         except (OSError, TimeoutError, asyncpg.PostgresError):
             return False  # Starting, recovering, or every connection is taken.
-        await connection.close(timeout=PROBE_TIMEOUT_SECONDS)
+        try:
+            await self._ensure_runtime_role(connection)
+        except asyncpg.PostgresError:
+            return False
+        finally:
+            await connection.close(timeout=PROBE_TIMEOUT_SECONDS)
         return True
+
+    async def _ensure_runtime_role(self, connection: asyncpg.Connection) -> None:
+        """Create the role that earlier releases did not have; its password is the file's."""
+        if self._has_runtime_role:
+            return
+        known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", RUNTIME)
+        verb = "ALTER" if known else "CREATE"
+        # Of letters, digits, - and _ alone, so that it needs no escaping.
+        await connection.execute(f"{verb} ROLE {RUNTIME} LOGIN PASSWORD '{self.runtime_password}'")
+        self._has_runtime_role = True
 
     async def _create_database(self) -> None:
         connection = await self._connect("postgres")
@@ -216,7 +249,7 @@ class Postgres:
         return await asyncpg.connect(
             host=HOST,
             port=self._port,
-            user=ROLE,
+            user=OWNER,
             password=self.password,
             database=database,
             ssl=False,

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sqlalchemy import make_url
 from temporalio.client import Client
 
+from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from domain.identity import IdentityKey
 from embedded import application, environment
@@ -24,6 +26,7 @@ from embedded.temporal import NAMESPACE, Temporal
 from engine.client import connect
 from providers.registry import BUILDERS
 from storage.migrate import upgrade
+from webhooks.stored_secrets import StoredSecrets
 from workflows import policies, search_attributes
 
 # In the state folder: the variables that settings read, for commands beside the stack.
@@ -85,6 +88,11 @@ class Stack:
         """Stop a service until `restart`."""
         await self._child(name).stop()
 
+    async def migrate(self) -> None:
+        """Bring the database to the newest schema, and its runtime role to its privileges."""
+        runtime, owner = self.database_url, self.database_owner_url
+        await upgrade(owner, runtime_role=None if runtime == owner else make_url(runtime).username)
+
     def log(self, name: str) -> Path:
         """A service's log file."""
         return self._state / "logs" / f"{name}.log"
@@ -94,6 +102,11 @@ class Stack:
         """The payload keys, made at the first start."""
         return KeyRing.from_file(environment.keep_payload_keys(self._state / "payload-keys.toml"))
 
+    @property
+    def stored_secrets(self) -> StoredSecrets:
+        """What webhook secrets are encrypted with before they are stored."""
+        return StoredSecrets(Encryption(self.keys))
+
     @functools.cached_property
     def identity(self) -> IdentityKey:
         """The secret that ids are derived with, created at the first start."""
@@ -102,8 +115,15 @@ class Stack:
 
     @property
     def database_url(self) -> str:
-        """SQLAlchemy's URL of the database."""
+        """SQLAlchemy's URL of the database, for API, workers and commands."""
         return self.config.database_url or self._postgres.url
+
+    @property
+    def database_owner_url(self) -> str:
+        """The same for the role that owns and migrates the tables."""
+        if self.config.database_url is None:
+            return self._postgres.owner_url
+        return self.config.database_owner_url or self.config.database_url
 
     @property
     def api_url(self) -> str:
@@ -179,7 +199,7 @@ class Stack:
         }
         await _together(start() for name, start in servers.items() if self.config.starts(name))
         if {Service.API, Service.WORKER} & self.config.services:
-            await upgrade(self.database_url)
+            await self.migrate()
             await self._start_application()
 
     async def _start_postgres(self) -> None:

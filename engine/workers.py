@@ -14,6 +14,8 @@ from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
 from activities.webhooks import WebhookActivities
+from crypto.encryption import Encryption
+from crypto.key_ring import KeyRing
 from engine.tuning import GRACEFUL_STOP, tuning
 from providers.bounded import BoundedClient
 from providers.registry import Registry, build
@@ -24,6 +26,7 @@ from storage.events import EventStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from webhooks.sender import WebhookSender
+from webhooks.stored_secrets import StoredSecrets
 from workflows.policies import EAGER_QUEUE, RUN_QUEUES, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
 
@@ -41,7 +44,13 @@ async def open_activities(
             settings.read_accounts(), http=http, clock=_now, public_url=settings.public_url
         )
         payments = PaymentStore(database)
-        sender = WebhookSender(webhook_http, allow_private=settings.is_sandbox, clock=_now)
+        ring = KeyRing.from_file(settings.payload_keys_file)
+        sender = WebhookSender(
+            webhook_http,
+            allow_private=settings.is_sandbox,
+            stored_secrets=StoredSecrets(Encryption(ring)),
+            clock=_now,
+        )
         yield (
             Activities(
                 payments=PaymentActivities(payments),

@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import httpx
+from pydantic import BaseModel, SecretStr
 
 from domain.errors import InvalidRequest
 from providers.alipay import provider as alipay
+from providers.alipay.config import AlipayConfig
 from providers.apple_iap import provider as apple_iap
+from providers.apple_iap.config import AppleIapConfig
 from providers.base import Provider
 from providers.unionpay import provider as unionpay
+from providers.unionpay.config import UnionpayConfig
 from providers.wechatpay import provider as wechatpay
+from providers.wechatpay.config import WechatpayConfig
 
 Clock = Callable[[], datetime]
 
@@ -38,6 +43,25 @@ BUILDERS: dict[str, Builder] = {
     "unionpay": unionpay.build,
     "apple_iap": apple_iap.build,
 }
+
+CONFIGURATIONS: dict[str, type[BaseModel]] = {
+    "alipay": AlipayConfig,
+    "wechatpay": WechatpayConfig,
+    "unionpay": UnionpayConfig,
+    "apple_iap": AppleIapConfig,
+}
+
+
+def secret_fields(provider: str) -> frozenset[str]:
+    """The keys of an account that its provider's configuration declares as secrets."""
+    if provider not in CONFIGURATIONS:
+        return frozenset()
+    fields = CONFIGURATIONS[provider].model_fields
+    return frozenset(
+        name
+        for name, field in fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
+    )
 
 
 # Of an account, and ours: no provider's own configuration has it.

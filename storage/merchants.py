@@ -46,3 +46,22 @@ class MerchantStore:
         async with self._database.statement() as connection:
             if (await connection.execute(statement)).first() is None:
                 raise NotFound("There is no such merchant.")
+
+    async def list_all(self) -> list[Merchant]:
+        """Every merchant, by id."""
+        async with self._database.statement() as connection:
+            result = await connection.execute(select(merchants).order_by(merchants.c.id))
+        return [to_merchant(row) for row in result.mappings()]
+
+    async def replace_secret(self, merchant: Merchant, stored: str) -> None:
+        """Store the webhook secret anew, unless it is another one by now."""
+        statement = (
+            update(merchants)
+            .where(
+                merchants.c.id == merchant.id,
+                merchants.c.webhook_secret == merchant.webhook_secret,
+            )
+            .values(webhook_secret=stored)
+        )
+        async with self._database.statement() as connection:
+            await connection.execute(statement)

@@ -6,18 +6,26 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from storage.privileges import grant_privileges
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number, as long as it stays: whoever migrates holds it, whoever comes later waits.
 _LOCK = 5_140_211
 
 
-async def upgrade(url: str) -> None:
-    """Bring the database at `url` to the newest schema; safe to call from several processes."""
+async def upgrade(url: str, *, runtime_role: str | None = None) -> None:
+    """Bring the database at `url` to the newest schema; safe to call from several processes.
+
+    `url` is the owner's; `runtime_role` gets what API and workers need. None where they use the
+    owner's role, as on a database of a developer's own.
+    """
     engine = create_async_engine(url, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             await connection.run_sync(_upgrade)
+            if runtime_role is not None:
+                await connection.run_sync(grant_privileges, runtime_role)
     finally:
         await engine.dispose()
 

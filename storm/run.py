@@ -190,7 +190,7 @@ class Storm:
                     id=name,
                     name=name,
                     webhook_url=f"{self.stack.sandbox_url}/merchant/{name}/webhooks",
-                    webhook_secret=secret,
+                    webhook_secret=self.stack.stored_secrets.encrypt(name, secret),
                     late_policy=LatePolicy.ACCEPT if accepts else LatePolicy.REFUND,
                 )
             )
@@ -207,9 +207,11 @@ class Storm:
         return await ApiKeyStore(self.database).create(name, "storm")
 
     async def _sabotage(self) -> None:
-        async with self.database.transaction() as connection:
+        owner = Database(self.stack.database_owner_url)
+        async with owner.transaction() as connection:
             for statement in self.statements:
                 await connection.execute(text(statement))
+        await owner.close()
 
     async def _witness(self, sandbox: Sandbox) -> Witness:
         webhooks: Counter[str] = Counter()

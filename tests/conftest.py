@@ -6,7 +6,6 @@ import pytest
 from embedded.config import Service, StackConfig
 from embedded.stack import Stack
 from storage.database import Database
-from storage.migrate import upgrade
 
 # One API with its servers for all who knock at its door, whichever folder they live in.
 pytest_plugins = ["tests.api.fixtures"]
@@ -24,12 +23,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-async def database_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """A real PostgreSQL, migrated once; tests keep apart by merchants and ids of their own."""
     folder = tmp_path_factory.mktemp("postgres")
     async with Stack(StackConfig(folder, services=frozenset({Service.POSTGRES}))) as stack:
-        await upgrade(stack.database_url)
-        yield stack.database_url
+        await stack.migrate()
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def database_url(postgres: Stack) -> str:
+    """The database for the role that API and workers run as."""
+    return postgres.database_url
+
+
+@pytest.fixture(scope="session")
+def owner_url(postgres: Stack) -> str:
+    """The same for the role that owns the tables: past every privilege, held by the guards."""
+    return postgres.database_owner_url
+
+
+@pytest.fixture(scope="session")
+async def owner_database(owner_url: str) -> AsyncIterator[Database]:
+    """The database for the role that owns it, where a test needs what no process of ours may do."""
+    database = Database(owner_url)
+    yield database
+    await database.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from domain.event import Event
 from domain.merchant import Merchant
 from webhooks.answers import WebhookAnswer, read_answer, read_retry_after
 from webhooks.signing import UnusableSecretError, signed_headers
+from webhooks.stored_secrets import StoredSecrets
 from webhooks.targets import Resolver, Target, TargetRefused, check, resolve
 
 # An endpoint should store the event and answer; what takes longer is retried.
@@ -49,6 +50,7 @@ class WebhookSender:
     Args:
         http: for this sender alone, made with `trust_env=False`: a proxy would undo the pinning.
         allow_private: sandbox mode: plain http, loopback and private networks are lawful targets.
+        stored_secrets: decrypts the secrets that webhooks are signed with.
         clock: now, in UTC.
         resolver: addresses of a host, best first.
     """
@@ -56,7 +58,9 @@ class WebhookSender:
     def __init__(
         self,
         http: httpx.AsyncClient,
-        allow_private: bool,  # noqa: FBT001 - the composition root names it
+        *,
+        allow_private: bool,
+        stored_secrets: StoredSecrets,
         clock: Callable[[], datetime],
         resolver: Resolver = resolve,
     ) -> None:
@@ -64,6 +68,7 @@ class WebhookSender:
         http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._http = http
         self._allow_private = allow_private
+        self._stored_secrets = stored_secrets
         self._clock = clock
         self._resolver = resolver
 
@@ -77,7 +82,7 @@ class WebhookSender:
                 payload,
                 event_id=event.id,
                 sent_at=self._clock(),
-                secret=merchant.webhook_secret,
+                secret=self._stored_secrets.decrypt(merchant.id, merchant.webhook_secret),
             )
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 target = await check(

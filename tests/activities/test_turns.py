@@ -27,9 +27,9 @@ def steps(database: Database) -> WebhookActivities:
     )
 
 
-async def age(database: Database, event: UUID, days: float) -> None:
+async def age(owner_database: Database, event: UUID, days: float) -> None:
     """As if it had been written so long ago: past the rule that an event's content is fixed."""
-    async with database.transaction() as connection:
+    async with owner_database.transaction() as connection:
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
         await connection.execute(
             update(events)
@@ -39,10 +39,10 @@ async def age(database: Database, event: UUID, days: float) -> None:
 
 
 async def test_an_event_waits_for_one_that_is_still_being_tried(
-    database: Database, steps: WebhookActivities, alarm: Alarm
+    database: Database, steps: WebhookActivities, alarm: Alarm, owner_database: Database
 ) -> None:
     first, second = await alarm("R1"), await alarm("R2")
-    await age(database, first, 3.9)
+    await age(owner_database, first, 3.9)
 
     with pytest.raises(ApplicationError) as waits:
         await ActivityEnvironment().run(steps.await_turn, second)
@@ -54,10 +54,10 @@ async def test_an_event_waits_for_one_that_is_still_being_tried(
 
 
 async def test_an_event_that_nobody_gave_up_in_time_holds_nothing_up(
-    database: Database, steps: WebhookActivities, alarm: Alarm
+    database: Database, steps: WebhookActivities, alarm: Alarm, owner_database: Database
 ) -> None:
     first, second = await alarm("R1"), await alarm("R2")
-    await age(database, first, 4.1)
+    await age(owner_database, first, 4.1)
 
     await ActivityEnvironment().run(steps.await_turn, second)
     told = await ActivityEnvironment().run(steps.deliver_event, second)

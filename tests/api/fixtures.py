@@ -28,6 +28,7 @@ from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from api.eager import EagerStart
 from api.metrics import Metrics
+from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from engine.client import connect
 from engine.encryption import PayloadEncryption
@@ -45,6 +46,7 @@ from tests.providers.apple_iap.harness import AppleIapHarness
 from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
 from webhooks.sender import WebhookSender
+from webhooks.stored_secrets import StoredSecrets
 from workflows import search_attributes
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
@@ -144,7 +146,12 @@ async def house(
 
 def _activities(dependencies: Dependencies, http: httpx.AsyncClient) -> Activities:
     stores = dependencies.stores
-    sender = WebhookSender(http, allow_private=True, clock=lambda: datetime.now(UTC))
+    sender = WebhookSender(
+        http,
+        allow_private=True,
+        stored_secrets=StoredSecrets(Encryption(KEYS)),
+        clock=lambda: datetime.now(UTC),
+    )
     return Activities(
         payments=PaymentActivities(stores.payments),
         refunds=RefundActivities(stores.refunds),

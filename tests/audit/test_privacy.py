@@ -56,6 +56,23 @@ def test_the_name_of_a_change_of_the_code_is_no_finding(note: bytes, found: int)
     assert len(list(unsealed("the history of x", event))) == found
 
 
+@pytest.mark.parametrize(
+    ("provider", "fields"),
+    [
+        ("alipay", {"app_private_key", "aes_key"}),
+        ("wechatpay", {"api_v3_key", "merchant_private_key"}),
+        ("unionpay", {"pfx", "pfx_password", "secure_key"}),
+        ("apple_iap", {"private_key"}),
+    ],
+)
+def test_every_secret_of_an_account_is_looked_for(provider: str, fields: set[str]) -> None:
+    account = {"name": "main", "environment": "x"} | dict.fromkeys(fields, "s" * 16)
+
+    known = key_material({provider: [account]})
+
+    assert set(known) == {f"{field} of {provider}/main" for field in fields}
+
+
 def test_the_secrets_of_the_accounts_are_known_by_name() -> None:
     account = {"name": "main", "app_private_key": PEM, "aes_key": "k" * 24, "app_id": "2021"}
 

@@ -17,7 +17,6 @@ from embedded.environment import Wiring, keep_identity_key, keep_payload_keys, w
 from embedded.stack import ENV_FILE, Stack
 from storage.database import Database
 from storage.merchants import MerchantStore
-from storage.migrate import upgrade
 
 Invoke = Callable[..., Awaitable[Result]]
 
@@ -27,7 +26,7 @@ async def state_dir(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[P
     """The folder of a stack whose database runs, and which says so in its variables."""
     folder = tmp_path_factory.mktemp("cli")
     async with Stack(StackConfig(folder, services=frozenset({Service.POSTGRES}))) as stack:
-        await upgrade(stack.database_url)
+        await stack.migrate()
         wiring = Wiring(
             database_url=stack.database_url,
             api_url=stack.api_url,

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from cli.console import money
+from cli.ledger import stored_secrets
 from domain.errors import Conflict, NotFound
 from domain.merchant import Merchant
 from domain.payment import Payment
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.stack
 
 
 async def test_a_created_merchant_has_a_webhook_secret_of_its_own(
-    paysaga: Invoke, database: Database
+    paysaga: Invoke, database: Database, state_dir: Path
 ) -> None:
     merchant_id = f"m-{uuid4().hex[:8]}"
     result = await paysaga("merchants", "create", merchant_id, "--name", "Tea house")
@@ -29,8 +30,11 @@ async def test_a_created_merchant_has_a_webhook_secret_of_its_own(
     merchant = await MerchantStore(database).get(merchant_id)
     assert merchant is not None
     assert merchant.name == "Tea house"
-    assert merchant.webhook_secret is not None
-    assert merchant.webhook_secret in result.stdout
+    stored = merchant.webhook_secret
+    assert stored is not None
+    assert stored not in result.stdout
+    secret = stored_secrets(state_dir).decrypt(merchant_id, stored)
+    assert str(secret) in result.stdout
 
 
 async def test_a_merchant_is_not_created_twice(paysaga: Invoke, merchant: Merchant) -> None:

@@ -118,7 +118,7 @@ async def check_migration(execute: Execute, place: str, password: Path) -> None:
 
 async def make_room(stack: Stack, place: str) -> None:
     """The embedded server's own role and database give way to those of the script."""
-    owner = await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+    owner = await asyncpg.connect(stack.database_owner_url.replace("+asyncpg", ""))
     await owner.execute("CREATE ROLE admin SUPERUSER LOGIN PASSWORD 'admin'")
     await owner.close()
     admin = await asyncpg.connect(f"postgresql://admin:admin@{place}/postgres")

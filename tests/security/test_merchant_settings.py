@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from crypto.key_ring import new_key_file
 from domain.errors import InvalidRequest, NotFound
 from domain.merchant import LatePolicy, Merchant
 from domain.merchant_settings import check_label, check_merchant_id, check_name
@@ -27,6 +28,7 @@ async def resolver(host: str, port: int) -> list[str]:
 
 @pytest.fixture
 def variables(database_url: str, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "keys.toml").write_text(new_key_file())
     return {
         "PAYSAGA_MODE": "production",
         "PAYSAGA_DATABASE_URL": database_url,

@@ -44,9 +44,9 @@ async def merchant(database: Database) -> Merchant:
 
 
 @pytest.fixture
-async def sql(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+async def sql(owner_url: str) -> AsyncIterator[asyncpg.Connection]:
     """Straight to the database, past every store."""
-    connection = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+    connection = await asyncpg.connect(owner_url.replace("+asyncpg", ""))
     yield connection
     await connection.close()
 
@@ -137,9 +137,9 @@ async def bought(payments: PaymentStore, new_payment: NewPayment) -> Payment:
 
 
 @pytest.fixture
-async def empty_url(database_url: str, sql: asyncpg.Connection) -> AsyncIterator[str]:
+async def empty_url(owner_url: str, sql: asyncpg.Connection) -> AsyncIterator[str]:
     """A database with nothing in it."""
     name = f"empty_{uuid4().hex}"
     await sql.execute(f"CREATE DATABASE {name}")
-    yield database_url.rpartition("/")[0] + f"/{name}"
+    yield owner_url.rpartition("/")[0] + f"/{name}"
     await sql.execute(f"DROP DATABASE {name} WITH (FORCE)")

@@ -23,11 +23,11 @@ async def test_processes_that_start_together_migrate_once(empty_url: str) -> Non
     await connection.close()
 
 
-async def test_an_upgraded_database_takes_another_upgrade_as_nothing(database_url: str) -> None:
-    await upgrade(database_url)
+async def test_an_upgraded_database_takes_another_upgrade_as_nothing(owner_url: str) -> None:
+    await upgrade(owner_url)
 
 
-async def test_the_tables_in_python_are_the_tables_in_the_database(database_url: str) -> None:
+async def test_the_tables_in_python_are_the_tables_in_the_database(owner_url: str) -> None:
     def differences(connection: Connection) -> list[Any]:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": False}
@@ -39,7 +39,7 @@ async def test_the_tables_in_python_are_the_tables_in_the_database(database_url:
             if change[0] not in ("remove_index", "remove_constraint")
         ]
 
-    engine = create_async_engine(database_url)
+    engine = create_async_engine(owner_url)
     async with engine.connect() as connection:
         assert await connection.run_sync(differences) == []
     await engine.dispose()

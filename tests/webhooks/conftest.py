@@ -5,11 +5,17 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from crypto.encryption import Encryption
+from crypto.key_ring import KeyRing
 from domain.event import Event, EventType
 from domain.merchant import Merchant
 from tests.webhooks.endpoint import Endpoint, listening
 from webhooks.sender import WebhookSender
 from webhooks.signing import new_secret
+from webhooks.stored_secrets import StoredSecrets
+
+# Merchants of these tests have their secrets in clear, as earlier releases stored them.
+STORED_SECRETS = StoredSecrets(Encryption(KeyRing(newest="k1", keys={"k1": bytes(32)})))
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def clock() -> Callable[[], datetime]:
 @pytest.fixture
 def sender(http: httpx.AsyncClient, clock: Callable[[], datetime]) -> WebhookSender:
     """One that may call this machine."""
-    return WebhookSender(http, allow_private=True, clock=clock)
+    return WebhookSender(http, allow_private=True, stored_secrets=STORED_SECRETS, clock=clock)
 
 
 @pytest.fixture

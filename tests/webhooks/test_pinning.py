@@ -12,6 +12,7 @@ from cryptography.x509.oid import NameOID
 
 from domain.event import Event
 from domain.merchant import Merchant
+from tests.webhooks.conftest import STORED_SECRETS
 from tests.webhooks.endpoint import Endpoint, listening
 from webhooks.sender import WebhookFailed, WebhookSender
 
@@ -75,7 +76,9 @@ async def test_the_certificate_is_held_against_the_name_not_the_address(
         listening(tls) as endpoint,
         httpx.AsyncClient(verify=verify, trust_env=False) as http,
     ):
-        sender = WebhookSender(http, allow_private=True, clock=clock, resolver=here)
+        sender = WebhookSender(
+            http, allow_private=True, stored_secrets=STORED_SECRETS, clock=clock, resolver=here
+        )
         shop = merchant.model_copy(update={"webhook_url": f"https://{host}:{endpoint.port}/"})
         if trusted:
             await sender.deliver(event, shop)
@@ -100,7 +103,13 @@ async def test_a_name_that_changes_its_answer_is_resolved_once_and_called_where_
         return httpx.Response(200, stream=httpx.ByteStream(b""))
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(handle)) as http:
-        sender = WebhookSender(http, allow_private=False, clock=clock, resolver=rebinding)
+        sender = WebhookSender(
+            http,
+            allow_private=False,
+            stored_secrets=STORED_SECRETS,
+            clock=clock,
+            resolver=rebinding,
+        )
         await sender.deliver(
             event, merchant.model_copy(update={"webhook_url": f"https://{HOST}/hooks"})
         )
@@ -121,7 +130,9 @@ async def test_a_dead_first_address_does_not_hide_a_living_one(
     async def two(host: str, port: int) -> list[str]:
         return ["127.0.0.2", "127.0.0.1"]
 
-    sender = WebhookSender(http, allow_private=True, clock=clock, resolver=two)
+    sender = WebhookSender(
+        http, allow_private=True, stored_secrets=STORED_SECRETS, clock=clock, resolver=two
+    )
 
     assert (await sender.deliver(event, merchant)).status == 204
     assert len(endpoint.requests) == 1
@@ -135,7 +146,9 @@ async def test_no_connection_or_cookie_is_kept_for_another_merchant_at_the_same_
     merchant: Merchant,
 ) -> None:
     endpoint.says("200 OK", b"", "Set-Cookie: session=1; Path=/")
-    sender = WebhookSender(http, allow_private=True, clock=clock, resolver=here)
+    sender = WebhookSender(
+        http, allow_private=True, stored_secrets=STORED_SECRETS, clock=clock, resolver=here
+    )
 
     for name in ("one.example", "two.example"):
         url = f"http://{name}:{endpoint.port}/"

@@ -8,6 +8,7 @@ from standardwebhooks.webhooks import Webhook
 
 from domain.event import Event
 from domain.merchant import Merchant
+from tests.webhooks.conftest import STORED_SECRETS
 from tests.webhooks.endpoint import Endpoint
 from webhooks import sender as sender_module
 from webhooks.answers import WebhookAnswer
@@ -187,7 +188,7 @@ async def test_production_does_not_call_this_machine(
     event: Event,
     merchant: Merchant,
 ) -> None:
-    sender = WebhookSender(http, allow_private=False, clock=clock)
+    sender = WebhookSender(http, allow_private=False, stored_secrets=STORED_SECRETS, clock=clock)
 
     for url in (endpoint.url, endpoint.url.replace("http:", "https:")):
         with pytest.raises(WebhookFailed):

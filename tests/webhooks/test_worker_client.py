@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from crypto.key_ring import new_key_file
 from domain.event import Event
 from domain.merchant import Merchant
 from engine.workers import open_activities
@@ -22,12 +23,14 @@ async def test_a_workers_webhooks_pass_by_every_proxy(
 ) -> None:
     accounts = tmp_path / "accounts.toml"
     accounts.touch()
+    keys = tmp_path / "keys.toml"
+    keys.write_text(new_key_file())
     settings = Settings(
         mode=Mode.SANDBOX,
         database_url=SecretStr(URL),
         public_url="http://paysaga.test",
         accounts_file=accounts,
-        payload_keys_file=tmp_path / "unused",
+        payload_keys_file=keys,
     )
     async with listening() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):

@@ -24,7 +24,6 @@ from domain.resolution import ResolveAction
 from embedded.config import Service, StackConfig
 from embedded.stack import Stack
 from storage.database import Database
-from storage.migrate import upgrade
 from tests.workflows.disputes import parked
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
 from tests.workflows.shop import BRISK, GIVES_UP, RefundRun, Shop, eventually
@@ -360,7 +359,7 @@ async def main() -> None:
     with TemporaryDirectory() as folder:
         config = StackConfig(Path(folder), services=frozenset({Service.POSTGRES}))
         async with Stack(config) as stack, open_temporal() as temporal:
-            await upgrade(stack.database_url)
+            await stack.migrate()
             database = Database(stack.database_url)
             async with open_shop(temporal, database) as shop:
                 await record(shop)
