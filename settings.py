@@ -21,19 +21,39 @@ class Mode(StrEnum):
     PRODUCTION = "production"
 
 
-class Settings(BaseSettings):
-    """What a process of Paysaga must be told. Secrets come by file, never by value."""
+class DatabaseSettings(BaseSettings):
+    """How a process reaches the database."""
 
     model_config = SettingsConfigDict(env_prefix="PAYSAGA_", extra="ignore")
 
-    mode: Mode = Mode.PRODUCTION
     database_url: SecretStr = Field(
         description="postgresql+asyncpg://user@host:port/name; the password may come by file."
     )
     database_password_file: Path | None = None
+
+    def read_database_url(self) -> str:
+        """The database URL, with the password from its file put in."""
+        url = self.database_url.get_secret_value()
+        if self.database_password_file is None:
+            return url
+        password = self.database_password_file.read_text().strip()
+        scheme, _, rest = url.partition("://")
+        user, _, place = rest.partition("@")
+        return f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{place}"
+
+
+class MigrationSettings(DatabaseSettings):
+    """What the migration is given: the owner's database, and the role that gets privileges."""
+
     database_runtime_role: str | None = Field(
-        default=None, description="For the migration: the role that API and workers run as."
+        default=None, description="The role that API, workers and commands run as."
     )
+
+
+class Settings(DatabaseSettings):
+    """What a process of Paysaga must be told. Secrets come by file, never by value."""
+
+    mode: Mode = Mode.PRODUCTION
     public_url: str = Field(
         description="Where providers and payers reach this API, without a trailing slash."
     )
@@ -70,16 +90,6 @@ class Settings(BaseSettings):
     def is_sandbox(self) -> bool:
         """True where loopback webhooks and an open codec endpoint are acceptable."""
         return self.mode is Mode.SANDBOX
-
-    def read_database_url(self) -> str:
-        """The database URL, with the password from its file put in."""
-        url = self.database_url.get_secret_value()
-        if self.database_password_file is None:
-            return url
-        password = self.database_password_file.read_text().strip()
-        scheme, _, rest = url.partition("://")
-        user, _, place = rest.partition("@")
-        return f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{place}"
 
     def read_identity_key(self) -> IdentityKey:
         """The key that ids are derived with. Raises IdentityKeyError where it is missing or bad."""

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import uvloop
 
@@ -15,7 +15,8 @@ from engine.namespace import verify_search_attributes
 from engine.production import checked_settings
 from engine.sweep import schedule_sweep, sweep_worker
 from engine.workers import open_activities, workers
-from storage.database import Database
+from storage.database import Database, DatabaseUnavailable
+from storage.ownership import refuse_ownership
 from workflows import search_attributes
 
 
@@ -32,6 +33,9 @@ async def main() -> None:
     async with AsyncExitStack() as running:
         database = Database(settings.read_database_url())
         running.push_async_callback(database.close)
+        with suppress(DatabaseUnavailable):
+            if not settings.is_sandbox:
+                await refuse_ownership(database)
         activities, registry = await running.enter_async_context(
             open_activities(settings, database)
         )

@@ -34,6 +34,7 @@ from providers import registry
 from providers.bounded import BoundedClient
 from settings import Settings
 from storage.database import Database, DatabaseUnavailable
+from storage.ownership import refuse_ownership
 
 VERSION = "0.1.0"
 # A notification may need a provider's newer key before it can be verified.
@@ -101,6 +102,8 @@ async def _open(
     stores = Stores.on(database)
     # A database that is away must not keep the API from starting: it is asked at the first POST.
     with suppress(DatabaseUnavailable):
+        if not settings.is_sandbox:
+            await refuse_ownership(database)
         await stores.deployment.verify(identity)
     http = await stack.enter_async_context(BoundedClient(timeout=PROVIDER_HTTP_SECONDS))
     eager = EagerStart()

@@ -6,9 +6,9 @@ else runs as.
 
 import asyncio
 
-from settings import Settings
+from settings import MigrationSettings
 from storage.migrate import upgrade
 
 if __name__ == "__main__":
-    settings = Settings()
+    settings = MigrationSettings()
     asyncio.run(upgrade(settings.read_database_url(), runtime_role=settings.database_runtime_role))

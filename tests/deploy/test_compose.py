@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from embedded.temporal import DYNAMIC_CONFIG
-from settings import Settings
+from settings import MigrationSettings, Settings
 from workflows.search_attributes import ALL
 
 Services = dict[str, dict[str, Any]]
@@ -45,7 +45,9 @@ def test_compose_itself_accepts_the_file(execute: Execute, env_file: str) -> Non
 
 def test_every_setting_is_given_and_none_that_nobody_reads(services: Services) -> None:
     read = {f"PAYSAGA_{name.upper()}" for name in Settings.model_fields}
-    for name in OURS:
+    migrated = {f"PAYSAGA_{name.upper()}" for name in MigrationSettings.model_fields}
+    assert set(services["migrate"]["environment"]) == migrated
+    for name in ("api", "worker"):
         given = services[name]["environment"]
         assert {key for key in given if key.startswith("PAYSAGA_")} == read, name
         assert {key for key in given if key.startswith("TEMPORAL_")} == {

@@ -40,7 +40,7 @@ def test_made_secrets_are_all_different_and_closed_to_other_people(
     execute("deploy/make-secrets.sh", folder)
     assert folder.stat().st_mode & 0o777 == 0o700
     values = [path.read_text() for path in folder.iterdir() if path.is_file()]
-    assert len(values) == len(set(values)) == 6
+    assert len(values) == len(set(values)) == 7
     assert all(len(value.strip()) >= 44 for value in values)
 
 

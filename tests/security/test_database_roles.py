@@ -10,6 +10,7 @@ import pytest
 from domain.merchant import Merchant
 from storage.database import Database
 from storage.merchants import MerchantStore
+from storage.ownership import OwnsTables, refuse_ownership
 from storage.payments import PaymentStore
 from storage.privileges import PRIVILEGES
 from storage.tables import Row
@@ -150,3 +151,11 @@ async def test_metadata_is_not_replaced_by_other_metadata(
         await runtime.execute(
             'UPDATE payments SET metadata = \'{"customer": "Bob"}\' WHERE id = $1', recorded.id
         )
+
+
+async def test_production_does_not_run_as_the_tables_owner(
+    database: Database, owner_database: Database
+) -> None:
+    await refuse_ownership(database)
+    with pytest.raises(OwnsTables, match="PAYSAGA_DATABASE_RUNTIME_ROLE"):
+        await refuse_ownership(owner_database)
