@@ -72,8 +72,13 @@ async def test_each_user_of_the_database_server_gets_its_own_and_no_other(
 ) -> None:
     place = stack.database_url.replace("+asyncpg", "").partition("@")[2].rpartition("/")[0]
     await make_room(stack, place)
-    for name in ("paysaga", "temporal"):
-        (tmp_path / f"{name}_database_password").write_text(f"{name}'s \\ word\n")
+    files = {
+        "paysaga_owner": "paysaga_owner_password",
+        "paysaga": "paysaga_database_password",
+        "temporal": "temporal_database_password",
+    }
+    for name, file in files.items():
+        (tmp_path / file).write_text(f"{name}'s \\ pass\n")
     host, _, port = place.partition(":")
     done = execute(
         "deploy/postgres/databases.sh",
@@ -85,30 +90,36 @@ async def test_each_user_of_the_database_server_gets_its_own_and_no_other(
         PGPORT=port,
     )
     assert done.returncode == 0, done.stderr
-    assert "word" not in done.stdout + done.stderr
+    assert "pass" not in done.stdout + done.stderr
     address = {"host": host, "port": int(port)}
-    for role, database in (("temporal", "temporal_visibility"), ("paysaga", "paysaga")):
-        word = f"{role}'s \\ word"
+    for role, database in (("temporal", "temporal_visibility"), ("paysaga_owner", "paysaga")):
+        word = f"{role}'s \\ pass"
         mine = await asyncpg.connect(user=role, password=word, database=database, **address)
         await mine.execute("CREATE TABLE mine (id int)")
+        await mine.execute("DROP TABLE mine")
         await mine.close()
-        other = "temporal" if role == "paysaga" else "paysaga"
+        other = "paysaga" if role == "temporal" else "temporal"
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await asyncpg.connect(user=role, password=word, database=other, **address)
 
-    await check_migration(execute, place, tmp_path / "paysaga_database_password")
+    await check_migration(execute, place, tmp_path / "paysaga_owner_password")
+    runtime = await asyncpg.connect(
+        user="paysaga", password="paysaga's \\ pass", database="paysaga", **address
+    )
+    assert await runtime.fetchval("SELECT count(*) FROM payments") == 0
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await runtime.execute("CREATE TABLE mine (id int)")
+    await runtime.close()
 
 
 async def check_migration(execute: Execute, place: str, password: Path) -> None:
-    """Our migration, as the stack's own role and with its password's file, twice."""
+    """Our migration, as the owner and with its password's file, twice."""
     for _ in range(2):
         done = execute(
             *(sys.executable, "-m", "deploy.migrate"),
-            PAYSAGA_DATABASE_URL=f"postgresql+asyncpg://paysaga@{place}/paysaga",
+            PAYSAGA_DATABASE_URL=f"postgresql+asyncpg://paysaga_owner@{place}/paysaga",
             PAYSAGA_DATABASE_PASSWORD_FILE=str(password),
-            PAYSAGA_PUBLIC_URL="https://pay.example.com",
-            PAYSAGA_ACCOUNTS_FILE="/none",
-            PAYSAGA_PAYLOAD_KEYS_FILE="/none",
+            PAYSAGA_DATABASE_RUNTIME_ROLE="paysaga",
         )
         assert done.returncode == 0, done.stderr
     admin = await asyncpg.connect(f"postgresql://admin:admin@{place}/paysaga")

@@ -17,9 +17,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import make_url
 
 from deploy import install
 from embedded.config import Service, StackConfig
+from embedded.postgres import RUNTIME
 from embedded.stack import Stack
 from embedded.temporal import BINARY
 from tests.deploy.conftest import ROOT, load_compose, read_env
@@ -117,6 +119,8 @@ class Image:
 
     def _environment(self, service: Mapping[str, Any]) -> dict[str, str]:
         given = {key: self._placed(value) for key, value in service.get("environment", {}).items()}
+        if "PAYSAGA_DATABASE_RUNTIME_ROLE" in given:
+            given["PAYSAGA_DATABASE_RUNTIME_ROLE"] = RUNTIME
         return {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"} | given
 
     def _placed(self, word: str) -> str:
@@ -144,13 +148,16 @@ def image(servers: Stack, tmp_path: Path) -> Image:
     subprocess.run([ROOT / "deploy/make-secrets.sh", secrets], check=True, capture_output=True)  # noqa: S603
     accounts.mkdir()
     (secrets / "payload_keys").symlink_to(secrets / "payload_keys.toml")
-    user, _, place = servers.database_url.partition("://")[2].partition("@")
-    password = secrets / "paysaga_database_password"
-    password.unlink()
-    password.write_text(user.partition(":")[2])
+    runtime, owner = make_url(servers.database_url), make_url(servers.database_owner_url)
+    place = f"{runtime.host}:{runtime.port}/{runtime.database}"
+    for name, url in (("database", runtime), ("owner", owner)):
+        password = secrets / f"paysaga_{name}_password"
+        password.unlink()
+        password.write_text(str(url.password))
     api, sandbox, metrics = free_port(), free_port(), free_port()
     places = {
-        "paysaga@postgres:5432/paysaga": f"paysaga@{place}",
+        "paysaga_owner@postgres:5432/paysaga": f"{owner.username}@{place}",
+        "paysaga@postgres:5432/paysaga": f"{runtime.username}@{place}",
         "temporal:7233": servers.temporal_address,
         "/run/secrets": str(secrets),
         "/accounts": str(accounts),
