@@ -1,23 +1,28 @@
-"""Payload decryption for the Temporal UI, whose browser calls it. Operators only."""
+"""The payload codec for the Temporal UI, whose browser calls it, and CLI. Operators only."""
 
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 from google.protobuf import json_format
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payloads
+from temporalio.converter import WorkflowSerializationContext
 
 from api.auth import Operator
 from api.dependencies import Deps
 from api.openapi import problems
 from api.problems import Refusal
-from engine.encryption import SealedPayloadError
+from engine.encryption import PayloadDecryptionError
 
 PREFIX = "/ops/codec"
 # What the UI sends; `authorization-extras` where it passes its own user's token on.
 _HEADERS = ("content-type", "x-namespace", "authorization", "authorization-extras")
+
+# Of the command line (`deploy/temporal.sh`); the UI can't be told to send it.
+WorkflowId = Annotated[str | None, Header(min_length=1, max_length=1000)]
 
 router = APIRouter(prefix=PREFIX, tags=["operations"], dependencies=[Operator])
 _BODY = {
@@ -56,25 +61,36 @@ class CodecCors:
 
 
 @router.post(
-    "/decode", summary="Open payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
+    "/decode", summary="Decrypt payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
 )
 async def decode(request: Request, dependencies: Deps) -> JSONResponse:
     """Protobuf JSON in, protobuf JSON out, as Temporal's codec protocol has it."""
-    sealed = _parse(await request.body())
+    encrypted = _parse(await request.body())
     try:
-        opened = await dependencies.codec.decode(sealed.payloads)
-    except SealedPayloadError as error:
+        found = dependencies.codec.decode_for_display(encrypted.payloads)
+    except PayloadDecryptionError as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, "payload_not_opened", str(error)) from error
-    return _render(Payloads(payloads=opened))
+    return _render(Payloads(payloads=found))
 
 
 @router.post(
-    "/encode", summary="Seal payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
+    "/encode", summary="Encrypt payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
 )
-async def encode(request: Request, dependencies: Deps) -> JSONResponse:
-    """For what operators type into the UI."""
+async def encode(
+    request: Request, dependencies: Deps, x_workflow_id: WorkflowId = None
+) -> JSONResponse:
+    """For what operators enter into the UI, or into the command line, which names the workflow.
+
+    Without `X-Workflow-Id` the payloads are good for an update of any workflow, for 15 minutes.
+    """
     plain = _parse(await request.body())
-    return _render(Payloads(payloads=await dependencies.codec.encode(plain.payloads)))
+    namespace = dependencies.temporal.namespace
+    if x_workflow_id is None:
+        found = dependencies.codec.encode_for_operator(plain.payloads, namespace)
+    else:
+        context = WorkflowSerializationContext(namespace=namespace, workflow_id=x_workflow_id)
+        found = await dependencies.codec.with_context(context).encode(plain.payloads)
+    return _render(Payloads(payloads=found))
 
 
 def _parse(body: bytes) -> Payloads:

@@ -5,12 +5,12 @@ from typing import Annotated, Self, cast
 
 from fastapi import Depends, Request
 from temporalio.client import Client
-from temporalio.converter import PayloadCodec
 
 from api.catalogue import Catalogue
 from api.eager import EagerStart
 from api.expected import ExpectedPayments
 from api.metrics import Metrics
+from engine.encryption import PayloadEncryption
 from providers.registry import Registry
 from settings import Settings
 from storage.database import Database
@@ -58,7 +58,7 @@ class Dependencies:
     stores: Stores
     temporal: Client
     registry: Registry
-    codec: PayloadCodec
+    codec: PayloadEncryption
     metrics: Metrics
     catalogue: Catalogue = field(default_factory=Catalogue)
     eager: EagerStart = field(default_factory=EagerStart)

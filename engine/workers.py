@@ -14,6 +14,8 @@ from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
 from activities.webhooks import WebhookActivities
+from engine.client import meter
+from engine.guard import GuardedRunner
 from engine.tuning import GRACEFUL_STOP, tuning
 from providers.bounded import BoundedClient
 from providers.registry import Registry, build
@@ -86,7 +88,7 @@ def _carrying(
         task_queue=queue,
         workflows=WORKFLOWS,
         activities=activities.workflow_steps(),
-        workflow_runner=runner(),
+        workflow_runner=GuardedRunner(runner(), meter(client)),
         no_remote_activities=local_only,
         interceptors=interceptors,
         **tuning(),
