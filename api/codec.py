@@ -21,7 +21,7 @@ PREFIX = "/ops/codec"
 # What the UI sends; `authorization-extras` where it passes its own user's token on.
 _HEADERS = ("content-type", "x-namespace", "authorization", "authorization-extras")
 
-# Of the command line (`deploy/temporal.sh`); the UI can't be told to send it.
+# Sent by the command line (`deploy/temporal.sh`); the UI can't be made to send it.
 WorkflowId = Annotated[str | None, Header(min_length=1, max_length=1000)]
 
 router = APIRouter(prefix=PREFIX, tags=["operations"], dependencies=[Operator])

@@ -1,7 +1,6 @@
 """`doctor`: is everything here that a stack needs, and does a running one answer?"""
 
 import asyncio
-import dataclasses
 import fcntl
 import json
 import os
@@ -15,7 +14,9 @@ import httpx
 import typer
 from rich.table import Table
 
+from cli.certificates import certificates
 from cli.console import STATE_DIR, StateDir, console
+from cli.finding import Finding
 from embedded import temporal
 from embedded.config import UI_PORT, Service
 from embedded.errors import PostgresUserError, StackFolderError
@@ -33,16 +34,6 @@ from embedded.state_folder import LOCK, require_own
 OLDEST_PYTHON = (3, 11)
 DISK_NEEDED_GB = 1.0
 PROBE_SECONDS = 3.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """What one check found; `advice` says what to do where it isn't good."""
-
-    what: str
-    good: bool
-    detail: str
-    advice: str = ""
 
 
 def doctor(state_dir: StateDir = STATE_DIR) -> None:
@@ -63,7 +54,7 @@ async def examine(state_dir: Path) -> list[Finding]:
         _program("Temporal server", temporal.BINARY, "--version"),
         _program("PostgreSQL", BINARIES / "postgres", "--version"),
     )
-    machine = [_python(), *versions, _platform(), _user(), _disk(state_dir)]
+    machine = [_python(), *versions, _platform(), _user(), _disk(state_dir), *certificates()]
     try:
         require_own(state_dir)
     except StackFolderError as error:

@@ -98,7 +98,7 @@ class PayloadEncryption(PayloadCodec, WithSerializationContext):
         return [self._decrypt_or_reject(payload) for payload in payloads]
 
     def encode_for_operator(self, payloads: Sequence[Payload], namespace: str) -> list[Payload]:
-        """Encrypt what an operator entered for a workflow that the endpoint isn't told.
+        """Encrypt what an operator entered, where it is not known for which workflow.
 
         The guard accepts it as an update's argument, for `engine.guard.ENTRY_VALID`.
         """

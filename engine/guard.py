@@ -33,8 +33,8 @@ from temporalio.workflow import Info
 
 from engine.encryption import ENTERED_AT, REJECTED
 
-# How long an update may carry what an operator entered: the codec endpoint isn't told for which
-# workflow, so whoever reads Temporal's traffic could use it for another one.
+# How long an update may carry what an operator entered in the UI. It isn't bound to a workflow, for
+# the UI does not name one: who reads Temporal's traffic could use it for another.
 ENTRY_VALID = timedelta(minutes=15)
 METRIC = "paysaga_rejected_payloads"
 LOG_EVERY_SECONDS = 60.0
@@ -56,7 +56,7 @@ class RejectionAlarm:
             self._unwritten += 1
             return
         _log.error(
-            "rejected a %s of %s: %s (%d more since the last such line). Somebody without our "
+            "rejected a %s of %s: %s (%d more since the last such line). A client without our "
             "payload keys reaches Temporal, or two deployments share a namespace",
             *(what, workflow_id, reason, self._unwritten),
         )

@@ -19,12 +19,13 @@ from temporalio.common import RawValue, RetryPolicy, WorkflowIDConflictPolicy
 from temporalio.service import RPCError
 
 from activities.provider_calls import Submission
-from tests.api.house import House, ProviderSide, eventually
+from tests.api.house import House, ProviderSide, Shop, eventually
 from tests.security.keyless import (
     Target,
     activity_of,
     forged_order,
     has_failed,
+    is_untouched,
     notification,
     workflow_id,
 )
@@ -156,3 +157,34 @@ async def test_an_activity_without_a_workflow_of_ours_never_runs(
         await asyncio.wait_for(started.result(), 20)
     forgery = {"id": str(order.payment.id), "provider": order.payment.provider}
     assert await provider.orders(forgery) == []
+
+
+@pytest.mark.parametrize("ended", ["paid", "terminated"])
+async def test_a_payments_own_start_used_again_moves_nothing(
+    house: House,
+    shop: Shop,
+    provider: ProviderSide,
+    payment: dict[str, Any],
+    target: Target,
+    ended: str,
+) -> None:
+    own = [RawValue(payload) for payload in await target.inputs()]
+    if ended == "paid":
+        await provider.pay(payment)
+        await provider.notify(payment)
+        await house.ended(payment)
+    else:
+        await target.handle.terminate("a stranger")
+    before = await shop.read(payment)
+
+    await target.client.start_workflow(
+        "PaymentWorkflow", args=own, id=target.workflow_id, task_queue=TASK_QUEUE
+    )
+
+    await target.has_processed_all()
+    assert len(await provider.orders(payment)) == 1
+    if ended == "paid":
+        await house.ended(payment)
+        assert await shop.read(payment) == before
+    else:
+        await is_untouched(house, shop, provider, payment)
