@@ -86,10 +86,9 @@ class AuthenticatedFailureConverter(DefaultFailureConverter):
             found = Failure(message="a failure that no activity or workflow of ours has made")
             found.application_failure_info.type = PAYLOAD_REJECTED
             return super().from_failure(found, payload_converter)
-        details = _details(failure)
-        if details is not None and _holds_rejected(details):
+        if _holds_rejected(_details(failure)):
             failure = copy.deepcopy(failure)
-            del _details(failure).payloads[:]  # type: ignore[union-attr]
+            del _details(failure).payloads[:]
         return super().from_failure(failure, payload_converter)
 
 
@@ -169,14 +168,15 @@ def _is_authentic(failure: Failure, payload_converter: PayloadConverter) -> bool
     )
 
 
-def _details(failure: Failure) -> Payloads | None:
+def _details(failure: Failure) -> Payloads:
+    """What the SDK converts of a failure that the server may have made."""
     match failure.WhichOneof("failure_info"):
         case "timeout_failure_info":
             return failure.timeout_failure_info.last_heartbeat_details
         case "canceled_failure_info":
             return failure.canceled_failure_info.details
         case _:
-            return None
+            return Payloads()
 
 
 def _holds_rejected(payloads: Payloads) -> bool:

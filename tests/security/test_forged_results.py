@@ -12,10 +12,13 @@ from temporalio.api.workflowservice.v1 import (
     RespondActivityTaskFailedByIdRequest,
 )
 from temporalio.client import Client
+from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError
 
+from api.runs import NoAnswerYet, bounded
 from domain.errors import ProviderRejected
 from domain.identity import payment_id
+from domain.payment import Payment
 from tests.api.house import House, ProviderSide, Shop, eventually, order
 from tests.security.keyless import (
     Target,
@@ -103,3 +106,15 @@ async def test_a_forged_rejection_by_the_provider_never_fails_a_payment(
     assert (await shop.read(payment))["status"] == "pending"
     answer = await shop.create(body, key="once")
     assert answer.json()["status"] == "pending"
+
+
+async def test_an_answer_of_a_strangers_worker_is_no_answer(
+    house: House, payment: dict[str, Any], target: Target
+) -> None:
+    ours = house.dependencies.temporal
+    context = WorkflowSerializationContext(ours.namespace, target.workflow_id)
+    answer = payment | {"status": "succeeded"}
+
+    with pytest.raises(NoAnswerYet):
+        async with bounded():
+            await ours.data_converter.with_context(context).decode(await plain(answer), [Payment])
