@@ -9,7 +9,6 @@ from google.protobuf import json_format
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payloads
-from temporalio.converter import WorkflowSerializationContext
 
 from api.auth import Operator
 from api.dependencies import Deps
@@ -22,7 +21,7 @@ PREFIX = "/ops/codec"
 _HEADERS = ("content-type", "x-namespace", "authorization", "authorization-extras")
 
 # Sent by the command line (`deploy/temporal.sh`); the UI can't be made to send it.
-WorkflowId = Annotated[str | None, Header(min_length=1, max_length=1000)]
+WorkflowId = Annotated[str, Header(max_length=1000)]
 
 router = APIRouter(prefix=PREFIX, tags=["operations"], dependencies=[Operator])
 _BODY = {
@@ -77,19 +76,17 @@ async def decode(request: Request, dependencies: Deps) -> JSONResponse:
     "/encode", summary="Encrypt payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
 )
 async def encode(
-    request: Request, dependencies: Deps, x_workflow_id: WorkflowId = None
+    request: Request, dependencies: Deps, x_workflow_id: WorkflowId = ""
 ) -> JSONResponse:
     """For what operators enter into the UI, or into the command line, which names the workflow.
 
-    Without `X-Workflow-Id` the payloads are good for an update of any workflow, for 15 minutes.
+    For 15 minutes the payloads are good for an update of the workflow, or without `X-Workflow-Id`
+    of any.
     """
     plain = _parse(await request.body())
-    namespace = dependencies.temporal.namespace
-    if x_workflow_id is None:
-        found = dependencies.codec.encode_for_operator(plain.payloads, namespace)
-    else:
-        context = WorkflowSerializationContext(namespace=namespace, workflow_id=x_workflow_id)
-        found = await dependencies.codec.with_context(context).encode(plain.payloads)
+    found = dependencies.codec.encode_for_operator(
+        plain.payloads, dependencies.temporal.namespace, x_workflow_id
+    )
     return _render(Payloads(payloads=found))
 
 

@@ -4,7 +4,8 @@
 
     w:<namespace>/<workflow id>                  input or result of that workflow
     a:<namespace>/<workflow id>/<activity type>  input, result or failure of its activities
-    o:<namespace>/<Unix seconds>                 entered by an operator, workflow unknown
+    o:<namespace>/<workflow id>/<Unix seconds>   entered by an operator for that workflow
+    o:<namespace>//<Unix seconds>                the same for a workflow that is not known
     (empty)                                      encoded without a context: only ever displayed
 
 What can't be decrypted, or is bound to something else, is replaced by a *rejected* payload: only
@@ -97,12 +98,14 @@ class PayloadEncryption(PayloadCodec, WithSerializationContext):
         """
         return [self._decrypt_or_reject(payload) for payload in payloads]
 
-    def encode_for_operator(self, payloads: Sequence[Payload], namespace: str) -> list[Payload]:
-        """Encrypt what an operator entered, where it is not known for which workflow.
+    def encode_for_operator(
+        self, payloads: Sequence[Payload], namespace: str, workflow_id: str = ""
+    ) -> list[Payload]:
+        """Encrypt what an operator entered, for the workflow if it is known.
 
         The guard accepts it as an update's argument, for `engine.guard.ENTRY_VALID`.
         """
-        binding = f"o:{namespace}/{int(time.time())}"
+        binding = f"o:{namespace}/{workflow_id}/{int(time.time())}"
         return [self._encrypt(payload, binding) for payload in payloads]
 
     def decode_for_display(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -154,8 +157,9 @@ class PayloadEncryption(PayloadCodec, WithSerializationContext):
         if isinstance(self._context, WorkflowSerializationContext):
             if binding == _SCHEDULED_TIME.sub("", self._binding):
                 return plain
-            entered = binding.removeprefix(f"o:{self._context.namespace}/")
-            if entered != binding and entered.isdecimal():
+            target, _, entered = binding.rpartition("/")
+            known = f"o:{self._context.namespace}/{self._context.workflow_id}"
+            if target in (known, f"o:{self._context.namespace}/"):
                 plain.metadata[ENTERED_AT] = entered.encode()
                 return plain
         raise _RejectionError(f"it is bound to {binding or 'nothing'!r}, not {self._binding!r}")

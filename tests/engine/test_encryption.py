@@ -204,15 +204,19 @@ async def test_a_schedules_arguments_are_good_for_its_workflows_alone(ring: KeyR
     assert "bound to" in await rejection(ring, payload, alike)
 
 
-async def test_what_an_operator_entered_is_marked_and_good_for_no_activity(ring: KeyRing) -> None:
+@pytest.mark.parametrize("known", ["", "payment-1"])
+async def test_what_an_operator_entered_is_marked_and_good_for_no_activity(
+    ring: KeyRing, known: str
+) -> None:
     plain = Payload(metadata={"encoding": b"json/plain", "entered-at": b"9"}, data=b"1")
-    [payload] = PayloadEncryption(ring).encode_for_operator([plain], "shop")
+    [payload] = PayloadEncryption(ring).encode_for_operator([plain], "shop", known)
 
     entered = (await decrypted(ring, payload)).metadata["entered-at"]
     assert abs(int(entered) - time.time()) < 5
-    assert "bound to" in await rejection(ring, payload, QUERY)
-    elsewhere = dataclasses.replace(HERE, namespace="other")
-    assert "bound to" in await rejection(ring, payload, elsewhere)
+    for elsewhere in (QUERY, dataclasses.replace(HERE, namespace="other")):
+        assert "bound to" in await rejection(ring, payload, elsewhere)
+    other = await decrypted(ring, payload, dataclasses.replace(HERE, workflow_id="payment-2"))
+    assert (other.metadata["encoding"] == REJECTED) is bool(known)
 
 
 async def test_whatever_is_bound_is_shown_to_operators_unless_it_was_altered(

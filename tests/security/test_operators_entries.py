@@ -93,11 +93,18 @@ async def test_an_entry_for_one_payment_is_never_good_for_another(
     await is_untouched(house, shop, provider, payment)
 
 
+@pytest.mark.parametrize("named", [True, False])
 async def test_an_entry_is_never_a_notification(
-    house: House, shop: Shop, provider: ProviderSide, payment: dict[str, Any], target: Target
+    house: House,
+    shop: Shop,
+    provider: ProviderSide,
+    payment: dict[str, Any],
+    target: Target,
+    named: object,
 ) -> None:
     lie = notification(payment).model_dump(mode="json")
-    await target.signal(await entered(house, lie))
+    headers = {"X-Workflow-Id": target.workflow_id} if named else {}
+    await target.signal(await entered(house, lie, **headers))
 
     await is_untouched(house, shop, provider, payment)
 
