@@ -26,8 +26,19 @@ from tests.security.keyless import (
     is_untouched,
     paid,
     plain,
+    reference,
     workflow_id,
 )
+
+
+async def delayed(
+    provider: ProviderSide, operation: str, payment: dict[str, Any], seconds: float
+) -> None:
+    """Have the provider take so long over its next answer about this payment."""
+    fault = {"provider": provider.provider, "operation": operation, "kind": "delay"}
+    aimed = fault | {"reference": reference(payment), "params": {"seconds": seconds}}
+    response = await provider.control.post("/_sandbox/faults", json=aimed)
+    assert response.status_code == 201, response.text
 
 
 async def pending_call(target: Target, activity: str) -> str:
@@ -60,7 +71,7 @@ async def test_a_forged_activity_result_never_moves_a_payment(
         context = activity_of("payment-of-another", "query_payment", target.client.namespace)
         ours = house.dependencies.temporal.data_converter.with_context(context)
         payloads = await ours.encode([paid(payment)])
-    await provider.fault("query", "delay", seconds=6)
+    await delayed(provider, "query", payment, seconds=6)
     asking = asyncio.create_task(shop.http.post(f"/v1/payments/{payment['id']}/sync"))
 
     await target.client.workflow_service.respond_activity_task_completed_by_id(
@@ -81,11 +92,11 @@ async def test_a_forged_rejection_by_the_provider_never_fails_a_payment(
     house: House, shop: Shop, provider: ProviderSide, stranger_at_temporal: Client
 ) -> None:
     # The first call hangs for longer than it may take; a queue asks whether it was executed.
-    await provider.fault("create", "delay", seconds=6)
-    await provider.fault("query", "delay", seconds=20)
+    payment = {"id": str(payment_id(shop.merchant.id, "once"))}
+    await delayed(provider, "create", payment, seconds=6)
+    await delayed(provider, "query", payment, seconds=20)
     body = order()
     creating = asyncio.create_task(shop.create(body, key="once"))
-    payment = {"id": str(payment_id(shop.merchant.id, "once"))}
     target = Target(stranger_at_temporal, workflow_id(payment))
     failure = Failure(message="no")
     failure.application_failure_info.type = ProviderRejected.code
@@ -102,7 +113,6 @@ async def test_a_forged_rejection_by_the_provider_never_fails_a_payment(
 
     await creating
     await target.has_processed_all()
-    await provider.control.delete("/_sandbox/faults")
     assert (await shop.read(payment))["status"] == "pending"
     answer = await shop.create(body, key="once")
     assert answer.json()["status"] == "pending"
