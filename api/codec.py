@@ -1,8 +1,9 @@
-"""Payload decryption for the Temporal UI, whose browser calls it. Operators only."""
+"""The payload codec for the Temporal UI, whose browser calls it, and CLI. Operators only."""
 
 from http import HTTPStatus
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
 from google.protobuf import json_format
 from starlette.middleware.cors import CORSMiddleware
@@ -13,11 +14,14 @@ from api.auth import Operator
 from api.dependencies import Deps
 from api.openapi import problems
 from api.problems import Refusal
-from engine.encryption import SealedPayloadError
+from engine.encryption import PayloadDecryptionError
 
 PREFIX = "/ops/codec"
 # What the UI sends; `authorization-extras` where it passes its own user's token on.
 _HEADERS = ("content-type", "x-namespace", "authorization", "authorization-extras")
+
+# Sent by the command line (`deploy/temporal.sh`); the UI can't be made to send it.
+WorkflowId = Annotated[str, Header(max_length=1000)]
 
 router = APIRouter(prefix=PREFIX, tags=["operations"], dependencies=[Operator])
 _BODY = {
@@ -56,25 +60,34 @@ class CodecCors:
 
 
 @router.post(
-    "/decode", summary="Open payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
+    "/decode", summary="Decrypt payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
 )
 async def decode(request: Request, dependencies: Deps) -> JSONResponse:
     """Protobuf JSON in, protobuf JSON out, as Temporal's codec protocol has it."""
-    sealed = _parse(await request.body())
+    encrypted = _parse(await request.body())
     try:
-        opened = await dependencies.codec.decode(sealed.payloads)
-    except SealedPayloadError as error:
+        found = dependencies.codec.decode_for_display(encrypted.payloads)
+    except PayloadDecryptionError as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, "payload_not_opened", str(error)) from error
-    return _render(Payloads(payloads=opened))
+    return _render(Payloads(payloads=found))
 
 
 @router.post(
-    "/encode", summary="Seal payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
+    "/encode", summary="Encrypt payloads", openapi_extra=_BODY, responses=problems(400, 401, 403)
 )
-async def encode(request: Request, dependencies: Deps) -> JSONResponse:
-    """For what operators type into the UI."""
+async def encode(
+    request: Request, dependencies: Deps, x_workflow_id: WorkflowId = ""
+) -> JSONResponse:
+    """For what operators enter into the UI, or into the command line, which names the workflow.
+
+    For 15 minutes the payloads are good for an update of the workflow, or without `X-Workflow-Id`
+    of any.
+    """
     plain = _parse(await request.body())
-    return _render(Payloads(payloads=await dependencies.codec.encode(plain.payloads)))
+    found = dependencies.codec.encode_for_operator(
+        plain.payloads, dependencies.temporal.namespace, x_workflow_id
+    )
+    return _render(Payloads(payloads=found))
 
 
 def _parse(body: bytes) -> Payloads:

@@ -5,13 +5,13 @@ from typing import Annotated, Self, cast
 
 from fastapi import Depends, Request
 from temporalio.client import Client
-from temporalio.converter import PayloadCodec
 
 from api.catalogue import Catalogue
 from api.eager import EagerStart
 from api.expected import ExpectedPayments
 from api.metrics import Metrics
 from domain.identity import IdentityKey
+from engine.encryption import PayloadEncryption
 from providers.registry import Registry
 from settings import Settings
 from storage.alarms import AlarmStore
@@ -65,7 +65,7 @@ class Dependencies:
     stores: Stores
     temporal: Client
     registry: Registry
-    codec: PayloadCodec
+    codec: PayloadEncryption
     metrics: Metrics
     identity: IdentityKey
     catalogue: Catalogue = field(default_factory=Catalogue)

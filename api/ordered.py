@@ -4,6 +4,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from temporalio.client import Client
+from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.runs import LOOK, NoAnswerYet, RunOver, bounded
@@ -44,11 +45,13 @@ async def _order(client: Client, workflow_id: str, kind: type[Ordered]) -> Order
     RPCError where Temporal does not answer.
     """
     handle = client.get_workflow_handle(workflow_id)
+    context = WorkflowSerializationContext(namespace=client.namespace, workflow_id=workflow_id)
+    converter = client.data_converter.with_context(context)
     try:
         async with bounded(within=LOOK):
             async for event in handle.fetch_history_events(page_size=1, rpc_timeout=LOOK):
                 payloads = event.workflow_execution_started_event_attributes.input.payloads
-                [order] = await client.data_converter.decode(payloads, [kind])
+                [order] = await converter.decode(payloads, [kind])
                 return kind.model_validate(order)
     except RunOver:
         return None

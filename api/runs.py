@@ -223,6 +223,9 @@ async def bounded(
         raise RunOver from error
     except WorkflowUpdateFailedError as error:
         raise refusal(error.cause) from error
+    except ApplicationError as error:
+        # Of our converter: an answer that no worker of ours has encrypted is none.
+        raise NoAnswerYet from error
     except RPCError as error:
         if error.status in _GONE:
             raise RunOver from error

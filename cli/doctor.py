@@ -1,7 +1,6 @@
 """`doctor`: is everything here that a stack needs, and does a running one answer?"""
 
 import asyncio
-import dataclasses
 import fcntl
 import json
 import os
@@ -17,7 +16,9 @@ from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
+from cli.certificates import certificates
 from cli.console import STATE_DIR, StateDir, console
+from cli.finding import Finding
 from embedded import temporal
 from embedded.config import UI_PORT, Service
 from embedded.errors import PostgresUserError, StackFolderError
@@ -38,27 +39,6 @@ from settings import Mode, Settings
 OLDEST_PYTHON = (3, 11)
 DISK_NEEDED_GB = 1.0
 PROBE_SECONDS = 3.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """What one check found; `advice` says what to do where it isn't good.
-
-    A warning is good enough to go on with.
-    """
-
-    what: str
-    good: bool
-    detail: str
-    advice: str = ""
-    is_warning: bool = False
-
-    @property
-    def mark(self) -> str:
-        """How the table shows it."""
-        if self.is_warning:
-            return "[yellow]![/yellow]"
-        return "[green]ok[/green]" if self.good else "[red]no[/red]"
 
 
 def doctor(state_dir: StateDir = STATE_DIR) -> None:
@@ -82,7 +62,15 @@ async def examine(state_dir: Path) -> list[Finding]:
         _program("Temporal server", temporal.BINARY, "--version"),
         _program("PostgreSQL", BINARIES / "postgres", "--version"),
     )
-    machine = [_python(), *versions, _platform(), _user(), _disk(state_dir), *wrong]
+    machine = [
+        _python(),
+        *versions,
+        _platform(),
+        _user(),
+        _disk(state_dir),
+        *wrong,
+        *certificates(),
+    ]
     try:
         require_own(state_dir)
     except StackFolderError as error:

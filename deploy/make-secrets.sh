@@ -37,5 +37,7 @@ current = "k1"
 k1 = "$(head -c 32 /dev/urandom | base64)"
 TOML
 
+"$(dirname "$0")/make-certificates.sh" "$folder"
+
 [ -e "$folder/accounts/accounts.toml" ] ||
     echo "next: write $folder/accounts/accounts.toml (deploy/accounts.example.toml)"

@@ -1,11 +1,12 @@
 """The one way to reach Temporal, for the API, the worker and the command line alike."""
 
 from temporalio.client import Client
+from temporalio.common import MetricMeter
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from crypto.key_ring import KeyRing
-from engine.encryption import data_converter
+from engine.converter import data_converter
 
 LOCAL_ADDRESS = "127.0.0.1:7233"
 
@@ -27,6 +28,11 @@ def measured(address: str | None) -> Runtime | None:
     return Runtime(telemetry=TelemetryConfig(metrics=metrics))
 
 
+def meter(client: Client) -> MetricMeter:
+    """Return the metrics of the runtime that the client uses."""
+    return (client.service_client.config.runtime or Runtime.default()).metric_meter
+
+
 async def connect(
     keys: KeyRing,
     *,
@@ -34,10 +40,10 @@ async def connect(
     lazy: bool = False,
     runtime: Runtime | None = None,
 ) -> Client:
-    """Connect with sealed Pydantic payloads.
+    """Connect with encrypted Pydantic payloads.
 
     Args:
-        keys: the payload keys; there is no unsealed mode.
+        keys: the payload keys; there is no unencrypted mode.
         target: address, namespace and credentials; None means `configured_target()`.
         lazy: connect at the first call, so that a process may start before Temporal does.
         runtime: the SDK runtime with the process's metrics; None means the default one.

@@ -17,6 +17,8 @@ from temporalio.client import (
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 
 from activities.sweep import SweepActivities
+from engine.client import meter
+from engine.guard import GuardedRunner
 from workflows.policies import SWEEP_QUEUE
 from workflows.registered import runner
 from workflows.sweep import SweepReport, SweepWorkflow
@@ -38,7 +40,7 @@ def sweep_worker(client: Client, activities: SweepActivities) -> Worker:
             activities.examine_refunds,
             activities.report_finding,
         ],
-        workflow_runner=runner(),
+        workflow_runner=GuardedRunner(runner(), meter(client)),
         workflow_task_poller_behavior=_POLLERS,
         activity_task_poller_behavior=_POLLERS,
     )

@@ -16,6 +16,8 @@ from activities.registered import Activities
 from activities.webhooks import WebhookActivities
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
+from engine.client import meter
+from engine.guard import GuardedRunner
 from engine.tuning import GRACEFUL_STOP, tuning
 from providers.bounded import BoundedClient
 from providers.registry import Registry, build
@@ -95,7 +97,7 @@ def _carrying(
         task_queue=queue,
         workflows=WORKFLOWS,
         activities=activities.workflow_steps(),
-        workflow_runner=runner(),
+        workflow_runner=GuardedRunner(runner(), meter(client)),
         no_remote_activities=local_only,
         interceptors=interceptors,
         **tuning(),

@@ -22,6 +22,11 @@ Execute = Callable[..., subprocess.CompletedProcess[str]]
 
 OURS = ("api", "worker", "migrate")
 JOBS = ("migrate", "temporal-schema", "temporal-namespace", "sandbox-accounts")
+CLIENT_TLS = {
+    "TEMPORAL_TLS_SERVER_CA_CERT_PATH": "/run/secrets/temporal_ca_crt",
+    "TEMPORAL_TLS_CLIENT_CERT_PATH": "/run/secrets/temporal_client_crt",
+    "TEMPORAL_TLS_CLIENT_KEY_PATH": "/run/secrets/temporal_client_key",
+}
 SECRET_WORD = re.compile(r"password|passwd|pwd|secret|token|api_?key|private_key", re.IGNORECASE)
 PINNED = re.compile(r"^[\w./-]+:\d+\.\d+(\.\d+)?(-[\w.]+)?(@sha256:[0-9a-f]{64})?$")
 
@@ -53,6 +58,7 @@ def test_every_setting_is_given_and_none_that_nobody_reads(services: Services) -
         assert {key for key in given if key.startswith("TEMPORAL_")} == {
             "TEMPORAL_ADDRESS",
             "TEMPORAL_NAMESPACE",
+            *CLIENT_TLS,
         }, name
 
 
@@ -156,9 +162,47 @@ def test_a_service_can_reach_every_server_that_it_is_told_of(services: Services)
 
 
 def test_the_databases_are_on_networks_without_a_way_out(compose: dict[str, Any]) -> None:
-    assert all(compose["networks"][name]["internal"] for name in ("data", "engine"))
-    assert compose["services"]["postgres"]["networks"] == ["data"]
-    assert "edge" not in compose["services"]["temporal"]["networks"]
+    networks = ("data", "temporal-data", "engine")
+    assert all(compose["networks"][name]["internal"] for name in networks)
+    assert set(compose["services"]["postgres"]["networks"]) == {"data", "temporal-data"}
+
+
+def test_only_its_clients_reach_temporal_and_only_with_a_certificate(services: Services) -> None:
+    temporal = services["temporal"]
+    assert set(temporal["networks"]) == {"engine", "temporal-data"}
+    clients = {name for name, service in services.items() if "engine" in service["networks"]}
+    assert clients == {"temporal", "temporal-namespace", "temporal-ui", "api", "worker"}
+    beside = {name for name, service in services.items() if "temporal-data" in service["networks"]}
+    assert beside == {"temporal", "temporal-schema", "postgres"}
+
+    given = temporal["environment"]
+    assert given["TEMPORAL_TLS_REQUIRE_CLIENT_AUTH"] == "true"
+    for trusted in ("TEMPORAL_TLS_SERVER_CA_CERT", "TEMPORAL_TLS_CLIENT1_CA_CERT"):
+        assert given[trusted] == "/run/secrets/temporal_ca_crt"
+    for name in ("api", "worker", "temporal-namespace"):
+        assert CLIENT_TLS.items() <= services[name]["environment"].items(), name
+    ui = services["temporal-ui"]["environment"]
+    assert ui["TEMPORAL_TLS_CERT"] == "/run/secrets/temporal_client_crt"
+    assert ui["TEMPORAL_TLS_ENABLE_HOST_VERIFICATION"] == "true"
+
+
+def test_every_certificate_is_given_to_those_who_read_it_and_the_authoritys_key_to_nobody(
+    compose: dict[str, Any],
+) -> None:
+    for name, service in compose["services"].items():
+        read = {
+            value.removeprefix("/run/secrets/")
+            for key, value in service.get("environment", {}).items()
+            if "_TLS_" in key and str(value).startswith("/run/secrets/")
+        }
+        had = {
+            each
+            for each in service.get("secrets", [])
+            if each.startswith("temporal_") and each.endswith(("_crt", "_key"))
+        }
+        assert read == had, name
+    files = [secret["file"] for secret in compose["secrets"].values()]
+    assert not any(file.endswith("temporal_ca.key") for file in files)
 
 
 def test_our_processes_may_write_nothing_and_gain_nothing(services: Services) -> None:

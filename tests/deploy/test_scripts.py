@@ -40,7 +40,8 @@ def test_made_secrets_are_all_different_and_closed_to_other_people(
     execute("deploy/make-secrets.sh", folder)
     assert folder.stat().st_mode & 0o777 == 0o700
     values = [path.read_text() for path in folder.iterdir() if path.is_file()]
-    assert len(values) == len(set(values)) == 7
+    certificates = 6
+    assert len(values) == len(set(values)) == 7 + certificates
     assert all(len(value.strip()) >= 44 for value in values)
 
 
@@ -224,3 +225,43 @@ def test_the_operators_command_line_gets_the_token_by_environment_only(
     assert auth == "Bearer s3cret"
     assert "s3cret" not in arguments
     assert arguments.endswith("--entrypoint temporal temporal-namespace workflow list")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--workflow-id", "payment-1", "--name", "sync"],
+        ["-w", "payment-1"],
+        ["--workflow-id=payment-1", "--input", '"two words"'],
+    ],
+)
+def test_what_operators_enter_is_encrypted_for_the_workflow_that_they_name(
+    root: Path, execute: Execute, fake_program: Any, tmp_path: Path, words: list[str]
+) -> None:
+    place = tmp_path / "deploy"
+    (place / "secrets").mkdir(parents=True)
+    (place / "secrets/operator_token").write_text("s3cret\n")
+    (place / "temporal.sh").write_text((root / "deploy/temporal.sh").read_text())
+    fake_program("docker", 'for word; do echo "$word"; done')
+    done = execute("sh", place / "temporal.sh", "workflow", "update", "execute", *words)
+    assert done.returncode == 0, done.stderr
+    given = done.stdout.splitlines()
+    assert given[given.index("execute") + 1 :] == [
+        *words,
+        "--codec-header",
+        "X-Workflow-Id=payment-1",
+    ]
+
+
+@pytest.mark.parametrize(("labels", "healthy"), [('service_name="frontend"', True), ("", False)])
+def test_temporal_is_healthy_once_its_frontend_has_answered(
+    execute: Execute, fake_program: Any, labels: str, healthy: object
+) -> None:
+    line = f'service_requests{{operation="DescribeNamespace",{labels}}} 2'
+    fake_program("wget", f"echo '{line}'")
+    assert (execute("deploy/temporal/healthy.sh").returncode == 0) is healthy
+
+
+def test_temporal_without_metrics_is_not_healthy(execute: Execute, fake_program: Any) -> None:
+    fake_program("wget", "exit 1")
+    assert execute("deploy/temporal/healthy.sh").returncode != 0

@@ -12,7 +12,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from crypto.key_ring import KeyRing, new_key_file
-from engine.encryption import data_converter
+from engine.converter import data_converter
 from tests.workflows.changed import HastilyChangedWorkflow
 from tests.workflows.record_histories import HISTORIES, PATHS
 from workflows.registered import WORKFLOWS, runner
@@ -28,7 +28,7 @@ def replayer(*workflows: type) -> Replayer:
     return Replayer(
         workflows=workflows,
         workflow_runner=runner(),
-        data_converter=data_converter(KeyRing.parse(new_key_file())),
+        data_converter=data_converter(KeyRing.parse(new_key_file()), accept_unencrypted=True),
     )
 
 

@@ -1,0 +1,22 @@
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+
+from tests.api.house import House, Shop
+from tests.security.keyless import Target, keyless, workflow_id
+
+
+@pytest.fixture
+async def stranger_at_temporal(house: House) -> Client:
+    return await keyless(house)
+
+
+@pytest.fixture
+async def payment(shop: Shop) -> dict[str, Any]:
+    return await shop.pending()
+
+
+@pytest.fixture
+async def target(stranger_at_temporal: Client, payment: dict[str, Any]) -> Target:
+    return Target(stranger_at_temporal, workflow_id(payment))
