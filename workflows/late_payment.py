@@ -11,12 +11,11 @@ from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
 from domain.payment import Payment, PaymentStatus
-from domain.refund import RefundCause
 from domain.report import Attention, Outcome, PaymentReport
 from workflows import details, search_attributes
 from workflows.attention import Calls
 from workflows.failures import refusal
-from workflows.giving_back import give_back, tell_the_end
+from workflows.giving_back import refund_duplicate_and_notify
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.steps import in_our_books
@@ -169,16 +168,8 @@ class LatePaymentWorkflow:
         )
         self._ended = True
         self._payment = settled.payment
-        if self._payment.duplicate:
-            await give_back(
-                self._calls,
-                self._order.refund_policy,
-                self._payment,
-                RefundCause.DUPLICATE_PAYMENT,
-                "the order was already paid",
-            )
-        self._calls.beside(
-            tell_the_end(self._calls, self._order.refund_policy, self._payment, settled.event_id)
+        await refund_duplicate_and_notify(
+            self._calls, self._order.refund_policy, self._payment, settled.event_id
         )
 
     async def _flag(self, why: Attention, subject: str | None = None) -> None:

@@ -13,7 +13,6 @@ from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
 from domain.payment import Payment
-from domain.refund import RefundCause
 from domain.report import Attention, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
@@ -23,7 +22,7 @@ from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
 from workflows.failures import refusal
 from workflows.fast_path import place_the_order, write_the_end
-from workflows.giving_back import give_back, tell_the_end
+from workflows.giving_back import refund_duplicate_and_notify
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
 from workflows.steps import happens, seconds_until
@@ -248,22 +247,12 @@ class PaymentWorkflow:
         self._state.finalise(ended.settled.payment)
         await self._flag.down()
         self._mark_end()
-        if self._state.payment.duplicate:
-            await give_back(
-                self._calls,
-                self._refund_policy,
-                self._state.payment,
-                RefundCause.DUPLICATE_PAYMENT,
-                "the order was already paid",
-            )
-        self._calls.beside(
-            tell_the_end(
-                self._calls,
-                self._refund_policy,
-                self._state.payment,
-                ended.settled.event_id,
-                ended.tried,
-            )
+        await refund_duplicate_and_notify(
+            self._calls,
+            self._refund_policy,
+            self._state.payment,
+            ended.settled.event_id,
+            ended.tried,
         )
 
     async def _park(self) -> None:
