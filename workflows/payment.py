@@ -26,6 +26,7 @@ from workflows.giving_back import refund_duplicate_and_notify
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
 from workflows.steps import happens, seconds_until
+from workflows.sync import IN_PROGRESS, Sync, SyncedPayment
 
 
 class PaymentOrder(Frozen):
@@ -50,6 +51,7 @@ class PaymentWorkflow:
         self._policy = order.policy
         self._state = PaymentState(order.payment)
         self._provider = Conversation(self._state, order.policy)
+        self._sync = Sync(self._state, self._provider)
         self._refund_policy = order.refund_policy
         self._late_policy = order.late_policy
         self._request_hash = order.payment.request_hash
@@ -108,12 +110,13 @@ class PaymentWorkflow:
             hear(notification.payment)
 
     @workflow.update(description="Ask the provider now")
-    async def sync(self) -> Payment:
-        """The payment after asking the provider."""
-        if not self._state.final:
-            self._state.hear(await self._provider.ask("ask the provider (operator)"))
-            await workflow.wait_condition(lambda: self._state.final or self._state.pending)
-        return self._state.payment
+    async def sync(self) -> SyncedPayment:
+        """Return the payment after a query at the provider; raises as `Sync.query` does."""
+        return await self._sync.query()
+
+    @sync.validator
+    def _not_in_progress(self) -> None:
+        _refuse(IN_PROGRESS, self._sync.refusal())
 
     @workflow.update(description="Close the order: 'who and why'")
     async def cancel(self, reason: str) -> Payment:
