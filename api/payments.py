@@ -187,7 +187,7 @@ async def post_cancel(  # noqa: PLR0913 - one argument is one part of the reques
     "/{payment_id}/sync",
     summary="Ask the provider now",
     responses=problems(401, 404, 409, 422, 429, 503)
-    | {202: {"model": PaymentAnswer, "description": "The provider does not answer for now."}},
+    | {202: {"model": SyncAnswer, "description": "The provider does not answer for now."}},
 )
 async def post_sync(
     payment_id: UUID,

@@ -76,6 +76,7 @@ async def _load(policy: PaymentPolicy, claim: RefundReport) -> Refund | None:
             policy, RefundActivities.load_refund, refund_id, "the refund as it is stored"
         )
     except FailureError:
+        # The only definite no there is: the database has no such refund.
         return None
 
 
