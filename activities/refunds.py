@@ -5,7 +5,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.errors import still_pending, translated
-from domain.errors import Conflict
+from domain.errors import Conflict, NotFound
 from domain.frozen import Frozen
 from domain.refund import Refund
 from domain.report import Attention
@@ -46,6 +46,15 @@ class RefundActivities:
             if conflict.code == HELD_BY_OTHERS:
                 raise still_pending("other refunds hold the money") from conflict
             raise
+
+    @activity.defn
+    @translated
+    async def load_refund(self, refund_id: UUID) -> Refund:
+        """Return the stored refund. Raises NotFound."""
+        refund = await self._refunds.get(refund_id)
+        if refund is None:
+            raise NotFound(f"No refund {refund_id}.")
+        return refund
 
     @activity.defn
     @translated

@@ -54,6 +54,7 @@ class Activities:
             payments.flag_payment,
             payments.clear_flag,
             refunds.reserve_refund,
+            refunds.load_refund,
             refunds.settle_refund,
             refunds.flag_refund,
             self.entitlements.apply_change,

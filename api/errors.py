@@ -47,6 +47,8 @@ _STATUS: Mapping[type[PaymentError], HTTPStatus] = {
     DatabaseUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _RETRYABLE = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+# Temporal has no error type of its own for `history.maxTotalUpdates`.
+_TOO_MANY_UPDATES = "limit on the total number of distinct updates"
 _NOT_JSON = ("invalid_json", "The body is not JSON in UTF-8.")
 _HTTP_CODES = {
     HTTPStatus.BAD_REQUEST: _NOT_JSON,
@@ -119,7 +121,7 @@ def refusal_of(error: PaymentError, request: Request) -> Refusal:
 
 
 def temporal_refusal(error: RPCError) -> Refusal:
-    """The answer where Temporal cannot be reached, or says that it is busy."""
+    """The answer where Temporal cannot be reached, is busy, or takes no more updates."""
     _log.warning("temporal refused a call: %s %s", error.status.name, error.message)
     if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
         return Refusal(
@@ -128,6 +130,13 @@ def temporal_refusal(error: RPCError) -> Refusal:
             "Too many requests for this record at once. Send the same request again in a second.",
             retryable=True,
             headers={"Retry-After": "1"},
+        )
+    if error.status is RPCStatusCode.FAILED_PRECONDITION and _TOO_MANY_UPDATES in error.message:
+        return Refusal(
+            HTTPStatus.CONFLICT,
+            "command_limit_reached",
+            "This record has taken as many commands as its workflow can. It goes on by itself:"
+            " read it by GET. An operator can raise the limit.",
         )
     return unavailable()
 

@@ -78,7 +78,13 @@ async def _handle(
 
 def _named(notification: Notification, source: Provider) -> Notification:
     """The account is whose keys verified it, whatever the message says of itself."""
-    return notification.model_copy(update={"provider": source.name, "account": source.account})
+    return notification.model_copy(
+        update={
+            "provider": source.name,
+            "account": source.account,
+            "needs_confirmation": source.confirms_notifications,
+        }
+    )
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Payments: POST, GET, list, cancel, sync."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Header, Query, Request, Response
+from pydantic import Field
 
 from api.auth import AuthenticatedMerchant
 from api.creating import make_payment
@@ -29,6 +31,17 @@ from storage.page import LARGEST_PAGE
 from storage.payments import PaymentFilters
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"])
+
+
+class SyncAnswer(PaymentAnswer):
+    """One payment after `sync`."""
+
+    synced_at: datetime | None = Field(
+        default=None,
+        description="When the provider last answered a `sync` of this payment; null where it has"
+        " not, and where the payment has ended before.",
+    )
+
 
 _UNKNOWN = "The provider's answer is not known yet; repeat this request or read the payment."
 _UNPAYABLE = (PaymentStatus.CLOSED, PaymentStatus.FAILED)
@@ -144,27 +157,37 @@ async def post_cancel(  # noqa: PLR0913 - one argument is one part of the reques
     """
     payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
     request.state.record_id = payment.id
+    if payment.status is not PaymentStatus.PENDING:
+        return _after_cancel(payment)
     reason = (body or CancelRequest()).reason
     try:
         cancelled = await cancel_payment(dependencies.temporal, payment.id, reason)
     except NoAnswerYet:
-        return await _still(dependencies, payment, response)
+        return PaymentAnswer.of(
+            await _unanswered(dependencies, payment, response), message=_UNKNOWN
+        )
     except RunOver:
-        return await _after_the_run(dependencies, payment, response, cancelling=True)
+        stored = await _stored(dependencies, payment)
+        if stored.status is not PaymentStatus.PENDING:
+            return _after_cancel(stored)
+        return PaymentAnswer.of(await _unanswered(dependencies, stored, response), message=_UNKNOWN)
     except Conflict:
         # Closed already, by an earlier call or by expiry: that is what was asked for.
-        stored = await dependencies.stores.payments.get(payment.id)
-        if stored is None or stored.status not in _UNPAYABLE:
+        stored = await _stored(dependencies, payment)
+        if stored.status not in _UNPAYABLE:
             raise
         return PaymentAnswer.of(stored)
+    if cancelled.status is PaymentStatus.PENDING:
+        # A repeat has the outcome of the first call, and much may have happened since.
+        cancelled = await _stored(dependencies, payment)
     return PaymentAnswer.of(cancelled)
 
 
 @router.post(
     "/{payment_id}/sync",
     summary="Ask the provider now",
-    responses=problems(401, 404, 422, 429, 503)
-    | {202: {"model": PaymentAnswer, "description": "The provider does not answer for now."}},
+    responses=problems(401, 404, 409, 422, 429, 503)
+    | {202: {"model": SyncAnswer, "description": "The provider does not answer for now."}},
 )
 async def post_sync(
     payment_id: UUID,
@@ -172,41 +195,56 @@ async def post_sync(
     dependencies: Deps,
     request: Request,
     response: Response,
-) -> PaymentAnswer:
-    """The payment after its provider was asked; one that has ended is only read."""
+) -> SyncAnswer:
+    """Query the provider, and return the payment as it is then.
+
+    Call it as often as you like: within five seconds, or a fiftieth of the payment's age where
+    that is longer, one query answers all calls. `synced_at` says when that was. A payment that
+    has ended is only read.
+    """
     payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
     request.state.record_id = payment.id
     if payment.status is not PaymentStatus.PENDING:
         # Its run may be telling the merchant just now, who asks from within the webhook.
-        return PaymentAnswer.of(payment)
+        return SyncAnswer.of(payment)
     try:
-        synced = await sync_payment(dependencies.temporal, payment.id)
-    except NoAnswerYet:
-        return await _still(dependencies, payment, response)
-    except RunOver:
-        return await _after_the_run(dependencies, payment, response, cancelling=False)
-    return PaymentAnswer.of(synced)
+        synced = await sync_payment(dependencies.temporal, payment, datetime.now(UTC))
+    except (NoAnswerYet, RunOver) as error:
+        stored = await _stored(dependencies, payment)
+        if isinstance(error, RunOver) and stored.status is not PaymentStatus.PENDING:
+            return SyncAnswer.of(stored)
+        return SyncAnswer.of(await _unanswered(dependencies, stored, response), message=_UNKNOWN)
+    except Conflict:
+        # A query is in progress that has had no answer so far.
+        response.status_code = HTTPStatus.ACCEPTED
+        return SyncAnswer.of(await _stored(dependencies, payment), message=_UNKNOWN)
+    found: Payment = synced
+    if synced.status is PaymentStatus.PENDING:
+        # The outcome of an earlier call in this window, maybe: much may have happened since.
+        found = await _stored(dependencies, payment)
+    answer = SyncAnswer.of(found)
+    answer.synced_at = synced.synced_at
+    return answer
 
 
-async def _still(dependencies: Dependencies, payment: Payment, response: Response) -> PaymentAnswer:
+async def _unanswered(dependencies: Dependencies, payment: Payment, response: Response) -> Payment:
     # A command that Temporal never heard is not taken on: this raises where it cannot be reached.
     await payment_order(dependencies.temporal, payment.id)
-    stored = await dependencies.stores.payments.get(payment.id) or payment
     response.status_code = HTTPStatus.ACCEPTED
-    return PaymentAnswer.of(stored, message=_UNKNOWN)
+    return await _stored(dependencies, payment)
 
 
-async def _after_the_run(
-    dependencies: Dependencies, payment: Payment, response: Response, *, cancelling: bool
-) -> PaymentAnswer:
-    stored = await dependencies.stores.payments.get(payment.id) or payment
-    if stored.status is PaymentStatus.PENDING:
-        return await _still(dependencies, stored, response)
-    if cancelling and stored.status is PaymentStatus.SUCCEEDED:
+async def _stored(dependencies: Dependencies, payment: Payment) -> Payment:
+    return await dependencies.stores.payments.get(payment.id) or payment
+
+
+def _after_cancel(payment: Payment) -> PaymentAnswer:
+    """Return the payment that has ended; raises Refusal where it can only be refunded."""
+    if payment.status is PaymentStatus.SUCCEEDED:
         raise Refusal(
             HTTPStatus.CONFLICT,
             "not_cancellable",
             "The payment is already succeeded. Refund it instead.",
-            record_id=stored.id,
+            record_id=payment.id,
         )
-    return PaymentAnswer.of(stored)
+    return PaymentAnswer.of(payment)

@@ -7,7 +7,7 @@ same ids.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +39,8 @@ from workflows.starting import (
     payment_options,
     refund_options,
 )
+from workflows.sync import IN_PROGRESS, SyncedPayment
+from workflows.update_ids import CANCEL, checkout_id, submitted_id, sync_id
 
 # The caller's HTTP client gives up after ten seconds or so: answer 202 before that.
 ANSWER = timedelta(seconds=8)
@@ -55,6 +57,7 @@ _REFUSALS = frozenset(
         "payment_not_paid",
         "not_cancellable",
         "not_resolvable",
+        IN_PROGRESS,
     }
 )
 _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS)
@@ -87,7 +90,7 @@ async def create_payment(client: Client, order: PaymentOrder) -> Payment:
             PaymentWorkflow.checkout,  # type: ignore[arg-type] # see above
             request_hash,
             start_workflow_operation=operation,
-            id=f"checkout-{request_hash[:32]}",
+            id=checkout_id(request_hash),
             rpc_timeout=ANSWER,
         )
 
@@ -101,28 +104,37 @@ async def create_refund(client: Client, order: RefundOrder) -> Refund:
             RefundWorkflow.submitted,  # type: ignore[arg-type] # see above
             request_hash,
             start_workflow_operation=operation,
-            id=f"submitted-{request_hash[:32]}",
+            id=submitted_id(request_hash),
             rpc_timeout=ANSWER,
         )
 
 
 async def cancel_payment(client: Client, payment_id: UUID, reason: str) -> Payment:
-    """Ask the run to close the order; raises as `create_payment` does."""
+    """Have the workflow close the order; raises as `create_payment` does.
+
+    A repeat is the same update: it returns the first one's outcome, and the first `reason` stands.
+    """
     handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
     async with bounded():
         return await handle.execute_update(
             PaymentWorkflow.cancel,  # type: ignore[arg-type] # see above
             reason,
+            id=CANCEL,
             rpc_timeout=ANSWER,
         )
 
 
-async def sync_payment(client: Client, payment_id: UUID) -> Payment:
-    """Have the provider asked now; raises as `create_payment` does."""
-    handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
+async def sync_payment(client: Client, payment: Payment, now: datetime) -> SyncedPayment:
+    """Have the provider queried, or return what a query in this window found.
+
+    Raises as `create_payment` does, and Conflict `sync_in_progress` while an earlier query has no
+    answer.
+    """
+    handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment.id))
     async with bounded():
         return await handle.execute_update(
             PaymentWorkflow.sync,  # type: ignore[arg-type] # see above
+            id=sync_id(payment.created_at, now),
             rpc_timeout=ANSWER,
         )
 

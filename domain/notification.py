@@ -23,6 +23,8 @@ class Notification(Frozen):
     `notification_id` is the provider's own id of the message (the same on its retries);
     `reference` is the payment's order number, and empty where a store's word names no payment.
     A store's word that a payment is paid is of kind `payment` and has its `change` beside it.
+    `needs_confirmation` is set where the provider's own rule is that a notification proves nothing
+    before a query has said the same.
     """
 
     provider: str
@@ -33,6 +35,7 @@ class Notification(Frozen):
     payment: PaymentReport | None = None
     refund: RefundReport | None = None
     change: StoreChange | None = None
+    needs_confirmation: bool = False
 
     @property
     def content_hash(self) -> bytes:

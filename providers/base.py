@@ -76,8 +76,8 @@ class Provider(Protocol):
     (certainly not processed) or `OutcomeUnknown`; nothing else leaves a provider. All verbs are
     safe to repeat with the same ids.
 
-    `confirms_notifications` is the provider's own rule of proof: its notification of a payment is
-    believed only once a query has said the same.
+    `confirms_notifications` is the provider's own rule of proof: its notification of a payment or
+    refund is believed only once a query has said the same.
     """
 
     name: str

@@ -82,3 +82,25 @@ async def tell_the_end(
     if told is not None and told.refund:
         reason = told.reason or "merchant's veto"
         await give_back(calls, refund_policy, payment, RefundCause.MERCHANT_VETO, reason)
+
+
+async def refund_duplicate_and_notify(
+    calls: Calls,
+    refund_policy: RefundPolicy,
+    payment: Payment,
+    event_id: UUID | None,
+    tried: Tried | None = None,
+) -> None:
+    """Refund a payment whose order was already paid, and send the merchant the final event.
+
+    The delivery goes on while the workflow does; `tried` is as for `tell_merchant`.
+    """
+    if payment.duplicate:
+        await give_back(
+            calls,
+            refund_policy,
+            payment,
+            RefundCause.DUPLICATE_PAYMENT,
+            "the order was already paid",
+        )
+    calls.beside(tell_the_end(calls, refund_policy, payment, event_id, tried))

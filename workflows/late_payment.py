@@ -11,14 +11,14 @@ from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
 from domain.payment import Payment, PaymentStatus
-from domain.refund import RefundCause
-from domain.report import Attention, Outcome, PaymentReport
+from domain.report import Attention, Outcome, PaymentReport, RefundReport
 from workflows import details, search_attributes
 from workflows.attention import Calls
 from workflows.failures import refusal
-from workflows.giving_back import give_back, tell_the_end
+from workflows.giving_back import refund_duplicate_and_notify
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
+from workflows.refund_confirmation import attention_for
 from workflows.steps import in_our_books
 
 
@@ -59,13 +59,20 @@ class LatePaymentWorkflow:
         while self._inbox or not self._calls.done:
             await workflow.wait_condition(lambda: bool(self._inbox) or self._calls.done)
             batch, self._inbox = self._inbox, []
+            claims: list[RefundReport] = []
             for notification in batch:
-                if notification.refund is not None:
+                refund = notification.refund
+                if refund is not None and notification.needs_confirmation and not refund.mismatch:
+                    claims.append(refund)
+                elif refund is not None:
                     why = notification.mismatch or Attention.EXTERNAL_REFUND
-                    await self._flag(why, notification.refund.refund_reference)
+                    await self._flag(why, refund.refund_reference)
             reports = [notification.payment for notification in batch if notification.payment]
             if reports:
                 await self._find_the_truth(reports)
+            # After the money that came late: it does not wait for these queries.
+            for claim in claims:
+                await self._confirm_refund(claim)
         await self._calls.answered()
         self._show("Done")
         return self._payment
@@ -74,6 +81,12 @@ class LatePaymentWorkflow:
     def notify(self, notification: Notification) -> None:
         """Keep the provider's word; repeats are answered together."""
         self._inbox.append(notification)
+
+    async def _confirm_refund(self, claim: RefundReport) -> None:
+        self._show("Querying whether a refund's notification holds")
+        why = await attention_for(self._policy, self._payment, claim)
+        if why is not None:
+            await self._flag(why, claim.refund_reference)
 
     async def _find_the_truth(self, heard: list[PaymentReport]) -> None:
         self._show("Asking the provider for the truth")
@@ -169,16 +182,8 @@ class LatePaymentWorkflow:
         )
         self._ended = True
         self._payment = settled.payment
-        if self._payment.duplicate:
-            await give_back(
-                self._calls,
-                self._order.refund_policy,
-                self._payment,
-                RefundCause.DUPLICATE_PAYMENT,
-                "the order was already paid",
-            )
-        self._calls.beside(
-            tell_the_end(self._calls, self._order.refund_policy, self._payment, settled.event_id)
+        await refund_duplicate_and_notify(
+            self._calls, self._order.refund_policy, self._payment, settled.event_id
         )
 
     async def _flag(self, why: Attention, subject: str | None = None) -> None:

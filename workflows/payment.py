@@ -13,7 +13,6 @@ from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
 from domain.payment import Payment
-from domain.refund import RefundCause
 from domain.report import Attention, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
@@ -23,10 +22,11 @@ from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
 from workflows.failures import refusal
 from workflows.fast_path import place_the_order, write_the_end
-from workflows.giving_back import give_back, tell_the_end
+from workflows.giving_back import refund_duplicate_and_notify
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
 from workflows.steps import happens, seconds_until
+from workflows.sync import IN_PROGRESS, Sync, SyncedPayment
 
 
 class PaymentOrder(Frozen):
@@ -55,6 +55,7 @@ class PaymentWorkflow:
         self._policy = order.policy
         self._state = PaymentState(order.payment)
         self._provider = Conversation(self._state, order.policy)
+        self._sync = Sync(self._state, self._provider)
         self._refund_policy = order.refund_policy
         self._late_policy = order.late_policy
         self._request_hash = order.payment.request_hash
@@ -117,12 +118,13 @@ class PaymentWorkflow:
             hear(notification.payment)
 
     @workflow.update(description="Ask the provider now")
-    async def sync(self) -> Payment:
-        """The payment after asking the provider."""
-        if not self._state.final:
-            self._state.hear(await self._provider.ask("ask the provider (operator)"))
-            await workflow.wait_condition(lambda: self._state.final or self._state.pending)
-        return self._state.payment
+    async def sync(self) -> SyncedPayment:
+        """Return the payment after a query at the provider; raises as `Sync.query` does."""
+        return await self._sync.query()
+
+    @sync.validator
+    def _not_in_progress(self) -> None:
+        _refuse(IN_PROGRESS, self._sync.refusal())
 
     @workflow.update(description="Close the order: 'who and why'")
     async def cancel(self, reason: str) -> Payment:
@@ -256,22 +258,12 @@ class PaymentWorkflow:
         self._state.finalise(ended.settled.payment)
         await self._flag.down()
         self._mark_end()
-        if self._state.payment.duplicate:
-            await give_back(
-                self._calls,
-                self._refund_policy,
-                self._state.payment,
-                RefundCause.DUPLICATE_PAYMENT,
-                "the order was already paid",
-            )
-        self._calls.beside(
-            tell_the_end(
-                self._calls,
-                self._refund_policy,
-                self._state.payment,
-                ended.settled.event_id,
-                ended.tried,
-            )
+        await refund_duplicate_and_notify(
+            self._calls,
+            self._refund_policy,
+            self._state.payment,
+            ended.settled.event_id,
+            ended.tried,
         )
 
     async def _park(self) -> None:

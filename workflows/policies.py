@@ -124,6 +124,8 @@ TURN = Attempts(timeout=15, first_wait=2, backoff=1.5, longest_wait=60)
 STORE_LEDGER = Attempts(timeout=15, total=7 * 24 * 3600, first_wait=1, longest_wait=600)
 # A refund may take a bank days: ask fast at first, then hourly, for ever.
 REFUND_POLL = Attempts(timeout=35, first_wait=5, backoff=2, longest_wait=3600)
+# Between queries about a signed notification that a query does not confirm, in seconds.
+CONFIRMATION_WAITS = (2.0, 10.0, 60.0, 300.0)
 
 
 class PaymentPolicy(_Steps):
@@ -149,7 +151,7 @@ class PaymentPolicy(_Steps):
     closable: bool = True
     refundable: bool = True
     in_flight: float = 60
-    confirmation_waits: tuple[float, ...] = (2, 10, 60, 300)
+    confirmation_waits: tuple[float, ...] = CONFIRMATION_WAITS
     ledger_fast: Attempts = LEDGER_FAST
     ledger_slow: Attempts = LEDGER_SLOW
     call_fast: Attempts = CALL_FAST
@@ -165,11 +167,13 @@ class RefundPolicy(_Steps):
     """How one refund is carried. `grace` and `alarm_after` are seconds.
 
     `grace` is the silence before the provider is asked; `alarm_after` how long a submission may
-    stay unanswered before a person is told.
+    stay unanswered before a person is told; `confirmation_waits` come between queries about a
+    notification that contradicts the end (replicas lag by seconds, an outage by minutes).
     """
 
     grace: float = 10
     alarm_after: float = 3600
+    confirmation_waits: tuple[float, ...] = CONFIRMATION_WAITS
     poll: Attempts = REFUND_POLL
     ledger_fast: Attempts = LEDGER_FAST
     ledger_slow: Attempts = LEDGER_SLOW

@@ -1,6 +1,7 @@
 """One refund, from the money set aside to the provider's word that it was given back."""
 
 import asyncio
+from contextlib import suppress
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -123,7 +124,9 @@ class RefundWorkflow:
     def notify(self, notification: Notification) -> None:
         """Hear the provider's word; a repeat changes nothing."""
         if notification.refund is not None:
-            self._state.hear(notification.refund)
+            claims = notification.needs_confirmation
+            hear = self._state.hear_claim if claims else self._state.hear
+            hear(notification.refund)
 
     async def _reserve(self) -> None:
         self._show("Setting the money aside")
@@ -156,6 +159,8 @@ class RefundWorkflow:
                 self._state.resolve(self._state.resolution)
             elif self._state.doubt is not None:
                 await self._settle_doubt(self._state.doubt)
+            elif self._state.to_confirm:
+                await self._confirm()
             elif not self._state.taken:
                 await self._submit_again()
             elif not self._state.waited:
@@ -182,6 +187,15 @@ class RefundWorkflow:
         )
         self._state.waited = True
 
+    async def _confirm(self) -> None:
+        """The provider's rule: a notification is proof once a query says the same."""
+        self._show("Querying whether the notification holds")
+        self._state.to_confirm = False
+        # Whatever is not settled now is found by the polling.
+        self._state.waited = True
+        with suppress(FailureError):
+            await self._provider.ask("confirm the notification")
+
     async def _settle_doubt(self, why: Attention) -> None:
         """Flag the refund and wait until a person or the provider settles it."""
         self._state.doubt = None
@@ -190,7 +204,11 @@ class RefundWorkflow:
             return  # the provider settles it once the merchant has acted there: keep asking
         self._show("A person must decide")
         await workflow.wait_condition(
-            lambda: self._state.resolution is not None or not self._state.pending
+            lambda: (
+                self._state.resolution is not None
+                or self._state.to_confirm
+                or not self._state.pending
+            )
         )
 
     async def _settle(self) -> None:
@@ -234,10 +252,11 @@ class RefundWorkflow:
 
     async def _hear_what_comes_late(self) -> None:
         """Until the merchant knows; a word that contradicts the end may come meanwhile."""
-        while not self._all_is_said() or self._state.contradiction is not None:
-            await workflow.wait_condition(
-                lambda: self._state.contradiction is not None or self._all_is_said()
-            )
+        while not self._all_is_said() or self._state.unsettled:
+            await workflow.wait_condition(lambda: self._state.unsettled or self._all_is_said())
+            claim = self._state.take_claim()
+            if claim is not None:
+                await self._provider.settle_claim(claim)
             if self._state.contradiction is not None:
                 await self._flag_contradiction(self._state.contradiction)
         await self._calls.answered()

@@ -1,5 +1,7 @@
 """A refund's conversation with its provider: submit, ask. Every call may be repeated."""
 
+from functools import partial
+
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
@@ -8,6 +10,7 @@ from domain.payment import Payment
 from domain.report import Attention, RefundReport
 from workflows.failures import failure_of, rejection
 from workflows.policies import RefundPolicy, provider_queue
+from workflows.refund_confirmation import confirmation
 from workflows.refund_state import RefundState
 
 Sending = workflow.ActivityHandle[RefundReport]
@@ -33,7 +36,7 @@ class RefundConversation:
         except FailureError as error:
             rejected = rejection(error)
             if rejected is not None:
-                self._state.fail(failure_of(rejected))
+                self._state.reject(failure_of(rejected))
         else:
             self._take(report)
 
@@ -79,12 +82,23 @@ class RefundConversation:
 
     async def ask(self, summary: str) -> None:
         """What the provider says now. Raises FailureError where it does not say within 30 s."""
-        report = await workflow.execute_activity_method(
+        self._state.hear(await self._query(summary, within=30))
+
+    async def settle_claim(self, claim: RefundReport) -> None:
+        """Query about a notification that contradicts the end until it is settled or given up."""
+        query = partial(self._query, "confirm the notification", within=self._policy.alarm_after)
+        found = await confirmation(claim, query, self._policy.confirmation_waits)
+        if found is None:
+            self._state.contradiction = Attention.CONTRADICTION
+        else:
+            self._state.hear(found)
+
+    async def _query(self, summary: str, *, within: float) -> RefundReport:
+        return await workflow.execute_activity_method(
             ProviderActivities.query_refund,
             self._submission(),
-            **self._policy.call_slow.activity(summary, queue=self._queue, total=30),
+            **self._policy.call_slow.activity(summary, queue=self._queue, total=within),
         )
-        self._state.hear(report)
 
     def _take(self, report: RefundReport) -> None:
         self._state.taken = True
@@ -95,7 +109,7 @@ class RefundConversation:
         if rejected is None:
             self._state.doubt = Attention.OUTCOME_UNKNOWN
         else:
-            self._state.fail(failure_of(rejected))
+            self._state.reject(failure_of(rejected))
 
     def _submission(self, *, ask_first: bool = False) -> RefundSubmission:
         refund = self._state.refund

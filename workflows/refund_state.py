@@ -4,11 +4,7 @@ from domain.payment import Failure
 from domain.refund import Refund, RefundStatus
 from domain.report import Attention, RefundOutcome, RefundReport
 from domain.resolution import Resolution, ResolveAction
-
-_FINAL = {
-    RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
-    RefundOutcome.FAILED: RefundStatus.FAILED,
-}
+from workflows.refund_confirmation import FINAL
 
 
 class RefundState:
@@ -17,12 +13,16 @@ class RefundState:
     `doubt` is why a person must be called, `contradiction` what was wrong with a word after the
     end, `decided` whether a person has decided, `taken` whether the provider has answered the
     submission, `waited` whether its grace is over, `settled` whether our books have the end.
+    `claimed` is a notification that no query has confirmed so far: of money given back, or after
+    the end one that contradicts it. `to_confirm` is whether the provider is to be queried now.
     """
 
     def __init__(self, refund: Refund) -> None:
         self.refund = refund
         self.doubt: Attention | None = None
         self.contradiction: Attention | None = None
+        self.claimed: RefundReport | None = None
+        self.to_confirm = False
         self.resolution: Resolution | None = None
         self.decided = False
         self.taken = False
@@ -37,12 +37,30 @@ class RefundState:
     @property
     def moved(self) -> bool:
         """There is something to do other than wait."""
-        return not self.pending or self.doubt is not None or self.resolution is not None
+        waits = self.pending and not self.to_confirm
+        return not waits or self.doubt is not None or self.resolution is not None
 
     @property
     def answerable(self) -> bool:
         """The merchant can be answered: settled, taken by the provider, or waiting for a person."""
         return self.settled or (self.pending and (self.taken or self.refund.attention is not None))
+
+    @property
+    def unsettled(self) -> bool:
+        """Something came after the end that must be dealt with."""
+        return self.contradiction is not None or (self.settled and self.to_confirm)
+
+    def hear_claim(self, report: RefundReport) -> None:
+        """Take a notification that proves nothing yet: the provider is to be queried."""
+        if self.refund.mismatch(report) is not None:
+            self.hear(report)
+        elif self.pending:
+            self.to_confirm = True
+            if report.outcome is RefundOutcome.SUCCEEDED:
+                self.claimed = report
+        elif self._contradicted_by(report):
+            self.to_confirm = True
+            self.claimed = report
 
     def hear(self, report: RefundReport) -> None:
         """The provider's word; one that does not fit changes nothing but calls a person."""
@@ -53,13 +71,23 @@ class RefundState:
         if mismatch is not None:
             self.doubt = mismatch
             return
+        if self.claimed is not None and report.outcome is RefundOutcome.FAILED:
+            self.doubt = Attention.CONTRADICTION
+            return
         before = self.refund.attention
         self.refund = self.refund.apply(report)
         if self.refund.attention not in (None, before):
             self.doubt = self.refund.attention
 
+    def reject(self, failure: Failure) -> None:
+        """Take the provider's definite no to the submission; a doubt where money is claimed."""
+        if self.pending and self.claimed is not None:
+            self.doubt = Attention.CONTRADICTION
+        else:
+            self.fail(failure)
+
     def fail(self, failure: Failure) -> None:
-        """The provider's definite no, unless its notification has said otherwise before."""
+        """End the refund as failed, unless the provider has said otherwise before."""
         if self.pending:
             self._change(status=RefundStatus.FAILED, failure=failure, attention=None)
 
@@ -72,6 +100,8 @@ class RefundState:
         self.resolution = self.doubt = None
         self.decided = True
         self._change(attention=None)
+        if decision.action is not ResolveAction.ASK_AGAIN:
+            self._drop_the_claim()
         if decision.action is ResolveAction.ACCEPT:
             self._change(status=RefundStatus.SUCCEEDED, raw_status="accepted by an operator")
         if decision.action is ResolveAction.CLOSE:
@@ -92,9 +122,23 @@ class RefundState:
         self.refund = stored
         self.resolution = None
         self.settled = True
+        if self.claimed is None or not self._contradicted_by(self.claimed):
+            self._drop_the_claim()
+
+    def take_claim(self) -> RefundReport | None:
+        """Return the claim that contradicts the end, which is then dealt with."""
+        claimed = self.claimed
+        if claimed is not None and self.settled:
+            self._drop_the_claim()
+            return claimed
+        return None
+
+    def _drop_the_claim(self) -> None:
+        self.claimed = None
+        self.to_confirm = False
 
     def _contradicted_by(self, report: RefundReport) -> Attention | None:
-        said = _FINAL.get(report.outcome)
+        said = FINAL.get(report.outcome)
         return Attention.CONTRADICTION if said not in (None, self.refund.status) else None
 
     def _change(self, **changes: object) -> None:

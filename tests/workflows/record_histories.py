@@ -24,6 +24,7 @@ from domain.resolution import ResolveAction
 from embedded.config import Service, StackConfig
 from embedded.stack import Stack
 from storage.database import Database
+from tests.workflows.confirmation_histories import CONFIRMATION_PATHS
 from tests.workflows.disputes import parked
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
 from tests.workflows.shop import BRISK, GIVES_UP, RefundRun, Shop, eventually
@@ -329,6 +330,7 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     late_accepted,
     late_in_the_same_run,
     automatic_refund,
+    *CONFIRMATION_PATHS,
     *STORE_PATHS,
 )
 

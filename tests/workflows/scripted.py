@@ -168,6 +168,11 @@ def report(payment: Payment, outcome: Outcome, amount: int | None = None) -> Pay
     )
 
 
+def claim(found: RefundReport) -> Notification:
+    """What a provider sends whose rule is that a query confirms its notifications."""
+    return notification(found).model_copy(update={"needs_confirmation": True})
+
+
 def notification(found: PaymentReport | RefundReport) -> Notification:
     of_payment = isinstance(found, PaymentReport)
     return Notification(

@@ -239,7 +239,13 @@ class Shop:
             created_at=datetime.now(UTC),
         )
         policy = refund_policy().model_copy(
-            update={"grace": 0.2, "poll": _SOON, "call_slow": _SOON, "ledger_slow": _SOON}
+            update={
+                "grace": 0.2,
+                "poll": _SOON,
+                "call_slow": _SOON,
+                "ledger_slow": _SOON,
+                "confirmation_waits": (0.2, 0.2),
+            }
         )
         return RefundOrder(refund=refund, payment=payment, policy=policy)
 

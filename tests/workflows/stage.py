@@ -27,14 +27,17 @@ TASKS_AT_ONCE = 8
 
 
 @asynccontextmanager
-async def open_temporal() -> AsyncIterator[WorkflowEnvironment]:
-    """The product's own server binary, with the clock of each run under the test's hand."""
+async def open_temporal(*configured: str) -> AsyncIterator[WorkflowEnvironment]:
+    """The product's own server binary, with the clock of each run under the test's hand.
+
+    `configured` are further values of its dynamic configuration, `name=value`.
+    """
+    values = ("frontend.WorkflowTimeSkippingEnabled=true", *configured)
     async with await WorkflowEnvironment.start_time_skipping_v2(
         ts_config=TimeSkippingConfig(enabled=False),
         dev_server_existing_path=str(TEMPORAL),
         dev_server_extra_args=[
-            "--dynamic-config-value",
-            "frontend.WorkflowTimeSkippingEnabled=true",
+            argument for value in values for argument in ("--dynamic-config-value", value)
         ],
         search_attributes=search_attributes.ALL,
         data_converter=pydantic_data_converter,
