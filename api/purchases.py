@@ -1,5 +1,6 @@
 """What a store sells for us: the catalogue, the proof of a purchase, and its restoring."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from uuid import UUID
 
@@ -107,7 +108,8 @@ async def post_restore(
     now, to the payment that it names; it is told by `payment.succeeded`.
     """
     restored = await restore_purchases(dependencies, merchant, body)
+    now = datetime.now(UTC)
     return RestoreAnswer(
-        data=[EntitlementFields.model_validate(found) for found in restored.entitlements],
+        data=[EntitlementFields.of(found, now) for found in restored.entitlements],
         unclaimed=[UnclaimedFields.model_validate(found) for found in restored.unclaimed],
     )

@@ -7,7 +7,7 @@ from api.dependencies import Dependencies
 from api.hearing import hear
 from api.store_requests import RestoreRequest
 from domain.entitlement import Entitlement
-from domain.errors import InvalidRequest
+from domain.errors import InvalidRequest, ProviderRejected
 from domain.merchant import Merchant
 from domain.notification import Notification, NotificationKind
 from domain.payment import Payment
@@ -22,7 +22,10 @@ _RAW_TYPE = "RESTORE"
 
 @dataclass
 class Restored:
-    """What the buyer has, and the genuine purchases that belong to no payment of the merchant."""
+    """What the buyer has, and the genuine purchases that belong to no payment of anyone.
+
+    What belongs to another merchant is in neither list.
+    """
 
     entitlements: list[Entitlement] = field(default_factory=list)
     unclaimed: list[Purchase] = field(default_factory=list)
@@ -42,16 +45,28 @@ async def restore_purchases(
     """What the buyer is entitled to by the purchases that the request names.
 
     Raises:
-        InvalidRequest: no such store, or nothing to restore by.
+        InvalidRequest: no such store, nothing to restore by, or a transaction id
+            (`transaction_unknown`) that is not of a purchase of this merchant.
         InvalidSignature: one of the transactions is not the store's.
         ProviderError: the store could not say what the buyer has bought.
     """
     counter = _counter(dependencies, merchant, request)
+    if bool(request.signed_transactions) == bool(request.transaction_id):
+        raise InvalidRequest(
+            "Send either signed_transactions or a transaction_id.", param="signed_transactions"
+        )
+    if request.transaction_id is None:
+        owned = await _signed_by_store(dependencies, counter.store, request)
+    else:
+        owned = await _of_merchant(dependencies, merchant, counter.store, request.transaction_id)
     restored = Restored()
-    for purchase in _newest(await _purchases(counter.store, request)):
-        payment = await dependencies.stores.entitlements.payment_of(purchase)
-        if payment is None or payment.merchant_id != merchant.id:
+    for purchase in _newest(list(owned)):
+        payment = owned[purchase]
+        if payment is None:
             restored.unclaimed.append(purchase)
+            continue
+        if payment.merchant_id != merchant.id:
+            # Whoever owns the account shared with us: what it sold is nobody else's to learn.
             continue
         entitlement = await _restore(dependencies, counter.provider, payment, purchase)
         if entitlement is None:
@@ -71,15 +86,50 @@ def _counter(dependencies: Dependencies, merchant: Merchant, request: RestoreReq
     raise InvalidRequest("There is no such store to restore from.", param="provider")
 
 
-async def _purchases(store: Store, request: RestoreRequest) -> list[Purchase]:
-    if bool(request.signed_transactions) == bool(request.transaction_id):
-        raise InvalidRequest(
-            "Send either signed_transactions or a transaction_id.", param="signed_transactions"
-        )
-    if request.transaction_id is not None:
-        return await store.find_purchases(request.transaction_id)
+Owned = dict[Purchase, Payment | None]
+
+
+async def _signed_by_store(
+    dependencies: Dependencies, store: Store, request: RestoreRequest
+) -> Owned:
+    """The purchases whose proof the app has brought, and the payment that each belongs to."""
     brought = [await store.verify_purchase(signed) for signed in request.signed_transactions]
-    return [word.change.purchase for word in brought if word.change and word.change.purchase]
+    found = [word.change.purchase for word in brought if word.change and word.change.purchase]
+    return {
+        purchase: await dependencies.stores.entitlements.payment_of(purchase) for purchase in found
+    }
+
+
+async def _of_merchant(
+    dependencies: Dependencies, merchant: Merchant, store: Store, transaction_id: str
+) -> Owned:
+    """The customer's purchases from this merchant, where the transaction is one of them.
+
+    A number proves nothing: whoever has an account of the same app could read a stranger's history
+    by it. So one of another merchant, of nobody and of none that exists are answered alike.
+    """
+    unknown = InvalidRequest(
+        "No purchase of yours has this transaction id. Send the app's signed_transactions.",
+        code="transaction_unknown",
+        param="transaction_id",
+    )
+    try:
+        history = await store.find_purchases(transaction_id)
+    except ProviderRejected as error:
+        raise unknown from error
+    owned: Owned = {}
+    for purchase in history:
+        payment = await dependencies.stores.entitlements.payment_of(purchase)
+        if payment is not None and payment.merchant_id == merchant.id:
+            owned[purchase] = payment
+    numbers = {
+        number
+        for purchase in owned
+        for number in (purchase.transaction_id, purchase.original_transaction_id)
+    }
+    if transaction_id not in numbers:
+        raise unknown
+    return owned
 
 
 def _newest(purchases: list[Purchase]) -> list[Purchase]:

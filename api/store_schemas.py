@@ -1,14 +1,14 @@
 """What merchants send and get about what a store sells. Times RFC 3339 in UTC."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import Answer
 from api.text import Text
-from domain.entitlement import EntitlementStatus
+from domain.entitlement import Entitlement, EntitlementStatus
 from domain.product import ProductType
 from domain.purchase import Ownership
 
@@ -37,7 +37,7 @@ class ProductList(Answer):
 
 
 class EntitlementFields(BaseModel):
-    """What a purchase entitles its buyer to, by the store's last word."""
+    """What a purchase entitles its buyer to, by what the store signed last and the clock."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -54,9 +54,15 @@ class EntitlementFields(BaseModel):
     auto_renews: bool | None = Field(description="Null where the store has not said.")
     test: bool = Field(description="Bought in the store's sandbox: no money moved.")
 
+    @classmethod
+    def of(cls, entitlement: Entitlement, at: datetime) -> Self:
+        """The entitlement as it is answered at this moment."""
+        access = {"has_access": entitlement.has_access_at(at)}
+        return cls.model_validate(entitlement.model_dump() | access)
+
 
 class UnclaimedFields(BaseModel):
-    """A genuine purchase that belongs to no payment of yours."""
+    """A genuine purchase that belongs to no payment of anyone."""
 
     model_config = ConfigDict(from_attributes=True)
 

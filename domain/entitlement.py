@@ -4,7 +4,7 @@ Words arrive in any order and more than once. Each carries the purchase as it wa
 signed it, so the newest word of the newest period is the truth and older ones change nothing.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 from uuid import UUID
@@ -36,6 +36,8 @@ _STATUS_OF_CHANGE = {
     Change.EXPIRED: EntitlementStatus.EXPIRED,
 }
 _TAKEN_BACK = (EntitlementStatus.REFUNDED, EntitlementStatus.REVOKED)
+# Apple's Billing Grace Period lasts 3, 16 or 28 days; its end may be missing in what we were sent.
+LONGEST_GRACE = timedelta(days=28)
 _WITH_ACCESS = (EntitlementStatus.ACTIVE, EntitlementStatus.GRACE)
 
 
@@ -80,10 +82,17 @@ class Entitlement(Frozen):
         )
         return opened.apply(change)
 
-    @property
-    def has_access(self) -> bool:
-        """Whether the buyer may use what was bought, by the last word heard."""
-        return self.status in _WITH_ACCESS
+    def has_access_at(self, moment: datetime) -> bool:
+        """Whether the buyer may use what was bought.
+
+        The clock decides too: the notification that says that a period ended may be lost.
+        """
+        if self.status not in _WITH_ACCESS:
+            return False
+        end = self.expires_at
+        if self.status is EntitlementStatus.GRACE and end is not None:
+            end = self.grace_until or end + LONGEST_GRACE
+        return end is None or moment < end
 
     def apply(self, change: StoreChange) -> Self:
         """The entitlement after this word; an older word, or one of an older period, is a no-op.

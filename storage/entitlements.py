@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import Text as SqlText
@@ -128,7 +129,7 @@ def _entries(payment_id: UUID, word_id: str, change: StoreChange, granted: Grant
     types = [EventType.ENTITLEMENT_CHANGED] if granted.changed else []
     if change.change is Change.CONSUMPTION_REQUESTED:
         types.append(EventType.CONSUMPTION_REQUESTED)
-    data = entitlement_data(granted.after, change)
+    data = entitlement_data(granted.after, change, datetime.now(UTC))
     return [
         Entry(id=event_id(payment_id, f"{kind}:{word_id}"), type=kind, data=data) for kind in types
     ]

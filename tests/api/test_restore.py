@@ -87,8 +87,7 @@ async def test_anothers_purchases_are_nobodys(buyer: Buyer, other_shop: Shop) ->
     answer = await other_shop.http.post(
         "/v1/restore", json={"signed_transactions": [await buyer.signed(bought)]}
     )
-    assert answer.json()["data"] == []
-    assert [each["product_id"] for each in answer.json()["unclaimed"]] == [RECIPES]
+    assert (answer.json()["data"], answer.json()["unclaimed"]) == ([], [])
 
 
 async def test_a_purchase_that_does_not_fit_its_payment_is_not_restored(
@@ -126,7 +125,7 @@ async def test_what_cannot_be_restored_is_named(
 
 async def test_a_number_that_the_store_does_not_know_restores_nothing(buyer: Buyer) -> None:
     answer = await buyer.restore(transaction_id="999999999999")
-    assert (answer.status_code, answer.json()["code"]) == (422, "provider_rejected")
+    assert (answer.status_code, answer.json()["code"]) == (422, "transaction_unknown")
 
 
 @pytest.mark.parametrize("kind", ["rate_limited", "server_error", "garbled", "unauthorized"])

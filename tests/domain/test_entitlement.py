@@ -43,7 +43,7 @@ def test_each_word_means_one_thing(
     found = opened().apply(word(change, after=after))
 
     assert found.status is status
-    assert found.has_access is (status in (S.ACTIVE, S.GRACE))
+    assert found.has_access_at(BOUGHT + after) is (status in (S.ACTIVE, S.GRACE))
     assert found.apply(word(change, after=after)) == found
 
 
@@ -130,7 +130,8 @@ def test_what_never_expires_stays() -> None:
     forever: dict[str, Any] = {"expires_at": None, "product_type": ProductType.NON_CONSUMABLE}
 
     found = opened(word(Change.PURCHASED, **forever))
-    assert found.apply(word(Change.RECORDED, after=100 * MONTH, **forever)).has_access
+    later = found.apply(word(Change.RECORDED, after=100 * MONTH, **forever))
+    assert later.has_access_at(BOUGHT + 1000 * MONTH)
 
 
 def test_whether_it_renews_is_kept_until_the_store_says_otherwise() -> None:
@@ -149,7 +150,7 @@ def test_another_payment_takes_the_chain_over() -> None:
 
 def test_a_merchant_is_told_how_it_stands_and_what_was_said() -> None:
     said = word(Change.REFUNDED, after=DAY, revoked_share=40_000)
-    data = entitlement_data(opened().apply(said), said)
+    data = entitlement_data(opened().apply(said), said, BOUGHT + DAY)
 
     assert (data["status"], data["has_access"], data["revoked_share"]) == (
         "refunded",
@@ -159,7 +160,7 @@ def test_a_merchant_is_told_how_it_stands_and_what_was_said() -> None:
     assert (data["change"], data["raw_type"]) == ("refunded", "REFUNDED")
     assert "merchant_id" not in data
     silent = StoreChange(change=Change.RECORDED, raw_type="X", signed_at=BOUGHT)
-    assert entitlement_data(opened(), silent)["quantity"] is None
+    assert entitlement_data(opened(), silent, BOUGHT)["quantity"] is None
 
 
 def final(words: tuple[StoreChange, ...]) -> dict[str, Any]:
