@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 
 import uvloop
 
-from engine import memory
+from engine import logs, memory
 from engine.client import connect, measured
 from engine.encryption import KeyRing
 from engine.namespace import verify_search_attributes
@@ -42,7 +42,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Request lines of provider calls carry signed order strings.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.install()
     uvloop.run(main())
