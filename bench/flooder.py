@@ -19,6 +19,7 @@ import uvloop
 
 READY = "ready"
 _ANSWER = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 2\r\n\r\n{}"
+_SOURCE = "127.0.0.2"
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -26,6 +27,7 @@ class Flood(TypedDict):
     """What to send. Without a `url` the answers come from a trivial server in this process."""
 
     url: str | None
+    path: str
     key: str
     body: dict[str, Any]
     connections: int
@@ -50,17 +52,18 @@ async def flood(wanted: Flood) -> Flooded:
         while time.monotonic() < begun + wanted["seconds"]:
             body = wanted["body"] | {"order_no": f"flood-{uuid4().hex}"}
             try:
-                async with http.post("/v1/payments", json=body) as answer:
-                    found = await answer.json(content_type=None)
+                async with http.post(wanted["path"], json=body) as answer:
+                    said = await answer.read()
                     answers[str(answer.status)] += 1
                     if answer.status in (HTTPStatus.CREATED, HTTPStatus.ACCEPTED):
-                        created.append(found)
+                        created.append(json.loads(said))
             except aiohttp.ClientError as error:
                 answers[type(error).__name__] += 1
 
     async with AsyncExitStack() as held:
         url = wanted["url"] or await _trivial(held)
-        connector = aiohttp.TCPConnector(limit=wanted["connections"])
+        # Another peer than the sandbox, whose notifications must not share the flood's limits.
+        connector = aiohttp.TCPConnector(limit=wanted["connections"], local_addr=(_SOURCE, 0))
         headers = {"Authorization": f"Bearer {wanted['key']}"}
         http = aiohttp.ClientSession(url, connector=connector, headers=headers)
         await held.enter_async_context(http)
