@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from temporalio import activity
 
 # uvicorn gives these handlers of its own before it loads the application.
 _UVICORN = ("uvicorn", "uvicorn.error")
+REPEATS = 10
 _fields: ContextVar[Mapping[str, str]] = ContextVar("log_fields", default=MappingProxyType({}))
 
 
@@ -18,6 +20,7 @@ def install() -> None:
     """Write every log line of this process as JSON to the standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
+    handler.addFilter(Repeats())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in _UVICORN:
         logger = logging.getLogger(name)
@@ -43,6 +46,35 @@ def bind(**fields: str) -> None:
     _fields.set({**_fields.get(), **fields})
 
 
+class Repeats(logging.Filter):
+    """Lets `REPEATS` lines a second of one message pass, of errors all.
+
+    Strangers cause warnings as fast as they are answered. The next line that passes counts those
+    that did not, as `left_out`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._passed: Counter[tuple[str, str]] = Counter()
+        self._left_out = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written."""
+        if record.levelno >= logging.ERROR:
+            return True
+        if self._second != int(record.created):
+            self._second = int(record.created)
+            self._passed.clear()
+        message = (record.name, str(record.msg))
+        self._passed[message] += 1
+        if self._passed[message] > REPEATS:
+            self._left_out += 1
+            return False
+        record.left_out, self._left_out = self._left_out, 0
+        return True
+
+
 class JsonLines(logging.Formatter):
     """Renders `time` (RFC 3339, UTC), `level`, `logger`, `message` and the fields of the context.
 
@@ -52,7 +84,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {
+        line: dict[str, str | int] = {
             "time": time.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -60,6 +92,8 @@ class JsonLines(logging.Formatter):
             **_fields.get(),
             **_activity(),
         }
+        if left_out := getattr(record, "left_out", 0):
+            line["left_out"] = left_out
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -7,7 +7,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from engine import logs
-from engine.logs import JsonLines
+from engine.logs import REPEATS, JsonLines, Repeats
 
 
 def _record(message: str, *arguments: object) -> logging.LogRecord:
@@ -53,6 +53,25 @@ def test_an_error_is_in_its_line() -> None:
     except ValueError:
         record.exc_info = sys.exc_info()
     assert "JSONDecodeError: Expecting" in json.loads(JsonLines().format(record))["exception"]
+
+
+def test_a_warning_that_strangers_repeat_does_not_flood_the_log_and_is_counted() -> None:
+    repeats = Repeats()
+
+    def passed(record: logging.LogRecord, seconds: float) -> bool:
+        record.created += seconds
+        return repeats.filter(record)
+
+    flood = [passed(_record("forged at %s", n), 0) for n in range(100)]
+    assert sum(flood) == REPEATS
+    assert passed(_record("another"), 0.1)
+    assert sum(passed(_record("forged at %s", n), 0.1) for n in range(10)) == 0
+    later = _record("forged at %s", "x")
+    assert passed(later, 1)
+    assert json.loads(JsonLines().format(later))["left_out"] == 10
+    error = _record("forged at %s", "x")
+    error.levelno = logging.ERROR
+    assert all(passed(error, 0) for _ in range(100))
 
 
 async def test_an_activitys_line_names_its_workflow() -> None:
