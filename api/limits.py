@@ -51,12 +51,11 @@ class Limited:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        waiting = Waiting()
-        self._merchants = MerchantLimits(settings, waiting)
-        # Apart, so that wrong keys take no place from the providers, nor theirs from merchants.
-        self._notifiers = Visitors(settings, waiting)
-        self._visitors = Visitors(settings, waiting)
-        self._operators = Slots(OPERATORS_AT_ONCE, waiting)
+        # Nothing is shared, so that none of them takes the places of another.
+        self._merchants = MerchantLimits(settings, Waiting())
+        self._notifiers = Visitors(settings, Waiting())
+        self._visitors = Visitors(settings, Waiting())
+        self._operators = Slots(OPERATORS_AT_ONCE, Waiting())
         self._authentication = Authentication(self._visitors, FailedAuthentication(metrics))
         self._bodies = Bodies(bodies.MERCHANTS_BODIES)
         self._visitors_bodies = Bodies(bodies.VISITORS_BODIES)

@@ -16,7 +16,7 @@ from aiolimiter import AsyncLimiter
 PAUSE_SECONDS = 1.0
 # As a factor. Pauses of one length would have all connections of a flood come back together.
 PAUSE_SPREAD = (0.5, 1.5)
-# Requests that wait at the same time, in all; each is a connection, so some 20 KB.
+# Requests of a kind of callers that wait at the same time; each is a connection, some 20 KB.
 MOST_WAITING = 1000
 # About 200 bytes each. Whoever is forgotten begins with a full bucket again.
 MOST_BUCKETS = 10_000
@@ -56,7 +56,7 @@ class NoPlace(Exception):  # noqa: N818 - not an error of ours
 
 
 class Waiting:
-    """The requests of a process that are made to wait."""
+    """The requests of one kind of callers that are made to wait."""
 
     def __init__(self) -> None:
         self._count = 0
