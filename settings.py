@@ -4,12 +4,20 @@ import base64
 import re
 import tomllib
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.identity import IdentityKey, IdentityKeyError
 
@@ -85,6 +93,54 @@ class Settings(DatabaseSettings):
     api_metrics_address: str | None = Field(
         default=None, description="The same for the runs that the API carries."
     )
+
+    create_rate: PositiveFloat = Field(
+        default=5.0, description="Payments and refunds a second, per merchant and process."
+    )
+    create_concurrency: PositiveInt = Field(
+        default=8, description="The same at the same time, per merchant and process."
+    )
+    command_rate: PositiveFloat = Field(
+        default=10.0, description="Cancel, sync, verify, restore; as `create_rate`."
+    )
+    command_concurrency: PositiveInt = 8
+    read_rate: PositiveFloat = Field(default=50.0, description="GET; as `create_rate`.")
+    read_concurrency: PositiveInt = 8
+    peer_rate: PositiveFloat = Field(
+        default=50.0, description="Requests a second without a known key, per peer and process."
+    )
+    peer_concurrency: PositiveInt = Field(
+        default=32, description="The same at the same time; four such peers are served at once."
+    )
+    peer_header: str | None = Field(
+        default=None,
+        description="Header in which a trusted proxy gives the peer's address; with none, the"
+        " peer is who connects.",
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(), description="Networks of the reverse proxies, with commas between."
+    )
+
+    @field_validator("peer_header", mode="before")
+    @classmethod
+    def _no_empty_header(cls, value: str | None) -> str | None:
+        return value or None
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(network.strip() for network in value.split(",") if network.strip())
+
+    @model_validator(mode="after")
+    def _header_needs_proxies(self) -> Self:
+        if (self.peer_header is None) != (not self.trusted_proxies):
+            raise ValueError(
+                "Set PAYSAGA_PEER_HEADER and PAYSAGA_TRUSTED_PROXIES together, or neither: a"
+                " header is believed from these networks only."
+            )
+        return self
 
     @property
     def is_sandbox(self) -> bool:

@@ -9,7 +9,7 @@ import uvloop
 
 from activities.sweep import SweepActivities
 from crypto.key_ring import KeyRing
-from engine import memory
+from engine import logs, memory
 from engine.client import connect, measured
 from engine.namespace import verify_search_attributes
 from engine.production import checked_settings
@@ -51,7 +51,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Request lines of provider calls carry signed order strings.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.install()
     uvloop.run(main())

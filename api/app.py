@@ -25,8 +25,10 @@ from api import (
 from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
 from api.eager import EagerStart
+from api.peers import PeerRule
+from api.request_context import RequestContext
 from crypto.key_ring import KeyRing
-from engine import memory
+from engine import logs, memory
 from engine.client import connect
 from engine.encryption import PayloadEncryption
 from engine.production import checked_settings
@@ -57,6 +59,8 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     """The application; with no dependencies given it reads the settings and opens its own."""
     settings = dependencies.settings if dependencies else checked_settings()
     counted = dependencies.metrics if dependencies else metrics.Metrics()
+    if dependencies is None:
+        logs.install()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -82,13 +86,11 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     errors.install(app)
     openapi.install(app)
     # The last one added is the outermost: everything is timed, refusals of the limits included.
+    app.add_middleware(limits.Limited, settings=settings, metrics=counted)
     app.add_middleware(codec.CodecCors, origin=settings.ui_origin)
-    larger = {
-        codec.PREFIX: limits.LARGEST_CODEC_BODY,
-        purchases.RESTORE: limits.LARGEST_RESTORE_BODY,
-    }
-    app.add_middleware(limits.Limited, larger=larger)
     app.add_middleware(metrics.Measured, metrics=counted)
+    peers = PeerRule(settings.peer_header, settings.trusted_proxies)
+    app.add_middleware(RequestContext, peers=peers)
     return app
 
 

@@ -25,6 +25,7 @@ from temporalio.worker import (
 from api.runs import ANSWER, bounded, create_payment, refusal
 from crypto.key_ring import KeyRing
 from domain.payment import Payment
+from engine import logs
 from engine.client import connect, measured
 from engine.workers import eager_worker, open_activities
 from settings import Settings
@@ -56,6 +57,7 @@ class EagerStart:
         """As `runs.create_payment`, whose client is `elsewhere`; raises as that does."""
         async with bounded():
             client, payment_id = self._client, order.payment.id
+            logs.bind(payment_id=str(payment_id))
             # A second request with the same key must not take the first one's answer unchecked.
             if client is not None and payment_id not in self._expected:
                 with self._expecting(payment_id) as answer:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from temporalio.service import RPCError, RPCStatusCode
 
+from api import request_context
 from api.problems import ProviderWords, Refusal
 from api.runs import NoAnswerYet
 from api.schemas import UNKNOWN_FIELD
@@ -91,12 +92,14 @@ def install(app: FastAPI) -> None:
     # The supervisor boundary: whatever else goes wrong still answers in our shape. The framework
     # logs the traceback.
     @app.exception_handler(Exception)
-    async def _unforeseen(_request: Request, _error: Exception) -> Response:
+    async def _unforeseen(request: Request, _error: Exception) -> Response:
         return Refusal(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal_error",
             "Something went wrong on our side. Sending the same request again is safe.",
             retryable=True,
+            # This answer is made outside of the middleware that gives the others theirs.
+            headers={request_context.HEADER: request.state.request_id},
         ).response()
 
 

@@ -1,114 +1,177 @@
-"""Bounds on every request: how much may be sent, and how long anything may take."""
+"""Bounds on every request, in this order: who asks, how often, how much is sent, how long it takes.
+
+Everything that refuses does so before a byte of the body is read and before anything is parsed.
+"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
+from uuid import UUID
 
-from starlette.datastructures import Headers
+from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import bodies
+from api.admission import MerchantLimits, Visitors
+from api.auth import Authentication
+from api.bodies import Bodies, replay
+from api.dependencies import Dependencies
+from api.errors import refusal_of
+from api.failed_authentication import FailedAuthentication
+from api.metrics import Metrics
 from api.problems import Refusal
+from api.rates import NoPlace, Slots, Waiting
+from api.route_classes import MERCHANTS_CLASSES, Match, RouteClass, find_route
+from domain.errors import PaymentError
+from engine import logs
+from settings import Settings
 
-LARGEST_BODY = 64 * 1024
-# Whole histories are opened for the Temporal UI, and a payload may have 2 MiB.
-LARGEST_CODEC_BODY = 8 * 1024 * 1024
-# An app may bring every transaction that it holds, each with its three certificates.
-LARGEST_RESTORE_BODY = 1024 * 1024
-# A body of 64 KiB that takes longer is a slow-loris, not a merchant.
-BODY_SECONDS = 10.0
 # Longer than everything that a route waits for (an answer from Temporal, then our books).
 REQUEST_SECONDS = 20.0
+AUTHENTICATION_SECONDS = 10.0
+# An operator's page opens its payloads one history at a time; 8 MiB each.
+OPERATORS_AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One request with its way to answer."""
+
+    request: Request
+    receive: Receive
+    send: Send
+    match: Match
 
 
 class Limited:
-    """Middleware that reads the body before anything else runs, up to the limits."""
+    """Middleware that admits, authenticates and reads a request; the application answers it."""
 
-    def __init__(self, app: ASGIApp, larger: Mapping[str, int]) -> None:
-        """`larger` has path prefixes whose bodies may have that many bytes."""
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app = app
-        self._larger = larger
+        self._metrics = metrics
+        # Nothing is shared, so that none of them takes the places of another.
+        self._merchants = MerchantLimits(settings, Waiting())
+        self._notifiers = Visitors(settings, Waiting())
+        self._visitors = Visitors(settings, Waiting())
+        self._operators = Slots(OPERATORS_AT_ONCE, Waiting())
+        self._authentication = Authentication(self._visitors, FailedAuthentication(metrics))
+        self._bodies = Bodies(bodies.MERCHANTS_BODIES)
+        self._visitors_bodies = Bodies(bodies.VISITORS_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        match = find_route(scope["method"], scope["path"])
+        if match is None:
+            # Whatever answers it needs no body, and finds no merchant.
+            await self._answer(scope, replay(b"", receive), send)
+            return
+        call = _Call(Request(scope), receive, send, match)
+        call.request.state.route = match.route.path
+        _bind_payment(match)
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await _read(scope, receive, self._limit(scope["path"]))
-        except TimeoutError:
-            await _too_slow("The body did not arrive in time.").response()(scope, receive, send)
-            return
+            await self._serve(call)
         except Refusal as refusal:
-            await refusal.response()(scope, receive, send)
-            return
-        await self._answer(scope, _replay(body, receive), send)
+            await self._refuse(call, refusal)
+        except NoPlace:
+            await self._refuse(call, _too_many())
+        except PaymentError as error:
+            await self._refuse(call, refusal_of(error, call.request))
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
+    async def _serve(self, call: _Call) -> None:
+        kind = call.match.route.route_class
+        if kind in MERCHANTS_CLASSES:
+            async with self._authenticating(call) as dependencies:
+                await self._authentication.authenticate_merchant(call.request, dependencies)
+            merchant_id = call.request.state.merchant.id
+            logs.bind(merchant_id=merchant_id)
+            async with self._merchants.admit(merchant_id, kind):
+                await self._read_and_answer(call, self._bodies, bodies.BODY_SECONDS)
+        elif kind is RouteClass.OPERATOR:
+            async with self._authenticating(call) as dependencies:
+                await self._authentication.authenticate_operator(call.request, dependencies)
+            async with self._operators.slot(""):
+                await self._read_and_answer(call, self._bodies, bodies.BODY_SECONDS)
+        elif kind is RouteClass.PROBE:
+            await self._answer(call.request.scope, replay(b"", call.receive), call.send)
+        else:
+            visitors = self._notifiers if kind is RouteClass.NOTIFY else self._visitors
+            await self._visit(call, visitors)
+
+    async def _visit(self, call: _Call, visitors: Visitors) -> None:
+        peer = call.request.state.peer
+        status = int(HTTPStatus.BAD_REQUEST)
+        async with visitors.visit(peer):
+            try:
+                status = await self._read_and_answer(
+                    call, self._visitors_bodies, bodies.VISITORS_BODY_SECONDS
+                )
+            finally:
+                if status >= HTTPStatus.BAD_REQUEST:
+                    await visitors.failed(peer)
+
+    @asynccontextmanager
+    async def _authenticating(self, call: _Call) -> AsyncIterator[Dependencies]:
+        try:
+            async with asyncio.timeout(AUTHENTICATION_SECONDS):
+                yield call.request.app.state.dependencies
+        except TimeoutError:
+            raise _timed_out() from None
+
+    async def _read_and_answer(self, call: _Call, held: Bodies, seconds: float) -> int:
+        """Return the answer's status. Raises Refusal where the body was not taken."""
+        scope, largest = call.request.scope, call.match.route.largest_body
+        async with held.body(scope, call.receive, largest=largest, seconds=seconds) as body:
+            return await self._answer(scope, replay(body, call.receive), call.send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
+        status: int | None = None
 
         async def watch(message: Message) -> None:
-            nonlocal started
-            started = True
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
             await send(message)
 
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 await self._app(scope, receive, watch)
         except TimeoutError:
-            if started:
+            if status is not None:
                 raise
-            late = Refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "timed_out",
-                "The answer took too long. Sending the same request again is safe.",
-                retryable=True,
-            )
-            await late.response()(scope, receive, send)
+            await _timed_out().response()(scope, receive, watch)
+        return status or HTTPStatus.INTERNAL_SERVER_ERROR
 
-    def _limit(self, path: str) -> int:
-        sizes = (size for prefix, size in self._larger.items() if path.startswith(prefix))
-        return next(sizes, LARGEST_BODY)
+    async def _refuse(self, call: _Call, refusal: Refusal) -> None:
+        self._metrics.refused(call.match.route.route_class, refusal.code)
+        await refusal.response()(call.request.scope, call.receive, call.send)
 
 
-async def _read(scope: Scope, receive: Receive, limit: int) -> bytes:
-    too_large = Refusal(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        "body_too_large",
-        f"The body may have at most {limit} bytes.",
-    )
-    if _declared(scope) > limit:
-        raise too_large
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _too_slow("The body ended early.")
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise too_large
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _declared(scope: Scope) -> int:
-    # What is no number (or has thousands of digits) is left to the count of what arrives.
+def _bind_payment(match: Match) -> None:
     try:
-        return int(Headers(scope=scope).get("content-length", "0"))
+        logs.bind(payment_id=str(UUID(match.parameters.get("payment_id", ""))))
     except ValueError:
-        return 0
+        return
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    waiting = [body]
-
-    async def again() -> Message:
-        if waiting:
-            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
-        return await receive()
-
-    return again
+def _timed_out() -> Refusal:
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "timed_out",
+        "The answer took too long. Sending the same request again is safe.",
+        retryable=True,
+    )
 
 
-def _too_slow(detail: str) -> Refusal:
-    return Refusal(HTTPStatus.REQUEST_TIMEOUT, "body_incomplete", detail, retryable=True)
+def _too_many() -> Refusal:
+    return Refusal(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too_many_concurrent_requests",
+        "Too many of your requests are being answered. Send this one again later.",
+        retryable=True,
+        headers={"Retry-After": "1"},
+    )

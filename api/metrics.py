@@ -40,6 +40,18 @@ class Metrics:
             ("provider", "channel"),
             registry=self.registry,
         )
+        self._failed_authentications = Counter(
+            "paysaga_failed_authentications",
+            "Requests with a wrong or missing credential.",
+            ("credential",),
+            registry=self.registry,
+        )
+        self._refused = Counter(
+            "paysaga_requests_refused",
+            "Requests refused before they reached their route, by class and problem code.",
+            ("route_class", "code"),
+            registry=self.registry,
+        )
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -50,6 +62,14 @@ class Metrics:
     def notification(self, provider: str, account: str, outcome: str) -> None:
         """Count one notification. Call it only for an account that exists: labels are for ever."""
         self._notifications.labels(provider, account, outcome).inc()
+
+    def failed_authentication(self, credential: str) -> None:
+        """Count one wrong or missing `api_key` or `operator_token`."""
+        self._failed_authentications.labels(credential).inc()
+
+    def refused(self, kind: str, code: str) -> None:
+        """Count one request of a class of routes that the limits refused."""
+        self._refused.labels(kind, code).inc()
 
     def payment(self, payment: Payment) -> None:
         """Count one new payment."""
@@ -81,7 +101,7 @@ class Measured:
         try:
             await self._app(scope, receive, watch)
         finally:
-            route = getattr(scope.get("route"), "path", _NO_ROUTE)
+            route = scope.get("state", {}).get("route", _NO_ROUTE)
             # What is done after the answer is not what a caller waits for.
             seconds = (ended or time.perf_counter()) - started
             self._metrics.request(route, scope["method"], status, seconds)

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from api.problems import PROBLEM_MEDIA_TYPE, Problem
+from api.route_classes import ROUTES, RouteClass
 
 TITLE = "Paysaga"
 SUMMARY = "Payments as durable workflows."
@@ -18,6 +19,7 @@ Make a payment with one call, hand its `checkout` to the payer, and hear the end
   ever; another body under the same key answers 409.
 * **Every answer** carries `result_code` (0 is good), `result_msg`, `err_detail` and `id`. An error
   is `application/problem+json` with a stable `code`, the `param` to mend, and `retryable`.
+* **429** means that a limit is reached: send the same request again after `Retry-After` seconds.
 * **202** means that the payment exists and its provider has not answered yet: repeat the request.
 """
 TAGS = [
@@ -91,12 +93,19 @@ _MEANINGS = {
         "invalid_request",
         "amount: Input should be greater than 0",
     ),
-    429: ("Too many at once.", "too_many_requests", "Send the same request again in a second."),
+    429: (
+        "A limit is reached. Send the same request again after `Retry-After`.",
+        "rate_limit_exceeded",
+        "More than 5 requests a second of the kind `create`. Send this one again later.",
+    ),
     503: (
         "Something of ours is down; nothing is lost by sending the same request again.",
         "temporal_unavailable",
         "The workflow engine cannot be reached. Sending the same request again is safe.",
     ),
+}
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}
 }
 
 
@@ -119,7 +128,8 @@ def _documented(status: int) -> dict[str, Any]:
         code=code,
         retryable=status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
     )
-    return {
+    headers = {"headers": _RETRY_AFTER} if status == HTTPStatus.TOO_MANY_REQUESTS else {}
+    return headers | {
         "description": description,
         "content": {
             PROBLEM_MEDIA_TYPE: {
@@ -148,6 +158,7 @@ def install(app: FastAPI) -> None:
             schemas.update(schema.pop("$defs", {}))
             schemas["Problem"] = schema
             _one_error_shape(made)
+            _one_limit_for_all(made)
             app.openapi_schema = made
         return app.openapi_schema
 
@@ -163,3 +174,11 @@ def _one_error_shape(document: dict[str, Any]) -> None:
                 operation["responses"]["422"] = _documented(422)
     for unused in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(unused, None)
+
+
+def _one_limit_for_all(document: dict[str, Any]) -> None:
+    """The limits answer in place of every route but the probes."""
+    for (method, path), route in ROUTES.items():
+        operation = document["paths"].get(path, {}).get(method.lower())
+        if operation and route.route_class is not RouteClass.PROBE:
+            operation["responses"]["429"] = _documented(HTTPStatus.TOO_MANY_REQUESTS)

@@ -139,7 +139,7 @@ async def list_payments(
 @router.post(
     "/{payment_id}/cancel",
     summary="Cancel a payment",
-    responses=problems(401, 404, 409, 422, 429, 503)
+    responses=problems(401, 404, 409, 422, 503)
     | {202: {"model": PaymentAnswer, "description": "Taken on; it is not known yet how it ends."}},
 )
 async def post_cancel(  # noqa: PLR0913 - one argument is one part of the request
@@ -186,7 +186,7 @@ async def post_cancel(  # noqa: PLR0913 - one argument is one part of the reques
 @router.post(
     "/{payment_id}/sync",
     summary="Ask the provider now",
-    responses=problems(401, 404, 409, 422, 429, 503)
+    responses=problems(401, 404, 409, 422, 503)
     | {202: {"model": SyncAnswer, "description": "The provider does not answer for now."}},
 )
 async def post_sync(

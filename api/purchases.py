@@ -25,8 +25,6 @@ from api.verifying import is_settled, own_entitlement, verify_purchase
 
 router = APIRouter(tags=["purchases"])
 
-RESTORE = "/v1/restore"
-
 _NOT_SETTLED = "The purchase is genuine and taken on; read the payment, or repeat this request."
 
 
@@ -98,7 +96,7 @@ async def post_consumption(
     return Answer(id=payment.id)
 
 
-@router.post(RESTORE, summary="Restore purchases", responses=problems(400, 401, 422, 503))
+@router.post("/v1/restore", summary="Restore purchases", responses=problems(400, 401, 422, 503))
 async def post_restore(
     merchant: AuthenticatedMerchant, dependencies: Deps, body: RestoreRequest
 ) -> RestoreAnswer:

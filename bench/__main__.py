@@ -12,6 +12,7 @@ import uvloop
 
 from bench import bars, signing
 from bench.comparing import Sizes, compare
+from bench.flooding import compare_flooded
 from bench.open_payments import hold
 from bench.report import Report, write_into
 from bench.stage import open_stage
@@ -19,6 +20,7 @@ from bench.starving import starve
 from embedded.application import ROOT
 
 PARTS = tuple(bars.PARTS)
+ON_ONE_STAGE = ("compare", "starve", "open")
 HEAVY = ("postgres", "temporal", "sandbox")
 DOCUMENT = ROOT / "docs" / "performance.md"
 
@@ -44,12 +46,29 @@ def main() -> None:
     sys.stdout.write(f"{report.markdown()}\nThe report is {folder / 'report.json'}.\n")
     if wanted.docs:
         write_into(DOCUMENT, report.markdown())
-    for name in HEAVY:
-        shutil.rmtree(folder / name, ignore_errors=True)
+    for place in (folder, folder / "flood"):
+        for name in HEAVY:
+            shutil.rmtree(place / name, ignore_errors=True)
 
 
 async def _measure(wanted: Namespace, folder: Path, report: Report) -> None:
     """Fill the report, part by part."""
+    if not set(wanted.parts).isdisjoint(ON_ONE_STAGE):
+        await _measure_one_merchant(wanted, folder, report)
+    if "flood" in wanted.parts:
+        _say("a merchant that floods")
+        async with open_stage(folder / "flood", limited=True) as stage:
+            report.flooded = await compare_flooded(
+                stage, wanted.quiet_rate, wanted.steady_seconds, wanted.rounds
+            )
+        report.bars += bars.of_flooding(report.flooded)
+    if "signing" in wanted.parts:
+        _say("signing")
+        report.signing = signing.measure(wanted.signing_seconds)
+        report.bars += bars.of_signing(report.signing)
+
+
+async def _measure_one_merchant(wanted: Namespace, folder: Path, report: Report) -> None:
     async with open_stage(folder) as stage:
         if "compare" in wanted.parts:
             _say("floor and payments")
@@ -66,10 +85,6 @@ async def _measure(wanted: Namespace, folder: Path, report: Report) -> None:
             _say(f"{wanted.open} open payments")
             report.held = await hold(stage, wanted.open, wanted.samples)
             report.bars += bars.of_open_payments(report.held)
-    if "signing" in wanted.parts:
-        _say("signing")
-        report.signing = signing.measure(wanted.signing_seconds)
-        report.bars += bars.of_signing(report.signing)
 
 
 def _arguments() -> Namespace:
@@ -80,6 +95,7 @@ def _arguments() -> Namespace:
     parser.add_argument("--open", type=int, default=20000, help="payments held waiting")
     parser.add_argument("--steady-rate", type=float, default=6.0, help="creates/s if it hangs")
     parser.add_argument("--steady-seconds", type=float, default=24.0)
+    parser.add_argument("--quiet-rate", type=float, default=4.0, help="creates/s beside a flood")
     parser.add_argument("--signing-seconds", type=float, default=0.5)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--folder", type=Path, default=Path(".paysaga/bench"))

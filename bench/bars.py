@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from bench import signing
 from bench.comparing import Compared
+from bench.flooding import Flooding
 from bench.open_payments import OpenPayments
 from bench.signing import Signing
 from bench.starving import Starving
@@ -18,6 +19,7 @@ PARTS = {
     "signing": "signing",
     "open": "create with open payments",
     "starve": "create beside a hanging provider",
+    "flood": "create beside a flooding merchant",
 }
 
 
@@ -87,3 +89,8 @@ def of_starving(starved: Starving) -> Iterator[Bar]:
     yield at_most(
         "create p99 beside a hanging provider, over a well one", 1.2, starved["p99_ratio"]
     )
+
+
+def of_flooding(flooded: Flooding) -> Iterator[Bar]:
+    """What a merchant that floods costs another merchant."""
+    yield at_most("create p99 beside a flooding merchant, over alone", 1.5, flooded["p99_ratio"])

@@ -76,6 +76,21 @@ class Merchant:
             raise BenchError(f"{opened.id} had ended before it was notified")
         return Notified(float(answer["seconds"]), told - begun)
 
+    async def pay_and_notify(self, payment: dict[str, Any]) -> float:
+        """Seconds from the first notification of this payment until one was acknowledged.
+
+        It is repeated at once where it was not. Returns once the merchant has its webhook.
+        """
+        await self.control("pay", checkout=_shown(payment), notify=False)
+        seconds = 0.0
+        for _ in range(_LOOKS):
+            answer = await self.control("notify", reference=_reference(payment["id"]))
+            seconds += float(answer["seconds"])
+            if answer["accepted"]:
+                await self._ends.told(payment["id"])
+                return seconds
+        raise BenchError(f"a notification was answered {answer} in the end")
+
     async def _pay_later(self, payment_id: str) -> None:
         """The checkout did not come in time (202): the payer pays once the provider has it."""
         self.late_checkouts += 1

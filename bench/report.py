@@ -9,6 +9,7 @@ from typing import Any
 from bench.bars import Bar
 from bench.comparing import AT_ONCE, Compared, Figures
 from bench.figures import Quantiles, Spread
+from bench.flooding import ALONE, Flooding
 from bench.open_payments import QUARTERS, OpenPayments
 from bench.signing import Signing
 from bench.starving import Starving
@@ -27,6 +28,7 @@ class Report:
     signing: Signing | None = None
     held: OpenPayments | None = None
     starved: Starving | None = None
+    flooded: Flooding | None = None
     bars: list[Bar] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
@@ -46,6 +48,8 @@ class Report:
             parts.append(_held(self.held))
         if self.starved:
             parts.append(_starved(self.starved))
+        if self.flooded:
+            parts.append(_flooded(self.flooded))
         bars = [
             [b["name"], b["wanted"], b["found"], "yes" if b["holds"] else "**no**"]
             for b in self.bars
@@ -156,6 +160,26 @@ def _starved(starved: Starving) -> str:
     beside = f"WeChat Pay and UnionPay beside {starved['rate']:g}/s through Alipay"
     head = [beside, "creates", "create ms p50 / p99"]
     return table(head, rows)
+
+
+def _flooded(flooded: Flooding) -> str:
+    rows: list[list[object]] = [
+        [
+            mood,
+            create["n"],
+            _quantiles(create),
+            _quantiles(flooded["acknowledge"][mood]),
+            "" if mood == ALONE else _answers(flooded["answers"][mood]),
+        ]
+        for mood, create in flooded["create"].items()
+    ]
+    quiet = f"A merchant's {flooded['rate']:g}/s; the flood: {flooded['connections']} connections"
+    head = [quiet, "creates", "create ms p50 / p99", "acknowledge ms p50 / p99"]
+    return table([*head, "the flood's answers a second"], rows)
+
+
+def _answers(found: dict[str, float]) -> str:
+    return ", ".join(f"{status}: {rate:g}" for status, rate in found.items())
 
 
 def table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

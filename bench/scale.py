@@ -24,6 +24,7 @@ from bench.report import table
 from bench.stage import Stage, open_stage
 from embedded import application
 from embedded.child import Child
+from embedded.config import ONE_MERCHANT
 from embedded.environment import inherited
 from embedded.ports import HOST, assign_ports
 from workflows.policies import RUN_QUEUES
@@ -105,7 +106,8 @@ def _told(folder: Path) -> dict[str, str]:
     """As the first API and worker were told; the stack quotes values as JSON does."""
     lines = (folder / "env").read_text().splitlines()
     named = (line.partition("=") for line in lines)
-    return inherited() | {name: json.loads(value) for name, _, value in named}
+    wired = {name: json.loads(value) for name, _, value in named}
+    return inherited() | wired | ONE_MERCHANT
 
 
 async def _another_worker(

@@ -15,7 +15,7 @@ from bench.merchant import ACCOUNTS, Merchant, register
 from bench.sides import Floor, Side
 from embedded.application import ROOT, FreshPollers
 from embedded.child import Child
-from embedded.config import Service, StackConfig
+from embedded.config import ONE_MERCHANT, Service, StackConfig
 from embedded.environment import inherited
 from embedded.program import Program
 from embedded.stack import Stack
@@ -50,10 +50,15 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(folder: Path) -> AsyncIterator[Stage]:
-    """Everything started and ready; stopped in the end."""
+async def open_stage(folder: Path, *, limited: bool = False) -> AsyncIterator[Stage]:
+    """Everything started and ready; stopped in the end.
+
+    Where it is `limited`, merchants have the limits of a new deployment, else next to none.
+    """
+    variables = {} if limited else ONE_MERCHANT
     async with AsyncExitStack() as held:
-        stack = await held.enter_async_context(Stack(StackConfig(folder)))
+        config = StackConfig(folder, variables=variables)
+        stack = await held.enter_async_context(Stack(config))
         ends = await held.enter_async_context(Ends())
         child = Child(_floor_program(stack, ends, folder))
         held.push_async_callback(child.stop)

@@ -15,7 +15,7 @@ from crash.conductor import Conductor
 from crash.gate import PROCESS_VARIABLE, SOCKET_VARIABLE
 from embedded import application, environment
 from embedded.child import Child
-from embedded.config import EVERYTHING, Service, StackConfig
+from embedded.config import EVERYTHING, ONE_MERCHANT, Service, StackConfig
 from embedded.ports import assign_ports
 from embedded.program import Program
 from embedded.stack import Stack
@@ -116,7 +116,7 @@ def _programs(stack: Stack, conductor: Conductor, api_port: int) -> list[Program
         ui_origin=None,
     )
     told = environment.compose(environment.inherited(), wiring)
-    told |= {SOCKET_VARIABLE: str(conductor.socket)}
+    told |= {SOCKET_VARIABLE: str(conductor.socket)} | ONE_MERCHANT
     worker = application.worker_program(
         stack.temporal_client,
         worker_queues(BUILDERS),

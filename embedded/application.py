@@ -46,6 +46,8 @@ async def tell_notification_urls(settings: Mapping[str, str]) -> None:
 def api_program(port: int, log: Path, environment: Mapping[str, str]) -> Program:
     """The HTTP API; ready when its database, Temporal and a worker are."""
     server = ["-m", "uvicorn", "--factory", "api.app:create_app", "--no-access-log"]
+    # Who is believed about addresses is a setting of ours (`PAYSAGA_TRUSTED_PROXIES`).
+    server += ["--no-proxy-headers"]
     server += ["--http", "api.connections:PromptProtocol"]
     binding = ["--host", HOST, "--port", str(port), "--timeout-graceful-shutdown", "5"]
     # Longer than a client keeps an idle connection, so that the server is never the first to go.

@@ -18,6 +18,12 @@ class Service(StrEnum):
 
 UI_PORT = "temporal-ui"
 EVERYTHING = frozenset(Service)
+# For a stack whose one merchant is the whole load: nothing is left to be shared fairly.
+ONE_MERCHANT = {
+    f"PAYSAGA_{name}": "10000"
+    for kind in ("CREATE", "COMMAND", "READ", "PEER")
+    for name in (f"{kind}_RATE", f"{kind}_CONCURRENCY")
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +39,7 @@ class StackConfig:
         external_temporal: use the cluster that the TEMPORAL_* variables or profile name.
         sandbox_time_scale: how many seconds pass in the sandbox in one of ours.
         set_temporal_aside: keep the old Temporal folder and begin with a new one.
+        variables: more of the environment of the API and the worker, such as their limits.
     """
 
     state_dir: Path
@@ -43,6 +50,7 @@ class StackConfig:
     external_temporal: bool = False
     sandbox_time_scale: float = 1
     set_temporal_aside: bool = False
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def starts(self, service: Service) -> bool:
         """True where this stack runs that process itself."""

@@ -229,7 +229,7 @@ class Stack:
             told_at = environment.notification_settings(self.manifest, self.api_url)
             await application.tell_notification_urls(told_at)
         environment.write_variables(self._state / ENV_FILE, wiring)
-        told = environment.compose(environment.inherited(), wiring)
+        told = environment.compose(environment.inherited(), wiring) | dict(self.config.variables)
         port = self._ports[Service.API]
         api = application.api_program(port, self.log(Service.API), told)
         worker = application.worker_program(

@@ -17,6 +17,11 @@ _SECRET_BYTES = 32
 _VISIBLE = len(_MARK) + 8
 
 
+def visible_prefix(key: str) -> str:
+    """Return the part of a key that may be shown and logged."""
+    return key[:_VISIBLE]
+
+
 class ApiKey(Frozen):
     """What may be shown of a key after it was made."""
 
@@ -39,7 +44,7 @@ class ApiKeyStore:
     async def create(self, merchant_id: str, label: str) -> str:
         """The key in plain text, this once. NotFound where there is no such merchant."""
         key = _MARK + secrets.token_urlsafe(_SECRET_BYTES)
-        row = {"digest": _digest(key), "prefix": key[:_VISIBLE], "label": label}
+        row = {"digest": _digest(key), "prefix": visible_prefix(key), "label": label}
         values = {name: literal(value, api_keys.c[name].type) for name, value in row.items()}
         statement = (
             insert(api_keys)

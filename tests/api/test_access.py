@@ -4,6 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api import key_cache
 from tests.api.house import House, ProviderSide, Shop, order, visitor
 
 NOBODYS = "6f1c7d0e-54b5-4f0a-9a55-0d3c5f1f2b7e"
@@ -28,7 +29,10 @@ async def test_without_a_valid_key_nothing_is_told(
         assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_revoked_key_opens_nothing_any_more(house: House, shop: Shop) -> None:
+async def test_a_revoked_key_opens_nothing_any_more(
+    house: House, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_cache, "KEY_SECONDS", 0)
     keys = house.dependencies.stores.keys
     key = await keys.create(shop.merchant.id, "short-lived")
     async with visitor(house.app, key) as client:

@@ -1,102 +1,108 @@
 import asyncio
-import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 
 from api import limits
+from domain.errors import PaymentError
+from storage.database import DatabaseUnavailable
+from tests.api.house import House, Shop, running
+from tests.security.requests import CHUNK, Unfinished
 
 
-class Sent:
-    """What the middleware answered."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-
-    async def __call__(self, message: Message) -> None:
-        self.messages.append(message)
-
-    @property
-    def status(self) -> int:
-        return int(self.messages[0]["status"])
-
-    @property
-    def code(self) -> str:
-        return str(json.loads(self.messages[1]["body"])["code"])
-
-
-SCOPE: Scope = {"type": "http", "path": "/v1/payments", "method": "POST", "headers": []}
-
-
-async def _empty() -> Message:
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
-async def _never(*_: Any) -> Any:
+async def _never(*_: Any, **__: Any) -> Any:
     await asyncio.Event().wait()
 
 
-async def test_a_body_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "BODY_SECONDS", 0.01)
-    sent = Sent()
-    await limits.Limited(_never, larger={})(SCOPE, _never, sent)
-    assert (sent.status, sent.code) == (408, "body_incomplete")
+@pytest.fixture
+async def app(house: House) -> FastAPI:
+    return await running(replace(house.dependencies))
 
 
-async def test_a_body_that_breaks_off_reaches_no_route() -> None:
-    async def gone() -> Message:
-        return {"type": "http.disconnect"}
+async def test_a_body_that_breaks_off_reaches_no_route(app: FastAPI) -> None:
+    class Gone(Unfinished):
+        async def receive(self) -> Any:
+            return {"type": "http.disconnect"}
 
-    sent = Sent()
-    await limits.Limited(_never, larger={})(SCOPE, gone, sent)
-    assert (sent.status, sent.code) == (408, "body_incomplete")
+    request = Gone("/notify/alipay/main", sends=0)
+    await request.to(app)
+    assert (request.status, request.code) == (408, "body_incomplete")
+
+
+async def test_a_body_that_grows_over_the_limit_is_read_no_further(app: FastAPI) -> None:
+    request = Unfinished("/notify/alipay/main", sends=1024 * 1024)
+    await request.to(app)
+    assert (request.status, request.code) == (413, "body_too_large")
+    assert request.read == 64 * 1024 + CHUNK
+
+
+async def test_a_declared_size_over_the_limit_is_refused_unread(app: FastAPI) -> None:
+    request = Unfinished("/notify/alipay/main", sends=70000, headers={"Content-Length": "70000"})
+    await request.to(app)
+    assert (request.status, request.code) == (413, "body_too_large")
+    assert request.read == 0
 
 
 async def test_an_answer_that_takes_too_long_says_try_again(
-    monkeypatch: pytest.MonkeyPatch,
+    shop: Shop, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.01)
-    sent = Sent()
-    await limits.Limited(_never, larger={})(SCOPE, _empty, sent)
-    assert (sent.status, sent.code) == (503, "timed_out")
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(type(house.dependencies.stores.payments), "list_for_merchant", _never)
+    answer = await shop.http.get("/v1/payments")
+    assert (answer.status_code, answer.json()["code"]) == (503, "timed_out")
 
 
 async def test_an_answer_that_stalls_half_way_is_broken_off(
-    monkeypatch: pytest.MonkeyPatch,
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def stalls(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await _never()
+    @app.get("/stalls")
+    async def stalls() -> Any:
+        async def half() -> AsyncIterator[bytes]:
+            yield b"half"
+            await _never()
 
-    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.01)
-    sent = Sent()
+        return StreamingResponse(half())
+
+    monkeypatch.setattr(limits, "REQUEST_SECONDS", 0.05)
+    request = Unfinished("/stalls", sends=0, method="GET")
     with pytest.raises(TimeoutError):
-        await limits.Limited(stalls, larger={})(SCOPE, _empty, sent)
-    assert len(sent.messages) == 1
+        await request.to(app)
+    assert request.messages[1]["body"] == b"half"
+    assert len(request.messages) == 2
 
 
-async def test_a_declared_size_over_the_limit_is_refused_unread() -> None:
-    scope = {**SCOPE, "headers": [(b"content-length", b"70000")]}
-    sent = Sent()
-    await limits.Limited(_never, larger={})(scope, _never, sent)
-    assert (sent.status, sent.code) == (413, "body_too_large")
+@pytest.mark.parametrize(
+    ("lookup", "code"),
+    [(_never, "timed_out"), (DatabaseUnavailable("away"), "database_unavailable")],
+)
+async def test_a_key_that_cannot_be_looked_up_is_not_wrong(
+    house: House, monkeypatch: pytest.MonkeyPatch, lookup: Any, code: str
+) -> None:
+    shop = await house.shop()
+
+    async def authenticate(*_: object) -> None:
+        if isinstance(lookup, PaymentError):
+            raise lookup
+        await lookup()
+
+    monkeypatch.setattr(type(house.dependencies.stores.keys), "authenticate", authenticate)
+    monkeypatch.setattr(limits, "AUTHENTICATION_SECONDS", 0.05)
+    answer = await shop.http.get("/v1/payments")
+    problem = answer.json()
+    assert (answer.status_code, problem["code"], problem["retryable"]) == (503, code, True)
 
 
-async def test_a_route_reads_the_whole_body_and_then_waits_for_the_end() -> None:
-    chunks: list[Message] = [
-        {"type": "http.request", "body": b"a" * 40000, "more_body": True},
-        {"type": "http.request", "body": b"b" * 40000, "more_body": False},
-        {"type": "http.disconnect"},
+async def test_every_answer_has_a_request_id_of_its_own(shop: Shop, house: House) -> None:
+    answers: list[httpx.Response] = [
+        await shop.http.get("/v1/payments"),
+        await shop.http.get("/nowhere"),
+        await shop.http.get("/v1/payments", headers={"X-Request-Id": "mine"}),
     ]
-    seen: list[Message] = []
-
-    async def receive() -> Message:
-        return chunks.pop(0)
-
-    async def route(_scope: Scope, read: Receive, _send: Send) -> None:
-        seen.extend([await read(), await read()])
-
-    await limits.Limited(route, larger={"/v1": 100000})(SCOPE, receive, Sent())
-    assert seen[0]["body"] == b"a" * 40000 + b"b" * 40000
-    assert seen[1]["type"] == "http.disconnect"
+    ids = {answer.headers["x-request-id"] for answer in answers}
+    assert len(ids) == 3
+    assert "mine" not in ids

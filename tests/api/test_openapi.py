@@ -80,6 +80,14 @@ def test_every_error_is_a_problem(document: dict[str, Any]) -> None:
                 assert list(response["content"]) == ["application/problem+json"], name
 
 
+def test_every_route_but_the_probe_names_its_limit(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document):
+        limited = "429" in operation["responses"]
+        assert limited == (name != "get /healthz"), name
+        if limited:
+            assert "Retry-After" in operation["responses"]["429"]["headers"], name
+
+
 async def test_the_documentation_opens(stranger: httpx.AsyncClient) -> None:
     response = await stranger.get("/docs")
     assert response.status_code == 200

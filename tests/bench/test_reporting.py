@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.bars import PARTS, at_least, at_most, left_out, of_signing
+from bench.bars import PARTS, at_least, at_most, left_out, of_flooding, of_signing
 from bench.figures import quantiles, spread
+from bench.flooding import ALONE, MOODS, Flooding
 from bench.report import BEGIN, END, Report, write_into
 from bench.signing import OPENSSL, OURS, judge
 
@@ -78,3 +79,23 @@ def test_a_document_without_its_marks_is_left_alone(tmp_path: Path, gone: str) -
 
     with pytest.raises(ValueError, match="marks"):
         write_into(document, "new\n")
+
+
+def test_a_flood_is_judged_by_the_other_merchants_p99_and_shown_with_its_control() -> None:
+    alone = quantiles([0.02] * 50)
+    create = {mood: quantiles([0.02 * (n + 1)] * 50) for n, mood in enumerate(MOODS)}
+    answers = {mood: {"201": 5.0, "429": 52.0} for mood in MOODS if mood != ALONE}
+    for ratio, holds in ((1.5, True), (1.6, False)):
+        flooded = Flooding(
+            rate=4,
+            connections=60,
+            create=create,
+            acknowledge=dict.fromkeys(MOODS, alone),
+            answers=answers,
+            p99_ratio=ratio,
+        )
+        [bar] = of_flooding(flooded)
+        assert bar["holds"] is holds
+    shown = Report(machine="a machine", date="today", flooded=flooded).markdown()
+    assert "| beside a flooding merchant | 50 | 40 / 40 | 20 / 20 | 201: 5, 429: 52 |" in shown
+    assert "| alone | 50 | 20 / 20 | 20 / 20 |  |" in shown

@@ -235,6 +235,17 @@ def test_temporal_is_set_up_as_in_every_test(root: Path) -> None:
     assert values == set(DYNAMIC_CONFIG)
 
 
+def test_every_service_has_a_memory_limit(services: Services) -> None:
+    for name, service in services.items():
+        assert re.fullmatch(r"\d+[mg]", service["mem_limit"]), name
+
+
+def test_no_proxy_is_believed_but_by_our_own_rule(services: Services, root: Path) -> None:
+    # uvicorn believes whoever connects from 127.0.0.1, unless it is told not to.
+    assert "--no-proxy-headers" in services["api"]["command"]
+    assert "--no-proxy-headers" in (root / "Dockerfile").read_text()
+
+
 def test_workers_scale_by_a_number(services: Services) -> None:
     assert services["worker"]["deploy"]["replicas"] >= 1
     assert "ports" not in services["worker"]

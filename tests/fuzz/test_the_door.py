@@ -20,6 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from api.app import create_app
 from api.metrics import Metrics
+from settings import Settings
 from tests.api.buyer import Buyer
 from tests.api.house import House, visitor
 from tests.fuzz.mangling import mangled, thorough
@@ -45,7 +46,7 @@ def document() -> dict[str, Any]:
 
 
 class _NoDependencies:
-    settings = type("Settings", (), {"ui_origin": None})
+    settings = Settings.model_construct()
     metrics = Metrics()
 
 

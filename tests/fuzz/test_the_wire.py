@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from api import connections, limits
+from api import bodies, connections
 from api.connections import PromptProtocol
+from api.route_classes import LARGEST_BODY
 from tests.api.house import House
 
 HEAD = b"POST /v1/payments HTTP/1.1\r\nHost: paysaga.test\r\n"
@@ -73,7 +74,7 @@ async def line(port: int) -> AsyncIterator[Line]:
 @pytest.fixture
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", SOON)
-    monkeypatch.setattr(limits, "BODY_SECONDS", SOON)
+    monkeypatch.setattr(bodies, "VISITORS_BODY_SECONDS", SOON)
 
 
 @pytest.mark.parametrize("begun", [b"", b"P", HEAD, HEAD + b"X-Slow: "])
@@ -105,7 +106,7 @@ async def test_a_body_that_never_ends_is_answered_and_hung_up_on(
     port: int, hurry: None, begun: bytes
 ) -> None:
     async with line(port) as client:
-        answer = await client.says(HEAD + begun)
+        answer = await client.says(NOTIFY + begun)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"body_incomplete" in answer
 
@@ -113,7 +114,7 @@ async def test_a_body_that_never_ends_is_answered_and_hung_up_on(
 async def test_a_body_that_goes_on_after_the_answer_is_hung_up_on(port: int, hurry: None) -> None:
     """Each byte of it would put off the server's own timeout for idle connections."""
     async with line(port) as client:
-        client.writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        client.writer.write(NOTIFY + b"Transfer-Encoding: chunked\r\n\r\n")
         for _ in range(5):
             client.writer.write(b"8000\r\n" + b"x" * 0x8000 + b"\r\n")
         assert await client.status() == 413
@@ -174,14 +175,14 @@ async def test_what_is_no_http_is_a_clients_mistake(
 
 async def test_a_body_of_64_kib_and_a_byte_is_refused_by_its_length(port: int, hurry: None) -> None:
     async with line(port) as client:
-        client.writer.write(HEAD + b"Content-Length: 65537\r\n\r\n")
+        client.writer.write(NOTIFY + b"Content-Length: 65537\r\n\r\n")
         assert await client.status() == 413
 
 
 @pytest.mark.parametrize("coding", [b"gzip", b"deflate", b"br"])
 async def test_what_is_sent_to_us_compressed_is_never_unfolded(port: int, coding: bytes) -> None:
     bomb = gzip.compress(bytes(32 * 1024 * 1024))
-    assert len(bomb) < limits.LARGEST_BODY
+    assert len(bomb) < LARGEST_BODY
     head = NOTIFY + b"Connection: close\r\nContent-Encoding: " + coding
     async with line(port) as client:
         answer = await client.says(head + b"\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb)

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from embedded.config import StackConfig
+from embedded.config import ONE_MERCHANT, StackConfig
 from embedded.stack import Stack
 from tests.stack.shop import Shop, open_shop
 
@@ -14,7 +14,9 @@ TIME_SCALE = 40
 async def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     """Every process, shared by these tests; each test has a merchant of its own."""
     state = tmp_path_factory.mktemp("stack") / "state"
-    async with Stack(StackConfig(state, sandbox_time_scale=TIME_SCALE)) as stack:
+    async with Stack(
+        StackConfig(state, sandbox_time_scale=TIME_SCALE, variables=ONE_MERCHANT)
+    ) as stack:
         yield stack
 
 
