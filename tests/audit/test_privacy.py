@@ -73,6 +73,10 @@ def test_every_secret_of_an_account_is_looked_for(provider: str, fields: set[str
     assert set(known) == {f"{field} of {provider}/main" for field in fields}
 
 
+def test_an_account_of_an_unknown_provider_has_no_known_secret() -> None:
+    assert key_material({"paypal": [{"name": "main", "secret": "s" * 16}]}) == {}
+
+
 def test_the_secrets_of_the_accounts_are_known_by_name() -> None:
     account = {"name": "main", "app_private_key": PEM, "aes_key": "k" * 24, "app_id": "2021"}
 

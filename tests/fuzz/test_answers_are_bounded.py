@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from api import app
 from api.metrics import Metrics
 from crypto.key_ring import new_key_file
+from domain.identity import new_identity_key
 from engine.workers import open_activities
 from providers import bounded
 from providers.bounded import LARGEST_ANSWER, BoundedClient
@@ -150,12 +151,15 @@ async def test_providers_are_asked_by_this_client_only(
     keys, accounts = tmp_path / "keys.toml", tmp_path / "accounts.toml"
     keys.write_text(new_key_file())
     accounts.write_text("")
+    identity = tmp_path / "identity-key"
+    identity.write_text(new_identity_key())
     url = "postgresql+asyncpg://nobody@127.0.0.1:1/none"
     settings = Settings(
         database_url=SecretStr(url),
         public_url="https://pay.test",
         accounts_file=accounts,
         payload_keys_file=keys,
+        identity_key_file=identity,
     )
     async with AsyncExitStack() as stack:
         if process == "api":
