@@ -50,6 +50,8 @@ async def restore_purchases(
     restored = Restored()
     for purchase in _newest(await _purchases(counter.store, request)):
         payment = await dependencies.stores.entitlements.payment_of(purchase)
+        if _is_refused_test(counter.store, purchase, payment):
+            continue
         if payment is None or payment.merchant_id != merchant.id:
             restored.unclaimed.append(purchase)
             continue
@@ -80,6 +82,11 @@ async def _purchases(store: Store, request: RestoreRequest) -> list[Purchase]:
         return await store.find_purchases(request.transaction_id)
     brought = [await store.verify_purchase(signed) for signed in request.signed_transactions]
     return [word.change.purchase for word in brought if word.change and word.change.purchase]
+
+
+def _is_refused_test(store: Store, purchase: Purchase, payment: Payment | None) -> bool:
+    """A test purchase that no listed tester's payment stands for is nothing to give back."""
+    return not store.takes(purchase, payment) if payment else purchase.test_in_production
 
 
 def _newest(purchases: list[Purchase]) -> list[Purchase]:

@@ -34,22 +34,6 @@ async def test_a_purchase_that_nobody_told_of_is_found_by_asking(shop: Shop) -> 
     assert len(await shop.entitlements.list_for_payment(payment.id)) == 1
 
 
-async def test_another_product_waits_for_a_person_who_may_take_it(shop: Shop) -> None:
-    _, run, payment = await waiting(shop)
-    wrong = purchase(payment, product_id="com.shop.gold")
-    shop.provider.script("query", payment.reference, Fault(report=paid_report(payment, wrong)))
-
-    await shop.say(run, sold(payment, wrong))
-    await shop.flagged(payment, Attention.PRODUCT_MISMATCH)
-    assert await shop.entitlements.list_for_payment(payment.id) == []
-    taken = await shop.resolve(run, ResolveAction.ACCEPT)
-
-    assert (taken.status, taken.captured) == (PaymentStatus.SUCCEEDED, 1999)
-    [entitlement] = await shop.entitlements.list_for_payment(payment.id)
-    assert entitlement.product_id == "com.shop.gold"
-    await run.result()
-
-
 async def test_what_a_person_closes_is_granted_to_nobody(shop: Shop) -> None:
     _, run, payment = await waiting(shop)
     wrong = purchase(payment, product_id="com.shop.gold")

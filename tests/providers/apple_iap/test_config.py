@@ -12,6 +12,10 @@ def test_an_account_without_an_environment_is_production_and_apples(
     del account["environment"], account["root_certificate"]
     del account["base_url"]
     config = AppleIapConfig.model_validate(account | {"app_apple_id": 1})
+    assert config.environments == (Environment.PRODUCTION,)
+    config = AppleIapConfig.model_validate(
+        account | {"app_apple_id": 1, "sandbox_testers": ["app-review"]}
+    )
     assert config.environments == (Environment.PRODUCTION, Environment.SANDBOX)
     assert [config.address(one) for one in config.environments] == [
         "https://api.storekit.apple.com",
