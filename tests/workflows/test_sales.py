@@ -1,10 +1,13 @@
 """A payment whose goods a store sells: paid by a purchase, and never refunded by us."""
 
+from typing import Any
+
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
+from domain.purchase import Offer
 from domain.report import Attention
 from domain.resolution import ResolveAction
 from tests.workflows.scripted import Fault
@@ -127,3 +130,29 @@ async def test_a_merchant_that_cannot_deliver_has_a_person_called(shop: Shop) ->
     assert shop.merchants.heard(payment) == ["payment.succeeded", "payment.attention"]
     assert (await shop.row(payment)).attention is Attention.REFUND_FAILED
     assert await shop.refunds.list_for_payment(payment.id) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "attention"),
+    [
+        ({"offer": Offer.CODE, "price": 990, "currency": "USD"}, Attention.REFUND_FAILED),
+        ({"offer": Offer.INTRODUCTORY, "price": 0, "currency": "CNY"}, None),
+        ({"test": True, "test_in_production": True, "price": 990, "currency": "USD"}, None),
+    ],
+    ids=["dollars", "free", "test"],
+)
+async def test_what_cannot_be_fulfilled_needs_an_operator_where_the_buyer_was_charged(
+    shop: Shop, changes: dict[str, Any], attention: Attention | None
+) -> None:
+    order = await sale(shop)
+    shop.merchants.answers[order.payment.id] = [
+        WebhookAnswer(status=200, decision="refund", reason="sold out")
+    ]
+
+    payment = await bought(shop, order, purchase(order.payment, **changes))
+
+    assert (payment.status, payment.captured) == (PaymentStatus.SUCCEEDED, 0)
+    row = await shop.row(payment)
+    assert (row.captured, row.attention, row.test) == (0, attention, changes.get("test", False))
+    assert (row.store_price, row.store_currency) == (changes["price"], changes["currency"])
+    assert row.offer == changes.get("offer")
