@@ -20,6 +20,7 @@ _NOBODYS = Delivered(
     NotificationOutcome.UNKNOWN_REFERENCE, "no payment of ours claims the purchase", parked=True
 )
 
+_ENDS = (Change.EXPIRED, Change.REFUNDED, Change.REVOKED)
 _TEST_REFUSED = Delivered(
     NotificationOutcome.IGNORED, "a test purchase of nobody on the account's list of testers"
 )
@@ -40,10 +41,19 @@ async def deliver_change(
     if (repeated := repeat_of(addressee)) is not None:
         return repeated
     payment = addressee.payment
-    store = dependencies.registry.get(payment.provider, payment.account)
-    if isinstance(store, Store) and not store.takes(purchase, payment):
+    if _is_refused_test(dependencies, payment, purchase, change):
         return _TEST_REFUSED
     return await _word(dependencies, notification, payment, purchase, change)
+
+
+def _is_refused_test(
+    dependencies: Dependencies, payment: Payment, purchase: Purchase, change: StoreChange
+) -> bool:
+    store = dependencies.registry.get(payment.provider, payment.account)
+    if not isinstance(store, Store) or store.takes(purchase, payment):
+        return False
+    # A tester who is listed no longer keeps what was taken, until the store takes it back.
+    return not (payment.test and change.change in _ENDS)
 
 
 async def _word(

@@ -178,6 +178,24 @@ async def test_a_listed_testers_purchase_never_counts_as_money(
     assert asked.json()["code"] == "refund_unsupported"
 
 
+async def test_a_tester_who_is_listed_no_longer_never_keeps_what_the_store_takes_back(
+    house: House, buyer: Buyer, live: AppleIapConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await buyer.ask(MONTHLY, metadata=TESTER)
+    bought = await buyer.buy(made)
+    await buyer.verify(made, await buyer.signed(bought))
+    await buyer.hears(made, "payment.succeeded")
+    provider: Any = house.dependencies.registry.get("apple_iap", "main")
+    unlisted = live.model_copy(update={"sandbox_testers": frozenset()})
+    monkeypatch.setattr(provider, "_config", unlisted)
+
+    await buyer.act("renew", transaction_id=bought["transaction_id"])
+    await buyer.act("refund", transaction_id=bought["transaction_id"])
+
+    [_, taken] = await buyer.hears(made, "payment.succeeded", "entitlement.changed")
+    assert taken["data"]["status"] == "refunded"
+
+
 async def test_an_account_of_the_sandbox_says_that_all_of_it_is_a_test(buyer: Buyer) -> None:
     """Where nothing is real, the sandbox's money counts, as it does at other providers."""
     paid, _ = await buyer.bought(COINS)
