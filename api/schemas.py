@@ -180,9 +180,7 @@ class PaymentFields(BaseModel):
     status: PaymentStatus
     checkout: Checkout | None = Field(description="What the payer needs next.")
     provider_reference: str | None
-    captured: int = Field(
-        description="What the payer paid. A store's test purchase or free trial: 0."
-    )
+    captured: int = Field(description="What the payer paid; 0 for a test or free purchase.")
     refund_reserved: int = Field(description="Refunds under way.")
     refunded: int
     refundable: int
@@ -196,9 +194,7 @@ class PaymentFields(BaseModel):
     product_id: str | None
     quantity: int
     test: bool = Field(description="Bought in the store's sandbox: no real money moved.")
-    store_price: int | None = Field(
-        description="What the store asked, in thousandths of `store_currency`."
-    )
+    store_price: int | None = Field(description="In thousandths of `store_currency`.")
     store_currency: str | None
     offer: Offer | None = Field(description="Sold below the usual price, or for nothing.")
     created_at: datetime

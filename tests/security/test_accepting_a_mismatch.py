@@ -144,7 +144,8 @@ def test_a_decision_on_one_report_is_never_carried_out_on_another(action: Resolv
 
     assert state.drop_overtaken(decision(action))
 
-    assert (state.resolution, state.disputed) == (None, yen)
+    assert state.resolution is None
+    assert state.disputed == yen
     assert (state.pending, state.payment.captured) == (True, 0)
 
 
