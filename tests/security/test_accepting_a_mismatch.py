@@ -3,6 +3,7 @@
 Accepting would book 100 yen as 100 fen, or the dear product at the cheap one's price.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import WorkflowUpdateFailedError
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateStage
 
 from domain.alarm import AlarmKind
-from domain.payment import PaymentStatus
+from domain.payment import Payment, PaymentStatus
 from domain.product import ProductType
 from domain.purchase import Purchase
 from domain.report import Attention, Outcome, PaymentReport
@@ -189,6 +190,35 @@ async def test_yen_are_never_captured_as_fen(shop: Shop) -> None:
     assert (closed.status, closed.captured) == (PaymentStatus.CLOSED, 0)
     await run.result()
     assert shop.provider.refunded(payment.reference) == 0
+
+
+@pytest.mark.parametrize("action", MONEY_MOVES)
+async def test_yen_that_arrive_after_the_decision_are_never_taken_by_it(
+    shop: Shop, action: ResolveAction
+) -> None:
+    order = await shop.order()
+    run, payment = await shop.pending(order)
+    yen = report(payment, Outcome.PAID).model_copy(update={"currency": "JPY"})
+    asked_first = Fault(gate=(gate := asyncio.Event()))
+    shop.provider.script("query", payment.reference, asked_first, Fault(report=yen))
+    await shop.notify(run, order, amount=500)
+    await shop.flagged(payment, Attention.AMOUNT_MISMATCH)
+    await shop.sent("query", payment.reference)
+
+    deciding = await run.start_update(
+        "resolve",
+        decision(action),
+        result_type=Payment,
+        wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+    )
+    await shop.say(run, notification(yen))
+    gate.set()
+
+    assert (await deciding.result()).status is PaymentStatus.PENDING
+    await shop.flagged(payment, Attention.CURRENCY_MISMATCH)
+    assert (await shop.row(payment)).captured == 0
+    assert (await shop.resolve(run, ResolveAction.CLOSE)).status is PaymentStatus.CLOSED
+    await run.result()
 
 
 async def test_the_dear_product_is_never_granted_for_the_cheap_payment(shop: Shop) -> None:

@@ -62,6 +62,9 @@ async def test_a_purchase_that_paid_another_payment_pays_no_second_one(shop: Sho
 
     await shop.say(run, sold(payment, found))
     await shop.flagged(payment, Attention.CONTRADICTION)
+    with pytest.raises(WorkflowUpdateFailedError, match="failed") as refused:
+        await shop.resolve(run, ResolveAction.REFUND)
+    assert "itself refunds this" in str(refused.value.cause)
     closed = await shop.resolve(run, ResolveAction.CLOSE)
 
     assert (closed.status, closed.captured) == (PaymentStatus.CLOSED, 0)
