@@ -20,6 +20,6 @@ async def send_consumption(
     held = await dependencies.stores.entitlements.list_for_payment(payment.id)
     own = {payment.provider_reference, *(each.transaction_id for each in held)}
     number = request.transaction_id or payment.provider_reference
-    if payment.captured == 0 or number is None or number not in own:
+    if not payment.is_paid or number is None or number not in own:
         raise InvalidRequest("The payment did not buy that.", param="transaction_id")
     await store.send_consumption(number, request.to_domain())

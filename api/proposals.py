@@ -86,7 +86,7 @@ def propose_refund(
     payment: Payment, request: RefundRequest, key: str, identity: IdentityKey, now: datetime
 ) -> Refund:
     """The refund that the request asks for; Conflict where there is nothing to give back."""
-    if payment.captured == 0:
+    if not payment.is_paid:
         raise Conflict(
             f"The payment is {payment.status}: there is no money to give back.",
             code="payment_not_paid",

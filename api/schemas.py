@@ -27,6 +27,7 @@ from domain.entitlement import Entitlement
 from domain.event import DeliveryStatus, Event, EventType
 from domain.money import Amount, Currency
 from domain.payment import Channel, Failure, Payer, Payment, PaymentStatus
+from domain.purchase import Offer
 from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
 
@@ -179,7 +180,7 @@ class PaymentFields(BaseModel):
     status: PaymentStatus
     checkout: Checkout | None = Field(description="What the payer needs next.")
     provider_reference: str | None
-    captured: int = Field(description="What the payer paid.")
+    captured: int = Field(description="What the payer paid; 0 for a test or free purchase.")
     refund_reserved: int = Field(description="Refunds under way.")
     refunded: int
     refundable: int
@@ -192,6 +193,10 @@ class PaymentFields(BaseModel):
     metadata: dict[str, str]
     product_id: str | None
     quantity: int
+    test: bool = Field(description="Bought in the store's sandbox: no real money moved.")
+    store_price: int | None = Field(description="In thousandths of `store_currency`.")
+    store_currency: str | None
+    offer: Offer | None = Field(description="Sold below the usual price, or for nothing.")
     created_at: datetime
     expires_at: datetime
 

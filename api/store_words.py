@@ -12,11 +12,17 @@ from domain.payment import Payment
 from domain.purchase import Ownership, Purchase
 from domain.report import Attention, PaymentReport
 from domain.store_change import Change, StoreChange, StoreWord
+from providers.base import Store
 from storage.notifications import Addressee
 from workflows.entitlement import EntitlementOrder
 
 _NOBODYS = Delivered(
     NotificationOutcome.UNKNOWN_REFERENCE, "no payment of ours claims the purchase", parked=True
+)
+
+_ENDS = (Change.EXPIRED, Change.REFUNDED, Change.REVOKED)
+_TEST_REFUSED = Delivered(
+    NotificationOutcome.IGNORED, "a test purchase of nobody on the account's list of testers"
 )
 
 
@@ -34,7 +40,20 @@ async def deliver_change(
         return _NOBODYS
     if (repeated := repeat_of(addressee)) is not None:
         return repeated
-    return await _word(dependencies, notification, addressee.payment, purchase, change)
+    payment = addressee.payment
+    if _is_refused_test(dependencies, payment, purchase, change):
+        return _TEST_REFUSED
+    return await _word(dependencies, notification, payment, purchase, change)
+
+
+def _is_refused_test(
+    dependencies: Dependencies, payment: Payment, purchase: Purchase, change: StoreChange
+) -> bool:
+    store = dependencies.registry.get(payment.provider, payment.account)
+    if not isinstance(store, Store) or store.takes(purchase, payment):
+        return False
+    # A tester who is listed no longer keeps what was taken, until the store takes it back.
+    return not (payment.test and change.change in _ENDS)
 
 
 async def _word(
@@ -44,7 +63,7 @@ async def _word(
     purchase: Purchase,
     change: StoreChange,
 ) -> Delivered:
-    if payment.captured == 0:
+    if not payment.is_paid:
         report = _paid(dependencies, purchase, payment, change)
         paid = notification.model_copy(
             update={

@@ -36,6 +36,14 @@ async def verify_purchase(dependencies: Dependencies, payment: Payment, signed: 
     if purchase is None or brought.change is None:
         raise InvalidRequest("The signed text is about no purchase.", param="signed_transaction")
     change = brought.change
+    if not store.takes(purchase, payment):
+        raise Conflict(
+            "The purchase was made in the store's sandbox (TestFlight, App Review), and the payment"
+            " names no tester of the account. Set `metadata.tester` on your testers' payments, and"
+            " have the operator list the name in the account's sandbox_testers.",
+            code="test_purchase_refused",
+            param="signed_transaction",
+        )
     if purchase.token is None:
         change = await _claimed(dependencies, store, payment, change, purchase)
     elif purchase.token != payment.id:
@@ -98,7 +106,7 @@ async def _claimed(
         return change
     if owners.transaction is not None:
         raise _taken()
-    if payment.captured or purchase.renewal:
+    if payment.is_paid or purchase.renewal:
         raise Conflict(
             "The payment was paid by another purchase.",
             code="purchase_differs",

@@ -78,6 +78,8 @@ def _rows(payment: Payment) -> dict[str, object]:
         "amount": money(payment.amount, payment.currency),
         "captured": money(payment.captured, payment.currency) if payment.captured else None,
         "refunded": money(payment.refunded, payment.currency) if payment.refunded else None,
+        "store's price": _store_price(payment),
+        "test": payment.test or None,
         "merchant": payment.merchant_id,
         "order": payment.order_no,
         "subject": payment.subject,
@@ -93,6 +95,14 @@ def _rows(payment: Payment) -> dict[str, object]:
         "failure": payment.failure.message if payment.failure else None,
         "workflow": payment_workflow_id(payment.id),
     }
+
+
+def _store_price(payment: Payment) -> str | None:
+    """Thousandths are printed as such: a currency's decimals are the store's affair."""
+    if payment.store_price is None:
+        return None
+    offer = f" ({payment.offer} offer)" if payment.offer else ""
+    return f"{payment.store_price / 1000:.3f} {payment.store_currency or ''}{offer}"
 
 
 async def _list(

@@ -70,7 +70,8 @@ REFUND_EVENTS = {
 _PAYMENT_FIELDS = {
     "id", "order_no", "provider", "account", "channel", "amount", "currency", "status",
     "provider_reference", "captured", "refunded", "paid_at", "late", "duplicate", "attention",
-    "failure", "metadata", "product_id", "quantity", "created_at", "expires_at",
+    "failure", "metadata", "product_id", "quantity", "test", "store_price", "store_currency",
+    "offer", "created_at", "expires_at",
 }  # fmt: skip
 _REFUND_FIELDS = {
     "id", "payment_id", "amount", "currency", "reason", "cause", "status", "provider_reference",

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from domain.checkout import Checkout
 from domain.frozen import Frozen
-from domain.money import Amount, Currency
-from domain.purchase import Purchase
+from domain.money import Amount, Currency, minor_units
+from domain.purchase import Offer, Purchase
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import ResolveAction
 from domain.text import Words
@@ -92,6 +92,8 @@ class Payment(Frozen):
 
     A payment of a `product` is sold by a store at the store's own price: `amount` is our list
     price of `quantity` of them. `purchase` is the store's word that paid it; it is kept as a grant.
+    Once it is paid, `store_price` (thousandths of `store_currency`) is what the store asked, `test`
+    that no real money moved, `offer` that it was sold below the usual price; `captured` may be 0.
     """
 
     id: UUID
@@ -126,6 +128,20 @@ class Payment(Frozen):
     attention: Attention | None = None
     failure: Failure | None = None
     purchase: Purchase | None = None
+    test: bool = False
+    store_price: int | None = None
+    store_currency: Words | None = None
+    offer: Offer | None = None
+
+    @property
+    def is_paid(self) -> bool:
+        """Money has come, or a store's purchase that cost none: `captured` does not tell."""
+        return self.status is PaymentStatus.SUCCEEDED or self.late
+
+    @property
+    def charged_elsewhere(self) -> bool:
+        """The store charged the buyer what `captured` cannot say: it is in another currency."""
+        return self.is_paid and not self.captured and not self.test and bool(self.store_price)
 
     @property
     def reference(self) -> str:
@@ -147,19 +163,21 @@ class Payment(Frozen):
             return Attention.REFERENCE_MISMATCH
         if report.mismatch is not None:
             return report.mismatch
-        return None if report.outcome is not Outcome.PAID else self._money_mismatch(report)
+        return None if report.outcome is not Outcome.PAID else self.money_mismatch(report)
 
-    def _money_mismatch(self, report: PaymentReport) -> Attention | None:
-        """A store sells at its own price: the product is what must fit, and how many of it."""
+    def money_mismatch(self, report: PaymentReport) -> Attention | None:
+        """Why what was paid, or bought, is not what was ordered.
+
+        A store sells at its own price: the product is what must fit, and how many of it.
+        """
         if self.product_id is not None:
             fits = report.product_id == self.product_id
             fits = fits and report.quantity in (None, self.quantity)
             return None if fits else Attention.PRODUCT_MISMATCH
-        if report.amount != self.amount:
-            return Attention.AMOUNT_MISMATCH
+        # Before the amount: 100 yen are no other sum of fen, and nobody may accept them as one.
         if report.currency not in (None, self.currency):
             return Attention.CURRENCY_MISMATCH
-        return None
+        return Attention.AMOUNT_MISMATCH if report.amount != self.amount else None
 
     def apply(self, report: PaymentReport) -> Self:
         """The payment after this report. A report that changes nothing returns the payment itself.
@@ -169,7 +187,7 @@ class Payment(Frozen):
         The caller asks `mismatch` first.
         """
         status = _STATUS_OF_OUTCOME.get(report.outcome)
-        if status is PaymentStatus.SUCCEEDED and self.captured:
+        if status is PaymentStatus.SUCCEEDED and self.is_paid:
             return self
         if status is PaymentStatus.SUCCEEDED:
             return self._capture(report)
@@ -213,7 +231,8 @@ class Payment(Frozen):
     def _capture(self, report: PaymentReport) -> Self:
         on_time = self.status is PaymentStatus.PENDING
         return self.model_copy(
-            update={
+            update=_told_by_store(report.purchase)
+            | {
                 "status": PaymentStatus.SUCCEEDED if on_time else self.status,
                 "late": not on_time,
                 "captured": self._captured_by(report),
@@ -225,7 +244,34 @@ class Payment(Frozen):
         )
 
     def _captured_by(self, report: PaymentReport) -> int:
-        return (report.amount or 0) if self.product_id is None else self.amount
+        if self.product_id is None:
+            return report.amount or 0
+        return self.amount if report.purchase is None else self._charged_by(report.purchase)
+
+    def _charged_by(self, purchase: Purchase) -> int:
+        """What the buyer was charged, in minor units of the payment's currency.
+
+        The list price stands in for a full price that we cannot say exactly: in another currency,
+        not told, or of several units, where Apple does not document whether `price` is of one or
+        of all. It never stands in for the price of an offer, which is lower.
+        """
+        if purchase.test_in_production or purchase.price == 0:
+            return 0
+        comparable = purchase.price is not None and purchase.currency == self.currency
+        if comparable and (self.quantity == 1 or purchase.offer is not None):
+            return minor_units(purchase.price or 0, self.currency)
+        return 0 if purchase.offer is not None else self.amount
+
+
+def _told_by_store(purchase: Purchase | None) -> dict[str, object]:
+    if purchase is None:
+        return {}
+    return {
+        "test": purchase.test,
+        "store_price": purchase.price,
+        "store_currency": purchase.currency,
+        "offer": purchase.offer,
+    }
 
 
 def _failure(report: PaymentReport) -> Failure:

@@ -19,13 +19,26 @@ class Ownership(StrEnum):
     FAMILY_SHARED = "family_shared"
 
 
+class Offer(StrEnum):
+    """Why the store sold below its usual price."""
+
+    INTRODUCTORY = "introductory"
+    PROMOTIONAL = "promotional"
+    CODE = "code"
+    WIN_BACK = "win_back"
+    # One that the store documented later.
+    OTHER = "other"
+
+
 class Purchase(Frozen):
     """A store's signed word on one transaction, as it was at `signed_at`.
 
     `token` is our payment's id where the app handed it over. `revoked_share` counts thousandths of
     a percent (100000: all). `price` is what the store asked, in thousandths of `currency`, and is
     informational. `renewal` is true where the store itself charged a further period, `upgraded`
-    where another subscription took this one's place, `test` where no real money moved.
+    where another subscription took this one's place, `test` where no real money moved. Of these,
+    `test_in_production` is one that was made at an account that sells for real: it counts as no
+    money. At an account of the store's sandbox the sandbox's money counts, as at other providers.
     """
 
     provider: str
@@ -45,6 +58,8 @@ class Purchase(Frozen):
     upgraded: bool = False
     renewal: bool = False
     test: bool = False
+    test_in_production: bool = False
+    offer: Offer | None = None
     price: int | None = None
     currency: Words | None = None
     storefront: Words | None = None

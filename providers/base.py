@@ -151,6 +151,13 @@ class Store(Protocol):
         """
         ...
 
+    def takes(self, purchase: Purchase, payment: Payment) -> bool:
+        """Whether the account lets this purchase pay this payment, or renew what it bought.
+
+        False for a test purchase of nobody on the account's list of testers: it changes nothing.
+        """
+        ...
+
     async def ask_purchase(self, transaction_id: str) -> Purchase:
         """What is true of one transaction now; ProviderRejected where the store knows of none."""
         ...

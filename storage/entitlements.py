@@ -73,7 +73,7 @@ class EntitlementStore:
             raise NotFound("The word is about no purchase.")
         async with self._database.transaction() as connection:
             payment = await _locked(connection, payment_id)
-            if payment.captured == 0:
+            if not payment.is_paid:
                 raise Conflict("The payment has not been paid.", code="payment_not_paid")
             granted = await grant(connection, payment, change, purchase)
             moved: list[Refund] = []

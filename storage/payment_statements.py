@@ -30,6 +30,8 @@ ONE_SUCCESS = "payments_one_success_per_order"
 ONE_PER_REFERENCE = "payments_one_per_provider_reference"
 
 _UNPAID = (PaymentStatus.CLOSED.value, PaymentStatus.FAILED.value)
+# What a store told with the money.
+_OF_STORE = ("test", "store_price", "store_currency", "offer")
 # Columns of a payment that another transaction may have set since the caller read it.
 _LIVE = ("duplicate", "attention")
 
@@ -85,6 +87,7 @@ _FINAL = (
     .values(
         status=_given("status"),
         captured=_given("captured"),
+        **{name: _given(name) for name in _OF_STORE},
         late=_given("late"),
         provider_reference=_kept_reference(),
         raw_status=_given("raw_status"),
@@ -104,11 +107,12 @@ _CAPTURED = (
     .where(
         payments.c.id == _given("id"),
         payments.c.status.in_(_UNPAID),
-        payments.c.captured == 0,
+        ~payments.c.late,
     )
     .values(
         late=True,
         captured=_given("captured"),
+        **{name: _given(name) for name in _OF_STORE},
         provider_reference=_kept_reference(),
         raw_status=_given("raw_status"),
         paid_at=_given("paid_at"),

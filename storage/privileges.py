@@ -16,6 +16,7 @@ _UPDATED = {
         *("status", "checkout", "provider_reference", "raw_status", "captured", "paid_at"),
         *("refund_reserved", "refunded", "late", "duplicate", "attention", "attention_detail"),
         *("failure", "last_sequence", "metadata"),
+        *("test", "store_price", "store_currency", "offer"),
     ),
     "refunds": (
         *("status", "provider_reference", "raw_status", "refunded_at", "failure"),

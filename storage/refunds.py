@@ -149,7 +149,7 @@ class RefundStore:
 
 
 def _shortage(payment: Payment, refund: Refund) -> Conflict:
-    if payment.captured == 0:
+    if not payment.is_paid:
         return Conflict("The payment has not been paid.", code="payment_not_paid")
     if payment.currency != refund.currency:
         return Conflict(f"The payment is in {payment.currency}.", code="currency_differs")

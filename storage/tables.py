@@ -63,6 +63,10 @@ class PaymentRow(Row, table=True):
     refund_reserved: int = Field(sa_type=BigInteger)
     refunded: int = Field(sa_type=BigInteger)
     paid_at: datetime | None = Field(sa_type=TIME)
+    test: bool
+    store_price: int | None = Field(sa_type=BigInteger)
+    store_currency: str | None = Field(sa_type=Text)
+    offer: str | None = Field(sa_type=Text)
     late: bool
     duplicate: bool
     attention: str | None = Field(sa_type=Text)

@@ -19,6 +19,10 @@ PAGE = 200
 
 # What a payment or refund ends with. Other events are announced by whoever raised them.
 _FINAL_EVENTS = [kind.value for kind in (*PAYMENT_EVENTS.values(), *REFUND_EVENTS.values())]
+_LATE = payments.c.late & (payments.c.status != PaymentStatus.SUCCEEDED.value)
+_MONEY_LEFT = payments.c.captured > payments.c.refunded + payments.c.refund_reserved
+# A store's purchase that cost nothing has no money to give back, and is still to be accepted.
+_FREE = payments.c.captured == 0
 
 
 class Position(Frozen):
@@ -48,11 +52,7 @@ class UnfinishedStore:
         )
         # Where an operator was called, the automatic refund is theirs to see to.
         owing = select(payments.c.id).where(
-            or_(
-                payments.c.duplicate,
-                payments.c.late & (payments.c.status != PaymentStatus.SUCCEEDED.value),
-            ),
-            payments.c.captured > payments.c.refunded + payments.c.refund_reserved,
+            or_(payments.c.duplicate & _MONEY_LEFT, _LATE & (_MONEY_LEFT | _FREE)),
             payments.c.attention.is_(None),
             payments.c.created_at < created_before,
         )

@@ -39,6 +39,8 @@ def payment_now(payment: Payment, headline: str) -> str:
         lines.append(f"**Provider's last word** {payment.raw_status}")
     if payment.captured:
         lines.append(f"**Captured** {yuan(payment.captured, payment.currency)}")
+    if payment.test:
+        lines.append("**Test purchase** of the store's sandbox: no real money moved")
     if payment.failure:
         lines.append(f"**Why** {payment.failure.message}")
     if payment.late or payment.duplicate:

@@ -30,7 +30,7 @@ async def give_back(
         calls.policy, PaymentActivities.load_payment, payment.id, "what is still here"
     )
     still_here = stored.captured - stored.refunded
-    if still_here <= 0:
+    if still_here <= 0 and not stored.charged_elsewhere:
         return
     if isinstance(calls.policy, PaymentPolicy) and not calls.policy.refundable:
         detail = f"{reason}; only {payment.provider} itself can give this money back"

@@ -30,10 +30,7 @@ from workflows.sync import IN_PROGRESS, Sync, SyncedPayment
 
 
 class PaymentOrder(Frozen):
-    """What a payment workflow is started with; the policies are fixed for the whole run.
-
-    `resumed` where an earlier execution was lost: the order is not submitted again.
-    """
+    """What a payment workflow is started with; `resumed` where an earlier execution was lost."""
 
     payment: Payment
     policy: PaymentPolicy
@@ -200,6 +197,8 @@ class PaymentWorkflow:
                 await self._provider.poll()
 
     def _decide(self, resolution: Resolution) -> None:
+        if workflow.patched("decide-on-what-was-seen") and self._state.drop_overtaken(resolution):
+            return
         # Also where a lost task has closed the payment: then the money is late.
         if resolution.action is ResolveAction.REFUND:
             self._late_policy = LatePolicy.REFUND

@@ -8,7 +8,25 @@ from domain.resolution import Resolution, ResolveAction
 # Money that was never this payment's can be neither accepted nor given back for it.
 _NOT_OURS = (Attention.ACCOUNT_MISMATCH, Attention.REFERENCE_MISMATCH)
 
-_NO_MONEY: dict[str, object] = {"captured": 0, "late": False, "paid_at": None, "purchase": None}
+_NO_MONEY: dict[str, object] = {
+    "captured": 0,
+    "late": False,
+    "paid_at": None,
+    "purchase": None,
+    "test": False,
+    "store_price": None,
+    "store_currency": None,
+    "offer": None,
+}
+
+_NOT_ORDERED = (
+    "What was bought is not what the payment is for, and accepting would book it as if it were:"
+    " close the payment and have the buyer refunded at the store, or ask_again."
+)
+_OTHER_CURRENCY = (
+    "The money is in another currency than the payment, and would be booked or refunded as the"
+    " payment's own: refund it in the provider's console, then close the payment; or ask_again."
+)
 
 
 class PaymentState:
@@ -73,7 +91,7 @@ class PaymentState:
         is_paid = report.outcome is Outcome.PAID
         if self.payment.mismatch(report) is not None:
             self.hear(report)
-        elif not self.payment.captured and (self.pending or is_paid):
+        elif not self.payment.is_paid and (self.pending or is_paid):
             self.to_confirm = True
             # The decided end is asked about again, but calls nobody for what was decided on.
             if is_paid and (self.pending or report != self.judged):
@@ -172,7 +190,7 @@ class PaymentState:
     def resolve(self, resolution: Resolution) -> None:
         """Apply a person's decision."""
         self.payment = self.payment.resolve(resolution.action, self.disputed)
-        if self.payment.captured:
+        if self.payment.is_paid:
             self.paid = self.disputed
         self.judged, self.disputed = self.disputed, None
         if not self.pending:
@@ -190,13 +208,26 @@ class PaymentState:
         """Why the decision cannot be taken."""
         if not self.pending or (self.disputed is None and self.payment.attention is None):
             return "Nothing to resolve: the payment needs no person."
-        if resolution.action not in (ResolveAction.ACCEPT, ResolveAction.REFUND):
+        return self._refuses_money(resolution.action)
+
+    def drop_overtaken(self, resolution: Resolution) -> bool:
+        """Forget a decision that was taken on one report where a refused one has come since."""
+        if self.disputed is None or self._refuses_money(resolution.action) is None:
+            return False
+        self.resolution = None
+        return True
+
+    def _refuses_money(self, action: ResolveAction) -> str | None:
+        if action not in (ResolveAction.ACCEPT, ResolveAction.REFUND):
             return None
         if self.disputed is None or not _has_money(self.disputed):
             return "The provider reports no money to accept or refund: close or ask_again."
-        if self.payment.mismatch(self.disputed) in _NOT_OURS:
+        why = {self.payment.mismatch(self.disputed), self.payment.money_mismatch(self.disputed)}
+        if why.intersection(_NOT_OURS):
             return "The money is for another account or order: close the payment or ask_again."
-        return None
+        if Attention.PRODUCT_MISMATCH in why:
+            return _NOT_ORDERED
+        return _OTHER_CURRENCY if Attention.CURRENCY_MISMATCH in why else None
 
     def _denies_the_claim(self, report: PaymentReport) -> bool:
         """Whether money that the provider told us of is gone by its own word."""
@@ -204,7 +235,7 @@ class PaymentState:
 
     def _keep_undecided_claim(self) -> None:
         """Money that was told of and is not what the person decided on is asked about yet."""
-        if self.payment.captured or self.claimed == self.judged:
+        if self.payment.is_paid or self.claimed == self.judged:
             self.claimed = None
         self.to_confirm = self.claimed is not None
 

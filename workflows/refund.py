@@ -107,12 +107,9 @@ class RefundWorkflow:
 
     @resolve.validator
     def _resolvable(self, resolution: Resolution) -> None:
-        if not self._state.pending or self._state.refund.attention is None:
-            raise ApplicationError(
-                "Nothing to resolve: the refund needs no person.",
-                type="not_resolvable",
-                non_retryable=True,
-            )
+        refused = self._state.refuses_resolution(resolution)
+        if refused is not None:
+            raise ApplicationError(refused, type="not_resolvable", non_retryable=True)
         if resolution.action is ResolveAction.REFUND:
             raise ApplicationError(
                 "A refund can be accepted, closed or asked again.",

@@ -6,6 +6,9 @@ from domain.report import Attention, RefundOutcome, RefundReport
 from domain.resolution import Resolution, ResolveAction
 from workflows.refund_confirmation import FINAL
 
+# Accepted, it would count as the refund's own sum.
+_NOT_THIS_MONEY = (Attention.CURRENCY_MISMATCH, Attention.PRODUCT_MISMATCH)
+
 
 class RefundState:
     """The refund as the run believes it, and what it was told and asked. No I/O, no clock.
@@ -94,6 +97,18 @@ class RefundState:
     def flag(self, why: Attention) -> None:
         """A person must look."""
         self._change(attention=why)
+
+    def refuses_resolution(self, decision: Resolution) -> str | None:
+        """Why the decision cannot be taken."""
+        if not self.pending or self.refund.attention is None:
+            return "Nothing to resolve: the refund needs no operator."
+        if decision.action is ResolveAction.ACCEPT and self.refund.attention in _NOT_THIS_MONEY:
+            return (
+                "What went back is not what this refund is of, and accepting would book it as if"
+                " it were: correct it in the provider's console, then close the refund or"
+                " ask_again."
+            )
+        return None
 
     def resolve(self, decision: Resolution) -> None:
         """A person's decision."""

@@ -3,11 +3,15 @@
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from domain.payment import Payment
+from domain.purchase import Purchase
 from providers.base import AccountName
 
 PROVIDER = "apple_iap"
+# The key of a payment's metadata by which the merchant's server names one of its testers.
+TESTER = "tester"
 _ADDRESS = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 
 
@@ -24,16 +28,21 @@ _APPLE = {
 }
 
 
+# As long as a value of a payment's metadata may be.
+_LONGEST_TESTER = 500
+_TAKES_ALL = "a Sandbox account takes every test purchase: leave sandbox_testers out"
+
+
 class AppleIapConfig(BaseModel):
     """One app: its identity, its In-App Purchase key, and whose signature it trusts.
 
     `app_apple_id` is the app's number in the store (App Store Connect), wanted for Production.
     `private_key` is the text of the `.p8` file. `root_certificate` (PEM, or DER in base64) stands
     in for Apple Root CA - G3 at a sandbox and is refused for Production. A Production account
-    also takes sandbox purchases, marked as test, unless `takes_sandbox` is false: App Review buys
-    in the sandbox. `base_url` stands in for the API of the account's own environment,
-    `sandbox_base_url` for the sandbox's beside Production's. Timeouts are seconds. An unknown
-    field is an error.
+    takes purchases made in Apple's sandbox (TestFlight, App Review) for those payments alone whose
+    `metadata["tester"]` is one of `sandbox_testers`; by default for none. `base_url` stands in for
+    the API of the account's own environment, `sandbox_base_url` for the sandbox's beside
+    Production's. Timeouts are seconds. An unknown field is an error.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -46,11 +55,20 @@ class AppleIapConfig(BaseModel):
     key_id: str = Field(min_length=1)
     private_key: SecretStr
     root_certificate: str | None = None
-    takes_sandbox: bool = True
+    sandbox_testers: frozenset[str] = frozenset()
     base_url: str | None = Field(default=None, pattern=_ADDRESS)
     sandbox_base_url: str | None = Field(default=None, pattern=_ADDRESS)
     connect_timeout: float = Field(default=3.0, gt=0)
     read_timeout: float = Field(default=10.0, gt=0)
+
+    @field_validator("sandbox_testers")
+    @classmethod
+    def _names_testers(cls, testers: frozenset[str]) -> frozenset[str]:
+        if any(not name.strip() or len(name) > _LONGEST_TESTER for name in testers):
+            raise ValueError(
+                f"a tester's name has 1 to {_LONGEST_TESTER} characters, not all blank"
+            )
+        return testers
 
     @model_validator(mode="after")
     def _fits_the_environment(self) -> Self:
@@ -61,14 +79,29 @@ class AppleIapConfig(BaseModel):
                 raise ValueError("Production needs app_apple_id, the app's number in the store")
         elif self.sandbox_base_url is not None:
             raise ValueError("a Sandbox account's own address is base_url")
+        elif self.sandbox_testers:
+            raise ValueError(_TAKES_ALL)
         return self
 
     @property
     def environments(self) -> tuple[Environment, ...]:
-        """Whose purchases the account takes, its own first."""
-        if self.environment is Environment.PRODUCTION and self.takes_sandbox:
+        """Whose API is asked, its own first."""
+        if self.environment is Environment.PRODUCTION and self.sandbox_testers:
             return (Environment.PRODUCTION, Environment.SANDBOX)
         return (self.environment,)
+
+    @property
+    def signers(self) -> tuple[Environment, ...]:
+        """Whose signed texts are read: Production reads the sandbox's to refuse them by name."""
+        if self.environment is Environment.PRODUCTION:
+            return (Environment.PRODUCTION, Environment.SANDBOX)
+        return (self.environment,)
+
+    def takes(self, purchase: Purchase, payment: Payment) -> bool:
+        """Whether the purchase is real here, or a test one of a listed tester's payment."""
+        if not purchase.test_in_production:
+            return True
+        return payment.metadata.get(TESTER) in self.sandbox_testers
 
     def address(self, environment: Environment) -> str:
         """Where the environment's API is, without a trailing slash."""

@@ -7,7 +7,7 @@ from domain.checkout import Checkout, CheckoutKind
 from domain.consumption import Consumption, Delivery
 from domain.payment import Channel, Payment
 from domain.product import ProductType
-from domain.purchase import WHOLE_SHARE, Ownership, Purchase
+from domain.purchase import WHOLE_SHARE, Offer, Ownership, Purchase
 from domain.report import Attention, Outcome, PaymentReport
 from domain.store_change import Change
 from providers.apple_iap.config import PROVIDER, Environment
@@ -38,6 +38,12 @@ PRODUCT_TYPES = {
     "Non-Renewing Subscription": ProductType.NON_RENEWING,
 }
 _OWNERSHIPS = {"PURCHASED": Ownership.PURCHASED, "FAMILY_SHARED": Ownership.FAMILY_SHARED}
+_OFFERS = {
+    1: Offer.INTRODUCTORY,
+    2: Offer.PROMOTIONAL,
+    3: Offer.CODE,
+    4: Offer.WIN_BACK,
+}
 _HIGHEST_PRICE = 2**63 - 1
 _FAMILY = "FAMILY_REVOKE"
 _RENEWAL = "RENEWAL"
@@ -67,8 +73,12 @@ def checkout(payment: Payment) -> Checkout:
     )
 
 
-def purchase(transaction: Transaction, account: str) -> Purchase:
-    """The transaction as our purchase; raises Unmapped."""
+def purchase(transaction: Transaction, account: str, sells_in: Environment) -> Purchase:
+    """The transaction as our purchase; raises Unmapped.
+
+    `sells_in` is the account's own environment.
+    """
+    test = transaction.environment != Environment.PRODUCTION
     product_type = PRODUCT_TYPES.get(transaction.type)
     # Older transactions name no ownership; family sharing came with the name.
     ownership = _OWNERSHIPS.get(transaction.in_app_ownership_type or "PURCHASED")
@@ -91,7 +101,9 @@ def purchase(transaction: Transaction, account: str) -> Purchase:
         revoked_share=_revoked_share(transaction),
         upgraded=transaction.is_upgraded,
         renewal=transaction.transaction_reason == _RENEWAL,
-        test=transaction.environment != Environment.PRODUCTION,
+        test=test,
+        test_in_production=test and sells_in is Environment.PRODUCTION,
+        offer=_offer(transaction.offer_type),
         price=_price(transaction.price),
         currency=transaction.currency,
         storefront=transaction.storefront,
@@ -150,6 +162,10 @@ def _token(text: str | None) -> UUID | None:
 def _price(said: int | None) -> int | None:
     """What our books can keep; it is informational, and a purchase must not be lost over it."""
     return said if said is not None and 0 <= said <= _HIGHEST_PRICE else None
+
+
+def _offer(said: int | None) -> Offer | None:
+    return None if said is None else _OFFERS.get(said, Offer.OTHER)
 
 
 def _revoked_share(transaction: Transaction) -> int | None:

@@ -7,7 +7,7 @@ from domain.report import Attention
 from domain.store_change import Change, StoreChange
 from providers.apple_iap import mapping
 from providers.apple_iap.changes import meaning_of, raw_type
-from providers.apple_iap.config import PROVIDER
+from providers.apple_iap.config import PROVIDER, AppleIapConfig
 from providers.apple_iap.jws import LARGEST, NotGenuine, parse_object
 from providers.apple_iap.verifier import Verifier
 from providers.apple_iap.wire import Data, Message
@@ -19,8 +19,9 @@ BROUGHT = "TRANSACTION"
 class Reader:
     """Turns verified words into notifications of one account."""
 
-    def __init__(self, account: str, verifier: Verifier) -> None:
-        self._account = account
+    def __init__(self, config: AppleIapConfig, verifier: Verifier) -> None:
+        self._account = config.name
+        self._sells_in = config.environment
         self._verifier = verifier
 
     def body(self, body: bytes) -> Notification:
@@ -71,7 +72,7 @@ class Reader:
         if not self._verifier.is_ours(transaction):
             raise NotGenuine("the purchase was made in another app")
         try:
-            return mapping.purchase(transaction, self._account)
+            return mapping.purchase(transaction, self._account, self._sells_in)
         except mapping.Unmapped as error:
             raise NotGenuine(str(error)) from error
 
@@ -84,7 +85,7 @@ class Reader:
             raise NotGenuine("the message and its transaction are of two environments")
         is_ours = self._verifier.is_ours(transaction)
         try:
-            return mapping.purchase(transaction, self._account), is_ours
+            return mapping.purchase(transaction, self._account, self._sells_in), is_ours
         except mapping.Unmapped:
             # Genuine, and nothing that we could act on: kept, like a type of word that is new.
             return None, is_ours

@@ -24,6 +24,7 @@ from providers.apple_iap.verifier import Verifier
 from providers.base import ChannelRules
 
 _NOT_FOUND = "NOT_FOUND"
+_TEST_REFUSED = "TEST_PURCHASE_REFUSED"
 
 
 class AppleIapProvider:
@@ -38,7 +39,8 @@ class AppleIapProvider:
         self, config: AppleIapConfig, *, http: httpx.AsyncClient, clock: Callable[[], datetime]
     ) -> None:
         self.account = config.name
-        self._reader = Reader(config.name, Verifier(config, clock))
+        self._config = config
+        self._reader = Reader(config, Verifier(config, clock))
         self._store = AppStore(AppleClient(config, http, clock), self._reader, clock)
         self._recall = Recall(self._store.notifications)
         self._clock = clock
@@ -106,6 +108,10 @@ class AppleIapProvider:
         """What the app brings, checked without a call; raises InvalidSignature."""
         return self._reader.brought(signed)
 
+    def takes(self, purchase: Purchase, payment: Payment) -> bool:
+        """A test purchase at an account that sells for real: only of a listed tester."""
+        return self._config.takes(purchase, payment)
+
     async def ask_purchase(self, transaction_id: str) -> Purchase:
         """What is true of the transaction now."""
         return await self._store.transaction(transaction_id)
@@ -143,6 +149,8 @@ class AppleIapProvider:
             if error.provider_code in codes.NOT_FOUND:
                 return mapping.word(payment, Outcome.NOT_FOUND, str(error.provider_code))
             raise
+        if not self.takes(found, payment):
+            return mapping.word(payment, Outcome.NOT_FOUND, _TEST_REFUSED)
         report = mapping.paid(found, "TRANSACTION")
         # Without a token it was bound to the payment by whoever claimed it first.
         return (

@@ -28,6 +28,7 @@ Read = Callable[[datetime, datetime | None], AsyncIterator[Notification]]
 class _Sale:
     transaction_id: str
     told_at: datetime
+    test: bool
 
 
 class Recall:
@@ -81,8 +82,11 @@ class Recall:
         async for told in self._read(begin, end):
             # A sale in another app, under a token of ours, changes nothing: it has no change.
             if told.payment and told.change and (purchase := told.change.purchase):
-                sale = _Sale(purchase.transaction_id, purchase.signed_at)
-                self._sales.setdefault(told.reference, sale)
+                sale = _Sale(purchase.transaction_id, purchase.signed_at, purchase.test)
+                known = self._sales.setdefault(told.reference, sale)
+                # Of a payment with both, the real purchase is the one to find.
+                if known.test and not sale.test:
+                    self._sales[told.reference] = sale
 
     def _forget(self) -> None:
         """Keep the newest; what is forgotten lies outside the span and would be read again."""

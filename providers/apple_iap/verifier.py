@@ -63,5 +63,5 @@ class Verifier:
         return jws.read(signed, self._trust, self._clock())
 
     def _check_environment(self, name: str | None) -> None:
-        if name not in self._config.environments:
+        if name not in self._config.signers:
             raise NotGenuine(f"a word from {name!r} counts for nothing here")

@@ -48,6 +48,7 @@ class Transaction(Wire):
     revocation_type: str | None = None
     revocation_percentage: int | None = None
     is_upgraded: bool = False
+    offer_type: int | None = None
     transaction_reason: str | None = None
     price: int | None = None
     currency: str | None = None

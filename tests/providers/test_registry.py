@@ -31,9 +31,7 @@ def build(http: httpx.AsyncClient, **accounts: list[dict[str, Any]]) -> registry
 def test_accounts_are_found_by_provider_and_name(
     http: httpx.AsyncClient, account: dict[str, Any]
 ) -> None:
-    found = build(
-        http, alipay=[account, account | {"name": "second", "app_id": "2"}]
-    )
+    found = build(http, alipay=[account, account | {"name": "second", "app_id": "2"}])
     assert found.get("alipay", "second").account == "second"
     assert [provider.account for provider in found.all()] == ["main", "second"]
     assert found.default_account("alipay") == "main"

@@ -159,3 +159,16 @@ async def test_production_does_not_run_as_the_tables_owner(
     await refuse_ownership(database)
     with pytest.raises(OwnsTables, match="PAYSAGA_DATABASE_RUNTIME_ROLE"):
         await refuse_ownership(owner_database)
+
+
+async def test_no_trigger_is_shown_another_table_of_the_same_name(
+    runtime: asyncpg.Connection,
+) -> None:
+    rows = await runtime.fetch(
+        """
+        SELECT proname FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace
+          AND NOT coalesce('search_path=public, pg_temp' = ANY (proconfig), false)
+        """
+    )
+    assert [row["proname"] for row in rows] == []

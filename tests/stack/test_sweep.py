@@ -117,7 +117,7 @@ async def test_a_refund_whose_workflow_is_gone_gives_back_once(
     order = await waiting_for_its_payer(shop, "wechatpay")
     await order.pay()
     await order.shows(status="succeeded")
-    await order.fault("refund", "system_error", times=4)
+    await order.fault("refund", "system_error", times=50)
     answer = await shop.api.post(
         f"/v1/payments/{order.id}/refunds",
         json={"amount": 300},
@@ -125,6 +125,7 @@ async def test_a_refund_whose_workflow_is_gone_gives_back_once(
     )
     assert answer.json()["status"] == "pending", answer.text
     await operator.terminate(refund_workflow_id(order.refund_id("r1")))
+    await shop.sandbox.delete("/_sandbox/faults")
 
     await operator.sweep()
 

@@ -1,11 +1,17 @@
+from datetime import timedelta
+
 import pytest
 
 from domain.errors import NotFound, ReportMismatch
 from domain.identity import event_id
 from domain.payment import Payment, PaymentStatus
+from domain.purchase import Offer
 from domain.refund import RefundStatus
+from domain.report import PaymentReport
+from storage.database import Database
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
+from storage.unfinished import UnfinishedStore
 from tests.storage.making import (
     EventRows,
     NewPayment,
@@ -16,6 +22,7 @@ from tests.storage.making import (
     paid_late,
     succeeded,
 )
+from tests.storage.selling import purchase, sold
 
 
 @pytest.fixture
@@ -133,3 +140,37 @@ async def test_a_payment_never_recorded_is_neither_late_nor_accepted(
         await payments.capture_late(succeeded(new_payment(), late=True))
     with pytest.raises(NotFound):
         await payments.accept_late(new_payment().id)
+
+
+async def test_a_late_purchase_for_nothing_is_counted_once_and_is_unfinished_until_accepted(
+    payments: PaymentStore, new_payment: NewPayment, database: Database
+) -> None:
+    waiting = await payments.record(sold(new_payment))
+    shut, _ = await payments.finalise(closed(waiting))
+    free = purchase(shut.id, price=0, offer=Offer.INTRODUCTORY)
+    late = shut.apply(PaymentReport.of_purchase(shut.reference, free, "SUBSCRIBED"))
+    another = late.model_copy(update={"store_price": 1, "provider_reference": "2"})
+
+    first = await payments.capture_late(late)
+    second = await payments.capture_late(another)
+
+    assert first == second
+    assert (first.is_paid, first.captured, first.store_price) == (True, 0, 0)
+    assert first.provider_reference == free.transaction_id
+    unfinished = UnfinishedStore(database)
+    later = shut.created_at + timedelta(days=1)
+    assert [found.id for found in await unfinished.payments(later, only=[shut.id])] == [shut.id]
+    accepted, _ = await payments.accept_late(shut.id)
+    assert (accepted.status, accepted.captured) == (PaymentStatus.SUCCEEDED, 0)
+
+
+async def test_one_purchase_for_nothing_pays_one_payment(
+    payments: PaymentStore, new_payment: NewPayment
+) -> None:
+    one, other = [await payments.record(sold(new_payment)) for _ in range(2)]
+    free = purchase(None, price=0)
+    report = PaymentReport.of_purchase(one.reference, free, "SUBSCRIBED")
+    await payments.finalise(one.apply(report))
+
+    with pytest.raises(ReportMismatch):
+        await payments.finalise(other.apply(report))

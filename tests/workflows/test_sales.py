@@ -1,10 +1,13 @@
 """A payment whose goods a store sells: paid by a purchase, and never refunded by us."""
 
+from typing import Any
+
 import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
+from domain.purchase import Offer
 from domain.report import Attention
 from domain.resolution import ResolveAction
 from tests.workflows.scripted import Fault
@@ -34,22 +37,6 @@ async def test_a_purchase_that_nobody_told_of_is_found_by_asking(shop: Shop) -> 
     assert len(await shop.entitlements.list_for_payment(payment.id)) == 1
 
 
-async def test_another_product_waits_for_a_person_who_may_take_it(shop: Shop) -> None:
-    _, run, payment = await waiting(shop)
-    wrong = purchase(payment, product_id="com.shop.gold")
-    shop.provider.script("query", payment.reference, Fault(report=paid_report(payment, wrong)))
-
-    await shop.say(run, sold(payment, wrong))
-    await shop.flagged(payment, Attention.PRODUCT_MISMATCH)
-    assert await shop.entitlements.list_for_payment(payment.id) == []
-    taken = await shop.resolve(run, ResolveAction.ACCEPT)
-
-    assert (taken.status, taken.captured) == (PaymentStatus.SUCCEEDED, 1999)
-    [entitlement] = await shop.entitlements.list_for_payment(payment.id)
-    assert entitlement.product_id == "com.shop.gold"
-    await run.result()
-
-
 async def test_what_a_person_closes_is_granted_to_nobody(shop: Shop) -> None:
     _, run, payment = await waiting(shop)
     wrong = purchase(payment, product_id="com.shop.gold")
@@ -75,6 +62,9 @@ async def test_a_purchase_that_paid_another_payment_pays_no_second_one(shop: Sho
 
     await shop.say(run, sold(payment, found))
     await shop.flagged(payment, Attention.CONTRADICTION)
+    with pytest.raises(WorkflowUpdateFailedError, match="failed") as refused:
+        await shop.resolve(run, ResolveAction.REFUND)
+    assert "itself refunds this" in str(refused.value.cause)
     closed = await shop.resolve(run, ResolveAction.CLOSE)
 
     assert (closed.status, closed.captured) == (PaymentStatus.CLOSED, 0)
@@ -143,3 +133,29 @@ async def test_a_merchant_that_cannot_deliver_has_a_person_called(shop: Shop) ->
     assert shop.merchants.heard(payment) == ["payment.succeeded", "payment.attention"]
     assert (await shop.row(payment)).attention is Attention.REFUND_FAILED
     assert await shop.refunds.list_for_payment(payment.id) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "attention"),
+    [
+        ({"offer": Offer.CODE, "price": 990, "currency": "USD"}, Attention.REFUND_FAILED),
+        ({"offer": Offer.INTRODUCTORY, "price": 0, "currency": "CNY"}, None),
+        ({"test": True, "test_in_production": True, "price": 990, "currency": "USD"}, None),
+    ],
+    ids=["dollars", "free", "test"],
+)
+async def test_what_cannot_be_fulfilled_needs_an_operator_where_the_buyer_was_charged(
+    shop: Shop, changes: dict[str, Any], attention: Attention | None
+) -> None:
+    order = await sale(shop)
+    shop.merchants.answers[order.payment.id] = [
+        WebhookAnswer(status=200, decision="refund", reason="sold out")
+    ]
+
+    payment = await bought(shop, order, purchase(order.payment, **changes))
+
+    assert (payment.status, payment.captured) == (PaymentStatus.SUCCEEDED, 0)
+    row = await shop.row(payment)
+    assert (row.captured, row.attention, row.test) == (0, attention, changes.get("test", False))
+    assert (row.store_price, row.store_currency) == (changes["price"], changes["currency"])
+    assert row.offer == changes.get("offer")

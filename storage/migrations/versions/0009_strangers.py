@@ -7,7 +7,7 @@ of an account or of a repaired workflow: one row a kind, subject and day.
 from alembic import op
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -79,6 +79,7 @@ def production(
         "root_certificate": None,
         "base_url": PRODUCTION,
         "sandbox_base_url": SANDBOX,
+        "sandbox_testers": ["app-review"],
     }
     return store.provider(account | changes)
 

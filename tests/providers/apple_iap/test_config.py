@@ -12,6 +12,10 @@ def test_an_account_without_an_environment_is_production_and_apples(
     del account["environment"], account["root_certificate"]
     del account["base_url"]
     config = AppleIapConfig.model_validate(account | {"app_apple_id": 1})
+    assert config.environments == (Environment.PRODUCTION,)
+    config = AppleIapConfig.model_validate(
+        account | {"app_apple_id": 1, "sandbox_testers": ["app-review"]}
+    )
     assert config.environments == (Environment.PRODUCTION, Environment.SANDBOX)
     assert [config.address(one) for one in config.environments] == [
         "https://api.storekit.apple.com",
@@ -30,6 +34,11 @@ def test_an_account_without_an_environment_is_production_and_apples(
         ({"bundle_id": "com.example tea"}, "bundle_id"),
         ({"base_url": "storekit"}, "base_url"),
         ({"sandbox_base_url": "https://sandbox.test"}, "own address is base_url"),
+        ({"sandbox_testers": ["app-review"]}, "leave sandbox_testers out"),
+        ({"sandbox_testers": [" "]}, "1 to 500 characters"),
+        ({"sandbox_testers": ["x" * 501]}, "1 to 500 characters"),
+        ({"sandbox_testers": "app-review"}, "sandbox_testers"),
+        ({"takes_sandbox": True}, "takes_sandbox"),
         ({"root_certificate": "?"}, "account 'main': root_certificate is neither"),
         ({"private_key": "?"}, "account 'main': private_key"),
         ({"surprise": 1}, "surprise"),

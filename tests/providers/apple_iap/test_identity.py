@@ -56,7 +56,7 @@ async def test_another_environments_word_counts_for_nothing(
         await provider.verify_purchase(transaction)
 
 
-async def test_production_takes_sandbox_purchases_and_marks_them_as_test(
+async def test_production_reads_sandbox_purchases_and_marks_them_as_test(
     production: AppleIapProvider, store: FakeAppStore
 ) -> None:
     real = store.transaction(environment="Production")
@@ -78,15 +78,6 @@ async def test_production_refuses_what_is_made_on_a_developers_machine(
 ) -> None:
     with pytest.raises(InvalidSignature, match="counts for nothing"):
         await production.verify_purchase(store.transaction(environment=environment))
-
-
-async def test_production_may_be_told_to_refuse_sandbox_purchases(
-    production: AppleIapProvider, store: FakeAppStore, account: dict[str, Any]
-) -> None:
-    changes = {"environment": "Production", "app_apple_id": 1, "root_certificate": None}
-    strict = store.provider(account | changes | {"takes_sandbox": False})
-    with pytest.raises(InvalidSignature, match="'Sandbox' counts for nothing"):
-        await strict.verify_purchase(store.transaction())
 
 
 async def test_productions_word_names_our_apps_number(

@@ -99,6 +99,43 @@ async def test_a_known_purchase_of_another_payment_does_not_fit(
     assert known.mismatch(await provider.query(known)) is Attention.REFERENCE_MISMATCH
 
 
+@pytest.mark.parametrize(
+    ("tester", "outcome"),
+    [(None, Outcome.NOT_FOUND), ("me", Outcome.NOT_FOUND), ("app-review", Outcome.PAID)],
+)
+async def test_a_test_purchase_pays_by_a_query_for_a_listed_tester_alone(
+    production: AppleIapProvider,
+    store: FakeAppStore,
+    payment: Order,
+    tester: str | None,
+    outcome: Outcome,
+) -> None:
+    store.then_error(404, 4040010)
+    store.then({"signedTransactionInfo": store.transaction()})
+    asked = payment(
+        provider_reference=NUMBER, metadata={} if tester is None else {"tester": tester}
+    )
+    assert (await production.query(asked)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("said", "offer"),
+    [
+        (None, None),
+        (1, "introductory"),
+        (2, "promotional"),
+        (3, "code"),
+        (4, "win_back"),
+        (9, "other"),
+    ],
+)
+async def test_an_offer_is_kept_by_its_name(
+    provider: AppleIapProvider, store: FakeAppStore, said: int | None, offer: str | None
+) -> None:
+    store.then({"signedTransactionInfo": store.transaction(offerType=said)})
+    assert (await provider.ask_purchase(NUMBER)).offer == offer
+
+
 async def test_a_known_purchase_that_the_store_denies_is_not_found(
     provider: AppleIapProvider, store: FakeAppStore, payment: Order
 ) -> None:

@@ -18,17 +18,20 @@ HOUR = timedelta(hours=1)
 Span = tuple[datetime, datetime | None]
 
 
-def sale(number: int, at: datetime, *, ours: bool = True) -> Notification:
+def sale(
+    number: int, at: datetime, *, ours: bool = True, test: bool = False, transaction: str = ""
+) -> Notification:
     purchase = Purchase(
         provider="apple_iap",
         account="main",
-        transaction_id=str(number),
+        transaction_id=transaction or str(number),
         original_transaction_id=str(number),
         product_id="tea.credits.10",
         product_type=ProductType.CONSUMABLE,
         token=UUID(int=number),
         purchased_at=at,
         signed_at=at,
+        test=test,
     )
     change = StoreChange(purchase=purchase, change=Change.PURCHASED, raw_type="X", signed_at=at)
     reference = UUID(int=number).hex
@@ -82,6 +85,20 @@ async def test_a_sale_is_found_and_then_known_without_asking(
     for _ in range(2):
         assert await recall.find(reference(1), NOW - 2 * HOUR, NOW) == "1"
     assert history.read == [(NOW - 2 * HOUR, None)]
+
+
+@pytest.mark.parametrize("test_first", [True, False])
+async def test_a_test_purchase_never_hides_the_real_one(
+    recall: Recall,
+    history: History,
+    test_first: bool,  # noqa: FBT001
+) -> None:
+    told = [
+        sale(1, NOW - HOUR, test=True, transaction="tested"),
+        sale(1, NOW - HOUR, transaction="real"),
+    ]
+    history.sales.extend(told if test_first else reversed(told))
+    assert await recall.find(reference(1), NOW - 2 * HOUR, NOW) == "real"
 
 
 async def test_what_was_read_once_is_not_read_for_the_next_payment(
