@@ -39,6 +39,14 @@ BUILDERS: dict[str, Builder] = {
     "apple_iap": apple_iap.build,
 }
 
+# What an account is at its provider, whatever it is called here. A WeChat Pay merchant may have
+# several apps; elsewhere two names of one would be notified of, and granted, the same things.
+_IDENTITY = {
+    "alipay": ("app_id",),
+    "wechatpay": ("mchid", "appid"),
+    "unionpay": ("mer_id",),
+    "apple_iap": ("bundle_id",),
+}
 
 # Of an account, and ours: no provider's own configuration has it.
 MERCHANTS = "merchants"
@@ -107,6 +115,7 @@ def build(
     for name, entries in accounts.items():
         if name not in BUILDERS:
             raise ValueError(f"no provider is called {name!r}; known: {', '.join(BUILDERS)}")
+        _refuse_twins(name, entries)
         for entry in entries:
             account = str(entry.get("name", ""))
             if MERCHANTS in entry:
@@ -121,6 +130,20 @@ def build(
                 )
             )
     return Registry(providers, owners)
+
+
+def _refuse_twins(provider: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Raise ValueError where two names stand for one account at the provider."""
+    known: dict[tuple[str, ...], str] = {}
+    for entry in entries:
+        identity = tuple(str(entry.get(key, "")) for key in _IDENTITY[provider])
+        account = str(entry.get("name", ""))
+        if known.setdefault(identity, account) != account:
+            fields = " and ".join(_IDENTITY[provider])
+            raise ValueError(
+                f"the {provider} accounts {known[identity]!r} and {account!r} have the same"
+                f" {fields}: keep one of them"
+            )
 
 
 def _owners(provider: str, account: str, value: object) -> frozenset[str]:

@@ -31,7 +31,9 @@ def build(http: httpx.AsyncClient, **accounts: list[dict[str, Any]]) -> registry
 def test_accounts_are_found_by_provider_and_name(
     http: httpx.AsyncClient, account: dict[str, Any]
 ) -> None:
-    found = build(http, alipay=[account, account | {"name": "second"}])
+    found = build(
+        http, alipay=[account, account | {"name": "second", "app_id": "2021000000000002"}]
+    )
     assert found.get("alipay", "second").account == "second"
     assert [provider.account for provider in found.all()] == ["main", "second"]
     assert found.default_account("alipay") == "main"
@@ -85,8 +87,8 @@ def test_an_account_that_names_merchants_is_there_for_them_alone(
         http,
         alipay=[
             account | {"name": "theirs", "merchants": ["m-1", "m-2"]},
-            account | {"name": "nobodys", "merchants": []},
-            account | {"name": "everybodys"},
+            account | {"name": "nobodys", "app_id": "2021000000000002", "merchants": []},
+            account | {"name": "everybodys", "app_id": "2021000000000003"},
         ],
         wechatpay=[],
     )
