@@ -1,5 +1,6 @@
 """What a store sells for us: the catalogue, the proof of a purchase, and its restoring."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from uuid import UUID
 
@@ -103,11 +104,15 @@ async def post_restore(
 ) -> RestoreAnswer:
     """What the buyer is entitled to, by its signed transactions or by the store's history.
 
+    A `transaction_id` restores your own sales alone, and must be of one of them: else the answer is
+    422 `transaction_unknown`, whether or not it exists. What another merchant sold is never shown.
+
     Give back what `has_access` says. A consumable that was paid for and never granted is granted
     now, to the payment that it names; it is told by `payment.succeeded`.
     """
     restored = await restore_purchases(dependencies, merchant, body)
+    now = datetime.now(UTC)
     return RestoreAnswer(
-        data=[EntitlementFields.model_validate(found) for found in restored.entitlements],
+        data=[EntitlementFields.of(found, now) for found in restored.entitlements],
         unclaimed=[UnclaimedFields.model_validate(found) for found in restored.unclaimed],
     )

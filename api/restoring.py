@@ -1,4 +1,8 @@
-"""Restoring: what a buyer's purchases entitle to now, on whatever device. Grants nothing twice."""
+"""Restoring: what a buyer's purchases entitle to now, on whatever device. Grants nothing twice.
+
+Merchants may share an app. Each is shown what it sold itself, and, where the buyer's own device
+has signed for it, what belongs to no merchant.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +26,7 @@ _RAW_TYPE = "RESTORE"
 
 @dataclass
 class Restored:
-    """What the buyer has, and the genuine purchases that belong to no payment of the merchant."""
+    """What the buyer has of the merchant, and the proven purchases that belong to no payment."""
 
     entitlements: list[Entitlement] = field(default_factory=list)
     unclaimed: list[Purchase] = field(default_factory=list)
@@ -42,16 +46,30 @@ async def restore_purchases(
     """What the buyer is entitled to by the purchases that the request names.
 
     Raises:
-        InvalidRequest: no such store, or nothing to restore by.
+        InvalidRequest: no such store, nothing to restore by, or a transaction id that is not one
+            of the merchant's sales (`transaction_unknown`), whether or not it exists.
         InvalidSignature: one of the transactions is not the store's.
         ProviderError: the store could not say what the buyer has bought.
     """
     counter = _counter(dependencies, merchant, request)
+    if bool(request.signed_transactions) == bool(request.transaction_id):
+        raise InvalidRequest(
+            "Send either signed_transactions or a transaction_id.", param="signed_transactions"
+        )
+    if request.transaction_id is None:
+        purchases = await _proven(counter.store, request.signed_transactions)
+    else:
+        await _check_sale(dependencies, counter, merchant, request.transaction_id)
+        purchases = await counter.store.find_purchases(request.transaction_id)
+    proven = request.transaction_id is None
     restored = Restored()
-    for purchase in _newest(await _purchases(counter.store, request)):
+    for purchase in _newest(purchases):
         payment = await dependencies.stores.entitlements.payment_of(purchase)
-        if payment is None or payment.merchant_id != merchant.id:
-            restored.unclaimed.append(purchase)
+        if payment is None:
+            if proven:
+                restored.unclaimed.append(purchase)
+            continue
+        if payment.merchant_id != merchant.id:
             continue
         entitlement = await _restore(dependencies, counter.provider, payment, purchase)
         if entitlement is None:
@@ -59,6 +77,22 @@ async def restore_purchases(
         elif purchase.product_type is not ProductType.CONSUMABLE:
             restored.entitlements.append(entitlement)
     return restored
+
+
+async def _check_sale(
+    dependencies: Dependencies, counter: _Counter, merchant: Merchant, transaction_id: str
+) -> None:
+    """Before the store is asked: what it answers, and when, would say whether the id exists."""
+    apps = [counter.store.app(test=test) for test in (False, True)]
+    sold = await dependencies.stores.entitlements.has_sold(
+        merchant.id, counter.provider.name, apps, transaction_id
+    )
+    if not sold:
+        raise InvalidRequest(
+            "No purchase of yours has this transaction id. Send the app's signed_transactions.",
+            code="transaction_unknown",
+            param="transaction_id",
+        )
 
 
 def _counter(dependencies: Dependencies, merchant: Merchant, request: RestoreRequest) -> _Counter:
@@ -71,14 +105,8 @@ def _counter(dependencies: Dependencies, merchant: Merchant, request: RestoreReq
     raise InvalidRequest("There is no such store to restore from.", param="provider")
 
 
-async def _purchases(store: Store, request: RestoreRequest) -> list[Purchase]:
-    if bool(request.signed_transactions) == bool(request.transaction_id):
-        raise InvalidRequest(
-            "Send either signed_transactions or a transaction_id.", param="signed_transactions"
-        )
-    if request.transaction_id is not None:
-        return await store.find_purchases(request.transaction_id)
-    brought = [await store.verify_purchase(signed) for signed in request.signed_transactions]
+async def _proven(store: Store, signed_transactions: list[str]) -> list[Purchase]:
+    brought = [await store.verify_purchase(signed) for signed in signed_transactions]
     return [word.change.purchase for word in brought if word.change and word.change.purchase]
 
 
@@ -121,6 +149,9 @@ async def _restore(
         delivered = await hear(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
         if not delivered.acknowledged:
             return None
+    if entitlement.merchant_id != payment.merchant_id:
+        # The chain goes on at another merchant: its later periods are not this one's.
+        return Entitlement.opened(payment, change, purchase)
     return entitlement
 
 

@@ -212,7 +212,7 @@ class PaymentAnswer(PaymentFields, Answer):
         return cls(
             **PaymentFields.model_validate(payment).model_dump(),
             result_msg=message,
-            entitlement=entitlement and EntitlementFields.model_validate(entitlement),
+            entitlement=entitlement and EntitlementFields.of(entitlement, datetime.now(UTC)),
         )
 
 

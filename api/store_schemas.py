@@ -1,14 +1,14 @@
 """What merchants send and get about what a store sells. Times RFC 3339 in UTC."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.problems import Answer
 from api.text import Text
-from domain.entitlement import EntitlementStatus
+from domain.entitlement import Entitlement, EntitlementStatus
 from domain.product import ProductType
 from domain.purchase import Ownership
 
@@ -37,9 +37,7 @@ class ProductList(Answer):
 
 
 class EntitlementFields(BaseModel):
-    """What a purchase entitles its buyer to, by the store's last word."""
-
-    model_config = ConfigDict(from_attributes=True)
+    """What a purchase entitles its buyer to now, by the store's last word."""
 
     original_transaction_id: str = Field(description="Names the purchase and all its renewals.")
     transaction_id: str = Field(description="The newest period.")
@@ -54,9 +52,15 @@ class EntitlementFields(BaseModel):
     auto_renews: bool | None = Field(description="Null where the store has not said.")
     test: bool = Field(description="Bought in the store's sandbox: no money moved.")
 
+    @classmethod
+    def of(cls, entitlement: Entitlement, moment: datetime) -> Self:
+        """The entitlement as it stands at `moment`."""
+        found = entitlement.at(moment).model_dump(include=set(cls.model_fields))
+        return cls(**found, has_access=entitlement.has_access_at(moment))
+
 
 class UnclaimedFields(BaseModel):
-    """A genuine purchase that belongs to no payment of yours."""
+    """A purchase that your customer has proved and that belongs to no payment."""
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -24,6 +24,11 @@ _APPLE = {
 }
 
 
+def app_name(bundle_id: str, environment: str) -> str:
+    """The name of an app in one environment, in which transaction ids are unique."""
+    return f"{bundle_id}/{environment}"
+
+
 class AppleIapConfig(BaseModel):
     """One app: its identity, its In-App Purchase key, and whose signature it trusts.
 
@@ -69,6 +74,10 @@ class AppleIapConfig(BaseModel):
         if self.environment is Environment.PRODUCTION and self.takes_sandbox:
             return (Environment.PRODUCTION, Environment.SANDBOX)
         return (self.environment,)
+
+    def app(self, environment: Environment) -> str:
+        """The identity of what is sold there: Apple's transaction ids belong to it."""
+        return app_name(self.bundle_id, environment)
 
     def address(self, environment: Environment) -> str:
         """Where the environment's API is, without a trailing slash."""

@@ -16,7 +16,7 @@ from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundReport
 from providers.apple_iap import codes, mapping
 from providers.apple_iap.client import AppleClient
-from providers.apple_iap.config import PROVIDER, AppleIapConfig
+from providers.apple_iap.config import PROVIDER, AppleIapConfig, Environment
 from providers.apple_iap.notification import Reader
 from providers.apple_iap.recall import Recall
 from providers.apple_iap.store import AppStore
@@ -38,6 +38,7 @@ class AppleIapProvider:
         self, config: AppleIapConfig, *, http: httpx.AsyncClient, clock: Callable[[], datetime]
     ) -> None:
         self.account = config.name
+        self._config = config
         self._reader = Reader(config.name, Verifier(config, clock))
         self._store = AppStore(AppleClient(config, http, clock), self._reader, clock)
         self._recall = Recall(self._store.notifications)
@@ -101,6 +102,10 @@ class AppleIapProvider:
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:  # noqa: ARG002
         """The status decides; anything but 200 to 206 makes Apple send again."""
         return Acknowledgement(status=200 if accepted else 503, content_type="text/plain", body=b"")
+
+    def app(self, *, test: bool) -> str:
+        """The bundle id and the environment."""
+        return self._config.app(Environment.SANDBOX if test else Environment.PRODUCTION)
 
     async def verify_purchase(self, signed: str) -> Notification:
         """What the app brings, checked without a call; raises InvalidSignature."""

@@ -43,7 +43,7 @@ def test_each_word_means_one_thing(
     found = opened().apply(word(change, after=after))
 
     assert found.status is status
-    assert found.has_access is (status in (S.ACTIVE, S.GRACE))
+    assert found.has_access_at(BOUGHT + after) is (status in (S.ACTIVE, S.GRACE))
     assert found.apply(word(change, after=after)) == found
 
 
@@ -108,7 +108,7 @@ def test_a_restored_proof_does_not_end_the_grace() -> None:
     grace = opened().apply(word(Change.GRACE, after=MONTH, grace_until=BOUGHT + MONTH + 16 * DAY))
 
     restored = grace.apply(word(Change.PURCHASED, after=MONTH + DAY))
-    assert restored.status is S.GRACE
+    assert (restored.status, restored.grace_until) == (S.GRACE, grace.grace_until)
 
 
 def test_a_period_that_was_heard_of_in_a_restored_proof_only_begins() -> None:
@@ -130,7 +130,9 @@ def test_what_never_expires_stays() -> None:
     forever: dict[str, Any] = {"expires_at": None, "product_type": ProductType.NON_CONSUMABLE}
 
     found = opened(word(Change.PURCHASED, **forever))
-    assert found.apply(word(Change.RECORDED, after=100 * MONTH, **forever)).has_access
+    assert found.apply(word(Change.RECORDED, after=DAY, **forever)).has_access_at(
+        BOUGHT + 100 * MONTH
+    )
 
 
 def test_whether_it_renews_is_kept_until_the_store_says_otherwise() -> None:
@@ -149,7 +151,7 @@ def test_another_payment_takes_the_chain_over() -> None:
 
 def test_a_merchant_is_told_how_it_stands_and_what_was_said() -> None:
     said = word(Change.REFUNDED, after=DAY, revoked_share=40_000)
-    data = entitlement_data(opened().apply(said), said)
+    data = entitlement_data(opened().apply(said), said, said.signed_at)
 
     assert (data["status"], data["has_access"], data["revoked_share"]) == (
         "refunded",
@@ -159,7 +161,7 @@ def test_a_merchant_is_told_how_it_stands_and_what_was_said() -> None:
     assert (data["change"], data["raw_type"]) == ("refunded", "REFUNDED")
     assert "merchant_id" not in data
     silent = StoreChange(change=Change.RECORDED, raw_type="X", signed_at=BOUGHT)
-    assert entitlement_data(opened(), silent)["quantity"] is None
+    assert entitlement_data(opened(), silent, BOUGHT)["quantity"] is None
 
 
 def final(words: tuple[StoreChange, ...]) -> dict[str, Any]:

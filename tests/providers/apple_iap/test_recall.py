@@ -22,6 +22,7 @@ def sale(number: int, at: datetime, *, ours: bool = True) -> Notification:
     purchase = Purchase(
         provider="apple_iap",
         account="main",
+        app="com.shop/Production",
         transaction_id=str(number),
         original_transaction_id=str(number),
         product_id="tea.credits.10",
