@@ -13,9 +13,11 @@ from engine import logs, memory
 from engine.client import connect, measured
 from engine.namespace import verify_search_attributes
 from engine.production import checked_settings
+from engine.store_apps import name_apps
 from engine.sweep import schedule_sweep, sweep_worker
 from engine.workers import open_activities, workers
 from storage.database import Database, DatabaseUnavailable
+from storage.entitlements import EntitlementStore
 from storage.ownership import refuse_ownership
 from workflows import search_attributes
 
@@ -39,6 +41,7 @@ async def main() -> None:
         activities, registry = await running.enter_async_context(
             open_activities(settings, database)
         )
+        await name_apps(registry, EntitlementStore(database))
         names = sorted({provider.name for provider in registry.all()})
         for worker in workers(client, activities, names):
             await running.enter_async_context(worker)

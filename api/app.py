@@ -32,6 +32,7 @@ from engine import logs, memory
 from engine.client import connect
 from engine.encryption import PayloadEncryption
 from engine.production import checked_settings
+from engine.store_apps import name_apps
 from providers import registry
 from providers.bounded import BoundedClient
 from settings import Settings
@@ -108,6 +109,13 @@ async def _open(
             await refuse_ownership(database)
         await stores.deployment.verify(identity)
     http = await stack.enter_async_context(BoundedClient(timeout=PROVIDER_HTTP_SECONDS))
+    built = registry.build(
+        settings.read_accounts(),
+        http=http,
+        clock=lambda: datetime.now(UTC),
+        public_url=settings.public_url,
+    )
+    await name_apps(built, stores.entitlements)
     eager = EagerStart()
     if settings.eager_start:
         await stack.enter_async_context(eager.serving(settings, database, keys))
@@ -118,12 +126,7 @@ async def _open(
         identity=identity,
         # Lazy: a restarting Temporal must not keep the API from answering "try again".
         temporal=await connect(keys, lazy=True),
-        registry=registry.build(
-            settings.read_accounts(),
-            http=http,
-            clock=lambda: datetime.now(UTC),
-            public_url=settings.public_url,
-        ),
+        registry=built,
         codec=PayloadEncryption(keys),
         metrics=counted,
         catalogue=Catalogue.parse(settings.read_products()),

@@ -102,6 +102,9 @@ async def post_restore(
 ) -> RestoreAnswer:
     """What the buyer is entitled to, by its signed transactions or by the store's history.
 
+    A `transaction_id` restores your own sales alone, and must be of one of them: else the answer is
+    422 `transaction_unknown`, whether or not it exists. What another merchant sold is never shown.
+
     Give back what `has_access` says. A consumable that was paid for and never granted is granted
     now, to the payment that it names; it is told by `payment.succeeded`.
     """

@@ -1,4 +1,8 @@
-"""Restoring: what a buyer's purchases entitle to now, on whatever device. Grants nothing twice."""
+"""Restoring: what a buyer's purchases entitle to now, on whatever device. Grants nothing twice.
+
+Merchants may share an app. Each is shown what it sold itself, and, where the buyer's own device
+has signed for it, what belongs to no merchant.
+"""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,7 +11,7 @@ from api.dependencies import Dependencies
 from api.hearing import hear
 from api.store_requests import RestoreRequest
 from domain.entitlement import Entitlement
-from domain.errors import InvalidRequest, ProviderRejected
+from domain.errors import InvalidRequest
 from domain.merchant import Merchant
 from domain.notification import Notification, NotificationKind
 from domain.payment import Payment
@@ -22,10 +26,7 @@ _RAW_TYPE = "RESTORE"
 
 @dataclass
 class Restored:
-    """What the buyer has, and the genuine purchases that belong to no payment of anyone.
-
-    What belongs to another merchant is in neither list.
-    """
+    """What the buyer has of the merchant, and the proven purchases that belong to no payment."""
 
     entitlements: list[Entitlement] = field(default_factory=list)
     unclaimed: list[Purchase] = field(default_factory=list)
@@ -45,8 +46,8 @@ async def restore_purchases(
     """What the buyer is entitled to by the purchases that the request names.
 
     Raises:
-        InvalidRequest: no such store, nothing to restore by, or a transaction id
-            (`transaction_unknown`) that is not of a purchase of this merchant.
+        InvalidRequest: no such store, nothing to restore by, or a transaction id that is not one
+            of the merchant's sales (`transaction_unknown`), whether or not it exists.
         InvalidSignature: one of the transactions is not the store's.
         ProviderError: the store could not say what the buyer has bought.
     """
@@ -55,27 +56,59 @@ async def restore_purchases(
         raise InvalidRequest(
             "Send either signed_transactions or a transaction_id.", param="signed_transactions"
         )
-    if request.transaction_id is None:
-        owned = await _signed_by_store(dependencies, counter.store, request)
-    else:
-        owned = await _of_merchant(dependencies, merchant, counter.store, request.transaction_id)
     restored = Restored()
-    for purchase in _newest(list(owned)):
-        payment = owned[purchase]
+    for purchase in await _purchases(dependencies, counter, merchant, request):
+        payment = await dependencies.stores.entitlements.payment_of(purchase)
         if _is_refused_test(counter.store, purchase, payment):
             continue
         if payment is None:
             restored.unclaimed.append(purchase)
-            continue
-        if payment.merchant_id != merchant.id:
-            # Whoever owns the account shared with us: what it sold is nobody else's to learn.
-            continue
-        entitlement = await _restore(dependencies, counter.provider, payment, purchase)
-        if entitlement is None:
-            restored.unclaimed.append(purchase)
-        elif purchase.product_type is not ProductType.CONSUMABLE:
-            restored.entitlements.append(entitlement)
+        # Whoever owns the account shared with us: what another merchant sold is not ours to show.
+        elif payment.merchant_id == merchant.id:
+            await _add(restored, dependencies, counter.provider, payment, purchase)
+    if request.transaction_id is not None:
+        # Whose they are, only a proof from the customer's device could say.
+        restored.unclaimed.clear()
     return restored
+
+
+async def _purchases(
+    dependencies: Dependencies, counter: _Counter, merchant: Merchant, request: RestoreRequest
+) -> list[Purchase]:
+    if request.transaction_id is None:
+        return _newest(await _proven(counter.store, request.signed_transactions))
+    await _check_sale(dependencies, counter, merchant, request.transaction_id)
+    return _newest(await counter.store.find_purchases(request.transaction_id))
+
+
+async def _add(
+    restored: Restored,
+    dependencies: Dependencies,
+    provider: Provider,
+    payment: Payment,
+    purchase: Purchase,
+) -> None:
+    entitlement = await _restore(dependencies, provider, payment, purchase)
+    if entitlement is None:
+        restored.unclaimed.append(purchase)
+    elif purchase.product_type is not ProductType.CONSUMABLE:
+        restored.entitlements.append(entitlement)
+
+
+async def _check_sale(
+    dependencies: Dependencies, counter: _Counter, merchant: Merchant, transaction_id: str
+) -> None:
+    """Before the store is asked: what it answers, and when, would say whether the id exists."""
+    apps = [counter.store.app(test=test) for test in (False, True)]
+    sold = await dependencies.stores.entitlements.has_sold(
+        merchant.id, counter.provider.name, apps, transaction_id
+    )
+    if not sold:
+        raise InvalidRequest(
+            "No purchase of yours has this transaction id. Send the app's signed_transactions.",
+            code="transaction_unknown",
+            param="transaction_id",
+        )
 
 
 def _counter(dependencies: Dependencies, merchant: Merchant, request: RestoreRequest) -> _Counter:
@@ -88,50 +121,9 @@ def _counter(dependencies: Dependencies, merchant: Merchant, request: RestoreReq
     raise InvalidRequest("There is no such store to restore from.", param="provider")
 
 
-Owned = dict[Purchase, Payment | None]
-
-
-async def _signed_by_store(
-    dependencies: Dependencies, store: Store, request: RestoreRequest
-) -> Owned:
-    """The purchases whose proof the app has brought, and the payment that each belongs to."""
-    brought = [await store.verify_purchase(signed) for signed in request.signed_transactions]
-    found = [word.change.purchase for word in brought if word.change and word.change.purchase]
-    return {
-        purchase: await dependencies.stores.entitlements.payment_of(purchase) for purchase in found
-    }
-
-
-async def _of_merchant(
-    dependencies: Dependencies, merchant: Merchant, store: Store, transaction_id: str
-) -> Owned:
-    """The customer's purchases from this merchant, where the transaction is one of them.
-
-    A number proves nothing: whoever has an account of the same app could read a stranger's history
-    by it. So one of another merchant, of nobody and of none that exists are answered alike.
-    """
-    unknown = InvalidRequest(
-        "No purchase of yours has this transaction id. Send the app's signed_transactions.",
-        code="transaction_unknown",
-        param="transaction_id",
-    )
-    try:
-        history = await store.find_purchases(transaction_id)
-    except ProviderRejected as error:
-        raise unknown from error
-    owned: Owned = {}
-    for purchase in history:
-        payment = await dependencies.stores.entitlements.payment_of(purchase)
-        if payment is not None and payment.merchant_id == merchant.id:
-            owned[purchase] = payment
-    numbers = {
-        number
-        for purchase in owned
-        for number in (purchase.transaction_id, purchase.original_transaction_id)
-    }
-    if transaction_id not in numbers:
-        raise unknown
-    return owned
+async def _proven(store: Store, signed_transactions: list[str]) -> list[Purchase]:
+    brought = [await store.verify_purchase(signed) for signed in signed_transactions]
+    return [word.change.purchase for word in brought if word.change and word.change.purchase]
 
 
 def _is_refused_test(store: Store, purchase: Purchase, payment: Payment | None) -> bool:
@@ -178,6 +170,9 @@ async def _restore(
         delivered = await hear(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
         if not delivered.acknowledged:
             return None
+    if entitlement.merchant_id != payment.merchant_id:
+        # The chain goes on at another merchant: its later periods are not this one's.
+        return Entitlement.opened(payment, change, purchase)
     return entitlement
 
 

@@ -37,9 +37,7 @@ class ProductList(Answer):
 
 
 class EntitlementFields(BaseModel):
-    """What a purchase entitles its buyer to, by what the store signed last and the clock."""
-
-    model_config = ConfigDict(from_attributes=True)
+    """What a purchase entitles its buyer to now, by the store's last word."""
 
     original_transaction_id: str = Field(description="Names the purchase and all its renewals.")
     transaction_id: str = Field(description="The newest period.")
@@ -55,14 +53,14 @@ class EntitlementFields(BaseModel):
     test: bool = Field(description="Bought in the store's sandbox: no money moved.")
 
     @classmethod
-    def of(cls, entitlement: Entitlement, at: datetime) -> Self:
-        """The entitlement as it is answered at this moment."""
-        access = {"has_access": entitlement.has_access_at(at)}
-        return cls.model_validate(entitlement.model_dump() | access)
+    def of(cls, entitlement: Entitlement, moment: datetime) -> Self:
+        """The entitlement as it stands at `moment`."""
+        found = entitlement.at(moment).model_dump(include=set(cls.model_fields))
+        return cls(**found, has_access=entitlement.has_access_at(moment))
 
 
 class UnclaimedFields(BaseModel):
-    """A genuine purchase that belongs to no payment of anyone."""
+    """A purchase that your customer has proved and that belongs to no payment."""
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from datetime import UTC, datetime
+from uuid import UUID
 
 from api.deliveries import Delivered
 from api.dependencies import Dependencies
@@ -106,6 +107,8 @@ async def _claimed(
         return change
     if owners.transaction is not None:
         raise _taken()
+    if await _is_anothers(dependencies, owners.chain, payment):
+        raise _taken()
     if payment.is_paid or purchase.renewal:
         raise Conflict(
             "The payment was paid by another purchase.",
@@ -124,6 +127,12 @@ async def _claimed(
         raw_type=change.raw_type,
         signed_at=found.signed_at,
     )
+
+
+async def _is_anothers(dependencies: Dependencies, owner: UUID | None, payment: Payment) -> bool:
+    """Whether another merchant sold the chain: whoever continues it must name a payment."""
+    sold = await dependencies.stores.payments.get(owner) if owner else None
+    return sold is not None and sold.merchant_id != payment.merchant_id
 
 
 def _taken() -> Conflict:

@@ -1,4 +1,4 @@
-"""What a buyer may use, and how a store's words change it. Pure: no I/O, no clock.
+"""What a buyer may use, and how a store's words change it. Pure: no I/O, the time is passed in.
 
 Words arrive in any order and more than once. Each carries the purchase as it was when the store
 signed it, so the newest word of the newest period is the truth and older ones change nothing.
@@ -17,7 +17,10 @@ from domain.store_change import Change, StoreChange
 
 
 class EntitlementStatus(StrEnum):
-    """Where the entitlement stands; the buyer has access in `active` and `grace`."""
+    """Where the entitlement stands.
+
+    The buyer has access in `active` and `grace`, until the period or the grace has ended.
+    """
 
     ACTIVE = "active"
     GRACE = "grace"
@@ -45,7 +48,8 @@ class Entitlement(Frozen):
     """What one chain of purchases entitles its buyer to.
 
     `original_transaction_id` names the chain, `transaction_id` and `purchased_at` its newest
-    period; `signed_at` is when the store signed the last word that was applied.
+    period; `signed_at` is when the store signed the last word that was applied. `status` is what
+    that word left: `at` says how it stands later. `app` is a `Purchase`'s.
     """
 
     original_transaction_id: str
@@ -53,6 +57,7 @@ class Entitlement(Frozen):
     merchant_id: str
     provider: str
     account: str
+    app: str
     product_id: str
     product_type: ProductType
     transaction_id: str
@@ -73,6 +78,7 @@ class Entitlement(Frozen):
             merchant_id=payment.merchant_id,
             provider=purchase.provider,
             account=purchase.account,
+            app=purchase.app,
             product_id=purchase.product_id,
             product_type=purchase.product_type,
             transaction_id=purchase.transaction_id,
@@ -82,17 +88,29 @@ class Entitlement(Frozen):
         )
         return opened.apply(change)
 
-    def has_access_at(self, moment: datetime) -> bool:
-        """Whether the buyer may use what was bought.
-
-        The clock decides too: the notification that says that a period ended may be lost.
-        """
+    @property
+    def access_until(self) -> datetime | None:
+        """When access ends unless the store extends it; None for never, or where there is none."""
         if self.status not in _WITH_ACCESS:
-            return False
+            return None
         end = self.expires_at
         if self.status is EntitlementStatus.GRACE and end is not None:
-            end = self.grace_until or end + LONGEST_GRACE
-        return end is None or moment < end
+            return self.grace_until or end + LONGEST_GRACE
+        return end
+
+    def at(self, moment: datetime) -> Self:
+        """The entitlement as it stands at `moment`, which is not before its last report.
+
+        A store's EXPIRED may be lost or late: what has ended is `expired` without it.
+        """
+        until = self.access_until
+        if until is None or moment < until:
+            return self
+        return self.model_copy(update={"status": EntitlementStatus.EXPIRED})
+
+    def has_access_at(self, moment: datetime) -> bool:
+        """Whether the buyer may use at `moment` what was bought."""
+        return self.at(moment).status in _WITH_ACCESS
 
     def apply(self, change: StoreChange) -> Self:
         """The entitlement after this word; an older word, or one of an older period, is a no-op.
@@ -104,6 +122,7 @@ class Entitlement(Frozen):
             return self
         if found.purchased_at < self.purchased_at:
             return self
+        status = self._status_after(change, found)
         return self.model_copy(
             update={
                 "transaction_id": found.transaction_id,
@@ -111,8 +130,8 @@ class Entitlement(Frozen):
                 "product_id": found.product_id,
                 "product_type": found.product_type,
                 "expires_at": found.expires_at,
-                "status": self._status_after(change, found),
-                "grace_until": change.grace_until,
+                "status": status,
+                "grace_until": self._grace_until(status, change, found),
                 "auto_renews": self.auto_renews
                 if change.auto_renews is None
                 else change.auto_renews,
@@ -136,6 +155,15 @@ class Entitlement(Frozen):
         if status is EntitlementStatus.ACTIVE and _is_over(found, change.signed_at):
             return EntitlementStatus.EXPIRED
         return status
+
+    def _grace_until(
+        self, status: EntitlementStatus, change: StoreChange, found: Purchase
+    ) -> datetime | None:
+        """A report without renewal information does not say that the grace has no end."""
+        goes_on = status is self.status is EntitlementStatus.GRACE
+        if change.grace_until is None and goes_on and found.transaction_id == self.transaction_id:
+            return self.grace_until
+        return change.grace_until
 
     def _kept(self, found: Purchase) -> EntitlementStatus:
         """A new period begins as active, and so does what was taken back and is no longer."""

@@ -84,17 +84,20 @@ def payment_data(payment: Payment) -> dict[str, Any]:
     return payment.model_dump(mode="json", include=_PAYMENT_FIELDS)
 
 
-def entitlement_data(entitlement: Entitlement, change: StoreChange, at: datetime) -> dict[str, Any]:
-    """The `data` of an entitlement's event of this moment, JSON-ready, with what changed it."""
+def entitlement_data(
+    entitlement: Entitlement, change: StoreChange, moment: datetime
+) -> dict[str, Any]:
+    """The `data` of an entitlement's event at `moment`, JSON-ready, with what changed it."""
     purchase = change.purchase
-    return entitlement.model_dump(mode="json", exclude={"merchant_id", "signed_at"}) | {
+    shown = entitlement.at(moment)
+    return shown.model_dump(mode="json", exclude={"merchant_id", "signed_at", "app"}) | {
         "change": change.change.value,
         "raw_type": change.raw_type,
         "reason": change.reason,
         "changed_transaction_id": purchase.transaction_id if purchase else None,
         "quantity": purchase.quantity if purchase else None,
         "revoked_share": purchase.revoked_share if purchase else None,
-        "has_access": entitlement.has_access_at(at),
+        "has_access": shown.has_access_at(moment),
     }
 
 

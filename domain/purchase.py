@@ -2,7 +2,10 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
+
+from pydantic import model_validator
 
 from domain.frozen import Frozen
 from domain.product import ProductType
@@ -33,6 +36,8 @@ class Offer(StrEnum):
 class Purchase(Frozen):
     """A store's signed word on one transaction, as it was at `signed_at`.
 
+    `app` is the store's own name of where it was sold: the app and the environment. With
+    `transaction_id` it identifies the transaction, whatever the operator calls the account.
     `token` is our payment's id where the app handed it over. `revoked_share` counts thousandths of
     a percent (100000: all). `price` is what the store asked, in thousandths of `currency`, and is
     informational. `renewal` is true where the store itself charged a further period, `upgraded`
@@ -43,6 +48,7 @@ class Purchase(Frozen):
 
     provider: str
     account: str
+    app: Words
     transaction_id: Words
     original_transaction_id: Words
     product_id: Words
@@ -63,3 +69,11 @@ class Purchase(Frozen):
     price: int | None = None
     currency: Words | None = None
     storefront: Words | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_the_app(cls, data: Any) -> Any:
+        # Purchases in the histories of older workflows name the account alone.
+        if isinstance(data, dict) and "app" not in data:
+            return data | {"app": data.get("account")}
+        return data

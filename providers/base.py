@@ -144,6 +144,10 @@ class Store(Protocol):
     signed thing in an answer that does not verify is OutcomeUnknown.
     """
 
+    def app(self, *, test: bool) -> str:
+        """The `Purchase.app` of the account's purchases, or of those where no money moved."""
+        ...
+
     async def verify_purchase(self, signed: str) -> Notification:
         """The payer's own proof, checked without a call: what `parse_notification` would yield.
 

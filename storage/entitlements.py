@@ -1,8 +1,10 @@
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Text as SqlText
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import alias, and_, case, exists, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.entitlement import Entitlement
@@ -20,7 +22,7 @@ from storage.granting import Granted, claim, grant, of_chain_of
 from storage.outbox import Entry, append_once
 from storage.rows import to_entitlement, to_payment
 from storage.store_refunds import follow_refunds
-from storage.tables import entitlements, events, payments
+from storage.tables import entitlements, events, grants, payments
 
 
 class Applied(Frozen):
@@ -40,8 +42,10 @@ class Owners(Frozen):
 class EntitlementStore:
     """What buyers are entitled to, and the grants of it. Every verb may be repeated."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] | None = None) -> None:
+        """`clock` gives aware datetimes; else it is the machine's."""
         self._database = database
+        self._clock = clock or _now
 
     async def claim(self, payment_id: UUID, purchase: Purchase) -> None:
         """Bind a transaction that names no payment to this one, for ever; the first claim wins.
@@ -79,7 +83,12 @@ class EntitlementStore:
             moved: list[Refund] = []
             if granted.newest:
                 moved = await follow_refunds(connection, payment, change, purchase)
-            for entry in _entries(payment_id, word_id, change, granted):
+            shown = granted.after
+            if shown.merchant_id != payment.merchant_id:
+                # The chain goes on at another merchant: each learns of its own purchase alone.
+                shown = Entitlement.opened(payment, change, purchase)
+            data = entitlement_data(shown, change, self._clock())
+            for entry in _entries(payment_id, word_id, change, granted, data):
                 await append_once(connection, payment_id, entry, word_id)
             for refund in moved:
                 await append_once(connection, payment_id, _of_refund(refund), word_id)
@@ -113,6 +122,59 @@ class EntitlementStore:
             row = (await connection.execute(statement)).mappings().one_or_none()
         return to_entitlement(row) if row else None
 
+    async def has_sold(
+        self, merchant_id: str, provider: str, apps: Collection[str], transaction_id: str
+    ) -> bool:
+        """Whether the transaction, or a chain of this id, was granted to the merchant."""
+        granted = select(grants.c.payment_id).where(
+            grants.c.provider == provider,
+            grants.c.app.in_(apps),
+            grants.c.transaction_id == transaction_id,
+            grants.c.payment_id == payments.c.id,
+            payments.c.merchant_id == merchant_id,
+        )
+        entitled = select(entitlements.c.payment_id).where(
+            entitlements.c.provider == provider,
+            entitlements.c.app.in_(apps),
+            entitlements.c.original_transaction_id == transaction_id,
+            entitlements.c.merchant_id == merchant_id,
+        )
+        async with self._database.statement() as connection:
+            found = await connection.execute(select(or_(exists(granted), exists(entitled))))
+            return bool(found.scalar_one())
+
+    async def name_app(self, provider: str, account: str, *, sold: str, test: str) -> int:
+        """Give the account's grants from before migration 0010 their app; returns how many.
+
+        `sold` is the `Purchase.app` of where money moved, `test` of the store's sandbox. Their
+        entitlements follow by the foreign key.
+        """
+        app = case((grants.c.test, test), else_=sold)
+        same = alias(grants)
+        known = exists().where(
+            same.c.provider == grants.c.provider,
+            same.c.app == app,
+            same.c.transaction_id == grants.c.transaction_id,
+        )
+        goes_on = exists().where(
+            entitlements.c.provider == grants.c.provider,
+            entitlements.c.app == app,
+            entitlements.c.original_transaction_id == grants.c.original_transaction_id,
+        )
+        unnamed = and_(
+            grants.c.provider == provider,
+            grants.c.account == account,
+            grants.c.app == grants.c.account,
+        )
+        statement = (
+            update(grants)
+            .where(unnamed, ~known, ~goes_on)
+            .values(app=app)
+            .returning(grants.c.transaction_id)
+        )
+        async with self._database.statement() as connection:
+            return len((await connection.execute(statement)).all())
+
     async def list_for_payment(self, payment_id: UUID) -> list[Entitlement]:
         """The payment's own first; more than one where a buyer bought again with its token."""
         statement = (
@@ -125,11 +187,12 @@ class EntitlementStore:
         return [to_entitlement(row) for row in rows]
 
 
-def _entries(payment_id: UUID, word_id: str, change: StoreChange, granted: Granted) -> list[Entry]:
+def _entries(
+    payment_id: UUID, word_id: str, change: StoreChange, granted: Granted, data: dict[str, Any]
+) -> list[Entry]:
     types = [EventType.ENTITLEMENT_CHANGED] if granted.changed else []
     if change.change is Change.CONSUMPTION_REQUESTED:
         types.append(EventType.CONSUMPTION_REQUESTED)
-    data = entitlement_data(granted.after, change, datetime.now(UTC))
     return [
         Entry(id=event_id(payment_id, f"{kind}:{word_id}"), type=kind, data=data) for kind in types
     ]
@@ -142,6 +205,10 @@ def _of_refund(refund: Refund) -> Entry:
         data=refund_data(refund),
         refund_id=refund.id,
     )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _locked(connection: AsyncConnection, payment_id: UUID) -> Payment:

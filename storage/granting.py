@@ -86,7 +86,9 @@ async def grant(
         await connection.execute(
             update(entitlements)
             .where(of_chain_of(purchase))
-            .values(after.model_dump(exclude={"provider", "account", "original_transaction_id"}))
+            .values(
+                after.model_dump(exclude={"provider", "account", "app", "original_transaction_id"})
+            )
         )
     revocation = (known.revoked_at, known.revoked_share) != (said.revoked_at, said.revoked_share)
     return Granted(before=before, after=after, newest=newest, revocation=newest and revocation)
@@ -142,7 +144,7 @@ def is_granted(purchase: Purchase) -> ColumnElement[bool]:
     """The grant of this transaction."""
     return and_(
         grants.c.provider == purchase.provider,
-        grants.c.account == purchase.account,
+        grants.c.app == purchase.app,
         grants.c.transaction_id == purchase.transaction_id,
     )
 
@@ -151,6 +153,6 @@ def of_chain_of(chain: Purchase | Entitlement) -> ColumnElement[bool]:
     """The entitlement of this chain."""
     return and_(
         entitlements.c.provider == chain.provider,
-        entitlements.c.account == chain.account,
+        entitlements.c.app == chain.app,
         entitlements.c.original_transaction_id == chain.original_transaction_id,
     )

@@ -9,12 +9,12 @@ from storage.tables import entitlements, grants, payments
 
 _OF_TRANSACTION = select(grants.c.payment_id).where(
     grants.c.provider == bindparam("sold_by"),
-    grants.c.account == bindparam("sold_through"),
+    grants.c.app == bindparam("sold_in"),
     grants.c.transaction_id == bindparam("transaction"),
 )
 _OF_CHAIN = select(entitlements.c.payment_id).where(
     entitlements.c.provider == bindparam("sold_by"),
-    entitlements.c.account == bindparam("sold_through"),
+    entitlements.c.app == bindparam("sold_in"),
     entitlements.c.original_transaction_id == bindparam("chain"),
 )
 # Built once: building a statement costs more than PostgreSQL takes to run it.
@@ -38,7 +38,7 @@ def named(purchase: Purchase) -> dict[str, Any]:
     """The statements' parameters."""
     return {
         "sold_by": purchase.provider,
-        "sold_through": purchase.account,
+        "sold_in": purchase.app,
         "transaction": purchase.transaction_id,
         "chain": purchase.original_transaction_id,
         "sale": None if purchase.renewal else purchase.token,

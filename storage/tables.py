@@ -131,7 +131,8 @@ class GrantRow(Row, table=True):
     __tablename__ = "grants"
 
     provider: str = Field(sa_type=Text, primary_key=True)
-    account: str = Field(sa_type=Text, primary_key=True)
+    account: str = Field(sa_type=Text)
+    app: str = Field(sa_type=Text, primary_key=True)
     transaction_id: str = Field(sa_type=Text, primary_key=True)
     original_transaction_id: str = Field(sa_type=Text)
     payment_id: UUID = Field(foreign_key="payments.id")
@@ -156,13 +157,15 @@ class EntitlementRow(Row, table=True):
     __tablename__ = "entitlements"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["provider", "account", "transaction_id"],
-            ["grants.provider", "grants.account", "grants.transaction_id"],
+            ["provider", "app", "transaction_id"],
+            ["grants.provider", "grants.app", "grants.transaction_id"],
+            onupdate="CASCADE",
         ),
     )
 
     provider: str = Field(sa_type=Text, primary_key=True)
-    account: str = Field(sa_type=Text, primary_key=True)
+    account: str = Field(sa_type=Text)
+    app: str = Field(sa_type=Text, primary_key=True)
     original_transaction_id: str = Field(sa_type=Text, primary_key=True)
     payment_id: UUID = Field(foreign_key="payments.id")
     merchant_id: str = Field(sa_type=Text, foreign_key="merchants.id")

@@ -33,6 +33,11 @@ _LONGEST_TESTER = 500
 _TAKES_ALL = "a Sandbox account takes every test purchase: leave sandbox_testers out"
 
 
+def app_name(bundle_id: str, environment: str) -> str:
+    """The name of an app in one environment, in which transaction ids are unique."""
+    return f"{bundle_id}/{environment}"
+
+
 class AppleIapConfig(BaseModel):
     """One app: its identity, its In-App Purchase key, and whose signature it trusts.
 
@@ -102,6 +107,10 @@ class AppleIapConfig(BaseModel):
         if not purchase.test_in_production:
             return True
         return payment.metadata.get(TESTER) in self.sandbox_testers
+
+    def app(self, environment: Environment) -> str:
+        """The identity of what is sold there: Apple's transaction ids belong to it."""
+        return app_name(self.bundle_id, environment)
 
     def address(self, environment: Environment) -> str:
         """Where the environment's API is, without a trailing slash."""

@@ -10,7 +10,7 @@ from domain.product import ProductType
 from domain.purchase import WHOLE_SHARE, Offer, Ownership, Purchase
 from domain.report import Attention, Outcome, PaymentReport
 from domain.store_change import Change
-from providers.apple_iap.config import PROVIDER, Environment
+from providers.apple_iap.config import PROVIDER, Environment, app_name
 from providers.apple_iap.wire import Transaction
 from providers.base import Asking, ChannelRules
 
@@ -87,6 +87,7 @@ def purchase(transaction: Transaction, account: str, sells_in: Environment) -> P
     return Purchase(
         provider=PROVIDER,
         account=account,
+        app=app_name(transaction.bundle_id, transaction.environment),
         transaction_id=transaction.transaction_id,
         original_transaction_id=transaction.original_transaction_id,
         product_id=transaction.product_id,

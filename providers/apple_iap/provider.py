@@ -16,7 +16,7 @@ from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundReport
 from providers.apple_iap import codes, mapping
 from providers.apple_iap.client import AppleClient
-from providers.apple_iap.config import PROVIDER, AppleIapConfig
+from providers.apple_iap.config import PROVIDER, AppleIapConfig, Environment
 from providers.apple_iap.notification import Reader
 from providers.apple_iap.recall import Recall
 from providers.apple_iap.store import AppStore
@@ -103,6 +103,10 @@ class AppleIapProvider:
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:  # noqa: ARG002
         """The status decides; anything but 200 to 206 makes Apple send again."""
         return Acknowledgement(status=200 if accepted else 503, content_type="text/plain", body=b"")
+
+    def app(self, *, test: bool) -> str:
+        """The bundle id and the environment."""
+        return self._config.app(Environment.SANDBOX if test else Environment.PRODUCTION)
 
     async def verify_purchase(self, signed: str) -> Notification:
         """What the app brings, checked without a call; raises InvalidSignature."""

@@ -60,7 +60,7 @@ async def test_a_consumable_that_was_paid_for_and_never_granted_is_granted_once(
     payment = await buyer.ask(COINS)
     bought = await buyer.buy(payment)
     for _ in range(3):
-        answer = await buyer.restore(transaction_id=bought["transaction_id"])
+        answer = await buyer.restore(signed_transactions=[await buyer.signed(bought)])
         assert (answer.status_code, answer.json()["data"]) == (200, []), answer.text
     await shop.reaches(payment, "succeeded")
     await buyer.hears(payment, "payment.succeeded")
@@ -82,7 +82,18 @@ async def test_what_a_family_shares_is_named_as_such(buyer: Buyer) -> None:
     assert [each["ownership"] for each in answer.json()["unclaimed"]] == ["family_shared"]
 
 
-async def test_anothers_purchases_are_nobodys(buyer: Buyer, other_shop: Shop) -> None:
+async def test_a_consumable_is_granted_by_the_history_of_another_purchase(
+    buyer: Buyer, shop: Shop
+) -> None:
+    _, recipes = await buyer.bought(RECIPES)
+    payment = await buyer.ask(COINS)
+    await buyer.buy(payment)
+    answer = await buyer.restore(transaction_id=recipes["transaction_id"])
+    assert [each["product_id"] for each in answer.json()["data"]] == [RECIPES]
+    await shop.reaches(payment, "succeeded")
+
+
+async def test_anothers_purchases_are_not_shown(buyer: Buyer, other_shop: Shop) -> None:
     _, bought = await buyer.bought(RECIPES)
     answer = await other_shop.http.post(
         "/v1/restore", json={"signed_transactions": [await buyer.signed(bought)]}
@@ -123,7 +134,7 @@ async def test_what_cannot_be_restored_is_named(
     assert (answer.status_code, answer.json()["param"]) == (422, param)
 
 
-async def test_a_number_that_the_store_does_not_know_restores_nothing(buyer: Buyer) -> None:
+async def test_a_number_that_is_none_of_the_merchants_sales_restores_nothing(buyer: Buyer) -> None:
     answer = await buyer.restore(transaction_id="999999999999")
     assert (answer.status_code, answer.json()["code"]) == (422, "transaction_unknown")
 

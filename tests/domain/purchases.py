@@ -32,6 +32,7 @@ def purchase(period: int = 0, **changes: Any) -> Purchase:
     made = Purchase(
         provider="apple_iap",
         account="main",
+        app="com.shop/Production",
         transaction_id=f"T{period}",
         original_transaction_id="T0",
         product_id=PRODUCT,

@@ -108,7 +108,7 @@ def test_a_restored_proof_does_not_end_the_grace() -> None:
     grace = opened().apply(word(Change.GRACE, after=MONTH, grace_until=BOUGHT + MONTH + 16 * DAY))
 
     restored = grace.apply(word(Change.PURCHASED, after=MONTH + DAY))
-    assert restored.status is S.GRACE
+    assert (restored.status, restored.grace_until) == (S.GRACE, grace.grace_until)
 
 
 def test_a_period_that_was_heard_of_in_a_restored_proof_only_begins() -> None:
@@ -130,8 +130,9 @@ def test_what_never_expires_stays() -> None:
     forever: dict[str, Any] = {"expires_at": None, "product_type": ProductType.NON_CONSUMABLE}
 
     found = opened(word(Change.PURCHASED, **forever))
-    later = found.apply(word(Change.RECORDED, after=100 * MONTH, **forever))
-    assert later.has_access_at(BOUGHT + 1000 * MONTH)
+    assert found.apply(word(Change.RECORDED, after=DAY, **forever)).has_access_at(
+        BOUGHT + 100 * MONTH
+    )
 
 
 def test_whether_it_renews_is_kept_until_the_store_says_otherwise() -> None:
@@ -150,7 +151,7 @@ def test_another_payment_takes_the_chain_over() -> None:
 
 def test_a_merchant_is_told_how_it_stands_and_what_was_said() -> None:
     said = word(Change.REFUNDED, after=DAY, revoked_share=40_000)
-    data = entitlement_data(opened().apply(said), said, BOUGHT + DAY)
+    data = entitlement_data(opened().apply(said), said, said.signed_at)
 
     assert (data["status"], data["has_access"], data["revoked_share"]) == (
         "refunded",

@@ -59,6 +59,7 @@ def bought(**changes: Any) -> PaymentReport:
     made = Purchase(
         provider="apple_iap",
         account="main",
+        app="com.shop/Production",
         transaction_id="1",
         original_transaction_id="1",
         product_id="com.shop.silver",

@@ -34,6 +34,7 @@ def purchase(payment_id: UUID | None, chain: str | None = None, **changes: Any) 
     made = Purchase(
         provider="apple_iap",
         account="main",
+        app="com.shop/Production",
         transaction_id=number,
         original_transaction_id=number,
         product_id="com.shop.monthly",

@@ -49,13 +49,15 @@ async def test_what_names_no_payment_of_ours_is_nobodys(entitlements: Entitlemen
     assert await entitlements.payment_of(purchase(uuid4())) is None
 
 
-async def test_another_accounts_grant_of_the_same_number_is_not_ours(
+async def test_another_apps_grant_of_the_same_number_is_not_ours(
     payments: PaymentStore, entitlements: EntitlementStore, new_payment: NewPayment
 ) -> None:
     payment = await payments.record(sold(new_payment))
     found = purchase(None)
     await entitlements.claim(payment.id, found)
 
-    assert await entitlements.payment_of(found) is not None
-    for field in ("provider", "account", "transaction_id"):
+    for account in (found.account, "renamed"):
+        renamed = found.model_copy(update={"account": account})
+        assert await entitlements.payment_of(renamed) is not None
+    for field in ("provider", "app", "transaction_id"):
         assert await entitlements.payment_of(found.model_copy(update={field: "other"})) is None

@@ -44,6 +44,7 @@ def purchase(payment: Payment, chain: str | None = None, **changes: Any) -> Purc
     made = Purchase(
         provider=payment.provider,
         account=payment.account,
+        app="com.shop/Production",
         transaction_id=number,
         original_transaction_id=number,
         product_id=PRODUCT,

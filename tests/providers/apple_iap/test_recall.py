@@ -24,6 +24,7 @@ def sale(
     purchase = Purchase(
         provider="apple_iap",
         account="main",
+        app="com.shop/Production",
         transaction_id=transaction or str(number),
         original_transaction_id=str(number),
         product_id="tea.credits.10",
