@@ -36,6 +36,8 @@ STATEMENTS = (
         ADD CONSTRAINT entitlements_newest_is_granted FOREIGN KEY (provider, app, transaction_id)
             REFERENCES grants (provider, app, transaction_id) ON UPDATE CASCADE
     """,
+    # What a start looks for; empty once all are named.
+    "CREATE INDEX grants_without_app ON grants (provider, account) WHERE app = account",
 )
 GUARD_GRANT = """
 CREATE OR REPLACE FUNCTION guard_grant() RETURNS trigger LANGUAGE plpgsql AS $$
