@@ -44,6 +44,7 @@ _OFFERS = {
     3: Offer.CODE,
     4: Offer.WIN_BACK,
 }
+_FREE_TRIAL = "FREE_TRIAL"
 _HIGHEST_PRICE = 2**63 - 1
 _FAMILY = "FAMILY_REVOKE"
 _RENEWAL = "RENEWAL"
@@ -104,8 +105,8 @@ def purchase(transaction: Transaction, account: str, sells_in: Environment) -> P
         renewal=transaction.transaction_reason == _RENEWAL,
         test=test,
         test_in_production=test and sells_in is Environment.PRODUCTION,
-        offer=_offer(transaction.offer_type),
-        price=_price(transaction.price),
+        offer=_offer(transaction),
+        price=_price(transaction),
         currency=transaction.currency,
         storefront=transaction.storefront,
     )
@@ -160,13 +161,21 @@ def _token(text: str | None) -> UUID | None:
         return None
 
 
-def _price(said: int | None) -> int | None:
-    """What our books can keep; it is informational, and a purchase must not be lost over it."""
+def _price(transaction: Transaction) -> int | None:
+    """The price to keep, 0 for a free trial; one out of range must not lose the purchase.
+
+    Whether Apple's `price` of a free trial is 0 is not documented; `offerDiscountType` is.
+    """
+    if transaction.offer_discount_type == _FREE_TRIAL:
+        return 0
+    said = transaction.price
     return said if said is not None and 0 <= said <= _HIGHEST_PRICE else None
 
 
-def _offer(said: int | None) -> Offer | None:
-    return None if said is None else _OFFERS.get(said, Offer.OTHER)
+def _offer(transaction: Transaction) -> Offer | None:
+    if transaction.offer_type is None:
+        return None if transaction.offer_discount_type is None else Offer.OTHER
+    return _OFFERS.get(transaction.offer_type, Offer.OTHER)
 
 
 def _revoked_share(transaction: Transaction) -> int | None:

@@ -49,6 +49,7 @@ class Transaction(Wire):
     revocation_percentage: int | None = None
     is_upgraded: bool = False
     offer_type: int | None = None
+    offer_discount_type: str | None = None
     transaction_reason: str | None = None
     price: int | None = None
     currency: str | None = None
