@@ -54,7 +54,6 @@ class Execution(Frozen):
     """
 
     status: str | None = None
-    run_id: str | None = None
     failing_tasks: int = 0
 
     @property
@@ -66,13 +65,11 @@ class Execution(Frozen):
 class Finding(Frozen):
     """A payment or refund whose workflow is gone or makes no progress, and why that is believed.
 
-    `run_id` is of the open execution that makes no progress; None where there is none. `repairable`
-    where starting the workflow again helps.
+    `repairable` where starting the workflow again helps: there is none.
     """
 
     workflow_id: str
     reason: str
-    run_id: str | None = None
     repairable: bool = True
 
 
@@ -117,7 +114,8 @@ def judge(execution: Execution, *, overdue: bool) -> tuple[str, bool] | None:
     if not execution.is_open:
         return f"no open workflow (last: {execution.status or 'none'})", True
     if execution.failing_tasks >= FAILING_TASKS:
-        return f"its workflow task failed {execution.failing_tasks} times", True
+        # Waiting may help: for a worker of the right build, or one that has the key.
+        return f"its workflow task failed {execution.failing_tasks} times", False
     if overdue:
         return "it should have ended or asked for an operator long ago", False
     return None
@@ -172,11 +170,7 @@ class SweepActivities:
     @activity.defn
     @translated
     async def report_finding(self, finding: Finding) -> bool:
-        """Raise the alarm; True where the workflow is to be started again.
-
-        An execution that makes no progress is terminated first: what it knew and the provider does
-        not is the signals of its last tasks, and the new one queries.
-        """
+        """Raise the alarm; True where the workflow is to be started again."""
         if finding.repairable:
             restarted = Alarm(
                 kind=AlarmKind.WORKFLOW_RESTARTED,
@@ -184,7 +178,6 @@ class SweepActivities:
                 detail=f"{finding.reason}; started again",
             )
             if await self._alarms.raise_alarm(restarted) <= MOST_RESTARTS_A_DAY:
-                await self._terminate(finding)
                 return True
         stalled = Alarm(
             kind=AlarmKind.WORKFLOW_STALLED, subject=finding.workflow_id, detail=finding.reason
@@ -204,9 +197,8 @@ class SweepActivities:
             if judged is None:
                 return row.id, None
             reason, repairable = judged
-            run_id = execution.run_id if execution.is_open else None
             return row.id, Finding(
-                workflow_id=workflow_id(row.id), reason=reason, run_id=run_id, repairable=repairable
+                workflow_id=workflow_id(row.id), reason=reason, repairable=repairable
             )
 
         examined = await asyncio.gather(*map(examine, page))
@@ -223,20 +215,9 @@ class SweepActivities:
         task = found.raw_description.pending_workflow_task
         return Execution(
             status=found.status.name if found.status else None,
-            run_id=found.run_id,
             # The try that is under way has not failed yet.
             failing_tasks=max(task.attempt - 1, 0),
         )
-
-    async def _terminate(self, finding: Finding) -> None:
-        if finding.run_id is None:
-            return
-        handle = self._client.get_workflow_handle(finding.workflow_id, run_id=finding.run_id)
-        try:
-            await handle.terminate(f"sweep: {finding.reason}", rpc_timeout=_RPC_SECONDS)
-        except RPCError as error:
-            if error.status is not RPCStatusCode.NOT_FOUND:
-                raise
 
     async def _payment(self, payment: Payment, finding: Finding) -> PaymentFinding:
         merchant = await self._merchants.get(payment.merchant_id)

@@ -1,6 +1,7 @@
 """Reads a request's body, up to its route's limit and to what all of them may hold together."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -17,19 +18,24 @@ VISITORS_BODY_SECONDS = 5.0
 # Of all unfinished and unanswered requests of a process together, in bytes.
 MERCHANTS_BODIES = 64 * 1024 * 1024
 VISITORS_BODIES = 4 * 1024 * 1024
+NOTIFICATION_BODIES = 8 * 1024 * 1024
+# Of one address: a few of them cannot fill what is there for all.
+PEER_BODIES = 1024 * 1024
 
 
 class Bodies:
-    """The bodies that a process holds, at most `most` bytes of them."""
+    """The bodies that a process holds: at most `most` bytes, `share` of them of one peer."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, share: int | None = None) -> None:
         self._left = most
+        self._share = most if share is None else share
+        self._held: Counter[str] = Counter()
 
     @asynccontextmanager
     async def body(
-        self, scope: Scope, receive: Receive, *, largest: int, seconds: float
+        self, scope: Scope, receive: Receive, *, largest: int, seconds: float, peer: str = ""
     ) -> AsyncIterator[bytes]:
-        """Read the whole body, and count it as held inside.
+        """Read the whole body, and count it as held inside, for the peer as well.
 
         Raises:
             Refusal: it is too large, too slow or broken off, or all bodies together are too many.
@@ -46,7 +52,7 @@ class Bodies:
                         part, more = await _next(receive)
                         if len(body) + len(part) > largest:
                             raise _too_large(largest)
-                        self._take(len(part))
+                        self._take(peer, len(part))
                         taken += len(part)
                         body += part
             except TimeoutError:
@@ -54,9 +60,12 @@ class Bodies:
             yield bytes(body)
         finally:
             self._left += taken
+            self._held[peer] -= taken
+            if not self._held[peer]:
+                del self._held[peer]
 
-    def _take(self, size: int) -> None:
-        if size > self._left:
+    def _take(self, peer: str, size: int) -> None:
+        if size > self._left or self._held[peer] + size > self._share:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "overloaded",
@@ -65,6 +74,7 @@ class Bodies:
                 headers={"Retry-After": "1"},
             )
         self._left -= size
+        self._held[peer] += size
 
 
 def replay(body: bytes, receive: Receive) -> Receive:

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from api.dependencies import Dependencies
-from api.runs import RunOver, tell_late, tell_payment, tell_refund
-from domain.identity import parse_reference
+from api.runs import RunOver, is_dealt_with, tell_late, tell_payment, tell_refund
+from domain.identity import late_workflow_id, parse_reference
 from domain.merchant import late_policy
 from domain.notification import Notification, NotificationOutcome
 from domain.payment import Payment, PaymentStatus
@@ -54,7 +54,7 @@ class Delivered:
 
 
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
-_EXCESS = Delivered(
+EXCESS = Delivered(
     NotificationOutcome.EXCESS, f"{MOST_SIGNALS_A_DAY} others came about this payment in a day"
 )
 
@@ -90,12 +90,12 @@ async def word_to_its_run(
     mismatch = payment.mismatch(report)
     if mismatch is not None:
         return await _mismatched_payment(dependencies, notification, addressee, mismatch)
-    if (repeated := repeat_of(addressee)) is not None:
+    if (repeated := await repeat_of(dependencies, addressee)) is not None:
         return repeated
     if _tells_nothing_new(payment, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
     if addressee.excessive:
-        return _EXCESS
+        return EXCESS
     try:
         await tell_payment(dependencies.temporal, payment.id, notification)
     except RunOver:
@@ -103,13 +103,18 @@ async def word_to_its_run(
     return Delivered(NotificationOutcome.SIGNALLED)
 
 
-def repeat_of(addressee: Addressee) -> Delivered | None:
-    """What the repeat of a message leads to that a workflow was sent; None where it is the first.
+async def repeat_of(dependencies: Dependencies, addressee: Addressee) -> Delivered | None:
+    """What the repeat of a message leads to that a workflow was sent; None where it is to be sent.
 
-    A mismatch is never acknowledged, however often it comes.
+    A mismatch is never acknowledged, however often it comes. What came late is sent again where
+    the workflow that dealt with it was lost: no row says so, and no sweep looks for it.
     """
     if addressee.earlier is None:
         return None
+    if addressee.earlier is NotificationOutcome.LATE:
+        workflow_id = late_workflow_id(addressee.payment.id)
+        if not await is_dealt_with(dependencies.temporal, workflow_id):
+            return None
     if addressee.earlier is NotificationOutcome.MISMATCH:
         return Delivered(NotificationOutcome.MISMATCH, "signalled before")
     return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
@@ -135,7 +140,7 @@ async def _refund_word(
     report: RefundReport,
     addressee: Addressee,
 ) -> Delivered:
-    if (repeated := repeat_of(addressee)) is not None:
+    if (repeated := await repeat_of(dependencies, addressee)) is not None:
         return repeated
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
@@ -143,7 +148,7 @@ async def _refund_word(
     if refund is not None and fits and _settles_nothing_new(refund, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {refund.status}")
     if addressee.excessive:
-        return _EXCESS
+        return EXCESS
     if refund is None:
         # Made at the provider's own console: the money moved without us, an operator must know.
         return await _late(dependencies, notification, addressee.payment)
@@ -184,7 +189,7 @@ async def _mismatched_payment(
     if addressee.earlier is not None:
         return Delivered(NotificationOutcome.MISMATCH, "signalled before")
     if addressee.excessive:
-        return _EXCESS
+        return EXCESS
     if payment.status is PaymentStatus.PENDING:
         with suppress(RunOver):
             await tell_payment(dependencies.temporal, payment.id, marked)

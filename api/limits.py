@@ -58,7 +58,8 @@ class Limited:
         self._operators = Slots(OPERATORS_AT_ONCE, Waiting())
         self._authentication = Authentication(self._visitors, FailedAuthentication(metrics))
         self._bodies = Bodies(bodies.MERCHANTS_BODIES)
-        self._visitors_bodies = Bodies(bodies.VISITORS_BODIES)
+        self._visitors_bodies = Bodies(bodies.VISITORS_BODIES, bodies.PEER_BODIES)
+        self._notification_bodies = Bodies(bodies.NOTIFICATION_BODIES, bodies.PEER_BODIES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -99,19 +100,21 @@ class Limited:
         elif kind is RouteClass.PROBE:
             await self._answer(call.request.scope, replay(b"", call.receive), call.send)
         else:
-            visitors = self._notifiers if kind is RouteClass.NOTIFY else self._visitors
-            await self._visit(call, visitors)
+            notifies = kind is RouteClass.NOTIFY
+            visitors = self._notifiers if notifies else self._visitors
+            held = self._notification_bodies if notifies else self._visitors_bodies
+            await self._visit(call, visitors, held)
 
-    async def _visit(self, call: _Call, visitors: Visitors) -> None:
+    async def _visit(self, call: _Call, visitors: Visitors, held: Bodies) -> None:
         peer = call.request.state.peer
         status = int(HTTPStatus.BAD_REQUEST)
         async with visitors.visit(peer):
             try:
-                status = await self._read_and_answer(
-                    call, self._visitors_bodies, bodies.VISITORS_BODY_SECONDS
-                )
+                status = await self._read_and_answer(call, held, bodies.VISITORS_BODY_SECONDS, peer)
             finally:
-                if status >= HTTPStatus.BAD_REQUEST:
+                # A provider's own message costs its address nothing, whatever we answer.
+                is_genuine = getattr(call.request.state, "is_genuine", False)
+                if status >= HTTPStatus.BAD_REQUEST and not is_genuine:
                     await visitors.failed(peer)
 
     @asynccontextmanager
@@ -122,10 +125,13 @@ class Limited:
         except TimeoutError:
             raise _timed_out() from None
 
-    async def _read_and_answer(self, call: _Call, held: Bodies, seconds: float) -> int:
+    async def _read_and_answer(
+        self, call: _Call, held: Bodies, seconds: float, peer: str = ""
+    ) -> int:
         """Return the answer's status. Raises Refusal where the body was not taken."""
         scope, largest = call.request.scope, call.match.route.largest_body
-        async with held.body(scope, call.receive, largest=largest, seconds=seconds) as body:
+        read = held.body(scope, call.receive, largest=largest, seconds=seconds, peer=peer)
+        async with read as body:
             return await self._answer(scope, replay(body, call.receive), call.send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:

@@ -53,8 +53,10 @@ async def receive_notification(
         _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
         return _refuse(dependencies, source, "forged", "signature not accepted")
     except (RPCError, PaymentError, TimeoutError) as error:
+        request.state.is_genuine = True
         _log.warning("notification at %s/%s not taken: %s", provider, account, type(error).__name__)
         return _refuse(dependencies, source, "not_taken", "try again later")
+    request.state.is_genuine = True
     delivered = heard.delivered
     if delivered.acknowledged:
         dependencies.metrics.notification(provider, account, delivered.outcome)

@@ -14,6 +14,7 @@ from uuid import UUID
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
@@ -169,6 +170,22 @@ async def tell_refund(client: Client, refund_id: UUID, notification: Notificatio
     handle = client.get_workflow_handle_for(RefundWorkflow.run, refund_workflow_id(refund_id))
     async with bounded():
         await handle.signal(RefundWorkflow.notify, notification, rpc_timeout=SIGNAL)
+
+
+async def is_dealt_with(client: Client, workflow_id: str) -> bool:
+    """Whether the workflow runs or has completed. False where it was terminated or is not known.
+
+    Raises RPCError where Temporal cannot be reached.
+    """
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        async with bounded(within=LOOK):
+            found = await handle.describe(rpc_timeout=LOOK)
+    except RunOver:
+        return False
+    except NoAnswerYet as error:
+        raise RPCError("no answer in time", RPCStatusCode.UNAVAILABLE, b"") from error
+    return found.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED)
 
 
 async def tell_late(client: Client, order: LateOrder, notification: Notification) -> None:

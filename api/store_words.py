@@ -4,9 +4,10 @@ A purchase proves that it was paid for, whatever the word about it says: a refun
 purchase pays the payment first and is applied to it then.
 """
 
-from api.deliveries import Delivered, repeat_of, word_after_its_run, word_to_its_run
+from api.deliveries import EXCESS, Delivered, repeat_of, word_after_its_run, word_to_its_run
 from api.dependencies import Dependencies
-from api.runs import tell_store
+from api.runs import is_dealt_with, tell_store
+from domain.identity import store_workflow_id
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.payment import Payment
 from domain.purchase import Ownership, Purchase
@@ -38,12 +39,31 @@ async def deliver_change(
         return Delivered(NotificationOutcome.IGNORED, f"{change.raw_type} is about no purchase")
     if addressee is None:
         return _NOBODYS
-    if (repeated := repeat_of(addressee)) is not None:
+    if (repeated := await _repeat_of(dependencies, addressee, purchase, change)) is not None:
         return repeated
     payment = addressee.payment
     if _is_refused_test(dependencies, payment, purchase, change):
         return _TEST_REFUSED
-    return await _word(dependencies, notification, payment, purchase, change)
+    return await _word(dependencies, notification, addressee, purchase, change)
+
+
+async def _repeat_of(
+    dependencies: Dependencies, addressee: Addressee, purchase: Purchase, change: StoreChange
+) -> Delivered | None:
+    """As `repeat_of`; but a change is sent again once the payment is paid, or its workflow lost.
+
+    It was refused with a dispute that an operator has settled since, or no row shows it.
+    """
+    payment = addressee.payment
+    repeated = await repeat_of(dependencies, addressee)
+    if repeated is None or _says_no_more(change, purchase) or not payment.is_paid:
+        return repeated
+    if addressee.earlier is NotificationOutcome.MISMATCH:
+        return None
+    workflow_id = store_workflow_id(
+        payment.provider, payment.account, purchase.original_transaction_id
+    )
+    return repeated if await is_dealt_with(dependencies.temporal, workflow_id) else None
 
 
 def _is_refused_test(
@@ -59,10 +79,11 @@ def _is_refused_test(
 async def _word(
     dependencies: Dependencies,
     notification: Notification,
-    payment: Payment,
+    addressee: Addressee,
     purchase: Purchase,
     change: StoreChange,
 ) -> Delivered:
+    payment = addressee.payment
     if not payment.is_paid:
         report = _paid(dependencies, purchase, payment, change)
         paid = notification.model_copy(
@@ -72,8 +93,8 @@ async def _word(
                 "payment": report,
             }
         )
-        addressee = Addressee(payment)
-        delivered = await word_to_its_run(dependencies, paid, report, addressee)
+        named = Addressee(payment, excessive=addressee.excessive)
+        delivered = await word_to_its_run(dependencies, paid, report, named)
         if delivered is None:
             # A run for a late word asks the store: by this number, which ours would have noted.
             await dependencies.stores.entitlements.claim(payment.id, purchase)
@@ -82,6 +103,8 @@ async def _word(
             return delivered
     elif payment.provider_reference == purchase.transaction_id and _says_no_more(change, purchase):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
+    if addressee.excessive:
+        return EXCESS
     order = EntitlementOrder(
         payment=payment, original_transaction_id=purchase.original_transaction_id
     )

@@ -24,7 +24,7 @@ from workflows.registered import runner
 from workflows.sweep import SweepReport, SweepWorkflow
 
 SCHEDULE_ID = "sweep"
-EVERY = timedelta(minutes=5)
+EVERY, LONGEST = timedelta(minutes=5), timedelta(minutes=30)
 # Two pollers are the fewest that the SDK allows; there is one task at a time.
 _POLLERS = PollerBehaviorSimpleMaximum(2)
 
@@ -50,7 +50,12 @@ async def schedule_sweep(client: Client, *, every: timedelta = EVERY) -> None:
     """Create the schedule, or bring an earlier release's to this form; a pause is kept."""
     schedule = Schedule(
         action=ScheduleActionStartWorkflow(
-            SweepWorkflow.run, SweepReport(), id=SCHEDULE_ID, task_queue=SWEEP_QUEUE
+            SweepWorkflow.run,
+            SweepReport(),
+            id=SCHEDULE_ID,
+            task_queue=SWEEP_QUEUE,
+            # One that cannot go on must not keep every later one from starting.
+            execution_timeout=LONGEST,
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
         # One at a time; what was missed while everything was down is one sweep, not many.

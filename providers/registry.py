@@ -65,11 +65,12 @@ def secret_fields(provider: str) -> frozenset[str]:
 
 
 # What an account is at its provider, whatever it is called here. A WeChat Pay merchant may have
-# several apps; elsewhere two names of one would be notified of, and granted, the same things.
+# several apps, a UnionPay merchant several terminals; elsewhere two names of one would be notified
+# of, and granted, the same things.
 _IDENTITY = {
     "alipay": ("app_id",),
     "wechatpay": ("mchid", "appid"),
-    "unionpay": ("mer_id",),
+    "unionpay": ("mer_id", "terminal_id"),
     "apple_iap": ("bundle_id",),
 }
 
@@ -161,7 +162,7 @@ def _refuse_twins(provider: str, entries: Sequence[Mapping[str, Any]]) -> None:
     """Raise ValueError where two names stand for one account at the provider."""
     known: dict[tuple[str, ...], str] = {}
     for entry in entries:
-        identity = tuple(str(entry.get(key, "")) for key in _IDENTITY[provider])
+        identity = tuple(_value(provider, entry, key) for key in _IDENTITY[provider])
         account = str(entry.get("name", ""))
         if known.setdefault(identity, account) != account:
             fields = " and ".join(_IDENTITY[provider])
@@ -169,6 +170,11 @@ def _refuse_twins(provider: str, entries: Sequence[Mapping[str, Any]]) -> None:
                 f"the {provider} accounts {known[identity]!r} and {account!r} have the same"
                 f" {fields}: keep one of them"
             )
+
+
+def _value(provider: str, entry: Mapping[str, Any], key: str) -> str:
+    field = CONFIGURATIONS[provider].model_fields[key]
+    return str(entry.get(key, "" if field.is_required() else field.default))
 
 
 def _owners(provider: str, account: str, value: object) -> frozenset[str]:

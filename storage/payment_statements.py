@@ -33,7 +33,7 @@ _UNPAID = (PaymentStatus.CLOSED.value, PaymentStatus.FAILED.value)
 # What a store told with the money.
 _OF_STORE = ("test", "store_price", "store_currency", "offer")
 # Columns of a payment that another transaction may have set since the caller read it.
-_LIVE = ("duplicate", "attention")
+_LIVE = ("duplicate", "attention", "metadata")
 
 
 def parameters(payment: Payment) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from sqlalchemy import CompoundSelect, Select, Table, Uuid, literal, or_, select
 from domain.event import PAYMENT_EVENTS, REFUND_EVENTS, DeliveryStatus
 from domain.frozen import Frozen
 from domain.payment import Payment, PaymentStatus
-from domain.refund import Refund, RefundStatus
+from domain.refund import Refund, RefundCause, RefundStatus
 from storage.database import Database
 from storage.rows import to_payment, to_refund
 from storage.tables import TIME, events, payments, refunds
 
-PAGE = 200
+# With metadata as large as the API takes them, a page stays far below Temporal's 2 MiB.
+PAGE = 40
 
 # What a payment or refund ends with. Other events are announced by whoever raised them.
 _FINAL_EVENTS = [kind.value for kind in (*PAYMENT_EVENTS.values(), *REFUND_EVENTS.values())]
@@ -56,7 +57,12 @@ class UnfinishedStore:
             payments.c.attention.is_(None),
             payments.c.created_at < created_before,
         )
-        unannounced = _unannounced(created_before).where(events.c.refund_id.is_(None))
+        # What came late, the late workflow announces.
+        unannounced = (
+            _unannounced(created_before)
+            .join(payments, payments.c.id == events.c.payment_id)
+            .where(events.c.refund_id.is_(None), ~payments.c.late)
+        )
         unfinished = pending.union(owing, unannounced.with_only_columns(events.c.payment_id))
         return [
             to_payment(row) for row in await self._read(_page(payments, unfinished, after, only))
@@ -73,7 +79,12 @@ class UnfinishedStore:
         pending = select(refunds.c.id).where(
             refunds.c.status == RefundStatus.PENDING.value, refunds.c.created_at < created_before
         )
-        unannounced = _unannounced(created_before).where(events.c.refund_id.is_not(None))
+        # A store's own refund has no workflow: the one of its reports announces it.
+        unannounced = (
+            _unannounced(created_before)
+            .join(refunds, refunds.c.id == events.c.refund_id)
+            .where(refunds.c.cause != RefundCause.PROVIDER.value)
+        )
         unfinished = pending.union(unannounced.with_only_columns(events.c.refund_id))
         return [to_refund(row) for row in await self._read(_page(refunds, unfinished, after, only))]
 

@@ -145,6 +145,8 @@ class RefundWorkflow:
             self._show_end()
         else:
             self._state.reserve(stored)
+            if self._resumed:
+                self._state.resume()
 
     async def _submit(self) -> None:
         self._show("Asking the provider to give the money back")

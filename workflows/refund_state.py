@@ -130,6 +130,11 @@ class RefundState:
         self.refund = stored
         self.doubt = None
 
+    def resume(self) -> None:
+        """An earlier execution was lost: what it called an operator for is still to be decided."""
+        if self.refund.attention is not Attention.REFUND_ABNORMAL:
+            self.doubt = self.refund.attention
+
     def settle(self, stored: Refund) -> None:
         """Our books have the end. A task that was lost may have written another one down."""
         if stored.status is not self.refund.status:

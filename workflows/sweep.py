@@ -18,7 +18,7 @@ from workflows.starting import StartOptions, payment_options, refund_options
 
 # Younger rows are the business of the request that made them.
 OLDER_THAN = 600.0
-# A page is 200 rows and two or three events: an execution's history stays short.
+# A page is 40 rows, and three events for each that is found.
 PAGES_A_RUN = 100
 # A deployment that lost its Temporal data has thousands: the rest is for the next sweep.
 MOST_RESTARTS = 200
@@ -54,7 +54,7 @@ class SweepWorkflow:
         pages = 0
         while self._report.restarted < MOST_RESTARTS and not await self._page():
             pages += 1
-            if pages == PAGES_A_RUN:
+            if pages == PAGES_A_RUN or workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(self._report)
         return self._report
 

@@ -29,9 +29,8 @@ def test_what_does_not_run_is_started_again(status: str | None) -> None:
     [
         (0, False, None),
         (FAILING_TASKS - 1, False, None),
-        (FAILING_TASKS, False, True),
-        (FAILING_TASKS, True, True),
-        # Starting it again would wait as it waits now: an operator must look.
+        (FAILING_TASKS, False, False),
+        (FAILING_TASKS, True, False),
         (0, True, False),
     ],
 )

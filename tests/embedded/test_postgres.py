@@ -13,7 +13,7 @@ pytestmark = pytest.mark.stack
 
 
 async def ask(stack: Stack, question: str) -> object:
-    connection = await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+    connection = await asyncpg.connect(stack.database_owner_url.replace("+asyncpg", ""))
     try:
         return await connection.fetchval(question)
     finally:
@@ -33,7 +33,7 @@ async def test_it_is_postgresql_18_with_checksums_and_fsync_on_loopback_alone(
 
 async def test_nobody_enters_without_the_password(only: Callable[[Service], StackConfig]) -> None:
     async with Stack(only(Service.POSTGRES)) as stack:
-        _, _, place = stack.database_url.partition("@")
+        _, _, place = stack.database_owner_url.partition("@")
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(f"postgresql://paysaga:guess@{place}")
         password = stack.config.state_dir / "postgres" / "password"

@@ -216,7 +216,7 @@ async def test_a_closed_checkout_has_its_database_and_its_data_stay_there_closed
     config.state_dir.parent.chmod(0o700)
 
     async with Stack(config) as stack:
-        connection = await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+        connection = await asyncpg.connect(stack.database_owner_url.replace("+asyncpg", ""))
         await connection.execute("CREATE TABLE teapots (colour text)")
         await connection.close()
         data = config.state_dir / "postgres" / "data"

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.stack
 
 
 async def connect(stack: Stack) -> asyncpg.Connection:
-    return await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+    return await asyncpg.connect(stack.database_owner_url.replace("+asyncpg", ""))
 
 
 async def remember(stack: Stack) -> None:

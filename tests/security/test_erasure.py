@@ -33,3 +33,17 @@ async def test_erased_metadata_is_not_read_again(
 async def test_what_is_not_there_is_not_erased(house: House) -> None:
     with pytest.raises(NotFound):
         await house.dependencies.stores.payments.forget_metadata(UUID(int=0))
+
+
+async def test_metadata_erased_while_a_payment_is_pending_are_not_in_its_later_events(
+    shop: Shop, provider: ProviderSide, house: House
+) -> None:
+    made: dict[str, Any] = (await shop.create(order(metadata={"customer": "Ann"}))).json()
+    await house.dependencies.stores.payments.forget_metadata(UUID(made["id"]))
+
+    await provider.pay(made)
+    await provider.notify(made)
+    await shop.reaches(made, "succeeded")
+
+    events = (await shop.http.get("/v1/events", params={"payment_id": made["id"]})).json()
+    assert [event["data"]["metadata"] for event in events["data"]] == [{}]

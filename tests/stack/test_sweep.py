@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from temporalio import workflow
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -169,9 +169,10 @@ class Stuck:
         raise ValueError("not a failure of the workflow, but of its task")
 
 
-async def test_a_workflow_whose_tasks_fail_makes_room_for_a_new_one(
+async def test_a_workflow_whose_tasks_fail_is_left_to_an_operator_who_may_terminate_it(
     shop: Shop, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It may wait for a worker of the right build, and what it holds must not be lost."""
     monkeypatch.setattr("activities.sweep.FAILING_TASKS", 1)
     order = await waiting_for_its_payer(shop, "wechatpay")
     workflow_id, queue = payment_workflow_id(order.id), f"stuck-{uuid4().hex}"
@@ -196,14 +197,30 @@ async def test_a_workflow_whose_tasks_fail_makes_room_for_a_new_one(
 
         finding = await eventually(found)
     assert "workflow task failed" in finding.reason
-    repairable = finding.model_copy(update={"repairable": True})
+    assert not await ActivityEnvironment().run(sweeping.report_finding, finding)
+    assert (await stuck.describe()).status is WorkflowExecutionStatus.RUNNING
+    assert await operator.alarms(workflow_id) == [(AlarmKind.WORKFLOW_STALLED, 1)]
 
-    for _ in range(MOST_RESTARTS_A_DAY):
-        assert await ActivityEnvironment().run(sweeping.report_finding, repairable)
-    assert not await ActivityEnvironment().run(sweeping.report_finding, repairable)
+    await operator.terminate(workflow_id)
+    await operator.sweep()
 
-    assert (await stuck.describe()).status.name == "TERMINATED"  # type: ignore[union-attr] # it has one
-    assert dict(await operator.alarms(workflow_id)) == {
+    await order.pay()
+    await order.told("payment.succeeded")
+
+
+async def test_a_workflow_that_is_lost_again_and_again_is_left_to_an_operator(
+    operator: Operator,
+) -> None:
+    sweeping = SweepActivities(operator.client, Registry([]), operator.database)
+    lost = Finding(workflow_id=f"payment-{uuid4().hex}", reason="no open workflow")
+
+    restarts = [
+        await ActivityEnvironment().run(sweeping.report_finding, lost)
+        for _ in range(MOST_RESTARTS_A_DAY + 1)
+    ]
+
+    assert restarts == [True] * MOST_RESTARTS_A_DAY + [False]
+    assert dict(await operator.alarms(lost.workflow_id)) == {
         AlarmKind.WORKFLOW_RESTARTED: MOST_RESTARTS_A_DAY + 1,
         AlarmKind.WORKFLOW_STALLED: 1,
     }

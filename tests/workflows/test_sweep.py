@@ -13,10 +13,13 @@ from activities.sweep import Finding, Findings, Page, PaymentFinding, RefundFind
 from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
+from domain.report import Attention, RefundOutcome
+from domain.resolution import ResolveAction
 from providers.base import ChannelRules
 from storage.unfinished import Position
 from tests.workflows.shop import Shop, eventually
 from workflows.payment import PaymentOrder
+from workflows.refund import RefundWorkflow
 from workflows.registered import runner
 from workflows.starting import payment_options, refund_options
 from workflows.sweep import SweepReport, SweepWorkflow
@@ -136,6 +139,32 @@ async def test_a_lost_refund_queries_before_it_submits_and_gives_back_once(shop:
     assert stored is not None
     assert stored.status is RefundStatus.SUCCEEDED
     assert shop.provider.refunded(payment.reference) == 500
+
+
+async def test_a_lost_refund_that_an_operator_was_called_for_still_holds_its_money(
+    shop: Shop,
+) -> None:
+    payment = await shop.paid(await shop.order())
+    order = shop.refund_order(payment, 500)
+    await shop.refunds.reserve(order.refund)
+    # Claimed as done, then denied: the money stays held until somebody has looked.
+    await shop.refunds.flag(order.refund.id, Attention.CONTRADICTION, "claimed, then denied")
+    stored = await shop.refunds.get(order.refund.id)
+    assert stored is not None
+    shop.provider.refund_states[order.refund.reference] = RefundOutcome.FAILED
+    rows = Rows()
+    found = Finding(workflow_id=refund_options(order).id, reason="no open workflow")
+    rows.refunds = [[RefundFinding(finding=found, refund=stored, payment=payment)]]
+
+    await sweep(shop, rows)
+
+    run = shop.client.get_workflow_handle_for(RefundWorkflow.run, refund_options(order).id)
+    await shop.resolve_refund(run, ResolveAction.ACCEPT)
+    await run.result()
+    ended = await shop.refunds.get(order.refund.id)
+    assert ended is not None
+    assert ended.status is RefundStatus.SUCCEEDED
+    assert shop.provider.sent("refund", order.refund.reference) == 0
 
 
 async def test_what_was_started_meanwhile_is_left_alone(shop: Shop) -> None:
