@@ -11,10 +11,11 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from api.deliveries import repeat_of
 from domain.identity import late_workflow_id, payment_workflow_id
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.report import Outcome, PaymentReport
-from storage.notifications import MOST_SIGNALS_A_DAY, Arrival
+from storage.notifications import MOST_SIGNALS_A_DAY, Addressee, Arrival
 from tests.api.buyer import iap_order
 from tests.api.house import House, ProviderSide, Shop, order
 
@@ -210,3 +211,24 @@ def sent_before(made: dict[str, Any]) -> Notification:
         reference=reference,
         payment=said,
     )
+
+
+async def test_a_late_notification_is_not_lost_with_the_workflow_that_was_sent_it(
+    shop: Shop, house: House
+) -> None:
+    made = await pending(shop, "wechatpay")
+    payment = await house.dependencies.stores.payments.get(UUID(made["id"]))
+    assert payment is not None
+    temporal = house.dependencies.temporal
+
+    lost = Addressee(payment, earlier=NotificationOutcome.LATE)
+    assert await repeat_of(house.dependencies, lost) is None
+
+    await temporal.start_workflow(
+        "Anything", id=late_workflow_id(payment.id), task_queue="nobody-polls"
+    )
+    again = await repeat_of(house.dependencies, lost)
+    assert again is not None
+    assert again.outcome is NotificationOutcome.DUPLICATE
+    await temporal.get_workflow_handle(late_workflow_id(payment.id)).terminate("lost")
+    assert await repeat_of(house.dependencies, lost) is None

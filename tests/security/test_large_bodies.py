@@ -1,5 +1,6 @@
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -61,7 +62,7 @@ async def test_a_path_that_only_begins_like_a_large_route_is_never_read(
 async def test_unfinished_bodies_of_strangers_never_hold_more_than_the_bound(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "VISITORS_BODIES", MIB)
+    monkeypatch.setattr(bodies, "NOTIFICATION_BODIES", MIB)
     monkeypatch.setattr(bodies, "VISITORS_BODY_SECONDS", 0.5)
     app = (await house_with(house)).app
     flood = [
@@ -80,6 +81,26 @@ async def test_unfinished_bodies_of_strangers_never_hold_more_than_the_bound(
     codes = [(request.status, request.code) for request in flood]
     assert set(codes) == {(408, "body_incomplete"), (503, "overloaded")}
     assert codes.count((408, "body_incomplete")) <= MIB // LARGEST_BODY
+
+
+async def test_one_address_never_fills_the_memory_for_all_notifications() -> None:
+    held = Bodies(4 * LARGEST_BODY, share=2 * LARGEST_BODY)
+
+    def body(peer: str) -> Any:
+        request = Unfinished("/", sends=LARGEST_BODY)
+        return held.body(
+            {"headers": []}, request.receive, largest=MIB, seconds=0.5, peer=peer
+        ).__aenter__()
+
+    flood = [asyncio.create_task(body("198.51.100.1")) for _ in range(4)]
+    genuine = asyncio.create_task(body("203.0.113.9"))
+
+    refused = await asyncio.gather(*flood, genuine, return_exceptions=True)
+
+    codes = [each.code for each in refused if isinstance(each, Refusal)]
+    assert codes == ["body_incomplete", "body_incomplete", "overloaded", "overloaded"] + [
+        "body_incomplete"
+    ]
 
 
 async def test_what_was_held_is_never_lost_to_the_next() -> None:
