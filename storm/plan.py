@@ -123,7 +123,7 @@ class Flood:
     at: float
     kind: FloodKind
     seconds: float = 5.0
-    connections: int = 12
+    connections: int = 4
 
 
 @dataclass(frozen=True)

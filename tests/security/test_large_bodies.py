@@ -98,9 +98,8 @@ async def test_one_address_never_fills_the_memory_for_all_notifications() -> Non
     refused = await asyncio.gather(*flood, genuine, return_exceptions=True)
 
     codes = [each.code for each in refused if isinstance(each, Refusal)]
-    assert codes == ["body_incomplete", "body_incomplete", "overloaded", "overloaded"] + [
-        "body_incomplete"
-    ]
+    unfinished = "body_incomplete"
+    assert codes == [unfinished, unfinished, "overloaded", "overloaded", unfinished]
 
 
 async def test_what_was_held_is_never_lost_to_the_next() -> None:

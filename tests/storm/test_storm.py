@@ -21,6 +21,8 @@ def sabotaged(folder: Path, guard: Guard) -> SabotagedStack:
     return stack
 
 
+# An order that nobody pays lives for a minute, and what was lost waits for a sweep.
+@pytest.mark.timeout(480)
 async def test_a_small_storm_ends_quiet_and_clean(tmp_path: Path) -> None:
     plan = draw(Weather(payments=12, seed=3, kill_every=5))
     config = StackConfig(tmp_path / "state", sandbox_time_scale=TIME_SCALE)
