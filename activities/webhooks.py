@@ -139,6 +139,8 @@ class WebhookActivities:
                 failure.message,
                 type=WEBHOOK_FAILED,
                 non_retryable=failure.gone,
+                # A merchant's endpoint that is down is no fault of ours: no traceback in the log.
+                category=ApplicationErrorCategory.BENIGN,
                 next_retry_delay=(
                     None if failure.retry_after is None else timedelta(seconds=failure.retry_after)
                 ),

@@ -14,7 +14,7 @@ from api.problems import Refusal
 # A body of 64 KiB that takes longer is a slow-loris, not a merchant.
 BODY_SECONDS = 10.0
 # Providers send within milliseconds; who has no credential may hold less of us.
-VISITORS_BODY_SECONDS = 5.0
+VISITORS_BODY_SECONDS = 2.0
 # Of all unfinished and unanswered requests of a process together, in bytes.
 MERCHANTS_BODIES = 64 * 1024 * 1024
 VISITORS_BODIES = 4 * 1024 * 1024

@@ -79,16 +79,14 @@ class Body(BaseModel):
     @classmethod
     def _name_the_unknown(cls, data: Any) -> Any:
         # Anything may stand where an object belongs; what does not is the model's to refuse.
-        unknown = (
-            [name for name in data if name not in cls.model_fields]
-            if isinstance(data, dict)
-            else []
-        )
-        if unknown:
+        names = data if isinstance(data, dict) else ()
+        # The first is enough: a body may hold very many.
+        unknown = next((name for name in names if name not in cls.model_fields), None)
+        if unknown is not None:
             raise PydanticCustomError(
                 UNKNOWN_FIELD,
                 "unknown field; allowed here: {allowed}",
-                {"field": printable(str(unknown[0])), "allowed": ", ".join(cls.model_fields)},
+                {"field": printable(str(unknown)), "allowed": ", ".join(cls.model_fields)},
             )
         return data
 
