@@ -54,6 +54,8 @@ class Delivered:
 
 
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
+# Not acknowledged: the provider repeats it, and by then the sweep has started the workflow again.
+_NO_WORKFLOW = Delivered(NotificationOutcome.RECEIVED, "the refund's workflow is gone")
 EXCESS = Delivered(
     NotificationOutcome.EXCESS, f"{MOST_SIGNALS_A_DAY} others came about this payment in a day"
 )
@@ -172,6 +174,8 @@ async def _hand_over_refund(
     stored = await dependencies.stores.refunds.get(refund.id) or refund
     if report is not None and _settles_nothing_new(stored, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
+    if stored.status is RefundStatus.PENDING:
+        return _NO_WORKFLOW
     # A settled refund stays as it is; what contradicts it is for an operator.
     return await _late(dependencies, notification, payment)
 
