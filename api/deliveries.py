@@ -12,7 +12,7 @@ from domain.identity import late_workflow_id, parse_reference
 from domain.merchant import late_policy
 from domain.notification import Notification, NotificationOutcome
 from domain.payment import Payment, PaymentStatus
-from domain.refund import Refund, RefundStatus
+from domain.refund import FINAL_STATUS, Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
 from storage.notifications import MOST_SIGNALS_A_DAY, Addressee
@@ -28,10 +28,6 @@ ACKNOWLEDGED = frozenset(
     }
 )
 
-_SETTLED = {
-    RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
-    RefundOutcome.FAILED: RefundStatus.FAILED,
-}
 # Each comes before the end: after it, only a word that was overtaken on the way.
 _UNDECIDED = frozenset({RefundOutcome.PENDING, RefundOutcome.ABNORMAL, RefundOutcome.NOT_FOUND})
 
@@ -263,4 +259,4 @@ def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:
 def _settles_nothing_new(refund: Refund, report: RefundReport) -> bool:
     if refund.status is RefundStatus.PENDING:
         return False
-    return report.outcome in _UNDECIDED or refund.status is _SETTLED.get(report.outcome)
+    return report.outcome in _UNDECIDED or refund.status is FINAL_STATUS.get(report.outcome)

@@ -91,7 +91,7 @@ class _Slot:
 class Slots:
     """How many may run at the same time by key. One who finds none waits, in order, then gives up.
 
-    A key takes memory while somebody runs or waits under it.
+    A key takes memory while a request runs or waits under it.
     """
 
     def __init__(self, each: int, waiting: Waiting) -> None:

@@ -1,6 +1,6 @@
 """One merchant floods: do another merchant's payments feel it?
 
-The other merchant's steady load is measured in four moods, in turn: alone, beside the flood, beside
+The other merchant's steady load is measured in four ways, in turn: alone, beside the flood, beside
 a stranger's flood of forged notifications, and beside the control, which is the same client with
 as many connections against a trivial server. What the control costs is the load generator's share
 of this machine, not the API's.

@@ -11,7 +11,7 @@ class AlarmKind(StrEnum):
 
     # Subject: the account, `<provider>/<name>`.
     FOREIGN_NOTIFICATION = "foreign_notification"
-    # Subject: the payment's id.
+    # Subject: the payment's id, as 32 hex characters.
     NOTIFICATION_LIMIT = "notification_limit"
     # Subject: the workflow's id.
     WORKFLOW_RESTARTED = "workflow_restarted"

@@ -42,7 +42,8 @@ REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
 }
 # Only by the word of a store that made the refund itself, never by a report on one of ours.
 REVERSALS: dict[RefundStatus, RefundStatus] = {RefundStatus.SUCCEEDED: RefundStatus.REVERSED}
-_STATUS_OF_OUTCOME = {
+# What a final outcome makes of the refund.
+FINAL_STATUS = {
     RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
     RefundOutcome.FAILED: RefundStatus.FAILED,
 }
@@ -93,7 +94,7 @@ class Refund(Frozen):
 
     def apply(self, report: RefundReport) -> Self:
         """The refund after this report; the caller asks `mismatch` first."""
-        status = _STATUS_OF_OUTCOME.get(report.outcome)
+        status = FINAL_STATUS.get(report.outcome)
         if status is None:
             abnormal = report.outcome is RefundOutcome.ABNORMAL
             if not abnormal or self.status is not RefundStatus.PENDING:

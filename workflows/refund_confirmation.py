@@ -10,15 +10,10 @@ from activities.provider_calls import ProviderActivities, RefundSubmission
 from activities.refunds import RefundActivities
 from domain.identity import parse_reference
 from domain.payment import Payment
-from domain.refund import Refund, RefundStatus
+from domain.refund import FINAL_STATUS, Refund
 from domain.report import Attention, RefundOutcome, RefundReport
 from workflows.policies import PaymentPolicy, provider_queue
 from workflows.steps import in_our_books
-
-FINAL = {
-    RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
-    RefundOutcome.FAILED: RefundStatus.FAILED,
-}
 
 
 async def confirmation(
@@ -37,7 +32,7 @@ async def confirmation(
             found = await query()
         except FailureError:
             continue
-        denied = claim.outcome is RefundOutcome.FAILED and found.outcome in FINAL
+        denied = claim.outcome is RefundOutcome.FAILED and found.outcome in FINAL_STATUS
         if denied or found.outcome is claim.outcome:
             return found
     return None
@@ -63,7 +58,7 @@ async def attention_for(
     )
     if found is None:
         return Attention.CONTRADICTION
-    agrees = FINAL.get(found.outcome) is refund.status
+    agrees = FINAL_STATUS.get(found.outcome) is refund.status
     return refund.mismatch(found) or (None if agrees else Attention.EXTERNAL_REFUND)
 
 

@@ -1,10 +1,9 @@
 """What a refund's run knows: pure, as the payment's is."""
 
 from domain.payment import Failure
-from domain.refund import Refund, RefundStatus
+from domain.refund import FINAL_STATUS, Refund, RefundStatus
 from domain.report import Attention, RefundOutcome, RefundReport
 from domain.resolution import Resolution, ResolveAction
-from workflows.refund_confirmation import FINAL
 
 # Accepted, it would count as the refund's own sum.
 _NOT_THIS_MONEY = (Attention.CURRENCY_MISMATCH, Attention.PRODUCT_MISMATCH)
@@ -158,7 +157,7 @@ class RefundState:
         self.to_confirm = False
 
     def _contradicted_by(self, report: RefundReport) -> Attention | None:
-        said = FINAL.get(report.outcome)
+        said = FINAL_STATUS.get(report.outcome)
         return Attention.CONTRADICTION if said not in (None, self.refund.status) else None
 
     def _change(self, **changes: object) -> None:
