@@ -1,24 +1,66 @@
-"""How long a connection may hold us without asking anything: uvicorn's HTTP, with that one limit.
+"""What a connection may cost before anyone asks who is there: uvicorn's HTTP, with limits.
 
 `limits.py` bounds a body and an answer. Before the first there is no request yet, and after the
-second none any more, so only the connection itself can be timed there. Started by
+second none any more, so only the connection itself can be timed there. And whatever is sent is
+parsed here, whether or not it is wanted. Started by
 `uvicorn --http api.connections:PromptProtocol`.
 """
 
 import asyncio
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # The lines before the body; also what is still sent after the answer, which nobody reads.
 HEAD_SECONDS = 10.0
+# The parts of a body: its chunks, or what came in one read. Each costs the event loop some 15 µs,
+# however small it is, so small ones must be few.
+MOST_SMALL_PARTS = 500
+LARGE_PART = 512
+# Bytes that are still read after an answer that did not wait for the whole body. Without it the
+# connection is reset, and the client may never see the answer.
+MOST_AFTER_ANSWER = 1024 * 1024
+
+
+class BoundedConnection(h11.Connection):
+    """A server's side of HTTP/1.1 that stops to parse a body of too many parts, or unwanted."""
+
+    excessive = False
+    _parts = _size = _unwanted = 0
+
+    def next_event(self) -> Any:
+        """Return as h11 does; NEED_DATA from then on where the client has sent too much."""
+        if self.excessive:
+            return h11.NEED_DATA
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._parts = self._size = self._unwanted = 0
+        elif isinstance(event, h11.Data):
+            self._count(len(event.data))
+            if self.excessive:
+                return h11.NEED_DATA
+        return event
+
+    def _count(self, size: int) -> None:
+        self._parts += 1
+        self._size += size
+        if self.our_state is h11.DONE:
+            self._unwanted += size
+        too_small = self._parts > MOST_SMALL_PARTS + self._size // LARGE_PART
+        self.excessive = too_small or self._unwanted > MOST_AFTER_ANSWER
 
 
 class PromptProtocol(H11Protocol):
-    """Closes connections whose request does not begin, and those that go on after their answer."""
+    """Closes connections that do not begin, that go on after the answer, or that send crumbs."""
 
+    conn: BoundedConnection
     _deadline: asyncio.TimerHandle | None = None
     _asked = False
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = BoundedConnection(h11.SERVER)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Wait for the first request."""
@@ -28,6 +70,8 @@ class PromptProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came, and see whether it is a request by now."""
         super().data_received(data)
+        if self.conn.excessive and not self.transport.is_closing():
+            self._hang_up()
         self._watch()
 
     def on_response_complete(self) -> None:
@@ -39,6 +83,12 @@ class PromptProtocol(H11Protocol):
         """Nothing is to be waited for any more."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def _hang_up(self) -> None:
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.send_400_response("The body has too many small parts.")
+        else:
+            self.transport.close()
 
     def _watch(self) -> None:
         if not self._is_owed():
