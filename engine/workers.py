@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
-import httpx
 from temporalio.client import Client
 from temporalio.worker import Interceptor, Worker
 
@@ -29,6 +28,7 @@ from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from webhooks.sender import WebhookSender
 from webhooks.stored_secrets import StoredSecrets
+from webhooks.transport import webhook_client
 from workflows.policies import EAGER_QUEUE, RUN_QUEUES, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
 
@@ -40,8 +40,7 @@ async def open_activities(
     """The activities on this database with HTTP clients and providers, closed in the end."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(BoundedClient())
-        # A proxy would resolve the merchant's name anew, past the address that was checked.
-        webhook_http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        webhook_http = await stack.enter_async_context(webhook_client())
         registry = build(
             settings.read_accounts(), http=http, clock=_now, public_url=settings.public_url
         )

@@ -13,6 +13,7 @@ from tests.webhooks.endpoint import Endpoint, listening
 from webhooks.sender import WebhookSender
 from webhooks.signing import new_secret
 from webhooks.stored_secrets import StoredSecrets
+from webhooks.transport import webhook_client
 
 # Merchants of these tests have their secrets in clear, as earlier releases stored them.
 STORED_SECRETS = StoredSecrets(Encryption(KeyRing(newest="k1", keys={"k1": bytes(32)})))
@@ -26,7 +27,7 @@ async def endpoint() -> AsyncIterator[Endpoint]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with webhook_client() as client:
         yield client
 
 

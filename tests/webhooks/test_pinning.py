@@ -15,6 +15,7 @@ from domain.merchant import Merchant
 from tests.webhooks.conftest import STORED_SECRETS
 from tests.webhooks.endpoint import Endpoint, listening
 from webhooks.sender import WebhookFailed, WebhookSender
+from webhooks.transport import webhook_client
 
 HOST = "hooks.tea.example"
 
@@ -74,7 +75,7 @@ async def test_the_certificate_is_held_against_the_name_not_the_address(
     verify = ssl.create_default_context(cafile=str(certificate))
     async with (
         listening(tls) as endpoint,
-        httpx.AsyncClient(verify=verify, trust_env=False) as http,
+        webhook_client(verify=verify) as http,
     ):
         sender = WebhookSender(
             http, allow_private=True, stored_secrets=STORED_SECRETS, clock=clock, resolver=here
