@@ -10,9 +10,10 @@ from domain.errors import PaymentError
 from domain.event import Event
 from domain.merchant import Merchant
 from webhooks.answers import WebhookAnswer, read_answer, read_retry_after
+from webhooks.resolving import HostResolver
 from webhooks.signing import UnusableSecretError, signed_headers
 from webhooks.stored_secrets import StoredSecrets
-from webhooks.targets import Resolver, Target, TargetRefused, check, resolve
+from webhooks.targets import Resolver, Target, TargetRefused, check
 
 # An endpoint should store the event and answer; what takes longer is retried.
 CONNECT_SECONDS = 5.0
@@ -54,7 +55,7 @@ class WebhookSender:
         allow_private: sandbox mode: plain http, loopback and private networks are lawful targets.
         stored_secrets: decrypts the secrets that webhooks are signed with.
         clock: now, in UTC.
-        resolver: addresses of a host, best first.
+        resolver: addresses of a host, best first; else a HostResolver.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class WebhookSender:
         allow_private: bool,
         stored_secrets: StoredSecrets,
         clock: Callable[[], datetime],
-        resolver: Resolver = resolve,
+        resolver: Resolver | None = None,
     ) -> None:
         # Endpoints are told apart by address here: a cookie would go to strangers beside them.
         http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -72,7 +73,7 @@ class WebhookSender:
         self._allow_private = allow_private
         self._stored_secrets = stored_secrets
         self._clock = clock
-        self._resolver = resolver
+        self._resolver = resolver or HostResolver()
 
     async def deliver(self, event: Event, merchant: Merchant) -> WebhookAnswer:
         """Send, and read what the endpoint answered. WebhookFailed for all but a 2xx."""
