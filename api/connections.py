@@ -14,6 +14,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # The lines before the body; also what is still sent after the answer, which nobody reads.
 HEAD_SECONDS = 10.0
+# An answer that its client does not read is kept in memory for so long, then it is dropped.
+UNREAD_SECONDS = 10.0
 # The parts of a body: its chunks, or what came in one read. Each costs the event loop some 15 µs,
 # however small it is, so small ones must be few.
 MOST_SMALL_PARTS = 500
@@ -56,6 +58,7 @@ class PromptProtocol(H11Protocol):
 
     conn: BoundedConnection
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
     _asked = False
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -79,9 +82,21 @@ class PromptProtocol(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def pause_writing(self) -> None:
+        """Give the client some time to read what is written already."""
+        super().pause_writing()
+        # Not `close`, which waits for the client to read.
+        self._unread = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has read enough to go on."""
+        super().resume_writing()
+        self._stop_counting()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is to be waited for any more."""
         self._stop_waiting()
+        self._stop_counting()
         super().connection_lost(exc)
 
     def _hang_up(self) -> None:
@@ -107,3 +122,8 @@ class PromptProtocol(H11Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _stop_counting(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None

@@ -11,13 +11,13 @@ from pydantic import Field
 from api.auth import AuthenticatedMerchant
 from api.creating import make_payment
 from api.dependencies import Dependencies, Deps
+from api.fields import Moment
 from api.openapi import PAYMENT_EXAMPLES, problems
 from api.ordered import payment_order
 from api.problems import Refusal
 from api.runs import NoAnswerYet, RunOver, cancel_payment, sync_payment
 from api.schemas import (
     CancelRequest,
-    Moment,
     PaymentAnswer,
     PaymentFields,
     PaymentList,

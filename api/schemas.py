@@ -2,23 +2,13 @@
 
 import json
 from datetime import UTC, datetime
-from ipaddress import ip_address
-from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 from uuid import UUID
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    HttpUrl,
-    TypeAdapter,
-    model_validator,
-)
-from pydantic.functional_validators import AfterValidator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from api.fields import Address, Metadata, OrderNo, WebUrl
 from api.problems import Answer
 from api.store_schemas import EntitlementFields
 from api.text import Text, printable
@@ -32,42 +22,6 @@ from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
 
 UNKNOWN_FIELD = "unknown_field"
-_HTTP_URL = TypeAdapter(HttpUrl)
-
-
-def _http_url(value: str) -> str:
-    url = _HTTP_URL.validate_python(value)
-    # `https://shop.example@evil.example` shows people one host and goes to another.
-    if "@" in urlsplit(value).netloc or url.username is not None or "\\" in value:
-        raise ValueError("a URL without a user, password or backslash is expected")
-    return value
-
-
-def _address(value: str) -> str:
-    # A zone (`fe80::1%…`) may be any text at all, and means nothing outside its machine.
-    if "%" in value:
-        raise ValueError("an address without a zone is expected")
-    return str(ip_address(value))
-
-
-def _in_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("the time is beyond the calendar in UTC") from None
-
-
-# Kept as the merchant wrote it: a parsed URL would come back changed.
-WebUrl = Annotated[Text, Field(max_length=512), AfterValidator(_http_url)]
-Address = Annotated[str, AfterValidator(_address)]
-# The database counts in UTC, where the calendar's first and last hours of some zones are not.
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-# Printable, so that it can be read aloud and searched for.
-OrderNo = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$", examples=["ORDER-20261122-0001"])
-]
-MetadataKey = Annotated[Text, Field(min_length=1, max_length=40)]
-MetadataValue = Annotated[Text, Field(max_length=500)]
 
 
 class Body(BaseModel):
@@ -144,8 +98,10 @@ class PaymentRequest(Body):
     expires_in: int | None = Field(
         default=None, strict=True, gt=0, description="Seconds; else the channel's default."
     )
-    metadata: dict[MetadataKey, MetadataValue] = Field(
-        default_factory=dict, max_length=20, description="Yours; comes back in answers and events."
+    metadata: Metadata = Field(
+        default_factory=dict,
+        max_length=20,
+        description="Yours; comes back in answers and events. At most 4,096 bytes together.",
     )
 
 

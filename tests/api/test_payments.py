@@ -183,6 +183,7 @@ async def test_a_key_whose_request_was_refused_is_used_up(
         ({"amuont": 1}, "amuont", "amount"),
         ({"payer": {"openid": "x"}}, "payer.openid", "open_id"),
         ({"metadata": {"n": 7}}, "metadata.n", "string"),
+        ({"metadata": {f"n{n}": "龙" * 160 for n in range(9)}}, "metadata", "at most 4096 bytes"),
     ],
 )
 async def test_a_mistake_is_named_with_what_to_do(
