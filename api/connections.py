@@ -2,68 +2,46 @@
 
 `limits.py` bounds a body and an answer. Before the first there is no request yet, and after the
 second none any more, so only the connection itself can be timed there. And whatever is sent is
-parsed here, whether or not it is wanted. Started by
-`uvicorn --http api.connections:PromptProtocol`.
+parsed here, whether or not it is wanted; that is why the parser is the one in C (ADR 31). Started
+by `uvicorn --http api.connections:PromptProtocol`.
 """
 
 import asyncio
-from typing import Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # The lines before the body; also what is still sent after the answer, which nobody reads.
 HEAD_SECONDS = 10.0
 # An answer that its client does not read is kept in memory for so long, then it is dropped.
 UNREAD_SECONDS = 10.0
-# The parts of a body: its chunks, or what came in one read. Each costs the event loop some 15 µs,
-# however small it is, so small ones must be few.
+# Bytes of the request line and the headers, and how many headers (and trailers) there are.
+LARGEST_HEAD = 16 * 1024
+MOST_HEADERS = 100
+# The parts of a body: its chunks, or what came in one read. Small ones cost as much as large ones.
 MOST_SMALL_PARTS = 500
 LARGE_PART = 512
 # Bytes that are still read after an answer that did not wait for the whole body. Without it the
 # connection is reset, and the client may never see the answer.
 MOST_AFTER_ANSWER = 1024 * 1024
+# Requests that came before the first one was answered.
+MOST_PIPELINED = 10
+_OF_UPGRADES = (b"upgrade", b"connection", b"http2-settings")
 
 
-class BoundedConnection(h11.Connection):
-    """A server's side of HTTP/1.1 that stops to parse a body of too many parts, or unwanted."""
-
-    excessive = False
-    _parts = _size = _unwanted = 0
-
-    def next_event(self) -> Any:
-        """Return as h11 does; NEED_DATA from then on where the client has sent too much."""
-        if self.excessive:
-            return h11.NEED_DATA
-        event = super().next_event()
-        if isinstance(event, h11.Request):
-            self._parts = self._size = self._unwanted = 0
-        elif isinstance(event, h11.Data):
-            self._count(len(event.data))
-            if self.excessive:
-                return h11.NEED_DATA
-        return event
-
-    def _count(self, size: int) -> None:
-        self._parts += 1
-        self._size += size
-        if self.our_state is h11.DONE:
-            self._unwanted += size
-        too_small = self._parts > MOST_SMALL_PARTS + self._size // LARGE_PART
-        self.excessive = too_small or self._unwanted > MOST_AFTER_ANSWER
+class Excessive(Exception):  # noqa: N818 - for the parser alone, which ends by it
+    """The client has sent more than a request may have."""
 
 
-class PromptProtocol(H11Protocol):
-    """Closes connections that do not begin, that go on after the answer, or that send crumbs."""
+class PromptProtocol(HttpToolsProtocol):
+    """Hangs up on what does not begin, goes on after its answer, is not read, or is too much."""
 
-    conn: BoundedConnection
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
-    _asked = False
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.conn = BoundedConnection(h11.SERVER)
+    # Whether the client must send something now, rather than may.
+    _begun = True
+    _in_head = True
+    _head = _fields = _headers = _parts = _size = _unwanted = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Wait for the first request."""
@@ -72,10 +50,68 @@ class PromptProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came, and see whether it is a request by now."""
-        super().data_received(data)
-        if self.conn.excessive and not self.transport.is_closing():
-            self._hang_up()
+        self._begun = True
+        if self._in_head:
+            self._head += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as stopped:
+            self._stay(data[stopped.args[0] :])
+        except HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        if self._in_head and self._head > LARGEST_HEAD and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what can't be parsed; nothing where an answer has begun."""
+        if self._begun and not self._in_head and self.cycle.response_started:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    def on_message_begin(self) -> None:
+        """Count anew."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise Excessive
+        self._begun = self._in_head = True
+        self._fields = self._headers = self._parts = self._size = self._unwanted = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the request line."""
+        self._count_head(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; a trailer, after the body, counts as one."""
+        self._headers += 1
+        self._count_head(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin the request, unless it is to be parsed anew."""
+        if not self.parser.should_upgrade():
+            self._in_head = False
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._parts += 1
+        self._size += len(body)
+        if self.cycle.response_complete:
+            self._unwanted += len(body)
+        too_small = self._parts > MOST_SMALL_PARTS + self._size // LARGE_PART
+        if too_small or self._unwanted > MOST_AFTER_ANSWER:
+            raise Excessive
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Expect nothing more."""
+        if not self.parser.should_upgrade():
+            self._begun, self._in_head, self._head = False, True, 0
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """An idle connection may stay; one in the middle of a body may not."""
@@ -99,11 +135,25 @@ class PromptProtocol(H11Protocol):
         self._stop_counting()
         super().connection_lost(exc)
 
-    def _hang_up(self) -> None:
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self.send_400_response("The body has too many small parts.")
-        else:
-            self.transport.close()
+    def _stay(self, rest: bytes) -> None:
+        """Go on in HTTP/1.1 where the client offers another protocol, as Java's client does (h2c).
+
+        The parser has stopped at the end of the head, and would take a body for that protocol.
+        """
+        if self.parser.get_method() == b"CONNECT":
+            self.send_400_response("There are no tunnels here.")
+            return
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % field for field in self.headers if field[0] not in _OF_UPGRADES]
+        self.parser = HttpRequestParser(self)
+        self._in_head, self._head = True, 0
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
+
+    def _count_head(self, size: int) -> None:
+        self._fields += size
+        if self._fields > LARGEST_HEAD or self._headers > MOST_HEADERS:
+            raise Excessive
 
     def _watch(self) -> None:
         if not self._is_owed():
@@ -112,11 +162,8 @@ class PromptProtocol(H11Protocol):
             self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
     def _is_owed(self) -> bool:
-        """Whether the client must send something now, rather than may."""
-        if self.conn.their_state is h11.IDLE:
-            return not self._asked or bool(self.conn.trailing_data[0])
-        self._asked = True
-        return self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE
+        # A body has its own time, until it is answered.
+        return self._begun and (self._in_head or self.cycle.response_complete)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:

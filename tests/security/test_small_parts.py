@@ -1,86 +1,186 @@
-"""A body in crumbs, or one that nobody wants, never holds up the requests of others."""
+"""Requests in crumbs, or that nobody wants, never hold up the requests of others."""
 
 import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import h11
 import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
 
-from api.connections import MOST_AFTER_ANSWER, MOST_SMALL_PARTS, BoundedConnection
-from tests.fuzz.test_the_wire import HEAD, NOTIFY, line, port
+from api.connections import (
+    LARGEST_HEAD,
+    MOST_AFTER_ANSWER,
+    MOST_HEADERS,
+    MOST_PIPELINED,
+    MOST_SMALL_PARTS,
+    PromptProtocol,
+)
 
-__all__ = ["port"]
-
-CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-CRUMB, WHOLE = b"1\r\nA\r\n", b"400\r\n" + b"A" * 1024 + b"\r\n"
-END = b"0\r\n\r\n"
-
-
-def parsed(connection: BoundedConnection, sent: bytes) -> list[type]:
-    """The events that one read brings."""
-    connection.receive_data(sent)
-    events = []
-    while (event := connection.next_event()) is not h11.NEED_DATA:
-        events.append(type(event))
-        if event is h11.PAUSED or isinstance(event, h11.EndOfMessage):
-            break
-    return events
+HEAD = b"POST / HTTP/1.1\r\nHost: paysaga.test\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+CRUMB, WHOLE, END = b"1\r\nA\r\n", b"400\r\n" + b"A" * 1024 + b"\r\n", b"0\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nHost: paysaga.test\r\n\r\n"
 
 
-def test_crumbs_are_not_parsed_to_their_end() -> None:
-    connection = BoundedConnection(h11.SERVER)
+class Application:
+    """Reads each body, and answers with its size; `/refuse` answers before the body."""
 
-    events = parsed(connection, NOTIFY + CHUNKED + CRUMB * 65_000 + END)
-    later = parsed(connection, CRUMB * 65_000)
+    def __init__(self) -> None:
+        self.parts = 0
+        self.requests = 0
 
-    assert connection.excessive
-    assert len(events) <= MOST_SMALL_PARTS + 2
-    assert later == []
-
-
-def test_a_body_of_ordinary_parts_is_parsed_to_its_end() -> None:
-    connection = BoundedConnection(h11.SERVER)
-
-    events = parsed(connection, NOTIFY + CHUNKED + WHOLE * 2_000 + CRUMB * 100 + END)
-
-    assert not connection.excessive
-    assert events[-1] is h11.EndOfMessage
-
-
-def test_each_request_of_a_connection_is_counted_alone() -> None:
-    connection = BoundedConnection(h11.SERVER)
-    for _ in range(5):
-        events = parsed(connection, NOTIFY + CHUNKED + CRUMB * (MOST_SMALL_PARTS - 1) + END)
-        assert events[-1] is h11.EndOfMessage
-        answered(connection)
-        connection.start_next_cycle()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.requests += 1
+        size, more = 0, scope["path"] != "/refuse"
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            self.parts += 1
+            size += len(message["body"])
+            more = message["more_body"]
+        body = str(size).encode()
+        length = str(len(body)).encode()
+        headers = [(b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
-def test_what_comes_after_the_answer_is_read_to_a_bound() -> None:
-    connection = BoundedConnection(h11.SERVER)
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[Application, tuple[str, int]]]:
+    """The application behind the product's own protocol."""
+    application = Application()
+    config = uvicorn.Config(application, http=PromptProtocol, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve([listener]))
+        try:
+            yield application, listener.getsockname()
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def sent(address: tuple[str, int], *parts: bytes) -> bytes:
+    """What comes back until the server hangs up."""
+    reader, writer = await asyncio.open_connection(*address)
+    async with asyncio.timeout(20):
+        try:
+            for part in parts:
+                writer.write(part)
+                await writer.drain()
+            return await reader.read()
+        except ConnectionError:
+            return b""
+        finally:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        CHUNKED + CRUMB * 65_000 + END,
+        HEAD + b"X: y\r\n" * (MOST_HEADERS + 1) + b"\r\n",
+        HEAD + b"X: " + b"y" * (LARGEST_HEAD + 1) + b"\r\n\r\n",
+        b"GET /" + b"a" * (LARGEST_HEAD + 1) + b" HTTP/1.1\r\n\r\n",
+        CHUNKED + b"0\r\n" + b"X: y\r\n" * (MOST_HEADERS + 1) + b"\r\n",
+    ],
+    ids=["chunks", "headers", "a long header", "a long path", "trailers"],
+)
+async def test_a_request_in_crumbs_is_never_read_to_its_end(request_: bytes) -> None:
+    async with served() as (application, address):
+        answer = await sent(address, request_)
+
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+    assert application.parts <= MOST_SMALL_PARTS + 1
+
+
+@pytest.mark.parametrize("begun", [b"GET /" + b"a" * 100_000, HEAD + b"X: " + b"y" * 100_000])
+async def test_a_head_without_end_is_not_kept(begun: bytes) -> None:
+    async with served() as (application, address):
+        answer = await sent(address, begun, begun)
+
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+    assert application.requests == 0
+
+
+async def test_requests_that_wait_for_the_first_ones_answer_are_few() -> None:
+    async with served() as (application, address):
+        await sent(address, GET * 5000)
+
+    assert application.requests <= MOST_PIPELINED + 1
+
+
+async def test_what_comes_after_the_answer_is_read_to_a_bound() -> None:
+    head = HEAD.replace(b"/", b"/refuse", 1)
     size = f"Content-Length: {100 * MOST_AFTER_ANSWER}\r\n\r\n".encode()
-    assert parsed(connection, NOTIFY + size) == [h11.Request]
-    answered(connection)
+    async with served() as (_, address):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(head + size)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        taken = 0
+        async with asyncio.timeout(20):
+            try:
+                while taken < 50 * MOST_AFTER_ANSWER:
+                    writer.write(b"A" * 65_536)
+                    await writer.drain()
+                    taken += 65_536
+            except ConnectionError:
+                pass
+        writer.close()
 
-    for _ in range(MOST_AFTER_ANSWER // 0x10000):
-        parsed(connection, b"A" * 0x10000)
-    assert not connection.excessive
-    parsed(connection, b"A")
-
-    assert connection.excessive
+    # What the sockets' buffers hold on both sides comes on top.
+    assert taken < 20 * MOST_AFTER_ANSWER
 
 
-def answered(connection: BoundedConnection) -> None:
-    connection.send(h11.Response(status_code=413, headers=[("content-length", "0")]))
-    connection.send(h11.EndOfMessage())
+async def test_ordinary_requests_are_answered_one_after_the_other() -> None:
+    """On one connection: large and small bodies in chunks, one with a length, and none."""
+    last = HEAD + b"Connection: close\r\nContent-Length: 3\r\n\r\nabc"
+    requests = [
+        CHUNKED + WHOLE * 2_000 + END,
+        CHUNKED + CRUMB * (MOST_SMALL_PARTS - 1) + END,
+        GET,
+        HEAD + b"X: y\r\n" * (MOST_HEADERS - 1) + b"\r\n",
+        last,
+    ]
+    async with served() as (application, address):
+        reader, writer = await asyncio.open_connection(*address)
+        sizes = []
+        for request in requests:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            sizes.append(int(await reader.readexactly(length)))
+        assert await reader.read() == b""
+        writer.close()
+
+    assert sizes == [2_000 * 1024, MOST_SMALL_PARTS - 1, 0, 0, 3]
+    assert application.requests == len(requests)
 
 
-@pytest.mark.parametrize("head", [HEAD, NOTIFY, HEAD.replace(b"/v1/payments", b"/nope")])
-async def test_crumbs_never_delay_another_connection(port: int, head: bytes) -> None:
-    """One read holds some 40,000 of them; all must not cost more than the first few hundred."""
-    async with line(port) as stranger:
-        async with asyncio.timeout(5):
-            answer = await stranger.says(head + CHUNKED, *[CRUMB * 40_000] * 10)
-        assert not answer or answer.split()[1] in {b"400", b"401", b"404", b"408"}
-    async with line(port) as other:
-        other.writer.write(b"GET /healthz HTTP/1.1\r\nHost: paysaga.test\r\n\r\n")
-        assert await other.status() == 200
+@pytest.mark.parametrize("protocol", [b"websocket", b"h2c"])
+async def test_who_offers_another_protocol_is_answered_in_this_one(protocol: bytes) -> None:
+    offers = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: " + protocol + b"\r\n"
+    last = HEAD + b"Connection: close\r\nContent-Length: 5\r\n\r\nabcde"
+    async with served() as (application, address):
+        answers = await sent(
+            address,
+            GET[:-2] + offers + b"\r\n",
+            HEAD + offers + b"Content-Length: 3\r\n\r\nabc",
+            CHUNKED[:-2] + offers + b"\r\n" + WHOLE + END,
+            last,
+        )
+
+    bodies = [part.split(b"HTTP/1.1")[0] for part in answers.split(b"\r\n\r\n")[1:]]
+    assert bodies == [b"0", b"3", b"1024", b"5"]
+    assert application.requests == len(bodies)
+
+
+async def test_there_are_no_tunnels() -> None:
+    async with served() as (application, address):
+        answer = await sent(address, b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert application.requests == 0
