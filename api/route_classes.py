@@ -1,6 +1,6 @@
 """Every route of the API with its class: who may call it, and what may be sent.
 
-Limits go by the exact route. A request that matches none is answered by the framework, unread.
+Limits go by the exact route. A request that matches none is a visitor's, and is answered unread.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,8 @@ class RouteClass(StrEnum):
     OPERATOR = "operator"
     NOTIFY = "notify"  # a provider's, without a credential
     VISIT = "visit"  # anybody's
-    PROBE = "probe"  # anybody's, free of limits: an orchestrator kills what does not answer it
+    PROBE = "probe"  # anybody's; delayed, not refused: an orchestrator kills what does not answer
+    UNMATCHED = "unmatched"  # anybody's; no route of the table: not found, or a page's own file
 
 
 MERCHANTS_CLASSES = (RouteClass.CREATE, RouteClass.COMMAND, RouteClass.READ)
@@ -90,6 +91,7 @@ class Match:
     parameters: Mapping[str, str]
 
 
+UNMATCHED = Match(Route("none", RouteClass.UNMATCHED, largest_body=0), {})
 ROUTES: Mapping[tuple[str, str], Route] = MappingProxyType(
     {
         (method, path): Route(path, route_class, _SIZES.get(path, LARGEST_BODY))

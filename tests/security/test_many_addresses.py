@@ -1,0 +1,345 @@
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Scope
+
+from api import bodies, rates
+from api.admission import PROBE_RATE, Probes, Visitors
+from api.bodies import REQUEST_BYTES, Bodies
+from api.problems import Refusal
+from api.rates import NoPlace, Waiting
+from api.route_classes import LARGEST_BODY
+from settings import Settings
+from tests.api.house import House, order
+from tests.security.requests import Unfinished, caller, house_with
+
+PAUSE = 0.2
+NOTIFY = "/notify/alipay/main"
+GENUINE = "203.0.113.9"
+BODILESS: Scope = {"headers": []}
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "PAUSE_SECONDS", PAUSE)
+    monkeypatch.setattr(rates, "PAUSE_SPREAD", (1.0, 1.0))
+
+
+@pytest.fixture
+def settings(house: House) -> Settings:
+    return house.dependencies.settings
+
+
+async def _turns(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def _stop(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_slow_bodies_of_many_addresses_never_refuse_or_delay_a_notification(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "VISITORS_BODY_SECONDS", 5.0)
+    limited = await house_with(house, peer_concurrency=4)
+    slow = [Unfinished(NOTIFY, sends=1, peer=f"198.51.100.{number % 8}") for number in range(8 * 4)]
+    sending = [asyncio.create_task(request.to(limited.app)) for request in slow]
+    await asyncio.wait([asyncio.create_task(request.stopped.wait()) for request in slow], timeout=2)
+
+    async with caller(limited.app, GENUINE) as provider:
+        begun = time.monotonic()
+        answer = await provider.post(NOTIFY, content=b"x")
+        waited = time.monotonic() - begun
+
+    assert not any(request.messages for request in slow)
+    # It reached the route, which finds no signature.
+    assert answer.status_code == 400, answer.text
+    assert waited < PAUSE
+    await _stop(sending)
+
+
+def _sending(held: Bodies, sender: str, sends: int) -> asyncio.Task[Any]:
+    async def send() -> str:
+        request = Unfinished("/", sends=sends)
+        try:
+            async with held.body(
+                BODILESS, request.receive, largest=LARGEST_BODY, seconds=5, sender=sender
+            ):
+                raise AssertionError("it never ends")
+        except Refusal as refusal:
+            return refusal.code
+
+    return asyncio.create_task(send())
+
+
+async def _whole(held: Bodies, sender: str, content: bytes) -> bytes:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    async with held.body(BODILESS, receive, largest=LARGEST_BODY, seconds=5, sender=sender) as body:
+        return held.answer(body)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "sends"), [(40, LARGEST_BODY), (400, 1), (40, 0)], ids=["large", "many", "empty"]
+)
+async def test_unfinished_bodies_of_many_addresses_never_keep_a_whole_one_out(
+    addresses: int, sends: int
+) -> None:
+    most = 10 * (LARGEST_BODY + REQUEST_BYTES)
+    held = Bodies(most, share=most)
+    slow = [_sending(held, f"198.51.{number}", sends) for number in range(addresses)]
+    await _turns(100)
+    genuine = await asyncio.gather(*(_whole(held, GENUINE, b"x" * 2000) for _ in range(20)))
+    assert genuine == [b"x" * 2000] * 20
+    await _turns()
+    ended = [task.result() for task in slow if task.done()]
+    assert set(ended) <= {"overloaded"}
+    assert sum(not task.done() for task in slow) <= most // (REQUEST_BYTES + sends)
+    await _stop(slow)
+
+
+async def test_an_address_with_many_unfinished_bodies_never_ends_anothers() -> None:
+    held = Bodies(8 * (LARGEST_BODY + REQUEST_BYTES))
+    few = _sending(held, GENUINE, LARGEST_BODY)
+    await _turns(100)
+    many = [_sending(held, "198.51.100.7", LARGEST_BODY) for _ in range(40)]
+    await _turns(100)
+    assert not few.done()
+    assert sum(not task.done() for task in many) <= 7
+    await _stop([few, *many])
+
+
+async def test_whole_bodies_that_wait_never_keep_another_out_and_an_answered_one_never_ends() -> (
+    None
+):
+    held = Bodies(4 * LARGEST_BODY)
+    ended, answered, release = [], [], asyncio.Event()
+
+    async def wait(sender: str, *, is_answered: bool) -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": b"x" * 60_000, "more_body": False}
+
+        try:
+            async with held.body(
+                BODILESS, receive, largest=LARGEST_BODY, seconds=5, sender=sender
+            ) as body:
+                if is_answered:
+                    answered.append(held.answer(body))
+                await release.wait()
+        except Refusal as refusal:
+            ended.append((sender, refusal.code))
+
+    first = asyncio.create_task(wait("first", is_answered=True))
+    await _turns()
+    waiting = [asyncio.create_task(wait("greatest", is_answered=False)) for _ in range(3)]
+    await _turns()
+    assert await _whole(held, GENUINE, b"x" * 60_000)
+    await _turns()
+    assert ended == [("greatest", "overloaded")]
+    release.set()
+    await asyncio.gather(first, *waiting)
+    assert await _whole(held, GENUINE, b"x" * 60_000)
+    assert len(answered) == 1
+
+
+async def test_a_subscribers_addresses_never_hold_more_than_one_peers_bodies(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "PEER_BODIES", 3 * (LARGEST_BODY + REQUEST_BYTES))
+    monkeypatch.setattr(bodies, "VISITORS_BODY_SECONDS", 1.0)
+    app = (await house_with(house)).app
+    slow = [Unfinished(NOTIFY, sends=LARGEST_BODY, peer=f"2001:db8::{n:x}") for n in range(10)]
+    await asyncio.gather(*(request.to(app) for request in slow))
+    codes = [request.code for request in slow]
+    assert codes.count("body_incomplete") <= 3
+    assert set(codes) == {"body_incomplete", "overloaded"}
+
+
+@pytest.mark.parametrize("path", ["/nope", "/v1/nope", "/v1/payments/x/y"])
+async def test_paths_that_do_not_exist_are_never_answered_at_the_speed_of_a_flood(
+    house: House, path: str
+) -> None:
+    limited = await house_with(house, peer_rate=50, peer_concurrency=2)
+    async with caller(limited.app, "198.51.100.7") as stranger:
+        begun = time.monotonic()
+        answers = await asyncio.gather(*(stranger.get(path) for _ in range(30)))
+        took = time.monotonic() - begun
+        async with caller(limited.app, GENUINE) as other:
+            assert (await other.get("/openapi.json")).status_code == 200
+    found = [answer for answer in answers if answer.status_code == 404]
+    assert {answer.json()["code"] for answer in found} == {"route_not_found"}
+    # Two at full speed, then two at a time with a pause each.
+    assert took >= PAUSE
+    assert len(found) <= 2 * (2 + took / PAUSE)
+    assert len(found) + sum(answer.status_code == 429 for answer in answers) == 30
+
+
+async def test_a_flood_of_probes_is_never_answered_at_its_speed_nor_delays_anothers_probe(
+    house: House,
+) -> None:
+    limited = await house_with(house)
+    async with (
+        caller(limited.app, "198.51.100.7") as stranger,
+        caller(limited.app, GENUINE) as orchestrator,
+    ):
+        begun = time.monotonic()
+        flood = [asyncio.create_task(stranger.get("/healthz")) for _ in range(60)]
+        await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+        asked = time.monotonic()
+        assert (await orchestrator.get("/healthz")).json()["result_code"] == 0
+        assert time.monotonic() - asked < PAUSE
+        at_full_speed = sum(one.done() for one in flood)
+        answers = await asyncio.gather(*flood)
+        took = time.monotonic() - begun
+    assert at_full_speed <= 2 * PROBE_RATE
+    assert took >= PAUSE
+    # Nor is one refused: behind one address there may be the orchestrator as well.
+    assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_probes_of_one_address_never_wait_without_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rates, "MOST_WAITING_OF_ONE", 5)
+    probes = Probes(Waiting())
+    waits = [probes.admit("198.51.100.7") for _ in range(60)]
+    done = await asyncio.gather(*waits, return_exceptions=True)
+    assert sum(outcome is None for outcome in done) <= PROBE_RATE + 6
+    await probes.admit(GENUINE)
+
+
+async def _visit(visitors: Visitors, peer: str) -> bool:
+    try:
+        async with visitors.visit(peer) as visit, visitors.serve(visit):
+            return True
+    except NoPlace:
+        return False
+
+
+async def test_many_addresses_together_are_never_served_faster_than_four_peers(
+    settings: Settings,
+) -> None:
+    visitors = Visitors(settings.model_copy(update={"peer_rate": 5}), Waiting())
+    begun = time.monotonic()
+    peers = [f"198.51.{number}.1" for number in range(200)]
+    served = sum(await asyncio.gather(*(_visit(visitors, peer) for peer in peers)))
+    took = time.monotonic() - begun
+    assert 20 <= served <= 4 * 5 * (1 + took) + 1
+
+
+async def test_peers_beyond_their_own_rate_never_use_up_what_others_share(
+    settings: Settings,
+) -> None:
+    visitors = Visitors(
+        settings.model_copy(update={"peer_rate": 5, "peer_concurrency": 40}), Waiting()
+    )
+    flood = []
+    for number in range(30):
+        # What a forged notification costs: nothing is left of the bucket.
+        await visitors.failed(f"198.51.{number}.1")
+        flood += [asyncio.create_task(_visit(visitors, f"198.51.{number}.1")) for _ in range(10)]
+    begun = time.monotonic()
+    while not all(one.done() for one in flood):
+        assert await _visit(visitors, f"203.0.113.{int((time.monotonic() - begun) * 100)}")
+        await asyncio.sleep(PAUSE)
+    took = time.monotonic() - begun
+    assert sum(one.result() for one in flood) <= 5 * (1 + took) + 1
+
+
+async def test_fresh_addresses_never_take_the_share_of_a_proven_provider(
+    settings: Settings,
+) -> None:
+    visitors = Visitors(settings.model_copy(update={"peer_rate": 5}), Waiting())
+    visitors.proved(GENUINE)
+    flood = [asyncio.create_task(_visit(visitors, f"198.51.{n}.1")) for n in range(200)]
+    await _turns()
+    begun = time.monotonic()
+    assert await _visit(visitors, GENUINE)
+    assert time.monotonic() - begun < PAUSE
+    assert not all(await asyncio.gather(*flood))
+
+
+async def test_the_document_is_never_rendered_twice(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = (await house_with(house)).app
+    rendered, usual = 0, app.openapi
+
+    def count() -> dict[str, Any]:
+        nonlocal rendered
+        rendered += 1
+        return usual()
+
+    monkeypatch.setattr(app, "openapi", count)
+    async with caller(app, GENUINE) as stranger:
+        answers = [await stranger.get("/openapi.json") for _ in range(5)]
+    assert rendered == 1
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.json() == usual() for answer in answers)
+
+
+async def test_one_merchants_connections_never_refuse_anothers_burst(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A create may take longer than the other tests' pause.
+    monkeypatch.setattr(rates, "PAUSE_SECONDS", 2.0)
+    monkeypatch.setattr(rates, "MOST_WAITING", 40)
+    monkeypatch.setattr(rates, "MOST_WAITING_OF_ONE", 30)
+    limited = await house_with(house, create_rate=4, create_concurrency=2)
+    flooding, quiet = await limited.shop(), await limited.shop()
+    flood = [asyncio.create_task(flooding.create(order())) for _ in range(60)]
+    await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+
+    burst: list[httpx.Response] = await asyncio.gather(*(quiet.create(order()) for _ in range(4)))
+
+    assert [answer.status_code for answer in burst] == [201] * 4
+    answers = await asyncio.gather(*flood)
+    refused = [answer for answer in answers if answer.status_code == 429]
+    closed = [answer for answer in refused if answer.headers.get("connection") == "close"]
+    assert 1 <= len(closed) < len(refused)
+    assert all(answer.headers["retry-after"] == "1" for answer in closed)
+
+
+async def test_who_has_most_waiting_never_keeps_others_from_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rates, "MOST_WAITING", 10)
+    waiting = Waiting()
+    greatest = [asyncio.create_task(waiting.pause("greatest")) for _ in range(12)]
+    await _turns()
+    others = [asyncio.create_task(waiting.pause(f"other-{number}")) for number in range(4)]
+    outcomes = await asyncio.gather(*greatest, *others, return_exceptions=True)
+    refused = [isinstance(outcome, NoPlace) for outcome in outcomes]
+    # The last two at their arrival, the first four for the others.
+    assert refused == [True] * 4 + [False] * 6 + [True] * 2 + [False] * 4
+    async with AsyncExitStack() as all_left:
+        for number in range(10):
+            await all_left.enter_async_context(waiting.limited(f"next-{number}"))
+
+
+async def test_more_connections_never_bring_more_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rates, "WAITING_AT_USUAL_PAUSE", 10)
+    waiting = Waiting()
+    ended: list[float] = []
+
+    async def pause(key: str) -> None:
+        begun = time.monotonic()
+        await waiting.pause(key)
+        if key == "many":
+            ended.append(time.monotonic() - begun)
+        else:
+            assert time.monotonic() - begun < 2 * PAUSE
+
+    await asyncio.gather(*(pause("many") for _ in range(40)), pause("few"))
+    # The fortieth waits four times as long.
+    assert sum(seconds < 1.5 * PAUSE for seconds in ended) <= 15
+    assert max(ended) >= 3.9 * PAUSE
