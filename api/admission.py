@@ -17,10 +17,12 @@ from settings import Settings
 BURST_SECONDS = 1.0
 # A visit that came to nothing (a wrong key, a forged notification) costs as much as so many.
 FAILURE_TOKENS = 25
-# Peers at their own limits whose requests are served at full speed together.
+# Peers whose requests are served at the same time while each is at its own concurrency.
 PEERS_AT_ONCE = 4
+# The rate of all peers together, as a factor of that of one.
+PEERS_RATE = 2
 # Requests a second of one address. An orchestrator sends one in some seconds.
-PROBE_RATE = 10.0
+PROBE_RATE = 5.0
 
 
 class MerchantLimits:
@@ -77,7 +79,7 @@ class Visitors:
         self._buckets = _buckets(rate)
         self._each = Slots(concurrency, waiting)
         self._waiting = waiting
-        most = (rate * PEERS_AT_ONCE, concurrency * PEERS_AT_ONCE, waiting)
+        most = (rate * PEERS_RATE, concurrency * PEERS_AT_ONCE, waiting)
         self._within, self._proven = _Shared(*most), _Shared(*most)
         self._beyond = _Shared(rate, concurrency, waiting)
         self._proven_networks: OrderedDict[str, None] = OrderedDict()

@@ -34,6 +34,8 @@ REQUEST_SECONDS = 20.0
 AUTHENTICATION_SECONDS = 10.0
 # An operator's page opens its payloads one history at a time; 8 MiB each.
 OPERATORS_AT_ONCE = 4
+# Of all addresses together; more of them wait longer, so that addresses do not buy answers.
+VISITORS_AT_USUAL_PAUSE = 150
 _OPERATOR = "operator"
 
 
@@ -53,13 +55,16 @@ class Limited:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        # Nothing is shared, so that none of them takes the places of another.
+        # No places are shared, so that none of them takes those of another.
         self._merchants = MerchantLimits(settings, Waiting())
-        self._notifiers = Visitors(settings, Waiting())
-        self._visitors = Visitors(settings, Waiting())
-        self._probes = Probes(Waiting())
+        self._notifiers = Visitors(settings, Waiting(VISITORS_AT_USUAL_PAUSE))
+        strangers = Waiting(VISITORS_AT_USUAL_PAUSE)
+        self._visitors = Visitors(settings, strangers)
+        # A merchant whose key was not seen yet must not wait behind readers of the documents.
+        unknown = Visitors(settings, strangers)
+        self._authentication = Authentication(unknown, FailedAuthentication(metrics))
+        self._probes = Probes(Waiting(VISITORS_AT_USUAL_PAUSE))
         self._operators = Slots(OPERATORS_AT_ONCE, Waiting())
-        self._authentication = Authentication(self._visitors, FailedAuthentication(metrics))
         self._bodies = Bodies(bodies.MERCHANTS_BODIES)
         self._visitors_bodies = Bodies(bodies.VISITORS_BODIES, bodies.PEER_BODIES)
         self._notification_bodies = Bodies(bodies.NOTIFICATION_BODIES, bodies.PEER_BODIES)
@@ -109,13 +114,10 @@ class Limited:
         async with visitors.visit(peer) as visit:
             try:
                 status = await self._serve_visit(call, visitors, visit, held)
-                is_failure = status >= HTTPStatus.BAD_REQUEST
+                # A page's own files are large, and nobody needs many of them in a second.
+                is_failure = status >= HTTPStatus.BAD_REQUEST or call.match is UNMATCHED
             except NoPlace:
                 is_failure = False
-                raise
-            except Refusal as refusal:
-                # That others fill the process is not this sender's failure.
-                is_failure = refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR
                 raise
             finally:
                 # A provider's own message costs its address nothing, whatever we answer.

@@ -72,9 +72,11 @@ class Waiting:
     """The requests of one kind of callers that are made to wait, by the key they are limited by.
 
     No key takes the room of another: where all is taken, the key with the most gives some up.
+    Where keys cost their owner nothing, pauses also grow with all that wait, from `usual` on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, usual: int | None = None) -> None:
+        self._usual = usual
         # The waits of a key in the order in which they began; ending one is a deadline of now.
         self._by_key: dict[str, dict[asyncio.Timeout, None]] = {}
         self._count = 0
@@ -129,7 +131,8 @@ class Waiting:
 
     def _seconds(self, key: str) -> float:
         longer = len(self._by_key.get(key, ())) / WAITING_AT_USUAL_PAUSE
-        factor = min(max(1.0, longer), LONGEST_PAUSE)
+        for_all = self._count / self._usual if self._usual else 0.0
+        factor = min(max(1.0, longer, for_all), LONGEST_PAUSE)
         return PAUSE_SECONDS * factor * random.uniform(*PAUSE_SPREAD)  # noqa: S311 - nothing to guess
 
 
