@@ -71,7 +71,7 @@ class Visitors:
     Who has no tokens is delayed: behind a reverse proxy whose header is not configured, a stranger
     and a provider come from the same address. Of what all share, the peers within their own rate
     have a part, those beyond it together as much as one peer may have, and those of whom
-    a genuine notification came before a part of their own.
+    a notification was acknowledged before a part of their own.
     """
 
     def __init__(self, settings: Settings, waiting: Waiting) -> None:
@@ -108,7 +108,7 @@ class Visitors:
             yield
 
     def proved(self, peer: str) -> None:
-        """Remember that a genuine notification came from the peer."""
+        """Remember that a notification of the peer was acknowledged."""
         network = network_of(peer)
         self._proven_networks[network] = None
         self._proven_networks.move_to_end(network)

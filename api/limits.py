@@ -116,14 +116,14 @@ class Limited:
                 status = await self._serve_visit(call, visitors, visit, held)
                 # A page's own files are large, and nobody needs many of them in a second.
                 is_failure = status >= HTTPStatus.BAD_REQUEST or call.match is UNMATCHED
+                if not is_failure and _is_genuine(call):
+                    visitors.proved(peer)
             except NoPlace:
                 is_failure = False
                 raise
             finally:
                 # A provider's own message costs its address nothing, whatever we answer.
-                if getattr(call.request.state, "is_genuine", False):
-                    visitors.proved(peer)
-                elif is_failure:
+                if is_failure and not _is_genuine(call):
                     await visitors.failed(peer)
 
     async def _serve_visit(
@@ -189,6 +189,10 @@ class Limited:
     async def _refuse(self, call: _Call, refusal: Refusal) -> None:
         self._metrics.refused(call.match.route.route_class, refusal.code)
         await refusal.response()(call.request.scope, call.receive, call.send)
+
+
+def _is_genuine(call: _Call) -> bool:
+    return bool(getattr(call.request.state, "is_genuine", False))
 
 
 def _bind_payment(match: Match) -> None:

@@ -137,6 +137,26 @@ async def test_fresh_addresses_never_take_the_share_of_a_proven_provider(
     assert not all(await asyncio.gather(*flood))
 
 
+async def test_forged_notifications_of_fresh_addresses_never_refuse_a_known_providers(
+    house: House,
+) -> None:
+    limited = await house_with(house, peer_rate=5, peer_concurrency=8)
+    payment = await (await limited.shop()).pending()
+    await limited.provider.pay(payment)
+    with limited.takes_notifications():
+        assert (await limited.provider.notify(payment))["accepted"]
+        async with AsyncExitStack() as held:
+            flood = []
+            for number in range(200):
+                stranger = await held.enter_async_context(caller(limited.app, f"198.51.{number}.1"))
+                forged = stranger.post("/notify/alipay/main", content=b"x")
+                flood.append(asyncio.create_task(forged))
+            await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+            assert (await limited.provider.notify(payment))["accepted"]
+            statuses = {answer.status_code for answer in await asyncio.gather(*flood)}
+    assert statuses == {400, 429}
+
+
 async def test_a_flood_on_open_routes_never_refuses_or_delays_a_merchants_first_request(
     house: House,
 ) -> None:
