@@ -5,12 +5,12 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import Field
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.dependencies import Deps
+from api.dependencies import Dependencies, Deps
 from api.problems import Answer
 from domain.errors import PaymentError
 from engine.polling import PROBE, polled
@@ -21,6 +21,8 @@ router = APIRouter(tags=["operations"])
 
 # A poll lasts up to a minute, and only its beginning is noted.
 FRESH_POLL = timedelta(seconds=75)
+# Each look costs a statement and several calls of Temporal, and anyone may ask.
+READY_SECONDS = 1.0
 
 
 class HealthAnswer(Answer):
@@ -50,8 +52,42 @@ async def healthz() -> Response:
     summary="Readiness",
     responses={503: {"model": ReadyAnswer, "description": "Something is missing."}},
 )
-async def readyz(dependencies: Deps, response: Response) -> ReadyAnswer:
+async def readyz(request: Request, dependencies: Deps, response: Response) -> ReadyAnswer:
     """Ready means that a payment made now would go through."""
+    readiness: _Readiness = request.app.state.readiness
+    answer = await readiness.answer(dependencies)
+    response.status_code = answer.result_code or HTTPStatus.OK
+    return answer
+
+
+class _Readiness:
+    """What was found less than `READY_SECONDS` ago; many requests together look once."""
+
+    def __init__(self) -> None:
+        self._looking: asyncio.Task[ReadyAnswer] | None = None
+        self._found_at = 0.0
+
+    async def answer(self, dependencies: Dependencies) -> ReadyAnswer:
+        looking = self._looking
+        now = asyncio.get_running_loop().time()
+        if looking is None or (looking.done() and now >= self._found_at + READY_SECONDS):
+            looking = self._looking = asyncio.create_task(self._look(dependencies))
+        # Who leaves must not end the look of the others.
+        return await asyncio.shield(looking)
+
+    async def _look(self, dependencies: Dependencies) -> ReadyAnswer:
+        try:
+            return await _look(dependencies)
+        finally:
+            self._found_at = asyncio.get_running_loop().time()
+
+
+def install(app: FastAPI) -> None:
+    """Give the application its memory of what was found."""
+    app.state.readiness = _Readiness()
+
+
+async def _look(dependencies: Dependencies) -> ReadyAnswer:
     database, (temporal, worker) = await asyncio.gather(
         _database_answers(dependencies.database), _temporal_and_worker(dependencies.temporal)
     )
@@ -59,7 +95,6 @@ async def readyz(dependencies: Deps, response: Response) -> ReadyAnswer:
     missing = [name for name in ("database", "temporal", "worker") if not getattr(answer, name)]
     if not missing:
         return answer
-    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return answer.model_copy(
         update={
             "result_code": int(HTTPStatus.SERVICE_UNAVAILABLE),

@@ -60,7 +60,9 @@ class Limited:
         self._notifiers = Visitors(settings, Waiting(VISITORS_AT_USUAL_PAUSE))
         strangers = Waiting(VISITORS_AT_USUAL_PAUSE)
         self._visitors = Visitors(settings, strangers)
-        # A merchant whose key was not seen yet must not wait behind readers of the documents.
+        # Neither a payer nor a merchant whose key was not seen yet must wait behind readers of
+        # the documents.
+        self._payers = Visitors(settings, strangers)
         unknown = Visitors(settings, strangers)
         self._authentication = Authentication(unknown, FailedAuthentication(metrics))
         self._probes = Probes(Waiting(VISITORS_AT_USUAL_PAUSE))
@@ -106,6 +108,8 @@ class Limited:
             await self._answer(call, b"")
         elif kind is RouteClass.NOTIFY:
             await self._visit(call, self._notifiers, self._notification_bodies)
+        elif kind is RouteClass.RETURN:
+            await self._visit(call, self._payers, self._visitors_bodies)
         else:
             await self._visit(call, self._visitors, self._visitors_bodies)
 

@@ -25,6 +25,7 @@ class RouteClass(StrEnum):
     READ = "read"  # a merchant's; reads the database
     OPERATOR = "operator"
     NOTIFY = "notify"  # a provider's, without a credential
+    RETURN = "return"  # a payer's browser, back from a provider
     VISIT = "visit"  # anybody's
     PROBE = "probe"  # anybody's; delayed, not refused: an orchestrator kills what does not answer
     UNMATCHED = "unmatched"  # anybody's; no route of the table: not found, or a page's own file
@@ -63,14 +64,18 @@ _ROUTES = {
     """,
     RouteClass.NOTIFY: "POST /notify/{provider}/{account}",
     RouteClass.VISIT: """
-        GET /return/{provider}/{account}
-        POST /return/{provider}/{account}
-        GET /readyz
         GET /metrics
         GET /openapi.json
         GET /docs
     """,
-    RouteClass.PROBE: "GET /healthz",
+    RouteClass.RETURN: """
+        GET /return/{provider}/{account}
+        POST /return/{provider}/{account}
+    """,
+    RouteClass.PROBE: """
+        GET /healthz
+        GET /readyz
+    """,
 }
 
 

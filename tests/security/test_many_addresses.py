@@ -53,8 +53,10 @@ async def test_paths_that_do_not_exist_are_never_answered_at_the_speed_of_a_floo
 
 
 async def test_a_flood_of_probes_is_never_answered_at_its_speed_nor_delays_anothers_probe(
-    house: House,
+    house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pause = 1.0
+    monkeypatch.setattr(rates, "PAUSE_SECONDS", pause)
     limited = await house_with(house)
     async with (
         caller(limited.app, "198.51.100.7") as stranger,
@@ -65,14 +67,38 @@ async def test_a_flood_of_probes_is_never_answered_at_its_speed_nor_delays_anoth
         await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
         asked = time.monotonic()
         assert (await orchestrator.get("/healthz")).json()["result_code"] == 0
-        assert time.monotonic() - asked < PAUSE
+        assert time.monotonic() - asked < pause
         at_full_speed = sum(one.done() for one in flood)
+        most = PROBE_RATE * (1 + time.monotonic() - begun)
         answers = await asyncio.gather(*flood)
         took = time.monotonic() - begun
-    assert at_full_speed <= 2 * PROBE_RATE
-    assert took >= PAUSE
+    assert at_full_speed <= most + 1
+    assert took >= pause
     # Nor is one refused: behind one address there may be the orchestrator as well.
     assert {answer.status_code for answer in answers} == {200}
+
+
+async def test_a_flood_of_readiness_probes_never_looks_more_than_once_a_second(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = await house_with(house)
+    looks, usual = 0, type(house.dependencies.database).ping
+
+    async def count(self: Any) -> None:
+        nonlocal looks
+        looks += 1
+        await usual(self)
+
+    monkeypatch.setattr(type(house.dependencies.database), "ping", count)
+    begun = time.monotonic()
+    async with AsyncExitStack() as held:
+        probes = []
+        for number in range(20):
+            probe = await held.enter_async_context(caller(limited.app, f"198.51.{number}.1"))
+            probes += [probe.get("/readyz") for _ in range(5)]
+        answers = await asyncio.gather(*probes)
+    assert all(answer.json()["database"] for answer in answers)
+    assert looks <= 1 + (time.monotonic() - begun)
 
 
 async def test_probes_of_one_address_never_wait_without_a_bound(
@@ -157,11 +183,12 @@ async def test_forged_notifications_of_fresh_addresses_never_refuse_a_known_prov
     assert statuses == {400, 429}
 
 
-async def test_a_flood_on_open_routes_never_refuses_or_delays_a_merchants_first_request(
+async def test_a_flood_on_open_routes_never_refuses_or_delays_a_merchant_a_payer_or_a_probe(
     house: House,
 ) -> None:
     limited = await house_with(house, peer_rate=1, peer_concurrency=2)
     shop = await limited.shop()
+    returning = "/return/alipay/main"
     async with AsyncExitStack() as held:
         flood = []
         for number in range(30):
@@ -170,6 +197,12 @@ async def test_a_flood_on_open_routes_never_refuses_or_delays_a_merchants_first_
         await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
         begun = time.monotonic()
         assert (await shop.http.get("/v1/payments")).status_code == 200
+        assert time.monotonic() - begun < PAUSE
+        payer = await held.enter_async_context(caller(limited.app, GENUINE))
+        begun = time.monotonic()
+        # It names no payment.
+        assert (await payer.get(returning)).status_code == 400
+        assert (await payer.get("/readyz")).json()["database"]
         assert time.monotonic() - begun < PAUSE
         statuses = {answer.status_code for answer in await asyncio.gather(*flood)}
     assert statuses == {200, 429}
