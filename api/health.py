@@ -21,7 +21,7 @@ router = APIRouter(tags=["operations"])
 
 # A poll lasts up to a minute, and only its beginning is noted.
 FRESH_POLL = timedelta(seconds=75)
-# Each look costs a statement and several calls of Temporal, and anyone may ask.
+# Each check costs a statement and several calls of Temporal, and has no credential.
 READY_SECONDS = 1.0
 
 
@@ -61,33 +61,33 @@ async def readyz(request: Request, dependencies: Deps, response: Response) -> Re
 
 
 class _Readiness:
-    """What was found less than `READY_SECONDS` ago; many requests together look once."""
+    """Caches the readiness for `READY_SECONDS`; concurrent requests share one check."""
 
     def __init__(self) -> None:
-        self._looking: asyncio.Task[ReadyAnswer] | None = None
-        self._found_at = 0.0
+        self._checking: asyncio.Task[ReadyAnswer] | None = None
+        self._checked_at = 0.0
 
     async def answer(self, dependencies: Dependencies) -> ReadyAnswer:
-        looking = self._looking
+        checking = self._checking
         now = asyncio.get_running_loop().time()
-        if looking is None or (looking.done() and now >= self._found_at + READY_SECONDS):
-            looking = self._looking = asyncio.create_task(self._look(dependencies))
-        # Who leaves must not end the look of the others.
-        return await asyncio.shield(looking)
+        if checking is None or (checking.done() and now >= self._checked_at + READY_SECONDS):
+            checking = self._checking = asyncio.create_task(self._check(dependencies))
+        # A caller that is cancelled must not cancel the check of the others.
+        return await asyncio.shield(checking)
 
-    async def _look(self, dependencies: Dependencies) -> ReadyAnswer:
+    async def _check(self, dependencies: Dependencies) -> ReadyAnswer:
         try:
-            return await _look(dependencies)
+            return await _readiness_now(dependencies)
         finally:
-            self._found_at = asyncio.get_running_loop().time()
+            self._checked_at = asyncio.get_running_loop().time()
 
 
 def install(app: FastAPI) -> None:
-    """Give the application its memory of what was found."""
+    """Give the application its cache of the readiness."""
     app.state.readiness = _Readiness()
 
 
-async def _look(dependencies: Dependencies) -> ReadyAnswer:
+async def _readiness_now(dependencies: Dependencies) -> ReadyAnswer:
     database, (temporal, worker) = await asyncio.gather(
         _database_answers(dependencies.database), _temporal_and_worker(dependencies.temporal)
     )
