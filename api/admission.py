@@ -1,13 +1,15 @@
 """Who may be served now: a merchant by its own limits, a visitor by those of its address."""
 
 import math
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from api.peers import network_of
 from api.problems import Refusal
-from api.rates import Buckets, Slots, Waiting
+from api.rates import MOST_BUCKETS, Buckets, NoPlace, Slots, Waiting
 from api.route_classes import RouteClass
 from settings import Settings
 
@@ -15,8 +17,12 @@ from settings import Settings
 BURST_SECONDS = 1.0
 # A visit that came to nothing (a wrong key, a forged notification) costs as much as so many.
 FAILURE_TOKENS = 25
-# Peers at the concurrency limit that are served at the same time.
+# Peers whose requests are served at the same time while each is at its own concurrency.
 PEERS_AT_ONCE = 4
+# The rate of all peers together, as a factor of that of one.
+PEERS_RATE = 2
+# Requests a second of one address. An orchestrator sends one in some seconds.
+PROBE_RATE = 5.0
 
 
 class MerchantLimits:
@@ -43,7 +49,7 @@ class MerchantLimits:
         """
         bucket = self._buckets[kind]
         if not await bucket.take(merchant_id):
-            await self._waiting.pause()
+            await self._waiting.pause(merchant_id)
             # A few requests too many at the same time are spread, not refused.
             if not await bucket.take(merchant_id):
                 raise _rate_exceeded(kind, self._rates[kind])
@@ -51,32 +57,103 @@ class MerchantLimits:
             yield
 
 
-class Visitors:
-    """Requests without a known credential: slots per peer and in all, and a bucket per peer.
+@dataclass(frozen=True)
+class Visit:
+    """A request that its own address may send now; `is_within_rate` where it did not wait."""
 
-    Who has no tokens is served after a pause and not refused: behind a reverse proxy whose header
-    is not configured, a stranger and a provider come from the same address.
+    network: str
+    is_within_rate: bool
+
+
+class Visitors:
+    """Requests without a known credential: limits per peer, then limits of all peers together.
+
+    Who has no tokens is delayed: behind a reverse proxy whose header is not configured, a stranger
+    and a provider come from the same address. Of what all share, the peers within their own rate
+    have a part, those beyond it together as much as one peer may have, and those of whom
+    a notification was acknowledged before a part of their own.
     """
 
     def __init__(self, settings: Settings, waiting: Waiting) -> None:
-        self._buckets = _buckets(settings.peer_rate)
-        self._each = Slots(settings.peer_concurrency, waiting)
-        self._all = Slots(settings.peer_concurrency * PEERS_AT_ONCE, waiting)
+        rate, concurrency = settings.peer_rate, settings.peer_concurrency
+        self._buckets = _buckets(rate)
+        self._each = Slots(concurrency, waiting)
         self._waiting = waiting
+        most = (rate * PEERS_RATE, concurrency * PEERS_AT_ONCE, waiting)
+        self._within, self._proven = _Shared(*most), _Shared(*most)
+        self._beyond = _Shared(rate, concurrency, waiting)
+        self._proven_networks: OrderedDict[str, None] = OrderedDict()
 
     @asynccontextmanager
-    async def visit(self, peer: str) -> AsyncIterator[None]:
-        """Hold a place inside; NoPlace after a pause without one."""
-        key = network_of(peer)
-        async with self._each.slot(key):
-            if not await self._buckets.take(key):
-                await self._waiting.pause()
-            async with self._all.slot(""):
-                yield
+    async def visit(self, peer: str) -> AsyncIterator[Visit]:
+        """Hold one of the peer's own places inside; NoPlace after a pause without one."""
+        network = network_of(peer)
+        async with self._each.slot(network):
+            is_within_rate = await self._buckets.take(network)
+            if not is_within_rate:
+                await self._waiting.pause(network)
+            yield Visit(network, is_within_rate)
+
+    @asynccontextmanager
+    async def serve(self, visit: Visit) -> AsyncIterator[None]:
+        """Hold one of the places of all peers inside; NoPlace after a pause without one.
+
+        Only a request that is whole may be served: who sends slowly holds what others need.
+        """
+        shared = self._beyond
+        if visit.is_within_rate:
+            is_proven = visit.network in self._proven_networks
+            shared = self._proven if is_proven else self._within
+        async with shared.admit(visit.network):
+            yield
+
+    def proved(self, peer: str) -> None:
+        """Remember that a notification of the peer was acknowledged."""
+        network = network_of(peer)
+        self._proven_networks[network] = None
+        self._proven_networks.move_to_end(network)
+        while len(self._proven_networks) > MOST_BUCKETS:
+            self._proven_networks.popitem(last=False)
 
     async def failed(self, peer: str) -> None:
         """Take the price of a failure from the peer's bucket."""
         await self._buckets.take(network_of(peer), FAILURE_TOKENS)
+
+
+class _Shared:
+    """A bucket and slots that many peers share."""
+
+    def __init__(self, rate: float, concurrency: int, waiting: Waiting) -> None:
+        self._bucket = _buckets(rate)
+        self._slots = Slots(concurrency, waiting)
+        self._waiting = waiting
+
+    @asynccontextmanager
+    async def admit(self, network: str) -> AsyncIterator[None]:
+        """Hold a place inside; NoPlace after a pause without a token or a place."""
+        if not await self._bucket.take(""):
+            await self._waiting.pause(network)
+            if not await self._bucket.take(""):
+                raise NoPlace
+        async with self._slots.slot("", waits_as=network):
+            yield
+
+
+class Probes:
+    """An orchestrator's requests: a bucket per peer, and a pause without tokens.
+
+    Only who has very many waiting is refused: an orchestrator kills what does not answer it.
+    """
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._buckets = _buckets(PROBE_RATE)
+        self._waiting = waiting
+
+    async def admit(self, peer: str) -> None:
+        """Return where the probe may be answered; NoPlace."""
+        network = network_of(peer)
+        if not await self._buckets.take(network):
+            await self._waiting.pause(network)
 
 
 def _buckets(rate: float) -> Buckets:

@@ -86,6 +86,7 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     app.include_router(metrics.router(counted))
     errors.install(app)
     openapi.install(app)
+    health.install(app)
     # The last one added is the outermost: everything is timed, refusals of the limits included.
     app.add_middleware(limits.Limited, settings=settings, metrics=counted)
     app.add_middleware(codec.CodecCors, origin=settings.ui_origin)

@@ -57,7 +57,10 @@ class Authentication:
         """
         request.state.is_operator = _is_operator(request, dependencies)
         if not request.state.is_operator:
-            async with self._visitors.visit(request.state.peer):
+            async with (
+                self._visitors.visit(request.state.peer) as visit,
+                self._visitors.serve(visit),
+            ):
                 await self._failed(request, "operator_token", "operator token")
             raise _unauthenticated("Send the operator token: Authorization: Bearer …")
 
@@ -70,7 +73,7 @@ class Authentication:
             merchant = await self._keys.find(key, lookup)
             if merchant is not None:
                 return merchant
-        async with self._visitors.visit(request.state.peer):
+        async with self._visitors.visit(request.state.peer) as visit, self._visitors.serve(visit):
             merchant = await self._keys.find(key, lookup) if key else None
             if merchant is not None:
                 return merchant

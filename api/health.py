@@ -5,12 +5,12 @@ from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import Field
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from api.dependencies import Deps
+from api.dependencies import Dependencies, Deps
 from api.problems import Answer
 from domain.errors import PaymentError
 from engine.polling import PROBE, polled
@@ -21,6 +21,8 @@ router = APIRouter(tags=["operations"])
 
 # A poll lasts up to a minute, and only its beginning is noted.
 FRESH_POLL = timedelta(seconds=75)
+# Each check costs a statement and several calls of Temporal, and has no credential.
+READY_SECONDS = 1.0
 
 
 class HealthAnswer(Answer):
@@ -35,10 +37,14 @@ class ReadyAnswer(Answer):
     worker: bool = Field(description="A worker polls the payments' queues.")
 
 
-@router.get("/healthz", summary="Liveness")
-async def healthz() -> HealthAnswer:
+# It is the same whenever it can be sent at all, so it is rendered once.
+_ALIVE = HealthAnswer().model_dump_json().encode()
+
+
+@router.get("/healthz", summary="Liveness", response_model=HealthAnswer)
+async def healthz() -> Response:
     """Answers while the process can answer at all."""
-    return HealthAnswer()
+    return Response(_ALIVE, media_type="application/json")
 
 
 @router.get(
@@ -46,8 +52,42 @@ async def healthz() -> HealthAnswer:
     summary="Readiness",
     responses={503: {"model": ReadyAnswer, "description": "Something is missing."}},
 )
-async def readyz(dependencies: Deps, response: Response) -> ReadyAnswer:
+async def readyz(request: Request, dependencies: Deps, response: Response) -> ReadyAnswer:
     """Ready means that a payment made now would go through."""
+    readiness: _Readiness = request.app.state.readiness
+    answer = await readiness.answer(dependencies)
+    response.status_code = answer.result_code or HTTPStatus.OK
+    return answer
+
+
+class _Readiness:
+    """Caches the readiness for `READY_SECONDS`; concurrent requests share one check."""
+
+    def __init__(self) -> None:
+        self._checking: asyncio.Task[ReadyAnswer] | None = None
+        self._checked_at = 0.0
+
+    async def answer(self, dependencies: Dependencies) -> ReadyAnswer:
+        checking = self._checking
+        now = asyncio.get_running_loop().time()
+        if checking is None or (checking.done() and now >= self._checked_at + READY_SECONDS):
+            checking = self._checking = asyncio.create_task(self._check(dependencies))
+        # A caller that is cancelled must not cancel the check of the others.
+        return await asyncio.shield(checking)
+
+    async def _check(self, dependencies: Dependencies) -> ReadyAnswer:
+        try:
+            return await _readiness_now(dependencies)
+        finally:
+            self._checked_at = asyncio.get_running_loop().time()
+
+
+def install(app: FastAPI) -> None:
+    """Give the application its cache of the readiness."""
+    app.state.readiness = _Readiness()
+
+
+async def _readiness_now(dependencies: Dependencies) -> ReadyAnswer:
     database, (temporal, worker) = await asyncio.gather(
         _database_answers(dependencies.database), _temporal_and_worker(dependencies.temporal)
     )
@@ -55,7 +95,6 @@ async def readyz(dependencies: Deps, response: Response) -> ReadyAnswer:
     missing = [name for name in ("database", "temporal", "worker") if not getattr(answer, name)]
     if not missing:
         return answer
-    response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return answer.model_copy(
         update={
             "result_code": int(HTTPStatus.SERVICE_UNAVAILABLE),

@@ -1,6 +1,7 @@
 """Bounds on every request, in this order: who asks, how often, how much is sent, how long it takes.
 
-Everything that refuses does so before a byte of the body is read and before anything is parsed.
+What a caller has for itself is counted before a byte of its body is read, and what visitors share
+only once the body is whole. Everything that refuses does so before anything is parsed.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import bodies
-from api.admission import MerchantLimits, Visitors
+from api.admission import MerchantLimits, Probes, Visit, Visitors
 from api.auth import Authentication
 from api.bodies import Bodies, replay
 from api.dependencies import Dependencies
@@ -23,7 +24,7 @@ from api.failed_authentication import FailedAuthentication
 from api.metrics import Metrics
 from api.problems import Refusal
 from api.rates import NoPlace, Slots, Waiting
-from api.route_classes import MERCHANTS_CLASSES, Match, RouteClass, find_route
+from api.route_classes import MERCHANTS_CLASSES, UNMATCHED, Match, RouteClass, find_route
 from domain.errors import PaymentError
 from engine import logs
 from settings import Settings
@@ -33,6 +34,9 @@ REQUEST_SECONDS = 20.0
 AUTHENTICATION_SECONDS = 10.0
 # An operator's page opens its payloads one history at a time; 8 MiB each.
 OPERATORS_AT_ONCE = 4
+# Of all addresses together; more of them wait longer, so that addresses do not buy answers.
+VISITORS_AT_USUAL_PAUSE = 150
+_OPERATOR = "operator"
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,18 @@ class Limited:
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
-        # Nothing is shared, so that none of them takes the places of another.
+        # No places are shared, so that none of them takes those of another.
         self._merchants = MerchantLimits(settings, Waiting())
-        self._notifiers = Visitors(settings, Waiting())
-        self._visitors = Visitors(settings, Waiting())
+        self._notifiers = Visitors(settings, Waiting(VISITORS_AT_USUAL_PAUSE))
+        strangers = Waiting(VISITORS_AT_USUAL_PAUSE)
+        self._visitors = Visitors(settings, strangers)
+        # Neither a payer nor a merchant whose key was not seen yet must wait behind readers of
+        # the documents.
+        self._payers = Visitors(settings, strangers)
+        unknown = Visitors(settings, strangers)
+        self._authentication = Authentication(unknown, FailedAuthentication(metrics))
+        self._probes = Probes(Waiting(VISITORS_AT_USUAL_PAUSE))
         self._operators = Slots(OPERATORS_AT_ONCE, Waiting())
-        self._authentication = Authentication(self._visitors, FailedAuthentication(metrics))
         self._bodies = Bodies(bodies.MERCHANTS_BODIES)
         self._visitors_bodies = Bodies(bodies.VISITORS_BODIES, bodies.PEER_BODIES)
         self._notification_bodies = Bodies(bodies.NOTIFICATION_BODIES, bodies.PEER_BODIES)
@@ -66,11 +76,7 @@ class Limited:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        match = find_route(scope["method"], scope["path"])
-        if match is None:
-            # Whatever answers it needs no body, and finds no merchant.
-            await self._answer(scope, replay(b"", receive), send)
-            return
+        match = find_route(scope["method"], scope["path"]) or UNMATCHED
         call = _Call(Request(scope), receive, send, match)
         call.request.state.route = match.route.path
         _bind_payment(match)
@@ -78,8 +84,8 @@ class Limited:
             await self._serve(call)
         except Refusal as refusal:
             await self._refuse(call, refusal)
-        except NoPlace:
-            await self._refuse(call, _too_many())
+        except NoPlace as error:
+            await self._refuse(call, _too_many(is_immediate=error.is_immediate))
         except PaymentError as error:
             await self._refuse(call, refusal_of(error, call.request))
 
@@ -91,31 +97,58 @@ class Limited:
             merchant_id = call.request.state.merchant.id
             logs.bind(merchant_id=merchant_id)
             async with self._merchants.admit(merchant_id, kind):
-                await self._read_and_answer(call, self._bodies, bodies.BODY_SECONDS)
+                await self._read_and_answer(call, merchant_id)
         elif kind is RouteClass.OPERATOR:
             async with self._authenticating(call) as dependencies:
                 await self._authentication.authenticate_operator(call.request, dependencies)
-            async with self._operators.slot(""):
-                await self._read_and_answer(call, self._bodies, bodies.BODY_SECONDS)
+            async with self._operators.slot(_OPERATOR):
+                await self._read_and_answer(call, _OPERATOR)
         elif kind is RouteClass.PROBE:
-            await self._answer(call.request.scope, replay(b"", call.receive), call.send)
+            await self._probes.admit(call.request.state.peer)
+            await self._answer(call, b"")
+        elif kind is RouteClass.NOTIFY:
+            await self._visit(call, self._notifiers, self._notification_bodies)
+        elif kind is RouteClass.RETURN:
+            await self._visit(call, self._payers, self._visitors_bodies)
         else:
-            notifies = kind is RouteClass.NOTIFY
-            visitors = self._notifiers if notifies else self._visitors
-            held = self._notification_bodies if notifies else self._visitors_bodies
-            await self._visit(call, visitors, held)
+            await self._visit(call, self._visitors, self._visitors_bodies)
 
     async def _visit(self, call: _Call, visitors: Visitors, held: Bodies) -> None:
-        peer = call.request.state.peer
-        status = int(HTTPStatus.BAD_REQUEST)
-        async with visitors.visit(peer):
+        peer, is_failure = call.request.state.peer, True
+        async with visitors.visit(peer) as visit:
             try:
-                status = await self._read_and_answer(call, held, bodies.VISITORS_BODY_SECONDS, peer)
+                status = await self._serve_visit(call, visitors, visit, held)
+                # A page's own files are large, and nobody needs many of them in a second.
+                is_failure = status >= HTTPStatus.BAD_REQUEST or call.match is UNMATCHED
+                if not is_failure and _is_genuine(call):
+                    visitors.proved(peer)
+            except NoPlace:
+                is_failure = False
+                raise
             finally:
                 # A provider's own message costs its address nothing, whatever we answer.
-                is_genuine = getattr(call.request.state, "is_genuine", False)
-                if status >= HTTPStatus.BAD_REQUEST and not is_genuine:
+                if is_failure and not _is_genuine(call):
                     await visitors.failed(peer)
+
+    async def _serve_visit(
+        self, call: _Call, visitors: Visitors, visit: Visit, held: Bodies
+    ) -> int:
+        """Return the answer's status. Raises Refusal and NoPlace."""
+        if call.match is UNMATCHED:
+            # Whatever answers it needs no body.
+            async with visitors.serve(visit):
+                return await self._answer(call, b"")
+        async with (
+            held.body(
+                call.request.scope,
+                call.receive,
+                largest=call.match.route.largest_body,
+                seconds=bodies.VISITORS_BODY_SECONDS,
+                sender=visit.network,
+            ) as body,
+            visitors.serve(visit),
+        ):
+            return await self._answer(call, held.answer(body))
 
     @asynccontextmanager
     async def _authenticating(self, call: _Call) -> AsyncIterator[Dependencies]:
@@ -125,23 +158,28 @@ class Limited:
         except TimeoutError:
             raise _timed_out() from None
 
-    async def _read_and_answer(
-        self, call: _Call, held: Bodies, seconds: float, peer: str = ""
-    ) -> int:
-        """Return the answer's status. Raises Refusal where the body was not taken."""
-        scope, largest = call.request.scope, call.match.route.largest_body
-        read = held.body(scope, call.receive, largest=largest, seconds=seconds, peer=peer)
+    async def _read_and_answer(self, call: _Call, sender: str) -> None:
+        """Raises Refusal where the body was not taken."""
+        read = self._bodies.body(
+            call.request.scope,
+            call.receive,
+            largest=call.match.route.largest_body,
+            seconds=bodies.BODY_SECONDS,
+            sender=sender,
+        )
         async with read as body:
-            return await self._answer(scope, replay(body, call.receive), call.send)
+            await self._answer(call, self._bodies.answer(body))
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _answer(self, call: _Call, body: bytes) -> int:
+        """Return the answer's status."""
+        scope, receive = call.request.scope, replay(body, call.receive)
         status: int | None = None
 
         async def watch(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            await call.send(message)
 
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
@@ -155,6 +193,10 @@ class Limited:
     async def _refuse(self, call: _Call, refusal: Refusal) -> None:
         self._metrics.refused(call.match.route.route_class, refusal.code)
         await refusal.response()(call.request.scope, call.receive, call.send)
+
+
+def _is_genuine(call: _Call) -> bool:
+    return bool(getattr(call.request.state, "is_genuine", False))
 
 
 def _bind_payment(match: Match) -> None:
@@ -173,11 +215,13 @@ def _timed_out() -> Refusal:
     )
 
 
-def _too_many() -> Refusal:
+def _too_many(*, is_immediate: bool) -> Refusal:
+    # Who did not wait has more connections than may wait: a new one costs its client the most.
+    closing = {"Connection": "close"} if is_immediate else {}
     return Refusal(
         HTTPStatus.TOO_MANY_REQUESTS,
         "too_many_concurrent_requests",
         "Too many of your requests are being answered. Send this one again later.",
         retryable=True,
-        headers={"Retry-After": "1"},
+        headers={"Retry-After": "1"} | closing,
     )

@@ -6,8 +6,8 @@ They live in one process. Nothing here grows without a bound, whoever sends what
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
@@ -16,8 +16,14 @@ from aiolimiter import AsyncLimiter
 PAUSE_SECONDS = 1.0
 # As a factor. Pauses of one length would have all connections of a flood come back together.
 PAUSE_SPREAD = (0.5, 1.5)
+# From so many waiting requests of one key on its pauses are longer, up to the factor: each answer
+# costs the process half a millisecond, whoever asked. With the spread still less than the time
+# that a credential may take to be checked.
+WAITING_AT_USUAL_PAUSE = 100
+LONGEST_PAUSE = 6.0
 # Requests of a kind of callers that wait at the same time; each is a connection, some 20 KB.
-MOST_WAITING = 1000
+MOST_WAITING = 3000
+MOST_WAITING_OF_ONE = 1500
 # About 200 bytes each. Whoever is forgotten begins with a full bucket again.
 MOST_BUCKETS = 10_000
 
@@ -52,34 +58,82 @@ class Buckets:
 
 
 class NoPlace(Exception):  # noqa: N818 - not an error of ours
-    """No slot in time, or too many wait already."""
+    """No slot in time, or too many wait already.
+
+    `is_immediate` where the caller did not wait: its connection is better closed than kept.
+    """
+
+    def __init__(self, *, is_immediate: bool = False) -> None:
+        super().__init__()
+        self.is_immediate = is_immediate
 
 
 class Waiting:
-    """The requests of one kind of callers that are made to wait."""
+    """The requests of one kind of callers that are made to wait, by the key they are limited by.
 
-    def __init__(self) -> None:
+    No key takes the room of another: where all is taken, the key with the most gives some up.
+    Where keys cost their owner nothing, pauses also grow with all that wait, from `usual` on.
+    """
+
+    def __init__(self, usual: int | None = None) -> None:
+        self._usual = usual
+        # The waits of a key in the order in which they began; ending one is a deadline of now.
+        self._by_key: dict[str, dict[asyncio.Timeout, None]] = {}
         self._count = 0
 
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """Count as waiting inside; NoPlace where too many do already."""
-        if self._count >= MOST_WAITING:
-            raise NoPlace
+    async def pause(self, key: str) -> None:
+        """Wait for about `PAUSE_SECONDS`, longer where very many of the key wait. NoPlace."""
+        async with self._counted(key, None):
+            await asyncio.sleep(self._seconds(key))
+
+    @asynccontextmanager
+    async def limited(self, key: str) -> AsyncIterator[None]:
+        """Give what is awaited inside as long as a pause; NoPlace after it."""
+        async with self._counted(key, self._seconds(key)):
+            yield
+
+    @asynccontextmanager
+    async def _counted(self, key: str, seconds: float | None) -> AsyncIterator[None]:
+        self._make_room(key)
+        deadline = asyncio.timeout(seconds)
+        self._by_key.setdefault(key, {})[deadline] = None
         self._count += 1
         try:
-            yield
+            async with deadline:
+                yield
+        except TimeoutError as error:
+            raise NoPlace from error
         finally:
-            self._count -= 1
+            self._forget(key, deadline)
 
-    async def pause(self) -> None:
-        """Wait for about `PAUSE_SECONDS`. NoPlace."""
-        with self.place():
-            await asyncio.sleep(_pause())
+    def _make_room(self, key: str) -> None:
+        own = len(self._by_key.get(key, ()))
+        if own >= MOST_WAITING_OF_ONE:
+            raise NoPlace(is_immediate=True)
+        if self._count < MOST_WAITING:
+            return
+        greatest = max(self._by_key, key=lambda each: len(self._by_key[each]))
+        if len(self._by_key[greatest]) <= own + 1:
+            raise NoPlace(is_immediate=True)
+        oldest = next(iter(self._by_key[greatest]))
+        self._forget(greatest, oldest)
+        if not oldest.expired():
+            oldest.reschedule(asyncio.get_running_loop().time())
 
+    def _forget(self, key: str, deadline: asyncio.Timeout) -> None:
+        waits = self._by_key.get(key, {})
+        if deadline not in waits:
+            return
+        del waits[deadline]
+        self._count -= 1
+        if not waits:
+            del self._by_key[key]
 
-def _pause() -> float:
-    return PAUSE_SECONDS * random.uniform(*PAUSE_SPREAD)  # noqa: S311 - nothing to guess
+    def _seconds(self, key: str) -> float:
+        longer = len(self._by_key.get(key, ())) / WAITING_AT_USUAL_PAUSE
+        for_all = self._count / self._usual if self._usual else 0.0
+        factor = min(max(1.0, longer, for_all), LONGEST_PAUSE)
+        return PAUSE_SECONDS * factor * random.uniform(*PAUSE_SPREAD)  # noqa: S311 - nothing to guess
 
 
 @dataclass
@@ -99,14 +153,17 @@ class Slots:
         self._by_key: dict[str, _Slot] = {}
 
     @asynccontextmanager
-    async def slot(self, key: str) -> AsyncIterator[None]:
-        """Hold a slot inside; NoPlace after about `PAUSE_SECONDS` without one."""
+    async def slot(self, key: str, waits_as: str | None = None) -> AsyncIterator[None]:
+        """Hold a slot inside; NoPlace after about `PAUSE_SECONDS` without one.
+
+        `waits_as` is the key that the wait is counted under, where it is another.
+        """
         slot = self._by_key.get(key)
         if slot is None:
             slot = self._by_key[key] = _Slot(asyncio.Semaphore(self._each))
         slot.users += 1
         try:
-            await self._acquire(slot.semaphore)
+            await self._acquire(slot.semaphore, key if waits_as is None else waits_as)
             try:
                 yield
             finally:
@@ -116,13 +173,9 @@ class Slots:
             if not slot.users:
                 del self._by_key[key]
 
-    async def _acquire(self, semaphore: asyncio.Semaphore) -> None:
+    async def _acquire(self, semaphore: asyncio.Semaphore, waits_as: str) -> None:
         if not semaphore.locked():
             await semaphore.acquire()
             return
-        with self._waiting.place():
-            try:
-                async with asyncio.timeout(_pause()):
-                    await semaphore.acquire()
-            except TimeoutError as error:
-                raise NoPlace from error
+        async with self._waiting.limited(waits_as):
+            await semaphore.acquire()

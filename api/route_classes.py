@@ -1,6 +1,6 @@
 """Every route of the API with its class: who may call it, and what may be sent.
 
-Limits go by the exact route. A request that matches none is answered by the framework, unread.
+Limits go by the exact route. A request that matches none is a visitor's, and is answered unread.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,10 @@ class RouteClass(StrEnum):
     READ = "read"  # a merchant's; reads the database
     OPERATOR = "operator"
     NOTIFY = "notify"  # a provider's, without a credential
+    RETURN = "return"  # a payer's browser, back from a provider
     VISIT = "visit"  # anybody's
-    PROBE = "probe"  # anybody's, free of limits: an orchestrator kills what does not answer it
+    PROBE = "probe"  # anybody's; delayed, not refused: an orchestrator kills what does not answer
+    UNMATCHED = "unmatched"  # anybody's; no route of the table: not found, or a page's own file
 
 
 MERCHANTS_CLASSES = (RouteClass.CREATE, RouteClass.COMMAND, RouteClass.READ)
@@ -62,14 +64,18 @@ _ROUTES = {
     """,
     RouteClass.NOTIFY: "POST /notify/{provider}/{account}",
     RouteClass.VISIT: """
-        GET /return/{provider}/{account}
-        POST /return/{provider}/{account}
-        GET /readyz
         GET /metrics
         GET /openapi.json
         GET /docs
     """,
-    RouteClass.PROBE: "GET /healthz",
+    RouteClass.RETURN: """
+        GET /return/{provider}/{account}
+        POST /return/{provider}/{account}
+    """,
+    RouteClass.PROBE: """
+        GET /healthz
+        GET /readyz
+    """,
 }
 
 
@@ -90,6 +96,7 @@ class Match:
     parameters: Mapping[str, str]
 
 
+UNMATCHED = Match(Route("none", RouteClass.UNMATCHED, largest_body=0), {})
 ROUTES: Mapping[tuple[str, str], Route] = MappingProxyType(
     {
         (method, path): Route(path, route_class, _SIZES.get(path, LARGEST_BODY))

@@ -187,10 +187,12 @@ async def test_many_peers_together_never_get_more_than_four_times_one_peers_plac
     visitors = Visitors(settings.model_copy(update={"peer_concurrency": 2}), Waiting())
     async with AsyncExitStack() as held:
         for number in range(8):
-            await held.enter_async_context(visitors.visit(f"198.51.100.{number}"))
+            visit = await held.enter_async_context(visitors.visit(f"198.51.100.{number}"))
+            await held.enter_async_context(visitors.serve(visit))
+        visit = await held.enter_async_context(visitors.visit("203.0.113.9"))
         with pytest.raises(NoPlace):
-            await held.enter_async_context(visitors.visit("203.0.113.9"))
-    async with visitors.visit("203.0.113.9"):
+            await held.enter_async_context(visitors.serve(visit))
+    async with visitors.visit("203.0.113.9") as visit, visitors.serve(visit):
         pass
 
 
@@ -210,7 +212,7 @@ async def test_what_is_kept_of_peers_and_merchants_never_grows_without_bound(
 async def test_who_waits_is_never_more_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "MOST_WAITING", 3)
     waiting = Waiting()
-    waits = [asyncio.create_task(waiting.pause()) for _ in range(10)]
+    waits = [asyncio.create_task(waiting.pause("m")) for _ in range(10)]
     done = await asyncio.gather(*waits, return_exceptions=True)
     assert sum(isinstance(outcome, NoPlace) for outcome in done) == 7
 

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from api import bodies
-from api.bodies import Bodies
+from api.bodies import REQUEST_BYTES, Bodies
 from api.problems import Refusal
 from api.route_classes import LARGEST_BODY, ROUTES, RouteClass, find_route
 from tests.api.house import House
@@ -84,12 +84,13 @@ async def test_unfinished_bodies_of_strangers_never_hold_more_than_the_bound(
 
 
 async def test_one_address_never_fills_the_memory_for_all_notifications() -> None:
-    held = Bodies(4 * LARGEST_BODY, share=2 * LARGEST_BODY)
+    each = LARGEST_BODY + REQUEST_BYTES
+    held = Bodies(4 * each, share=2 * each)
 
     def body(peer: str) -> Any:
         request = Unfinished("/", sends=LARGEST_BODY)
         return held.body(
-            {"headers": []}, request.receive, largest=MIB, seconds=0.5, peer=peer
+            {"headers": []}, request.receive, largest=MIB, seconds=0.5, sender=peer
         ).__aenter__()
 
     flood = [asyncio.create_task(body("198.51.100.1")) for _ in range(4)]
@@ -103,11 +104,13 @@ async def test_one_address_never_fills_the_memory_for_all_notifications() -> Non
 
 
 async def test_what_was_held_is_never_lost_to_the_next() -> None:
-    held = Bodies(LARGEST_BODY)
+    held = Bodies(LARGEST_BODY + REQUEST_BYTES)
     for sends in (LARGEST_BODY, LARGEST_BODY * 2, LARGEST_BODY):
         request = Unfinished("/", sends=sends)
         with pytest.raises(Refusal) as refused:
-            async with held.body({"headers": []}, request.receive, largest=MIB, seconds=0.01):
+            async with held.body(
+                {"headers": []}, request.receive, largest=MIB, seconds=0.01, sender="m"
+            ):
                 raise AssertionError("it never ends")
         assert refused.value.code == ("body_incomplete" if sends == LARGEST_BODY else "overloaded")
 
