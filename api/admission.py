@@ -15,6 +15,8 @@ from settings import Settings
 
 # What a client may save up while it is quiet. Little: what is served together, others wait for.
 BURST_SECONDS = 1.0
+# Of body and answer together; an ordinary one has one or two KB.
+BYTES_PER_TOKEN = 16 * 1024
 # A visit that came to nothing (a wrong key, a forged notification) costs as much as so many.
 FAILURE_TOKENS = 25
 # Peers whose requests are served at the same time while each is at its own concurrency.
@@ -55,6 +57,10 @@ class MerchantLimits:
                 raise _rate_exceeded(kind, self._rates[kind])
         async with self._slots[kind].slot(merchant_id):
             yield
+
+    async def charge(self, merchant_id: str, kind: RouteClass, size: int) -> None:
+        """Take further tokens for a request's and its answer's bytes; each was handled by us."""
+        await self._buckets[kind].take(merchant_id, size // BYTES_PER_TOKEN)
 
 
 @dataclass(frozen=True)

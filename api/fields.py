@@ -2,16 +2,17 @@
 
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, HttpUrl, TypeAdapter
-from pydantic.functional_validators import AfterValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from api.text import Text
 
 # Bytes. A list answers with 100 of them, and whoever else is served then waits for that.
 LARGEST_METADATA = 4096
+MOST_METADATA = 20
 _HTTP_URL = TypeAdapter(HttpUrl)
 
 
@@ -37,6 +38,13 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("the time is beyond the calendar in UTC") from None
 
 
+def _of_bounded_length(value: Any) -> Any:
+    # Before the first is looked at: each wrong one would be an error of its own.
+    if isinstance(value, dict) and len(value) > MOST_METADATA:
+        raise ValueError(f"at most {MOST_METADATA} keys are expected, not {len(value)}")
+    return value
+
+
 def _of_bounded_size(value: dict[str, str]) -> dict[str, str]:
     size = sum(len(name.encode()) + len(text.encode()) for name, text in value.items())
     if size > LARGEST_METADATA:
@@ -58,4 +66,8 @@ OrderNo = Annotated[
 ]
 MetadataKey = Annotated[Text, Field(min_length=1, max_length=40)]
 MetadataValue = Annotated[Text, Field(max_length=500)]
-Metadata = Annotated[dict[MetadataKey, MetadataValue], AfterValidator(_of_bounded_size)]
+Metadata = Annotated[
+    dict[MetadataKey, MetadataValue],
+    BeforeValidator(_of_bounded_length),
+    AfterValidator(_of_bounded_size),
+]

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 from uuid import UUID
 
 from fastapi import Request
@@ -25,6 +26,7 @@ from api.metrics import Metrics
 from api.problems import Refusal
 from api.rates import NoPlace, Slots, Waiting
 from api.route_classes import MERCHANTS_CLASSES, UNMATCHED, Match, RouteClass, find_route
+from api.shapes import check_body, check_query
 from domain.errors import PaymentError
 from engine import logs
 from settings import Settings
@@ -36,6 +38,8 @@ AUTHENTICATION_SECONDS = 10.0
 OPERATORS_AT_ONCE = 4
 # Of all addresses together; more of them wait longer, so that addresses do not buy answers.
 VISITORS_AT_USUAL_PAUSE = 150
+# Bytes. What is smaller fits into the buffers on its way.
+LARGE_ANSWER = 64 * 1024
 _OPERATOR = "operator"
 
 
@@ -47,6 +51,13 @@ class _Call:
     receive: Receive
     send: Send
     match: Match
+
+
+class _Answered(NamedTuple):
+    """An answer's status, and the bytes of its body."""
+
+    status: int
+    size: int
 
 
 class Limited:
@@ -81,6 +92,7 @@ class Limited:
         call.request.state.route = match.route.path
         _bind_payment(match)
         try:
+            check_query(scope["query_string"])
             await self._serve(call)
         except Refusal as refusal:
             await self._refuse(call, refusal)
@@ -97,7 +109,8 @@ class Limited:
             merchant_id = call.request.state.merchant.id
             logs.bind(merchant_id=merchant_id)
             async with self._merchants.admit(merchant_id, kind):
-                await self._read_and_answer(call, merchant_id)
+                size = await self._read_and_answer(call, merchant_id)
+                await self._merchants.charge(merchant_id, kind, size)
         elif kind is RouteClass.OPERATOR:
             async with self._authenticating(call) as dependencies:
                 await self._authentication.authenticate_operator(call.request, dependencies)
@@ -137,7 +150,7 @@ class Limited:
         if call.match is UNMATCHED:
             # Whatever answers it needs no body.
             async with visitors.serve(visit):
-                return await self._answer(call, b"")
+                return (await self._answer(call, b"")).status
         async with (
             held.body(
                 call.request.scope,
@@ -148,7 +161,7 @@ class Limited:
             ) as body,
             visitors.serve(visit),
         ):
-            return await self._answer(call, held.answer(body))
+            return (await self._answer(call, held.answer(body))).status
 
     @asynccontextmanager
     async def _authenticating(self, call: _Call) -> AsyncIterator[Dependencies]:
@@ -158,8 +171,8 @@ class Limited:
         except TimeoutError:
             raise _timed_out() from None
 
-    async def _read_and_answer(self, call: _Call, sender: str) -> None:
-        """Raises Refusal where the body was not taken."""
+    async def _read_and_answer(self, call: _Call, sender: str) -> int:
+        """Return the bytes of body and answer. Raises Refusal where the body was not taken."""
         read = self._bodies.body(
             call.request.scope,
             call.receive,
@@ -168,17 +181,25 @@ class Limited:
             sender=sender,
         )
         async with read as body:
-            await self._answer(call, self._bodies.answer(body))
+            content = self._bodies.answer(body)
+            return len(content) + (await self._answer(call, content)).size
 
-    async def _answer(self, call: _Call, body: bytes) -> int:
-        """Return the answer's status."""
+    async def _answer(self, call: _Call, body: bytes) -> _Answered:
+        check_body(call.match.route.route_class, body)
         scope, receive = call.request.scope, replay(body, call.receive)
         status: int | None = None
+        size = 0
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
+            size += len(message.get("body", b""))
+            if len(message.get("body", b"")) > LARGE_ANSWER:
+                # The server waits before it sends anything more, and this request's place is held
+                # until its client has read.
+                await call.send({**message, "more_body": True})
+                message = {"type": "http.response.body", "more_body": message.get("more_body")}
             await call.send(message)
 
         try:
@@ -188,7 +209,7 @@ class Limited:
             if status is not None:
                 raise
             await _timed_out().response()(scope, receive, watch)
-        return status or HTTPStatus.INTERNAL_SERVER_ERROR
+        return _Answered(status or HTTPStatus.INTERNAL_SERVER_ERROR, size)
 
     async def _refuse(self, call: _Call, refusal: Refusal) -> None:
         self._metrics.refused(call.match.route.route_class, refusal.code)

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.fields import Address, Metadata, OrderNo, WebUrl
+from api.fields import MOST_METADATA, Address, Metadata, OrderNo, WebUrl
 from api.problems import Answer
 from api.store_schemas import EntitlementFields
 from api.text import Text, printable
@@ -100,7 +100,7 @@ class PaymentRequest(Body):
     )
     metadata: Metadata = Field(
         default_factory=dict,
-        max_length=20,
+        max_length=MOST_METADATA,
         description="Yours; comes back in answers and events. At most 4,096 bytes together.",
     )
 

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
+from api.rates import Waiting
 from tests.api.house import House, Shop
 from tests.security.keyless import Target, keyless, workflow_id
 
@@ -10,6 +11,20 @@ from tests.security.keyless import Target, keyless, workflow_id
 @pytest.fixture
 async def stranger_at_temporal(house: House) -> Client:
     return await keyless(house)
+
+
+@pytest.fixture
+def delayed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys (addresses, merchants) of which a request was made to wait by the limits."""
+    found: list[str] = []
+    usual = Waiting._make_room  # noqa: SLF001 - every wait begins there
+
+    def make_room(self: Waiting, key: str) -> None:
+        found.append(key)
+        usual(self, key)
+
+    monkeypatch.setattr(Waiting, "_make_room", make_room)
+    return found
 
 
 @pytest.fixture

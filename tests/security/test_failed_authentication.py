@@ -116,6 +116,7 @@ async def test_a_stranger_at_the_same_address_never_slows_down_a_known_merchant(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_cache, "KEY_SECONDS", 0)
+    monkeypatch.setattr(rates, "PAUSE_SECONDS", 3.0)
     limited = await house_with(house, peer_rate=1, peer_concurrency=1)
     key = await limited.dependencies.stores.keys.create((await house.shop()).merchant.id, "k")
     async with (
@@ -123,11 +124,10 @@ async def test_a_stranger_at_the_same_address_never_slows_down_a_known_merchant(
         caller(limited.app, STRANGER, WRONG) as guesser,
     ):
         assert (await merchant.get("/v1/payments")).status_code == 200
-        flood = [asyncio.create_task(guesser.get("/v1/payments")) for _ in range(20)]
+        flood = [asyncio.create_task(guesser.get("/v1/payments")) for _ in range(5)]
         await asyncio.sleep(0)
-        begun = time.monotonic()
         assert (await merchant.get("/v1/payments")).status_code == 200
-        assert time.monotonic() - begun < PAUSE
+        assert not all(guess.done() for guess in flood)
         await asyncio.gather(*flood)
 
 

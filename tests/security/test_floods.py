@@ -131,7 +131,7 @@ async def test_one_kind_of_requests_never_uses_up_another(settings: Settings) ->
 
 
 async def test_a_flood_of_forged_notifications_never_delays_a_provider_elsewhere(
-    house: House,
+    house: House, delayed: list[str]
 ) -> None:
     limited = await house_with(house, peer_rate=50, peer_concurrency=4)
     path = "/notify/alipay/main"
@@ -142,13 +142,11 @@ async def test_a_flood_of_forged_notifications_never_delays_a_provider_elsewhere
         begun = time.monotonic()
         flood = [asyncio.create_task(stranger.post(path, content=b"x")) for _ in range(FLOOD)]
         await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
-        asked = time.monotonic()
         assert (await provider.post(path, content=b"x")).status_code == 400
-        waited = time.monotonic() - asked
         answers = await asyncio.gather(*flood)
         took = time.monotonic() - begun
 
-    assert waited < PAUSE
+    assert network_of("203.0.113.9") not in delayed
     # Two at full speed, then four at a time with a pause each; who finds no place waits as long.
     assert took >= PAUSE
     served = [answer for answer in answers if answer.status_code == 400]
@@ -166,7 +164,9 @@ async def _metrics(limited: House) -> str:
         return (await operator.get("/metrics")).text
 
 
-async def test_a_flood_of_notifications_never_delays_a_merchant(house: House) -> None:
+async def test_a_flood_of_notifications_never_delays_a_merchant(
+    house: House, delayed: list[str]
+) -> None:
     limited = await house_with(house, peer_rate=1, peer_concurrency=1)
     shop = await limited.shop()
     async with caller(limited.app, "127.0.0.1") as stranger:
@@ -175,10 +175,10 @@ async def test_a_flood_of_notifications_never_delays_a_merchant(house: House) ->
             for _ in range(FLOOD)
         ]
         await asyncio.sleep(0)
-        begun = time.monotonic()
         assert (await shop.http.get("/v1/payments")).status_code == 200
-        assert time.monotonic() - begun < PAUSE
         await asyncio.gather(*flood)
+    assert delayed
+    assert shop.merchant.id not in delayed
 
 
 async def test_many_peers_together_never_get_more_than_four_times_one_peers_places(

@@ -8,6 +8,7 @@ import pytest
 
 from api import rates
 from api.admission import PROBE_RATE, Probes, Visitors
+from api.peers import network_of
 from api.rates import NoPlace, Waiting
 from settings import Settings
 from tests.api.house import House, order
@@ -53,7 +54,7 @@ async def test_paths_that_do_not_exist_are_never_answered_at_the_speed_of_a_floo
 
 
 async def test_a_flood_of_probes_is_never_answered_at_its_speed_nor_delays_anothers_probe(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, delayed: list[str]
 ) -> None:
     pause = 1.0
     monkeypatch.setattr(rates, "PAUSE_SECONDS", pause)
@@ -65,14 +66,13 @@ async def test_a_flood_of_probes_is_never_answered_at_its_speed_nor_delays_anoth
         begun = time.monotonic()
         flood = [asyncio.create_task(stranger.get("/healthz")) for _ in range(60)]
         await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
-        asked = time.monotonic()
         assert (await orchestrator.get("/healthz")).json()["result_code"] == 0
-        assert time.monotonic() - asked < pause
         at_full_speed = sum(one.done() for one in flood)
         most = PROBE_RATE * (1 + time.monotonic() - begun)
         answers = await asyncio.gather(*flood)
         took = time.monotonic() - begun
     assert at_full_speed <= most + 1
+    assert network_of(GENUINE) not in delayed
     assert took >= pause
     # Nor is one refused: behind one address there may be the orchestrator as well.
     assert {answer.status_code for answer in answers} == {200}
@@ -151,15 +151,14 @@ async def test_peers_beyond_their_own_rate_never_use_up_what_others_share(
 
 
 async def test_fresh_addresses_never_take_the_share_of_a_proven_provider(
-    settings: Settings,
+    settings: Settings, delayed: list[str]
 ) -> None:
     visitors = Visitors(settings.model_copy(update={"peer_rate": 5}), Waiting())
     visitors.proved(GENUINE)
     flood = [asyncio.create_task(_visit(visitors, f"198.51.{n}.1")) for n in range(200)]
     await _turns()
-    begun = time.monotonic()
     assert await _visit(visitors, GENUINE)
-    assert time.monotonic() - begun < PAUSE
+    assert network_of(GENUINE) not in delayed
     assert not all(await asyncio.gather(*flood))
 
 
@@ -184,7 +183,7 @@ async def test_forged_notifications_of_fresh_addresses_never_refuse_a_known_prov
 
 
 async def test_a_flood_on_open_routes_never_refuses_or_delays_a_merchant_a_payer_or_a_probe(
-    house: House,
+    house: House, delayed: list[str]
 ) -> None:
     limited = await house_with(house, peer_rate=1, peer_concurrency=2)
     shop = await limited.shop()
@@ -195,17 +194,14 @@ async def test_a_flood_on_open_routes_never_refuses_or_delays_a_merchant_a_payer
             stranger = await held.enter_async_context(caller(limited.app, f"198.51.{number}.1"))
             flood += [asyncio.create_task(stranger.get("/openapi.json")) for _ in range(2)]
         await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
-        begun = time.monotonic()
         assert (await shop.http.get("/v1/payments")).status_code == 200
-        assert time.monotonic() - begun < PAUSE
         payer = await held.enter_async_context(caller(limited.app, GENUINE))
-        begun = time.monotonic()
         # It names no payment.
         assert (await payer.get(returning)).status_code == 400
         assert (await payer.get("/readyz")).json()["database"]
-        assert time.monotonic() - begun < PAUSE
         statuses = {answer.status_code for answer in await asyncio.gather(*flood)}
     assert statuses == {200, 429}
+    assert {shop.merchant.id, network_of(GENUINE)}.isdisjoint(delayed)
 
 
 async def test_the_document_is_never_rendered_twice(
@@ -269,20 +265,18 @@ async def test_who_has_most_waiting_never_keeps_others_from_waiting(
 async def test_more_connections_never_bring_more_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rates, "WAITING_AT_USUAL_PAUSE", 10)
     waiting = Waiting()
-    ended: list[float] = []
+    ended: dict[str, list[float]] = {}
 
     async def pause(key: str) -> None:
         begun = time.monotonic()
         await waiting.pause(key)
-        if key == "many":
-            ended.append(time.monotonic() - begun)
-        else:
-            assert time.monotonic() - begun < 2 * PAUSE
+        ended.setdefault(key, []).append(time.monotonic() - begun)
 
     await asyncio.gather(*(pause("many") for _ in range(40)), pause("few"))
     # The fortieth waits four times as long.
-    assert sum(seconds < 1.5 * PAUSE for seconds in ended) <= 15
-    assert max(ended) >= 3.9 * PAUSE
+    assert sum(seconds < 1.5 * PAUSE for seconds in ended["many"]) <= 15
+    assert max(ended["many"]) >= 3.9 * PAUSE
+    assert max(ended["few"]) < max(ended["many"])
 
 
 async def test_more_addresses_never_bring_more_answers() -> None:
