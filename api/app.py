@@ -15,6 +15,7 @@ from api import (
     health,
     limits,
     metrics,
+    metrics_route,
     notifications,
     openapi,
     payments,
@@ -23,6 +24,7 @@ from api import (
     returns,
 )
 from api.catalogue import Catalogue
+from api.connections import raise_descriptors
 from api.dependencies import Dependencies, Stores
 from api.eager import EagerStart
 from api.peers import PeerRule
@@ -51,6 +53,7 @@ _ROUTED = (
     notifications,
     returns,
     health,
+    metrics_route,
     codec,
     catching_up,
 )
@@ -68,6 +71,7 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
         async with AsyncExitStack() as stack:
             app.state.dependencies = dependencies or await _open(settings, counted, stack)
             if dependencies is None:
+                raise_descriptors()
                 memory.settle()
             yield
 
@@ -83,7 +87,6 @@ def create_app(dependencies: Dependencies | None = None) -> FastAPI:
     )
     for module in _ROUTED:
         app.include_router(module.router)
-    app.include_router(metrics.router(counted))
     errors.install(app)
     openapi.install(app)
     health.install(app)

@@ -7,6 +7,7 @@ by `uvicorn --http api.connections:PromptProtocol`.
 """
 
 import asyncio
+import resource
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -24,9 +25,30 @@ LARGE_PART = 512
 # Bytes that are still read after an answer that did not wait for the whole body. Without it the
 # connection is reset, and the client may never see the answer.
 MOST_AFTER_ANSWER = 1024 * 1024
+# File descriptors that connections must leave to the database, Temporal, providers and files.
+RESERVED_DESCRIPTORS = 256
+# An idle connection has some 10 KB.
+MOST_DESCRIPTORS = 16_384
 # Requests that came before the first one was answered.
 MOST_PIPELINED = 10
 _OF_UPGRADES = (b"upgrade", b"connection", b"http2-settings")
+
+
+def raise_descriptors() -> None:
+    """Let this process open as many files as it may, up to `MOST_DESCRIPTORS`.
+
+    The usual limit of 1,024 is for programs that use `select`, and each connection is a file.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _most_connections() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
+    return max(files - RESERVED_DESCRIPTORS, RESERVED_DESCRIPTORS)
 
 
 class Excessive(Exception):  # noqa: N818 - for the parser alone, which ends by it
@@ -40,12 +62,16 @@ class PromptProtocol(HttpToolsProtocol):
     _unread: asyncio.TimerHandle | None = None
     # Whether the client must send something now, rather than may.
     _begun = True
+    # By the loop's clock, between two requests.
+    idle_since: float | None = None
     _in_head = True
     _head = _fields = _headers = _parts = _size = _unwanted = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Wait for the first request."""
+        """Wait for the first request; where connections are too many, the longest idle one goes."""
         super().connection_made(transport)
+        if len(self.connections) > _most_connections():
+            self._make_room()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -135,6 +161,12 @@ class PromptProtocol(HttpToolsProtocol):
         self._stop_counting()
         super().connection_lost(exc)
 
+    def _make_room(self) -> None:
+        mine = (each for each in self.connections if isinstance(each, PromptProtocol))
+        idle = [each for each in mine if each.idle_since is not None]
+        longest = min(idle, key=lambda each: each.idle_since or 0.0, default=self)
+        longest.transport.abort()
+
     def _stay(self, rest: bytes) -> None:
         """Go on in HTTP/1.1 where the client offers another protocol, as Java's client does (h2c).
 
@@ -156,6 +188,8 @@ class PromptProtocol(HttpToolsProtocol):
             raise Excessive
 
     def _watch(self) -> None:
+        is_idle = not self._begun and self.cycle.response_complete
+        self.idle_since = self.loop.time() if is_idle else None
         if not self._is_owed():
             self._stop_waiting()
         elif self._deadline is None:

@@ -1,11 +1,9 @@
-"""What is counted, and `/metrics` in the Prometheus text format."""
+"""What is counted, and the middleware that counts requests."""
 
 import time
 from http import HTTPMethod
 
-from fastapi import APIRouter, Response
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.payment import Payment
@@ -105,14 +103,3 @@ class Measured:
             # What is done after the answer is not what a caller waits for.
             seconds = (ended or time.perf_counter()) - started
             self._metrics.request(route, scope["method"], status, seconds)
-
-
-def router(metrics: Metrics) -> APIRouter:
-    """`GET /metrics`."""
-    routes = APIRouter(tags=["operations"])
-
-    @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
-    async def show() -> Response:
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
-
-    return routes

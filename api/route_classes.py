@@ -61,10 +61,10 @@ _ROUTES = {
         POST /ops/codec/decode
         POST /ops/codec/encode
         POST /ops/stores/{provider}/{account}/catch-up
+        GET /metrics
     """,
     RouteClass.NOTIFY: "POST /notify/{provider}/{account}",
     RouteClass.VISIT: """
-        GET /metrics
         GET /openapi.json
         GET /docs
     """,

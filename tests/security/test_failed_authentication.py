@@ -37,8 +37,8 @@ def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if "failed authentication" in r.getMessage()]
 
 
-async def _metrics(limited: House) -> str:
-    async with caller(limited.app, "192.0.2.1") as operator:
+async def _metrics(limited: House, token: str | None = None) -> str:
+    async with caller(limited.app, "192.0.2.1", token) as operator:
         return (await operator.get("/metrics")).text
 
 
@@ -106,10 +106,23 @@ async def test_no_part_of_an_operator_token_is_ever_in_the_log(
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert STRANGER in _lines(caplog)[0]
     assert "operators-own" not in caplog.text
-    assert METRIC % ("operator_token", 1) in await _metrics(closed)
+    assert METRIC % ("operator_token", 1) in await _metrics(closed, "operators-own-token")
     async with caller(closed.app, STRANGER, "operators-own-token") as operator:
         answer = await operator.post("/ops/codec/decode", json={"payloads": []})
     assert answer.status_code == 200
+
+
+async def test_sales_and_accounts_are_never_counted_for_strangers(
+    house: House, tmp_path: Path
+) -> None:
+    token = tmp_path / "operator_token"
+    token.write_text("operators-own-token")
+    closed = await house_with(house, mode="production", operator_token_file=token)
+    async with caller(closed.app, STRANGER) as stranger:
+        answer = await stranger.get("/metrics")
+    assert answer.status_code == 401
+    assert "paysaga_" not in answer.text
+    assert "paysaga_" in await _metrics(closed, "operators-own-token")
 
 
 async def test_a_stranger_at_the_same_address_never_slows_down_a_known_merchant(

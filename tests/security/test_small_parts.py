@@ -1,14 +1,16 @@
 """Requests in crumbs, or that nobody wants, never hold up the requests of others."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from api import connections
 from api.connections import (
     LARGEST_HEAD,
     MOST_AFTER_ANSWER,
@@ -184,3 +186,46 @@ async def test_there_are_no_tunnels() -> None:
 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert application.requests == 0
+
+
+async def test_idle_connections_never_shut_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "RESERVED_DESCRIPTORS", 20)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (40, 40))
+    async with served() as (_, address), AsyncExitStack() as held:
+        idle = []
+        for _ in range(60):
+            reader, writer = await asyncio.open_connection(*address)
+            held.callback(writer.close)
+            writer.write(GET)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            idle.append(reader)
+
+        over = [await _is_over(reader) for reader in idle]
+    assert over == [True] * 40 + [False] * 20
+
+
+async def _is_over(reader: asyncio.StreamReader) -> bool:
+    """Whether the server has hung up; what it said before is read away."""
+    try:
+        async with asyncio.timeout(0.05):
+            await reader.read()
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+    return True
+
+
+async def test_where_none_is_idle_the_newest_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "RESERVED_DESCRIPTORS", 5)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
+    async with served() as (_, address), AsyncExitStack() as held:
+        begun = []
+        for _ in range(8):
+            reader, writer = await asyncio.open_connection(*address)
+            held.callback(writer.close)
+            writer.write(b"G")
+            await writer.drain()
+            begun.append(reader)
+        over = [await _is_over(reader) for reader in begun]
+    assert over == [False] * 5 + [True] * 3
