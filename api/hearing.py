@@ -65,13 +65,8 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     finally:
         # Also where nobody took it, whatever the reason.
         row = await keeping
-    if delivered.outcome is NotificationOutcome.EXCESS:
-        limit = Alarm(
-            kind=AlarmKind.NOTIFICATION_LIMIT,
-            subject=notification.reference,
-            detail=f"{notification.provider}/{notification.account}: {delivered.detail}",
-        )
-        await dependencies.stores.alarms.raise_alarm(limit)
+    if (alarm := _alarm_for(notification, delivered)) is not None:
+        await dependencies.stores.alarms.raise_alarm(alarm)
     return Heard(delivered, row)
 
 
@@ -104,6 +99,21 @@ async def _keep_foreign(
     if await stored.alarms.raise_alarm(alarm) <= MOST_FOREIGN_KEPT:
         row = await stored.notifications.record(notification, arrival)
     return Heard(_FOREIGN, row)
+
+
+def _alarm_for(notification: Notification, delivered: Delivered) -> Alarm | None:
+    """The alarm about the payment that the notification names, where operators need one."""
+    account = f"{notification.provider}/{notification.account}"
+    purchase = notification.change.purchase if notification.change else None
+    if delivered.outcome is NotificationOutcome.EXCESS:
+        kind, detail = AlarmKind.NOTIFICATION_LIMIT, delivered.detail
+    elif delivered.outcome is NotificationOutcome.MISMATCH and purchase is not None:
+        # The payment's own mark ends once the right purchase pays it: this stays.
+        kind = AlarmKind.UNMATCHED_PURCHASE
+        detail = f"transaction {purchase.transaction_id} bought {purchase.product_id}"
+    else:
+        return None
+    return Alarm(kind=kind, subject=notification.reference, detail=f"{account}: {detail}")
 
 
 def _is_of_another_account(notification: Notification, payment: Payment) -> bool:

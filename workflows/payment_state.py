@@ -86,6 +86,16 @@ class PaymentState:
         """Something came after the end that must be dealt with."""
         return self.owes_a_settlement or self.disputed is not None or self.to_confirm
 
+    def is_another_purchase(self, report: PaymentReport) -> bool:
+        """Whether a store sold another product under the id of a payment that is paid.
+
+        The buyer knows the id. The purchase is granted or kept by itself, and takes nothing back
+        of the one that paid.
+        """
+        mismatch = self.payment.mismatch(report)
+        is_other = report.provider_reference != self.payment.provider_reference
+        return self.payment.is_paid and is_other and mismatch is Attention.PRODUCT_MISMATCH
+
     def hear_claim(self, report: PaymentReport) -> None:
         """Take a notification that is no proof yet: the provider is to be asked."""
         is_paid = report.outcome is Outcome.PAID
