@@ -1,11 +1,13 @@
-"""A share of what steps within workflow tasks may hold at once: whoever hangs takes no more of it.
+"""A share of a process's slots: whoever hangs takes no more of them.
 
-All such steps of a process share its local slots (a hundred by default).
+Steps within workflow tasks share its local slots (a hundred by default), deliveries by the queue
+those of its webhook worker.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from activities.errors import still_pending
 
@@ -18,11 +20,15 @@ class Bulkhead:
         self._under_way: Counter[str] = Counter()
 
     @contextmanager
-    def place(self, name: str) -> Iterator[None]:
-        """A place while the block runs; `still_pending` where there is none: the queue has some."""
+    def place(self, name: str, *, after: timedelta | None = None) -> Iterator[None]:
+        """Hold a place while the block runs.
+
+        Raises `still_pending` where there is none, to be tried again `after` that time (None: as
+        the step's policy says).
+        """
         whole = self._together is not None and self._under_way.total() >= self._together
         if whole or self._under_way[name] >= self._each:
-            raise still_pending(f"too many steps about {name} are under way at once")
+            raise still_pending(f"too many steps about {name} are under way", after=after)
         self._under_way[name] += 1
         try:
             yield
