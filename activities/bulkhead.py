@@ -7,7 +7,6 @@ those of its webhook worker.
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 
 from activities.errors import still_pending
 
@@ -20,15 +19,11 @@ class Bulkhead:
         self._under_way: Counter[str] = Counter()
 
     @contextmanager
-    def place(self, name: str, *, after: timedelta | None = None) -> Iterator[None]:
-        """Hold a place while the block runs.
-
-        Raises `still_pending` where there is none, to be tried again `after` that time (None: as
-        the step's policy says).
-        """
+    def place(self, name: str) -> Iterator[None]:
+        """Hold a place while the block runs. Raises `still_pending` where there is none."""
         whole = self._together is not None and self._under_way.total() >= self._together
         if whole or self._under_way[name] >= self._each:
-            raise still_pending(f"too many steps about {name} are under way", after=after)
+            raise still_pending(f"too many steps about {name} are under way")
         self._under_way[name] += 1
         try:
             yield

@@ -1,7 +1,6 @@
 """Tell the merchant: one event at a time, in order per payment, only what is committed."""
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ from domain.event import DeliveryStatus, Event
 from domain.frozen import Frozen
 from domain.merchant import Merchant
 from storage.events import EventStore
-from webhooks.sender import WebhookFailed, WebhookSender
+from webhooks.sender import ATTEMPT_SECONDS, WebhookFailed, WebhookSender
 
 # Why an event was not sent yet: `await_turn` says when to try again.
 EARLIER_EVENT_WAITING = "earlier_event_waiting"
@@ -34,12 +33,9 @@ MOST_AT_ONCE, MOST_TOGETHER = 8, 32
 # The same by the queue, of its worker's slots: to one merchant, to one whose endpoint was slow or
 # failed of late, and to all such. Each delivery to an endpoint that hangs holds one for 12 seconds.
 MOST_QUEUED, MOST_SLOW, MOST_SLOW_TOGETHER = 32, 16, 96
-# What found no place is tried again after a wait of its own, which grows with its number.
-FIRST_WAIT_FOR_A_PLACE = timedelta(seconds=2)
-LONGEST_WAIT_FOR_A_PLACE = timedelta(seconds=60)
-_WAIT_GROWS_BY = 1.5
-# Longer than any policy's longest wait, and far below what a power can overflow to.
-_YEAR = 365 * 24 * 3600.0
+# What found no place is tried again when one should be free. Each refused try is a task for all
+# that share the machine: there should be one an event, not one every few seconds.
+LONGEST_WAIT_FOR_A_PLACE = 600.0
 
 # One delivery, by one of the two ways.
 Send = Callable[[Event, Merchant], Awaitable["Told"]]
@@ -90,6 +86,8 @@ class WebhookActivities:
         self._telling = Bulkhead(MOST_AT_ONCE, MOST_TOGETHER)
         self._queued = Bulkhead(MOST_QUEUED)
         self._slow = Bulkhead(MOST_SLOW, MOST_SLOW_TOGETHER)
+        # By the monotonic clock, the last turn that was given to an event of the merchant.
+        self._turns: dict[str, float] = {}
 
     @activity.defn
     @translated
@@ -169,12 +167,30 @@ class WebhookActivities:
 
     async def _send_queued(self, event: Event, merchant: Merchant) -> Told:
         with ExitStack() as held:
-            wait = _wait_for_a_place(event)
-            held.enter_context(self._queued.place(merchant.id, after=wait))
-            if self._is_avoided(merchant.id):
-                held.enter_context(self._slow.place(merchant.id, after=wait))
+            try:
+                held.enter_context(self._queued.place(merchant.id))
+                if self._is_avoided(merchant.id):
+                    held.enter_context(self._slow.place(merchant.id))
+            except ApplicationError as full:
+                wait = self._reserve_turn(event, merchant.id)
+                raise still_pending(full.message, after=timedelta(seconds=wait)) from None
             held.enter_context(self._watched(merchant.id))
             return await self._send(event, merchant)
+
+    def _reserve_turn(self, event: Event, merchant_id: str) -> float:
+        """Return the seconds after which a place should be free for this event."""
+        now = time.monotonic()
+        self._turns = {known: turn for known, turn in self._turns.items() if turn > now}
+        if self._is_avoided(merchant_id):
+            apart = ATTEMPT_SECONDS / MOST_SLOW
+        else:
+            apart = AT_ONCE_SECONDS / MOST_QUEUED
+        wait = max(self._turns.get(merchant_id, now) - now, 1.0) + apart
+        if wait > LONGEST_WAIT_FOR_A_PLACE:
+            # So many that they must not all come back at the same moment.
+            return LONGEST_WAIT_FOR_A_PLACE * (0.5 + event.id.int % 1000 / 2000)
+        self._turns[merchant_id] = now + wait
+        return wait
 
     async def _send_at_once(self, event: Event, merchant: Merchant) -> Told:
         if self._is_avoided(merchant.id):
@@ -211,13 +227,6 @@ class WebhookActivities:
         return event
 
 
-def _wait_for_a_place(event: Event) -> timedelta:
-    """Spread by the event's id: what a burst brought must not come back as one."""
-    grown = _grown(FIRST_WAIT_FOR_A_PLACE, _WAIT_GROWS_BY, activity.info().attempt - 1)
-    spread = 0.5 + event.id.int % 1000 / 2000
-    return min(grown, LONGEST_WAIT_FOR_A_PLACE) * spread
-
-
 def _wait_after(event: Event) -> timedelta | None:
     """The policy's wait after this failed try; None where Temporal counts as we do.
 
@@ -229,15 +238,11 @@ def _wait_after(event: Event) -> timedelta | None:
     policy = info.retry_policy
     if policy is None or info.attempt - 1 <= event.attempts:
         return None
-    grown = _grown(policy.initial_interval, policy.backoff_coefficient, event.attempts)
-    return min(grown, policy.maximum_interval or grown)
-
-
-def _grown(first: timedelta, by: float, times: int) -> timedelta:
-    """`first` times `by` to the power of `times`, and no more than a year."""
-    seconds = first.total_seconds()
-    most = math.log(_YEAR / seconds, by) if by > 1 else times
-    return timedelta(seconds=seconds * by ** min(times, most))
+    longest = policy.maximum_interval or timedelta(days=1)
+    grown = policy.initial_interval.total_seconds()
+    for _ in range(event.attempts):
+        grown = min(grown * policy.backoff_coefficient, longest.total_seconds())
+    return timedelta(seconds=grown)
 
 
 def _no_event(event_id: UUID) -> NotFound:

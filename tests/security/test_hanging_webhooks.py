@@ -96,6 +96,12 @@ async def refused(steps: WebhookActivities, event: UUID, attempt: int = 1) -> Ap
     return error.value
 
 
+async def wait_of(steps: WebhookActivities, event: UUID, attempt: int) -> float:
+    delay = (await refused(steps, event, attempt)).next_retry_delay
+    assert delay is not None
+    return delay.total_seconds()
+
+
 @asynccontextmanager
 async def hanging(
     steps: WebhookActivities,
@@ -196,15 +202,16 @@ async def test_who_waits_for_a_place_never_waits_by_the_curve_of_failures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "MOST_QUEUED", 1)
+    monkeypatch.setattr(limits, "AT_ONCE_SECONDS", 0.5)
     steps = WebhookActivities(EventStore(database), merchants)  # type: ignore[arg-type]
     name = await merchant(database)
     held, waits = await recorded(database, name), await recorded(database, name)
     event = await announced(waits)
     async with hanging(steps, merchants, announced, [held]):
-        delays = [(await refused(steps, event, n)).next_retry_delay for n in (1, 5, 500)]
-    assert all(
-        delay and timedelta(0) < delay <= limits.LONGEST_WAIT_FOR_A_PLACE for delay in delays
-    )
+        delays = [await wait_of(steps, event, attempt) for attempt in (1, 5, 500)]
+        assert 1 < delays[0] < delays[1] < delays[2] < 6, "a turn each, whatever Temporal counts"
+        monkeypatch.setattr(limits, "LONGEST_WAIT_FOR_A_PLACE", 1.0)
+        assert 0.5 <= await wait_of(steps, event, 6) <= 1
 
     # Its first real failure, at the sixth attempt, is followed by the policy's first wait.
     merchants.answers[waits.id] = [WebhookFailed("The endpoint answered 503.", status=503)] * 2
