@@ -14,7 +14,7 @@ from domain.notification import Notification, NotificationOutcome
 from domain.payment import Payment
 from storage.notifications import Arrival
 
-# Different ones that are kept of an account's day; the others are counted.
+# Different ones that are kept of an account's day; the others are counted by the alarm alone.
 MOST_FOREIGN_KEPT = 1000
 
 # Each of them raised an alarm, which is logged once a day.
@@ -95,9 +95,8 @@ async def _keep_foreign(
         subject=f"{notification.provider}/{notification.account}",
         detail="a genuine notification names another app, seller, merchant id or account",
     )
-    row = None
-    if await stored.alarms.raise_alarm(alarm) <= MOST_FOREIGN_KEPT:
-        row = await stored.notifications.record(notification, arrival)
+    await stored.alarms.raise_alarm(alarm)
+    row = await stored.notifications.record_foreign(notification, arrival, MOST_FOREIGN_KEPT)
     return Heard(_FOREIGN, row)
 
 
