@@ -7,7 +7,7 @@ from uuid import UUID
 
 from api.deliveries import Delivered, deliver
 from api.dependencies import Dependencies
-from api.store_words import deliver_change
+from api.store_notifications import deliver_change
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import PaymentError
 from domain.notification import Notification, NotificationOutcome
