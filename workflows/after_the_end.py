@@ -85,7 +85,7 @@ class AfterTheEnd:
 
     def _is_another_purchase(self, disputed: PaymentReport) -> bool:
         # Executions of an earlier build flagged it, and their histories say so.
-        is_another = self._state.is_another_purchase(disputed)
+        is_another = self._state.payment.is_another_purchase(disputed)
         return is_another and workflow.patched("another-purchase-flags-no-paid-payment")
 
     def _all_is_said(self) -> bool:
