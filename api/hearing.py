@@ -65,7 +65,8 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     finally:
         # Also where nobody took it, whatever the reason.
         row = await keeping
-    if (alarm := _alarm_for(notification, delivered)) is not None:
+    alarm = _alarm_for(addressee.payment, notification, delivered) if addressee else None
+    if alarm is not None:
         await dependencies.stores.alarms.raise_alarm(alarm)
     return Heard(delivered, row)
 
@@ -100,8 +101,8 @@ async def _keep_foreign(
     return Heard(_FOREIGN, row)
 
 
-def _alarm_for(notification: Notification, delivered: Delivered) -> Alarm | None:
-    """The alarm about the payment that the notification names, where operators need one."""
+def _alarm_for(payment: Payment, notification: Notification, delivered: Delivered) -> Alarm | None:
+    """The alarm about the payment that the notification is for, where operators need one."""
     account = f"{notification.provider}/{notification.account}"
     purchase = notification.change.purchase if notification.change else None
     if delivered.outcome is NotificationOutcome.EXCESS:
@@ -112,7 +113,7 @@ def _alarm_for(notification: Notification, delivered: Delivered) -> Alarm | None
         detail = f"transaction {purchase.transaction_id} bought {purchase.product_id}"
     else:
         return None
-    return Alarm(kind=kind, subject=notification.reference, detail=f"{account}: {detail}")
+    return Alarm(kind=kind, subject=payment.reference, detail=f"{account}: {detail}")
 
 
 def _is_of_another_account(notification: Notification, payment: Payment) -> bool:
