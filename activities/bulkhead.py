@@ -1,6 +1,7 @@
-"""A share of what steps within workflow tasks may hold at once: whoever hangs takes no more of it.
+"""A share of a process's slots: whoever hangs takes no more of them.
 
-All such steps of a process share its local slots (a hundred by default).
+Steps within workflow tasks share its local slots (a hundred by default), deliveries by the queue
+those of its webhook worker.
 """
 
 from collections import Counter
@@ -19,10 +20,10 @@ class Bulkhead:
 
     @contextmanager
     def place(self, name: str) -> Iterator[None]:
-        """A place while the block runs; `still_pending` where there is none: the queue has some."""
+        """Hold a place while the block runs. Raises `still_pending` where there is none."""
         whole = self._together is not None and self._under_way.total() >= self._together
         if whole or self._under_way[name] >= self._each:
-            raise still_pending(f"too many steps about {name} are under way at once")
+            raise still_pending(f"too many steps about {name} are under way")
         self._under_way[name] += 1
         try:
             yield

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Self
 from uuid import UUID
@@ -17,7 +18,7 @@ from domain.event import DeliveryStatus, Event
 from domain.frozen import Frozen
 from domain.merchant import Merchant
 from storage.events import EventStore
-from webhooks.sender import WebhookFailed, WebhookSender
+from webhooks.sender import ATTEMPT_SECONDS, WebhookFailed, WebhookSender
 
 # Why an event was not sent yet: `await_turn` says when to try again.
 EARLIER_EVENT_WAITING = "earlier_event_waiting"
@@ -29,6 +30,12 @@ AT_ONCE_SECONDS = 1.5
 AVOIDED_SECONDS = 300.0
 # To one merchant, and to all: endpoints may come to hang at any time, with all that they are told.
 MOST_AT_ONCE, MOST_TOGETHER = 8, 32
+# The same by the queue, of its worker's slots: to one merchant, to one whose endpoint was slow or
+# failed of late, and to all such. Each delivery to an endpoint that hangs holds one for 12 seconds.
+MOST_QUEUED, MOST_SLOW, MOST_SLOW_TOGETHER = 32, 16, 96
+# What found no place is tried again when one should be free. Each refused try is a task for all
+# that share the machine: there should be one an event, not one every few seconds.
+LONGEST_WAIT_FOR_A_PLACE = 600.0
 
 # One delivery, by one of the two ways.
 Send = Callable[[Event, Merchant], Awaitable["Told"]]
@@ -77,12 +84,19 @@ class WebhookActivities:
         # Merchants whose endpoint is not tried at once for a while, by the monotonic clock.
         self._avoided_until: dict[str, float] = {}
         self._telling = Bulkhead(MOST_AT_ONCE, MOST_TOGETHER)
+        self._queued = Bulkhead(MOST_QUEUED)
+        self._slow = Bulkhead(MOST_SLOW, MOST_SLOW_TOGETHER)
+        # By the monotonic clock, the last turn that was given to an event of the merchant.
+        self._turns: dict[str, float] = {}
 
     @activity.defn
     @translated
     async def deliver_event(self, event_id: UUID) -> Told:
-        """Deliver one event. A failure is retried by the policy until the window closes."""
-        return await self._deliver(event_id, self._send)
+        """Deliver one event. A failure is retried by the policy until the window closes.
+
+        `still_pending` where other deliveries to the merchant hold all places that it may have.
+        """
+        return await self._deliver(event_id, self._send_queued)
 
     @activity.defn
     @translated
@@ -142,26 +156,64 @@ class WebhookActivities:
                 # A merchant's endpoint that is down is no fault of ours: no traceback in the log.
                 category=ApplicationErrorCategory.BENIGN,
                 next_retry_delay=(
-                    None if failure.retry_after is None else timedelta(seconds=failure.retry_after)
+                    _wait_after(event)
+                    if failure.retry_after is None
+                    else timedelta(seconds=failure.retry_after)
                 ),
             ) from failure
         veto = None if answer.decision is None else answer.reason or ""
         stands = await self._events.delivered(event.id, answer.status, veto=veto)
         return Told.of(DeliveryStatus.DELIVERED, stands)
 
+    async def _send_queued(self, event: Event, merchant: Merchant) -> Told:
+        with ExitStack() as held:
+            try:
+                held.enter_context(self._queued.place(merchant.id))
+                if self._is_avoided(merchant.id):
+                    held.enter_context(self._slow.place(merchant.id))
+            except ApplicationError as full:
+                wait = self._reserve_turn(event, merchant.id)
+                raise still_pending(full.message, after=timedelta(seconds=wait)) from None
+            held.enter_context(self._watched(merchant.id))
+            return await self._send(event, merchant)
+
+    def _reserve_turn(self, event: Event, merchant_id: str) -> float:
+        """Return the seconds after which a place should be free for this event."""
+        now = time.monotonic()
+        self._turns = {known: turn for known, turn in self._turns.items() if turn > now}
+        if self._is_avoided(merchant_id):
+            apart = ATTEMPT_SECONDS / MOST_SLOW
+        else:
+            apart = AT_ONCE_SECONDS / MOST_QUEUED
+        wait = max(self._turns.get(merchant_id, now) - now, 1.0) + apart
+        if wait > LONGEST_WAIT_FOR_A_PLACE:
+            # So many that they must not all come back at the same moment.
+            return LONGEST_WAIT_FOR_A_PLACE * (0.5 + event.id.int % 1000 / 2000)
+        self._turns[merchant_id] = now + wait
+        return wait
+
     async def _send_at_once(self, event: Event, merchant: Merchant) -> Told:
-        if self._avoided_until.get(merchant.id, 0.0) > time.monotonic():
+        if self._is_avoided(merchant.id):
             raise still_pending("the endpoint was slow or failed a moment ago")
-        with self._telling.place(merchant.id):
-            slow = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, self._avoid, merchant.id)
+        with self._telling.place(merchant.id), self._watched(merchant.id):
             try:
                 # Never cut off: an endpoint that is slow must not have to answer twice for it.
                 return await self._send(event, merchant)
             except ApplicationError:
                 self._avoid(merchant.id)
                 raise
-            finally:
-                slow.cancel()
+
+    @contextmanager
+    def _watched(self, merchant_id: str) -> Iterator[None]:
+        """Take the merchant's endpoint for a slow one where the block takes long."""
+        slow = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, self._avoid, merchant_id)
+        try:
+            yield
+        finally:
+            slow.cancel()
+
+    def _is_avoided(self, merchant_id: str) -> bool:
+        return self._avoided_until.get(merchant_id, 0.0) > time.monotonic()
 
     def _avoid(self, merchant_id: str) -> None:
         now = time.monotonic()
@@ -173,6 +225,24 @@ class WebhookActivities:
         if event is None:
             raise _no_event(event_id)
         return event
+
+
+def _wait_after(event: Event) -> timedelta | None:
+    """The policy's wait after this failed try; None where Temporal counts as we do.
+
+    Temporal counts what waited for a place as well, and would wait for an hour after a first
+    failure.
+    """
+    if not activity.in_activity() or (info := activity.info()).is_local:
+        return None
+    policy = info.retry_policy
+    if policy is None or info.attempt - 1 <= event.attempts:
+        return None
+    longest = policy.maximum_interval or timedelta(days=1)
+    grown = policy.initial_interval.total_seconds()
+    for _ in range(event.attempts):
+        grown = min(grown * policy.backoff_coefficient, longest.total_seconds())
+    return timedelta(seconds=grown)
 
 
 def _no_event(event_id: UUID) -> NotFound:

@@ -70,20 +70,20 @@ async def deliver(
         return _UNKNOWN
     report, payment = notification.payment, addressee.payment
     if report is not None:
-        told = await word_to_its_run(dependencies, notification, report, addressee)
-        return told or await word_after_its_run(dependencies, notification, report, payment)
+        told = await signal_workflow(dependencies, notification, report, addressee)
+        return told or await start_late_workflow(dependencies, notification, report, payment)
     if notification.refund is not None:
         return await _refund_word(dependencies, notification, notification.refund, addressee)
     return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
 
 
-async def word_to_its_run(
+async def signal_workflow(
     dependencies: Dependencies,
     notification: Notification,
     report: PaymentReport,
     addressee: Addressee,
 ) -> Delivered | None:
-    """Hand a report that the notification carries to its payment's run; None where that is over."""
+    """Signal the payment's workflow, with the notification's report; None where it has ended."""
     payment = addressee.payment
     mismatch = payment.mismatch(report)
     if mismatch is not None:
@@ -118,13 +118,13 @@ async def repeat_of(dependencies: Dependencies, addressee: Addressee) -> Deliver
     return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
 
 
-async def word_after_its_run(
+async def start_late_workflow(
     dependencies: Dependencies,
     notification: Notification,
     report: PaymentReport,
     payment: Payment,
 ) -> Delivered:
-    """Hand the report to a run of its own, unless the payment's knew it when it ended."""
+    """Start a workflow for the report, unless the payment's knew it when it ended."""
     # It may have ended since we looked: only now do our books have the last word.
     stored = await dependencies.stores.payments.get(payment.id) or payment
     if _tells_nothing_new(stored, report):

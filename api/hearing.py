@@ -7,14 +7,14 @@ from uuid import UUID
 
 from api.deliveries import Delivered, deliver
 from api.dependencies import Dependencies
-from api.store_words import deliver_change
+from api.store_notifications import deliver_change
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import PaymentError
 from domain.notification import Notification, NotificationOutcome
 from domain.payment import Payment
 from storage.notifications import Arrival
 
-# Different ones that are kept of an account's day; the others are counted.
+# Different ones that are kept of an account's day; the others are counted by the alarm alone.
 MOST_FOREIGN_KEPT = 1000
 
 # Each of them raised an alarm, which is logged once a day.
@@ -65,13 +65,9 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     finally:
         # Also where nobody took it, whatever the reason.
         row = await keeping
-    if delivered.outcome is NotificationOutcome.EXCESS:
-        limit = Alarm(
-            kind=AlarmKind.NOTIFICATION_LIMIT,
-            subject=notification.reference,
-            detail=f"{notification.provider}/{notification.account}: {delivered.detail}",
-        )
-        await dependencies.stores.alarms.raise_alarm(limit)
+    alarm = _alarm_for(addressee.payment, notification, delivered) if addressee else None
+    if alarm is not None:
+        await dependencies.stores.alarms.raise_alarm(alarm)
     return Heard(delivered, row)
 
 
@@ -100,10 +96,24 @@ async def _keep_foreign(
         subject=f"{notification.provider}/{notification.account}",
         detail="a genuine notification names another app, seller, merchant id or account",
     )
-    row = None
-    if await stored.alarms.raise_alarm(alarm) <= MOST_FOREIGN_KEPT:
-        row = await stored.notifications.record(notification, arrival)
+    await stored.alarms.raise_alarm(alarm)
+    row = await stored.notifications.record_foreign(notification, arrival, MOST_FOREIGN_KEPT)
     return Heard(_FOREIGN, row)
+
+
+def _alarm_for(payment: Payment, notification: Notification, delivered: Delivered) -> Alarm | None:
+    """The alarm about the payment that the notification is for, where operators need one."""
+    account = f"{notification.provider}/{notification.account}"
+    purchase = notification.change.purchase if notification.change else None
+    if delivered.outcome is NotificationOutcome.EXCESS:
+        kind, detail = AlarmKind.NOTIFICATION_LIMIT, delivered.detail
+    elif delivered.outcome is NotificationOutcome.MISMATCH and purchase is not None:
+        # The payment's own mark ends once the right purchase pays it: this stays.
+        kind = AlarmKind.UNMATCHED_PURCHASE
+        detail = f"transaction {purchase.transaction_id} bought {purchase.product_id}"
+    else:
+        return None
+    return Alarm(kind=kind, subject=payment.reference, detail=f"{account}: {detail}")
 
 
 def _is_of_another_account(notification: Notification, payment: Payment) -> bool:

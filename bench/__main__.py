@@ -95,7 +95,7 @@ def _arguments() -> Namespace:
     parser.add_argument("--open", type=int, default=20000, help="payments held waiting")
     parser.add_argument("--steady-rate", type=float, default=6.0, help="creates/s if it hangs")
     parser.add_argument("--steady-seconds", type=float, default=24.0)
-    parser.add_argument("--quiet-rate", type=float, default=4.0, help="creates/s beside a flood")
+    parser.add_argument("--quiet-rate", type=float, default=4.0, help="creates/s during a flood")
     parser.add_argument("--signing-seconds", type=float, default=0.5)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--folder", type=Path, default=Path(".paysaga/bench"))

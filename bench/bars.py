@@ -19,7 +19,7 @@ PARTS = {
     "signing": "signing",
     "open": "create with open payments",
     "starve": "create beside a hanging provider",
-    "flood": "create beside a flooding merchant",
+    "flood": "create with a flooding merchant",
 }
 
 
@@ -93,4 +93,4 @@ def of_starving(starved: Starving) -> Iterator[Bar]:
 
 def of_flooding(flooded: Flooding) -> Iterator[Bar]:
     """What a merchant that floods costs another merchant."""
-    yield at_most("create p99 beside a flooding merchant, over alone", 1.5, flooded["p99_ratio"])
+    yield at_most("create p99 with a flooding merchant, over alone", 1.5, flooded["p99_ratio"])

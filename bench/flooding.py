@@ -1,7 +1,7 @@
 """One merchant floods: do another merchant's payments feel it?
 
-The other merchant's steady load is measured in four ways, in turn: alone, beside the flood, beside
-a stranger's flood of forged notifications, and beside the control, which is the same client with
+The other merchant's steady load is measured in four ways, in turn: alone, with the flood, with
+a stranger's flood of forged notifications, and with the control, which is the same client with
 as many connections against a trivial server. What the control costs is the load generator's share
 of this machine, not the API's.
 """
@@ -25,9 +25,9 @@ from embedded.application import ROOT
 
 PROVIDER = "wechatpay"
 CONNECTIONS = 60
-ALONE, BESIDE = "alone", "beside a flooding merchant"
-FORGED, CONTROL = "beside forged notifications", "beside the control"
-MOODS = (ALONE, BESIDE, FORGED, CONTROL)
+ALONE, FLOODED = "alone", "with a flooding merchant"
+FORGED, CONTROL = "with forged notifications", "with the control"
+MOODS = (ALONE, FLOODED, FORGED, CONTROL)
 # Payments of the flood that are paid at the same time once it is over.
 _PAID_AT_ONCE = 8
 _EXTRA_SECONDS = 60.0
@@ -69,7 +69,7 @@ async def compare_flooded(stage: Stage, rate: float, seconds: float, rounds: int
                     found[mood] += await _steady(quiet, rate, seconds)
                     continue
                 flood = _flood(stage.stack.api_url, mood, key, seconds)
-                timed, flooded = await _beside(quiet, flood, rate)
+                timed, flooded = await _during(quiet, flood, rate)
                 found[mood] += timed
                 floods[mood].append(flooded)
                 await _pay(flooding, flooded["created"])
@@ -105,7 +105,7 @@ async def _steady(merchant: Merchant, rate: float, seconds: float) -> list[Sampl
     return await at_rate(one, rate, seconds)
 
 
-async def _beside(merchant: Merchant, flood: Flood, rate: float) -> tuple[list[Sample], Flooded]:
+async def _during(merchant: Merchant, flood: Flood, rate: float) -> tuple[list[Sample], Flooded]:
     """The merchant's payments from the flood's first request to its last."""
     command = (sys.executable, "-m", "bench.flooder")
     child = await asyncio.create_subprocess_exec(
@@ -155,7 +155,7 @@ def _judged(
         create=create,
         acknowledge=told,
         answers={mood: _a_second(flooded) for mood, flooded in floods.items()},
-        p99_ratio=round(create[BESIDE]["p99"] / create[ALONE]["p99"], 3),
+        p99_ratio=round(create[FLOODED]["p99"] / create[ALONE]["p99"], 3),
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from activities import webhooks
-from api import creating, deliveries, store_words, verifying
+from api import creating, deliveries, store_notifications, verifying
 from api.proposals import propose_payment
 from domain.payment import Channel, Payment
 from providers.base import Asking
@@ -94,7 +94,7 @@ def hasten() -> None:
             "payment_policy": policy,
             "LateOrder": partial(LateOrder, refund_policy=REFUND),
         },
-        store_words: {"EntitlementOrder": partial(EntitlementOrder, policy=STORE)},
+        store_notifications: {"EntitlementOrder": partial(EntitlementOrder, policy=STORE)},
         # Looked at once: how often it would look until then is chance, and no point to die at.
         verifying: {"SETTLING_SECONDS": 0.0},
     }

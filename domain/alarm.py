@@ -13,6 +13,7 @@ class AlarmKind(StrEnum):
     FOREIGN_NOTIFICATION = "foreign_notification"
     # Subject: the payment's id, as 32 hex characters.
     NOTIFICATION_LIMIT = "notification_limit"
+    UNMATCHED_PURCHASE = "unmatched_purchase"
     # Subject: the workflow's id.
     WORKFLOW_RESTARTED = "workflow_restarted"
     WORKFLOW_STALLED = "workflow_stalled"

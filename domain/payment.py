@@ -15,7 +15,7 @@ from domain.checkout import Checkout
 from domain.frozen import Frozen
 from domain.money import Amount, Currency, minor_units
 from domain.purchase import Offer, Purchase
-from domain.report import Attention, Outcome, PaymentReport
+from domain.report import MISMATCHES, Attention, Outcome, PaymentReport
 from domain.resolution import ResolveAction
 from domain.text import Words
 
@@ -144,6 +144,11 @@ class Payment(Frozen):
         return self.is_paid and not self.captured and not self.test and bool(self.store_price)
 
     @property
+    def needs_decision(self) -> bool:
+        """Whether the mark says that an operator has to decide what to believe."""
+        return self.attention in MISMATCHES | {Attention.CONTRADICTION}
+
+    @property
     def reference(self) -> str:
         """Our order number at the provider: the id as 32 hex characters."""
         return self.id.hex
@@ -178,6 +183,14 @@ class Payment(Frozen):
         if report.currency not in (None, self.currency):
             return Attention.CURRENCY_MISMATCH
         return Attention.AMOUNT_MISMATCH if report.amount != self.amount else None
+
+    def is_another_purchase(self, report: PaymentReport) -> bool:
+        """Whether a store sold another product under the id of this payment, which is paid.
+
+        The buyer knows the id. The purchase takes nothing back of the one that paid.
+        """
+        is_other = report.provider_reference != self.provider_reference
+        return self.is_paid and is_other and self.mismatch(report) is Attention.PRODUCT_MISMATCH
 
     def apply(self, report: PaymentReport) -> Self:
         """The payment after this report. A report that changes nothing returns the payment itself.

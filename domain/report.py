@@ -47,6 +47,18 @@ class Attention(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
 
 
+# What was reported is not what was ordered. The right money ends such a mark.
+MISMATCHES = frozenset(
+    {
+        Attention.AMOUNT_MISMATCH,
+        Attention.CURRENCY_MISMATCH,
+        Attention.ACCOUNT_MISMATCH,
+        Attention.REFERENCE_MISMATCH,
+        Attention.PRODUCT_MISMATCH,
+    }
+)
+
+
 class PaymentReport(Frozen):
     """A provider's word on one payment.
 

@@ -79,7 +79,8 @@ def checked_settings() -> Settings:
     if settings.mode is not Mode.PRODUCTION:
         return settings
     problems = production_problems(settings, settings.read_accounts())
-    for warning in [*problems, *exposed_files(settings.secret_files())]:
+    warned = [*problems, *unknown_peers(settings), *exposed_files(settings.secret_files())]
+    for warning in warned:
         if warning.is_warning:
             _log.warning("%s", warning)
     refused = [str(problem) for problem in problems if not problem.is_warning]
@@ -103,6 +104,22 @@ def production_problems(settings: Settings, accounts: Accounts) -> list[Problem]
         for account in entries:
             problems += _of_account(provider, account)
     return problems
+
+
+def unknown_peers(settings: Settings) -> list[Problem]:
+    """Return a warning where nothing says from which address a request came to the proxy."""
+    if settings.peer_header is not None:
+        return []
+    return [
+        Problem(
+            "PAYSAGA_PEER_HEADER",
+            "not set: behind a reverse proxy all callers without a credential share one address,"
+            " and a flood of one delays genuine notifications",
+            "Name the header that the proxy sets (X-Forwarded-For, X-Real-IP), and its networks in"
+            " PAYSAGA_TRUSTED_PROXIES.",
+            is_warning=True,
+        )
+    ]
 
 
 def exposed_files(paths: Iterable[Path]) -> list[Problem]:

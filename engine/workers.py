@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
+import httpx
 from temporalio.client import Client
 from temporalio.worker import Interceptor, Worker
 
@@ -12,7 +13,7 @@ from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
-from activities.webhooks import WebhookActivities
+from activities.webhooks import MOST_TOGETHER, WebhookActivities
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from engine.client import meter
@@ -32,6 +33,13 @@ from webhooks.transport import webhook_client
 from workflows.policies import EAGER_QUEUE, RUN_QUEUES, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
 
+# Deliveries by the queue at the same time; each merchant has a share (activities/webhooks.py).
+WEBHOOK_SLOTS = 200
+# One for each delivery, within tasks or by the queue: none waits in the pool for another's.
+_WEBHOOK_CONNECTIONS = httpx.Limits(
+    max_connections=WEBHOOK_SLOTS + MOST_TOGETHER, max_keepalive_connections=0
+)
+
 
 @asynccontextmanager
 async def open_activities(
@@ -40,7 +48,7 @@ async def open_activities(
     """The activities on this database with HTTP clients and providers, closed in the end."""
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(BoundedClient())
-        webhook_http = await stack.enter_async_context(webhook_client())
+        webhook_http = await stack.enter_async_context(webhook_client(limits=_WEBHOOK_CONNECTIONS))
         registry = build(
             settings.read_accounts(), http=http, clock=_now, public_url=settings.public_url
         )
@@ -68,11 +76,19 @@ def workers(client: Client, activities: Activities, providers: Sequence[str]) ->
     """One worker a queue: a slow provider or merchant fills its own slots only."""
     running = [_carrying(client, queue, activities) for queue in RUN_QUEUES]
     queues = {provider_queue(name): activities.provider_steps() for name in providers}
-    queues[WEBHOOK_QUEUE] = activities.webhook_steps()
     running += [
         Worker(client, task_queue=queue, activities=steps, graceful_shutdown_timeout=GRACEFUL_STOP)
         for queue, steps in queues.items()
     ]
+    running.append(
+        Worker(
+            client,
+            task_queue=WEBHOOK_QUEUE,
+            activities=activities.webhook_steps(),
+            max_concurrent_activities=WEBHOOK_SLOTS,
+            graceful_shutdown_timeout=GRACEFUL_STOP,
+        )
+    )
     return running
 
 

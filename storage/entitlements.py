@@ -4,8 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Text as SqlText
-from sqlalchemy import alias, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy import alias, and_, case, exists, func, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from domain.entitlement import Entitlement
 from domain.errors import Conflict, NotFound
@@ -23,6 +24,9 @@ from storage.outbox import Entry, append_once
 from storage.rows import to_entitlement, to_payment
 from storage.store_refunds import follow_refunds
 from storage.tables import entitlements, events, grants, payments
+
+# So many that no batch comes near the time that a statement may take.
+NAMED_AT_ONCE = 1000
 
 
 class Applied(Frozen):
@@ -166,12 +170,25 @@ class EntitlementStore:
             grants.c.account == account,
             grants.c.app == grants.c.account,
         )
+        batch = (
+            select(*grants.primary_key)
+            .where(unnamed, ~known, ~goes_on)
+            .limit(NAMED_AT_ONCE)
+            .correlate(None)
+        )
         statement = (
             update(grants)
-            .where(unnamed, ~known, ~goes_on)
+            .where(tuple_(*grants.primary_key).in_(batch))
             .values(app=app)
             .returning(grants.c.transaction_id)
         )
+        named = 0
+        # A statement each: the rows of one are locked for a moment only, whatever is left to do.
+        while count := await self._rows(statement):
+            named += count
+        return named
+
+    async def _rows(self, statement: ReturningUpdate[Any]) -> int:
         async with self._database.statement() as connection:
             return len((await connection.execute(statement)).all())
 

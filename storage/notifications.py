@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
@@ -9,6 +10,7 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -74,6 +76,30 @@ _KEEP = _INSERT.on_conflict_do_update(
         "last_received_at": _INSERT.excluded.received_at,
     },
 ).returning(notifications.c.id)
+_REPEAT = (
+    update(notifications)
+    # An update's parameters cannot have its columns' names.
+    .where(
+        notifications.c.provider == bindparam("of_provider"),
+        notifications.c.account == bindparam("of_account"),
+        notifications.c.content_hash == bindparam("of_content"),
+    )
+    .values(repeats=notifications.c.repeats + 1, last_received_at=bindparam("received"))
+    .returning(notifications.c.id)
+)
+_TODAY = text("date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'")
+_FOREIGN_TODAY = select(func.count()).select_from(
+    select(literal(1))
+    .where(
+        notifications.c.provider == bindparam("provider"),
+        notifications.c.account == bindparam("account"),
+        # As the index has it, not as a parameter: only so is the index used.
+        notifications.c.outcome == literal_column(f"'{NotificationOutcome.FOREIGN.value}'"),
+        notifications.c.received_at >= _TODAY,
+    )
+    .limit(bindparam("most"))
+    .subquery()
+)
 # What a workflow was sent stays on record, whatever a repeat led to.
 _NOTE = (
     update(notifications)
@@ -123,6 +149,25 @@ class NotificationRecord(Frozen):
     detail: str
 
 
+def _row(notification: Notification, arrival: Arrival) -> dict[str, Any]:
+    return {
+        "id": uuid4(),
+        "provider": notification.provider,
+        "account": notification.account,
+        "notification_id": notification.notification_id,
+        "kind": notification.kind.value,
+        "reference": notification.reference,
+        "payment_id": parse_reference(notification.reference),
+        "headers": arrival.headers,
+        "body": arrival.body,
+        "content_hash": notification.content_hash,
+        "received_at": arrival.received_at,
+        "repeats": 0,
+        "outcome": NotificationOutcome.RECEIVED.value,
+        "detail": "",
+    }
+
+
 class NotificationStore:
     """Every verified notification, raw. Never what failed verification."""
 
@@ -131,24 +176,36 @@ class NotificationStore:
 
     async def record(self, notification: Notification, arrival: Arrival) -> UUID:
         """Keep it as `received`, or count it where it was kept; returns its row's id for `note`."""
-        row = {
-            "id": uuid4(),
-            "provider": notification.provider,
-            "account": notification.account,
-            "notification_id": notification.notification_id,
-            "kind": notification.kind.value,
-            "reference": notification.reference,
-            "payment_id": parse_reference(notification.reference),
-            "headers": arrival.headers,
-            "body": arrival.body,
-            "content_hash": notification.content_hash,
-            "received_at": arrival.received_at,
-            "repeats": 0,
-            "outcome": NotificationOutcome.RECEIVED.value,
-            "detail": "",
-        }
         async with self._database.statement() as connection:
-            kept = await connection.execute(_KEEP, row)
+            kept = await connection.execute(_KEEP, _row(notification, arrival))
+            row_id: UUID = kept.scalar_one()
+        return row_id
+
+    async def record_foreign(
+        self, notification: Notification, arrival: Arrival, most: int
+    ) -> UUID | None:
+        """Keep it as `foreign`, or count it where it was kept; None where it was not kept.
+
+        Of one account's day (UTC) at most `most` different ones are kept, give or take those that
+        arrive at the same moment. A repeat takes no place.
+        """
+        of = {"provider": notification.provider, "account": notification.account}
+        same = {
+            "of_provider": notification.provider,
+            "of_account": notification.account,
+            "of_content": notification.content_hash,
+            "received": arrival.received_at,
+        }
+        async with self._database.transaction() as connection:
+            known = await connection.execute(_REPEAT, same)
+            if (repeated := known.one_or_none()) is not None:
+                again: UUID = repeated.id
+                return again
+            today = await connection.execute(_FOREIGN_TODAY, of | {"most": most})
+            if today.scalar_one() >= most:
+                return None
+            foreign = {"outcome": NotificationOutcome.FOREIGN.value}
+            kept = await connection.execute(_KEEP, _row(notification, arrival) | foreign)
             row_id: UUID = kept.scalar_one()
         return row_id
 

@@ -12,15 +12,19 @@ from sqlalchemy import (
     ColumnElement,
     and_,
     bindparam,
+    case,
     exists,
     func,
+    null,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.payment import Payment, PaymentStatus
+from domain.report import MISMATCHES
 from storage.outbox import appended
 from storage.rows import PAYMENT_COLUMNS, named, parameter, payment_values
 from storage.tables import events, payments
@@ -61,6 +65,21 @@ def _kept_reference() -> ColumnElement[str]:
     return func.coalesce(_given("provider_reference"), payments.c.provider_reference)
 
 
+def _standing(column: ColumnElement[Any], *, paid: ColumnElement[bool]) -> ColumnElement[Any]:
+    """The value of a mark, NULL where the money that is now counted ends it.
+
+    In the statement that counts it: whichever workflow raised the mark may be gone.
+    """
+    ended = and_(paid, payments.c.attention.in_(sorted(MISMATCHES)))
+    return case((ended, null()), else_=column)
+
+
+def _marks(paid: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
+    return {
+        name: _standing(payments.c[name], paid=paid) for name in ("attention", "attention_detail")
+    }
+
+
 _NEW = (
     insert(payments)
     .from_select(PAYMENT_COLUMNS, select(*map(_given, PAYMENT_COLUMNS)).where(~_order_is_paid()))
@@ -81,6 +100,7 @@ SAVE_CHECKOUT = (
     .returning(payments.c.id)
 )
 
+_IS_PAID = _given("status") == PaymentStatus.SUCCEEDED.value
 _FINAL = (
     update(payments)
     .where(payments.c.id == _given("id"), payments.c.status == PaymentStatus.PENDING.value)
@@ -93,7 +113,8 @@ _FINAL = (
         raw_status=_given("raw_status"),
         paid_at=_given("paid_at"),
         failure=_given("failure"),
-        duplicate=and_(_given("status") == PaymentStatus.SUCCEEDED.value, _order_is_paid()),
+        duplicate=and_(_IS_PAID, _order_is_paid()),
+        **_marks(_IS_PAID),
         last_sequence=payments.c.last_sequence + 1,
     )
     .returning(*payments.c)
@@ -116,6 +137,7 @@ _CAPTURED = (
         provider_reference=_kept_reference(),
         raw_status=_given("raw_status"),
         paid_at=_given("paid_at"),
+        **_marks(true()),
     )
     .returning(*payments.c)
     .cte("changed")

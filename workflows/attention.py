@@ -89,6 +89,11 @@ class PaymentFlag:
         self._raised = why
         await self._calls.about_payment(self._state.payment.id, why, str(why))
 
+    async def take_over(self, why: Attention) -> None:
+        """Own the flag that an execution before this one raised, and raise it where it is down."""
+        self._raised = why
+        await self.up(why)
+
     async def down(self) -> None:
         """What this run called a person for is settled; a flag that others raised stays up."""
         if self._raised is None or self._state.payment.attention is not self._raised:

@@ -13,7 +13,7 @@ from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
 from domain.payment import Payment
-from domain.report import Attention, PaymentReport
+from domain.report import Attention
 from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
 from workflows.after_the_end import AfterTheEnd
@@ -25,6 +25,7 @@ from workflows.fast_path import place_the_order, write_the_end
 from workflows.giving_back import refund_duplicate_and_notify
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
+from workflows.review import KEEPS_DECISION, Review
 from workflows.steps import happens, seconds_until
 from workflows.sync import IN_PROGRESS, Sync, SyncedPayment
 
@@ -58,6 +59,7 @@ class PaymentWorkflow:
         self._request_hash = order.payment.request_hash
         self._calls = Calls(order.policy)
         self._flag = PaymentFlag(self._state, order.policy, self._calls)
+        self._review = Review(self._state, self._provider, self._flag, self._show)
         self._refused: ApplicationError | None = None
         self._announced = False
         self._resumed = order.resumed
@@ -77,7 +79,8 @@ class PaymentWorkflow:
         placed = await self._place()
         if self._state.pending:
             if self._resumed:
-                self._state.resume()
+                hold = self._state.payment.needs_decision and workflow.patched(KEEPS_DECISION)
+                self._state.resume(hold=hold)
             else:
                 await self._submit(placed)
             self._announce()
@@ -127,7 +130,7 @@ class PaymentWorkflow:
     async def cancel(self, reason: str) -> Payment:
         """The payment once it is closed, or as it ended instead: it may have been paid already."""
         self._state.cancelled = True
-        await workflow.wait_condition(lambda: self._state.final or self._state.disputed is not None)
+        await workflow.wait_condition(lambda: self._state.final or self._state.in_review)
         return self._state.payment
 
     @cancel.validator
@@ -185,9 +188,11 @@ class PaymentWorkflow:
             if self._state.resolution is not None:
                 self._decide(self._state.resolution)
             elif self._state.disputed is not None:
-                await self._settle_dispute(self._state.disputed)
+                await self._review.settle_dispute(self._state.disputed)
             elif self._state.to_confirm:
                 await self._confirm()
+            elif self._state.held is not None:
+                await self._review.review_held(self._state.held)
             elif self._state.cancelled or workflow.now() >= self._state.payment.expires_at:
                 await self._close()
             elif not self._state.silent:
@@ -232,16 +237,6 @@ class PaymentWorkflow:
             lambda: self._state.decided, self._policy.alarm_after, "the provider does not answer"
         )
 
-    async def _settle_dispute(self, disputed: PaymentReport) -> None:
-        """The provider's word does not fit: ask it once, then a person decides."""
-        await self._flag.up(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
-        self._state.to_confirm = False
-        with suppress(FailureError):
-            found = await self._provider.ask("ask the provider about the mismatch")
-            if self._state.dispel(disputed, found):
-                return
-        await self._wait_for_a_person()
-
     async def _finalise(self) -> None:
         self._show("Writing the end down")
         try:
@@ -252,7 +247,7 @@ class PaymentWorkflow:
                 flagged=self._flag.raised,
             )
         except FailureError:
-            await self._park()
+            await self._review.park()
             return
         self._state.finalise(ended.settled.payment)
         await self._flag.down()
@@ -263,22 +258,6 @@ class PaymentWorkflow:
             self._state.payment,
             ended.settled.event_id,
             ended.tried,
-        )
-
-    async def _park(self) -> None:
-        """Our books refuse this end: another payment holds the same provider's number."""
-        self._state.reopen()
-        await self._flag.up(Attention.CONTRADICTION)
-        await self._wait_for_a_person()
-
-    async def _wait_for_a_person(self) -> None:
-        self._show("A person must decide")
-        await workflow.wait_condition(
-            lambda: (
-                self._state.resolution is not None
-                or self._state.to_confirm
-                or not self._state.pending
-            )
         )
 
     def _mark_end(self) -> None:

@@ -36,7 +36,8 @@ class PaymentState:
     on, `paid` the report that brought the money, `final` whether our books have the end,
     `unknown_there` whether the order was closed without the provider ever having seen it.
     `claimed` is a notification of money that no query has confirmed so far, `to_confirm` whether
-    the provider must be asked now.
+    the provider must be asked now. `held` is what an earlier execution, which was lost, had called
+    an operator for: its report is lost too, and only money or the operator overrules it.
     """
 
     def __init__(self, payment: Payment) -> None:
@@ -52,6 +53,7 @@ class PaymentState:
         self.silent = False
         self.final = False
         self.unknown_there = False
+        self.held: Attention | None = None
         self._late_money_settled = False
 
     @property
@@ -64,6 +66,11 @@ class PaymentState:
         """Ended, in dispute, or told what must be confirmed: waiting is over."""
         waits = self.pending and not self.to_confirm
         return not waits or self.disputed is not None or self.resolution is not None
+
+    @property
+    def in_review(self) -> bool:
+        """An operator has to decide: no cancellation ends the payment before that."""
+        return self.disputed is not None or self.held is not None
 
     @property
     def moved(self) -> bool:
@@ -132,13 +139,21 @@ class PaymentState:
         """Our books have the order, though not its payer."""
         self.payment = stored.model_copy(update={"payer": self.payment.payer})
 
-    def resume(self) -> None:
+    def resume(self, *, hold: bool) -> None:
         """An earlier execution was lost: query at once, and close what no payer can pay.
 
-        A submission would lack the payer's data, which no row keeps.
+        A submission would lack the payer's data, which no row keeps. `hold` keeps what an operator
+        must decide.
         """
         self.answered = self.silent = True
         self.cancelled = self.payment.checkout is None
+        self.held = self.payment.attention if hold else None
+
+    def review_held(self, report: PaymentReport) -> None:
+        """Apply a query's report to what is held: money ends it, or is what is to be decided on."""
+        if report.outcome is Outcome.PAID:
+            self.held = None
+            self.hear(report)
 
     def keep_paid(self) -> None:
         """Money that was heard of while the order was being placed stays heard of."""
@@ -193,6 +208,8 @@ class PaymentState:
         if self.payment.is_paid:
             self.paid = self.disputed
         self.judged, self.disputed = self.disputed, None
+        if resolution.action is not ResolveAction.ASK_AGAIN:
+            self.held = None
         if not self.pending:
             self._keep_undecided_claim()
         self.silent = True
@@ -231,7 +248,8 @@ class PaymentState:
 
     def _denies_the_claim(self, report: PaymentReport) -> bool:
         """Whether money that the provider told us of is gone by its own word."""
-        return self.claimed is not None and report.outcome in (Outcome.FAILED, Outcome.CLOSED)
+        may_be_paid = self.claimed is not None or self.held is not None
+        return may_be_paid and report.outcome in (Outcome.FAILED, Outcome.CLOSED)
 
     def _keep_undecided_claim(self) -> None:
         """Money that was told of and is not what the person decided on is asked about yet."""

@@ -201,7 +201,7 @@ class RefundWorkflow:
         await self._flag(why)
         if why is Attention.REFUND_ABNORMAL:
             return  # the provider settles it once the merchant has acted there: keep asking
-        self._show("A person must decide")
+        self._show("An operator must decide")
         await workflow.wait_condition(
             lambda: (
                 self._state.resolution is not None

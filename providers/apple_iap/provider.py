@@ -18,7 +18,7 @@ from providers.apple_iap import codes, mapping
 from providers.apple_iap.client import AppleClient
 from providers.apple_iap.config import PROVIDER, AppleIapConfig, Environment
 from providers.apple_iap.notification import Reader
-from providers.apple_iap.recall import Recall
+from providers.apple_iap.recall import Recall, Wanted
 from providers.apple_iap.store import AppStore
 from providers.apple_iap.verifier import Verifier
 from providers.base import ChannelRules
@@ -62,7 +62,10 @@ class AppleIapProvider:
         """
         try:
             number = payment.provider_reference or await self._recall.find(
-                payment.reference, payment.created_at, self._clock()
+                payment.reference,
+                payment.created_at,
+                self._clock(),
+                Wanted(payment.product_id, payment.quantity),
             )
             if number is not None:
                 return await self._known(payment, number)

@@ -25,10 +25,24 @@ Read = Callable[[datetime, datetime | None], AsyncIterator[Notification]]
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What a payment is for."""
+
+    product_id: str | None
+    quantity: int
+
+
+@dataclass(frozen=True)
 class _Sale:
     transaction_id: str
     told_at: datetime
     test: bool
+    of: Wanted
+
+
+# Of one payment: the first sale of each product and quantity. A buyer may buy what else the app
+# sells under the payment's id, and must not hide the right purchase by it.
+_Sales = dict[Wanted, _Sale]
 
 
 class Recall:
@@ -40,23 +54,26 @@ class Recall:
     def __init__(self, read: Read, most: int = MOST) -> None:
         self._read = read
         self._most = most
-        self._sales: OrderedDict[str, _Sale] = OrderedDict()
+        self._sales: OrderedDict[str, _Sales] = OrderedDict()
         self._span: tuple[datetime, datetime] | None = None
         self._lock = asyncio.Lock()
 
-    async def find(self, reference: str, since: datetime, now: datetime) -> str | None:
-        """The transaction that paid this payment, which was made then; None where none is told.
+    async def find(
+        self, reference: str, since: datetime, now: datetime, wanted: Wanted
+    ) -> str | None:
+        """Return the transaction that paid this payment, which was created at `since`.
 
-        Raises as reading does, unless the purchase was found all the same.
+        A real sale of what is wanted comes first, then any sale with its reference; None where the
+        history has none. Raises as reading does, unless the wanted purchase was found.
         """
         async with self._lock:
-            if reference not in self._sales:
+            if wanted not in self._sales.get(reference, {}):
                 try:
                     await self._read_on(*await self._read_back(since), now)
                 except ProviderError:
-                    if reference not in self._sales:
+                    if wanted not in self._sales.get(reference, {}):
                         raise
-            found = self._sales.get(reference)
+            found = _best(self._sales.get(reference, {}), wanted)
             self._forget()
             return found.transaction_id if found else None
 
@@ -82,16 +99,24 @@ class Recall:
         async for told in self._read(begin, end):
             # A sale in another app, under a token of ours, changes nothing: it has no change.
             if told.payment and told.change and (purchase := told.change.purchase):
-                sale = _Sale(purchase.transaction_id, purchase.signed_at, purchase.test)
-                known = self._sales.setdefault(told.reference, sale)
+                of = Wanted(purchase.product_id, purchase.quantity)
+                sale = _Sale(purchase.transaction_id, purchase.signed_at, purchase.test, of)
+                known = self._sales.setdefault(told.reference, {})
                 # Of a payment with both, the real purchase is the one to find.
-                if known.test and not sale.test:
-                    self._sales[told.reference] = sale
+                if of not in known or (known[of].test and not sale.test):
+                    known[of] = sale
 
     def _forget(self) -> None:
         """Keep the newest; what is forgotten lies outside the span and would be read again."""
         while self._span and len(self._sales) > self._most:
-            _, sale = self._sales.popitem(last=False)
+            _, sales = self._sales.popitem(last=False)
             begin, end = self._span
-            begin = max(begin, sale.told_at + _MOMENT)
+            newest = max(sale.told_at for sale in sales.values())
+            begin = max(begin, newest + _MOMENT)
             self._span = (begin, end) if begin < end else None
+
+
+def _best(sales: _Sales, wanted: Wanted) -> _Sale | None:
+    """The wanted sale before any other, and a real one before a test purchase."""
+    ranked = sorted(sales.values(), key=lambda sale: (sale.of != wanted, sale.test))
+    return ranked[0] if ranked else None

@@ -97,5 +97,5 @@ def test_a_flood_is_judged_by_the_other_merchants_p99_and_shown_with_its_control
         [bar] = of_flooding(flooded)
         assert bar["holds"] is holds
     shown = Report(machine="a machine", date="today", flooded=flooded).markdown()
-    assert "| beside a flooding merchant | 50 | 40 / 40 | 20 / 20 | 201: 5, 429: 52 |" in shown
+    assert "| with a flooding merchant | 50 | 40 / 40 | 20 / 20 | 201: 5, 429: 52 |" in shown
     assert "| alone | 50 | 20 / 20 | 20 / 20 |  |" in shown

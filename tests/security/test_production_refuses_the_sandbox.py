@@ -22,7 +22,13 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from embedded.environment import write_accounts
-from engine.production import ENDPOINTS, Problem, exposed_files, production_problems
+from engine.production import (
+    ENDPOINTS,
+    Problem,
+    checked_settings,
+    exposed_files,
+    production_problems,
+)
 from providers.registry import BUILDERS
 from sandbox.app import create_app as create_sandbox
 from settings import Mode, Settings
@@ -375,3 +381,25 @@ def test_the_files_that_are_looked_at_are_those_with_secrets(tmp_path: Path) -> 
     given = settings(accounts_file=tmp_path / "accounts.toml")
     named = ("accounts.toml", "app.pem", "sign.pfx")
     assert set(given.secret_files()) == {Path("keys.toml"), *(tmp_path / name for name in named)}
+
+
+@pytest.mark.parametrize(("header", "networks"), [("", ""), ("X-Forwarded-For", "10.0.0.0/8")])
+def test_production_never_starts_silently_with_one_address_for_all_callers(
+    header: str,
+    networks: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "accounts.toml").touch(mode=0o600)
+    given = settings(accounts_file=tmp_path / "accounts.toml").model_dump(exclude_defaults=True)
+    given |= {"peer_header": header, "trusted_proxies": networks}
+    given["database_url"] = "postgresql+asyncpg://paysaga@postgres:5432/paysaga"
+    for name, value in given.items():
+        monkeypatch.setenv(f"PAYSAGA_{name.upper()}", str(value))
+
+    assert checked_settings().mode is Mode.PRODUCTION
+
+    warned = [each.message for each in caplog.records if "PAYSAGA_PEER_HEADER" in each.message]
+    assert len(warned) == (0 if header else 1)
+    assert all("PAYSAGA_TRUSTED_PROXIES" in message for message in warned)

@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from domain.errors import ReportMismatch
 from domain.purchase import Purchase
@@ -248,6 +249,37 @@ async def test_a_chain_that_is_known_under_both_names_never_keeps_the_api_from_s
         "apple_iap", name, sold="never", test=found.app
     ) == (0)
     assert (await EntitlementStore(database).owners(found)).transaction == then.token
+
+
+async def test_many_older_grants_never_keep_rows_locked_in_one_statement(
+    buyer: Buyer,
+    house: House,
+    database: Database,
+    sql: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("storage.entitlements.NAMED_AT_ONCE", 2)
+    name = f"old-{uuid4().hex[:8]}"
+    older = []
+    for _ in range(3):
+        then, found = await of_before(house, buyer, name)
+        assert then.token is not None
+        await grant(sql, database, then, then.token)
+        older.append(found)
+        buyer = Buyer.of(buyer.shop, buyer.provider)
+    stored = EntitlementStore(database)
+    statements: list[int] = []
+    counted = stored._rows  # noqa: SLF001
+
+    async def count(statement: ReturningUpdate[Any]) -> int:
+        statements.append(rows := await counted(statement))
+        return rows
+
+    monkeypatch.setattr(stored, "_rows", count)
+    assert await stored.name_app("apple_iap", name, sold="never", test=older[0].app) == 3
+    assert statements == [2, 1, 0]
+    for found in older:
+        assert (await stored.owners(found)).transaction == found.token
 
 
 async def test_the_start_never_leaves_an_older_grant_without_its_app(

@@ -22,7 +22,7 @@ from storage.database import Database
 from tests.api.buyer import COINS, MONTHLY, RECIPES, Buyer
 from tests.api.house import House, Shop, eventually
 from tests.domain import making
-from tests.security.test_foreign_notifications import Traces
+from tests.security.foreign import Traces
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 TESTER = {"tester": "app-review"}

@@ -5,6 +5,9 @@ from typing import Any
 
 from temporalio.client import WorkflowHandle
 
+from domain.event import DeliveryStatus
+from domain.report import Attention
+from domain.resolution import ResolveAction
 from domain.store_change import Change
 from tests.workflows import selling
 from tests.workflows.shop import Shop
@@ -56,10 +59,35 @@ async def store_word_refused(shop: Shop) -> Run:
     return telling
 
 
+async def another_purchase_after_the_end(shop: Shop) -> Run:
+    _, run, payment = await selling.waiting(shop)
+    answered = shop.hangs(payment)
+    await shop.say(run, selling.sold(payment, selling.purchase(payment)))
+    await shop.merchants.hear(payment, "payment.succeeded")
+    other = selling.purchase(payment, product_id="com.shop.sticker")
+    await shop.say(run, selling.sold(payment, other))
+    answered.set()
+    return run
+
+
+async def resumed_under_review(shop: Shop) -> Run:
+    order, run, payment = await selling.waiting(shop)
+    event = await shop.payments.flag(payment.id, Attention.CONTRADICTION, "reported, then denied")
+    await shop.events.mark(event, DeliveryStatus.DELIVERED)
+    await run.terminate("lost")
+    row = await shop.row(payment)
+    again = await shop.start(order.model_copy(update={"payment": row, "resumed": True}))
+    await shop.sent("query", payment.reference)
+    await shop.resolve(again, ResolveAction.CLOSE)
+    return again
+
+
 STORE_PATHS = (
     sold_by_a_store,
     sold_twice_by_a_store,
     store_words,
     store_word_too_early,
     store_word_refused,
+    another_purchase_after_the_end,
+    resumed_under_review,
 )

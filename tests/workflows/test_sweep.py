@@ -206,6 +206,7 @@ async def test_a_sweep_of_many_pages_goes_on_in_a_new_execution(
 
 async def test_a_sweep_starts_a_bounded_number(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workflows.sweep.MOST_RESTARTS", 1)
+    monkeypatch.setattr("workflows.sweep.REFUNDS_SHARE", 0)
     first, second = await shop.order(), await shop.order()
     for order in (first, second):
         await lose(shop, order)
@@ -217,6 +218,30 @@ async def test_a_sweep_starts_a_bounded_number(shop: Shop, monkeypatch: pytest.M
     assert (report.restarted, report.payments_done) == (1, False)
     await eventually(lambda: _is_open(shop, first))
     assert not await _is_open(shop, second)
+
+
+async def test_many_lost_payments_leave_refunds_their_restarts(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workflows.sweep.MOST_RESTARTS", 2)
+    monkeypatch.setattr("workflows.sweep.REFUNDS_SHARE", 1)
+    payment = await shop.paid(await shop.order())
+    refund = shop.refund_order(payment, 500)
+    await shop.refunds.reserve(refund.refund)
+    first, second = await shop.order(), await shop.order()
+    for order in (first, second):
+        await lose(shop, order)
+    rows = Rows()
+    rows.payments = [[lost(first)], [lost(second)]]
+    found = Finding(workflow_id=refund_options(refund).id, reason="no open workflow")
+    rows.refunds = [[RefundFinding(finding=found, refund=refund.refund, payment=payment)]]
+
+    report = await sweep(shop, rows)
+
+    assert (report.restarted, report.payments_done) == (2, False)
+    assert not await _is_open(shop, second)
+    await shop.client.get_workflow_handle(refund_options(refund).id).result()
+    assert shop.provider.refunded(payment.reference) == 500
 
 
 async def _is_open(shop: Shop, order: PaymentOrder) -> bool:

@@ -11,15 +11,22 @@ from domain.product import ProductType
 from domain.purchase import Purchase
 from domain.report import PaymentReport
 from domain.store_change import Change, StoreChange
-from providers.apple_iap.recall import OVERLAP, SLICE, Recall
+from providers.apple_iap.recall import OVERLAP, SLICE, Recall, Wanted
 from tests.providers.apple_iap.appstore import NOW
 
 HOUR = timedelta(hours=1)
+TEN = Wanted("tea.credits.10", 1)
 Span = tuple[datetime, datetime | None]
 
 
 def sale(
-    number: int, at: datetime, *, ours: bool = True, test: bool = False, transaction: str = ""
+    number: int,
+    at: datetime,
+    *,
+    ours: bool = True,
+    test: bool = False,
+    transaction: str = "",
+    of: Wanted = TEN,
 ) -> Notification:
     purchase = Purchase(
         provider="apple_iap",
@@ -27,7 +34,8 @@ def sale(
         app="com.shop/Production",
         transaction_id=transaction or str(number),
         original_transaction_id=str(number),
-        product_id="tea.credits.10",
+        product_id=of.product_id or "",
+        quantity=of.quantity,
         product_type=ProductType.CONSUMABLE,
         token=UUID(int=number),
         purchased_at=at,
@@ -75,6 +83,10 @@ def recall(history: History) -> Recall:
     return Recall(history, most=3)
 
 
+async def found(recall: Recall, reference: str, since: datetime, now: datetime) -> str | None:
+    return await recall.find(reference, since, now, TEN)
+
+
 def reference(number: int) -> str:
     return UUID(int=number).hex
 
@@ -84,7 +96,7 @@ async def test_a_sale_is_found_and_then_known_without_asking(
 ) -> None:
     history.sales.append(sale(1, NOW - HOUR))
     for _ in range(2):
-        assert await recall.find(reference(1), NOW - 2 * HOUR, NOW) == "1"
+        assert await found(recall, reference(1), NOW - 2 * HOUR, NOW) == "1"
     assert history.read == [(NOW - 2 * HOUR, None)]
 
 
@@ -99,30 +111,53 @@ async def test_a_test_purchase_never_hides_the_real_one(
         sale(1, NOW - HOUR, transaction="real"),
     ]
     history.sales.extend(told if test_first else reversed(told))
-    assert await recall.find(reference(1), NOW - 2 * HOUR, NOW) == "real"
+    assert await found(recall, reference(1), NOW - 2 * HOUR, NOW) == "real"
+
+
+@pytest.mark.parametrize("other", [Wanted("tea.sticker", 1), Wanted("tea.credits.10", 2)])
+async def test_another_product_or_number_never_hides_the_right_purchase(
+    recall: Recall, history: History, other: Wanted
+) -> None:
+    history.sales += [
+        sale(1, NOW - HOUR, transaction="cheap", of=other),
+        sale(1, NOW - HOUR, transaction="cheap too", of=other),
+    ]
+    assert await found(recall, reference(1), NOW - 2 * HOUR, NOW) == "cheap"
+
+    history.sales.append(sale(1, NOW, transaction="right"))
+    assert await found(recall, reference(1), NOW - 2 * HOUR, NOW) == "right"
+
+
+async def test_a_history_that_breaks_off_does_not_pass_another_product_off_as_all_there_is(
+    recall: Recall, history: History
+) -> None:
+    history.sales.append(sale(1, NOW - 4 * SLICE, of=Wanted("tea.sticker", 1)))
+    history.fails_after = 1
+    with pytest.raises(OutcomeUnknown):
+        await found(recall, reference(1), NOW - 4 * SLICE, NOW)
 
 
 async def test_what_was_read_once_is_not_read_for_the_next_payment(
     recall: Recall, history: History
 ) -> None:
     begin = NOW - 3 * HOUR
-    assert await recall.find(reference(1), begin, NOW) is None
-    assert await recall.find(reference(2), begin + HOUR, NOW + HOUR) is None
+    assert await found(recall, reference(1), begin, NOW) is None
+    assert await found(recall, reference(2), begin + HOUR, NOW + HOUR) is None
     assert history.read == [(begin, None), (NOW - OVERLAP, None)]
 
 
 async def test_a_sale_told_late_and_dated_early_is_found(recall: Recall, history: History) -> None:
-    assert await recall.find(reference(1), NOW - 3 * HOUR, NOW) is None
+    assert await found(recall, reference(1), NOW - 3 * HOUR, NOW) is None
     history.sales.append(sale(1, NOW - OVERLAP / 2))
-    assert await recall.find(reference(1), NOW - 3 * HOUR, NOW + HOUR / 4) == "1"
+    assert await found(recall, reference(1), NOW - 3 * HOUR, NOW + HOUR / 4) == "1"
 
 
 async def test_an_older_payment_needs_only_what_came_before(
     recall: Recall, history: History
 ) -> None:
     history.sales.append(sale(1, NOW - 19 * HOUR))
-    await recall.find(reference(9), NOW - HOUR, NOW)
-    assert await recall.find(reference(1), NOW - 20 * HOUR, NOW) == "1"
+    await found(recall, reference(9), NOW - HOUR, NOW)
+    assert await found(recall, reference(1), NOW - 20 * HOUR, NOW) == "1"
     first = NOW - HOUR
     assert history.read[1:-1] == [
         (first - SLICE, first),
@@ -138,9 +173,9 @@ async def test_a_long_history_that_breaks_off_goes_on_where_it_broke(
     begin = NOW - 4 * SLICE - HOUR
     history.fails_after = 2
     with pytest.raises(OutcomeUnknown):
-        await recall.find(reference(1), begin, NOW)
+        await found(recall, reference(1), begin, NOW)
     history.fails_after = None
-    assert await recall.find(reference(1), begin, NOW) is None
+    assert await found(recall, reference(1), begin, NOW) is None
     assert history.read[2] == (begin + 2 * SLICE - OVERLAP, begin + 3 * SLICE - OVERLAP)
     assert history.read[-1][1] is None
 
@@ -148,12 +183,12 @@ async def test_a_long_history_that_breaks_off_goes_on_where_it_broke(
 async def test_a_way_back_that_breaks_off_goes_on_where_it_broke(
     recall: Recall, history: History
 ) -> None:
-    await recall.find(reference(9), NOW, NOW)
+    await found(recall, reference(9), NOW, NOW)
     history.fails_after = 2
     with pytest.raises(OutcomeUnknown):
-        await recall.find(reference(1), NOW - 3 * SLICE, NOW)
+        await found(recall, reference(1), NOW - 3 * SLICE, NOW)
     history.fails_after = None
-    assert await recall.find(reference(1), NOW - 3 * SLICE, NOW) is None
+    assert await found(recall, reference(1), NOW - 3 * SLICE, NOW) is None
     assert history.read[1:4] == [
         (NOW - step * SLICE, NOW - (step - 1) * SLICE) for step in (1, 2, 3)
     ]
@@ -164,27 +199,27 @@ async def test_a_reading_that_fails_after_the_sale_has_found_it(
 ) -> None:
     history.sales.append(sale(1, NOW - 4 * SLICE))
     history.fails_after = 1
-    assert await recall.find(reference(1), NOW - 4 * SLICE, NOW) == "1"
+    assert await found(recall, reference(1), NOW - 4 * SLICE, NOW) == "1"
 
 
 async def test_the_first_sale_of_a_payment_counts(recall: Recall, history: History) -> None:
     second = sale(2, NOW).model_copy(update={"reference": reference(1)})
     history.sales += [sale(1, NOW - HOUR), second]
-    assert await recall.find(reference(1), NOW - HOUR, NOW) == "1"
+    assert await found(recall, reference(1), NOW - HOUR, NOW) == "1"
 
 
 async def test_a_sale_in_another_app_is_nothing_of_ours(recall: Recall, history: History) -> None:
     history.sales.append(sale(1, NOW, ours=False))
-    assert await recall.find(reference(1), NOW - HOUR, NOW) is None
+    assert await found(recall, reference(1), NOW - HOUR, NOW) is None
 
 
 async def test_what_was_forgotten_is_read_again(recall: Recall, history: History) -> None:
     begin = NOW - 5 * HOUR
     history.sales += [sale(number, begin + number * HOUR / 2) for number in range(1, 8)]
-    assert await recall.find(reference(1), begin, NOW) == "1"
-    assert await recall.find(reference(7), begin, NOW) == "7"
+    assert await found(recall, reference(1), begin, NOW) == "1"
+    assert await found(recall, reference(7), begin, NOW) == "7"
     assert len(history.read) == 1
-    assert await recall.find(reference(1), begin, NOW) == "1"
+    assert await found(recall, reference(1), begin, NOW) == "1"
     assert history.read[1] == (begin, begin + 2 * HOUR + timedelta(seconds=1))
 
 
@@ -192,5 +227,5 @@ async def test_a_memory_that_lost_everything_begins_anew(history: History) -> No
     recall = Recall(history, most=0)
     history.sales.append(sale(1, NOW))
     for _ in range(2):
-        assert await recall.find(reference(1), NOW - HOUR, NOW) == "1"
+        assert await found(recall, reference(1), NOW - HOUR, NOW) == "1"
     assert history.read == [(NOW - HOUR, None)] * 2

@@ -1,10 +1,10 @@
-"""Where a store's word goes: to the run of the payment that it pays, to the run of the chain.
+"""A store's notifications: to the workflow of the payment that they pay, and to the chain's.
 
-A purchase proves that it was paid for, whatever the word about it says: a refund heard before the
-purchase pays the payment first and is applied to it then.
+A purchase proves that it was paid for, whatever the notification about it says: a refund that is
+notified before the purchase pays the payment first and is applied to it then.
 """
 
-from api.deliveries import EXCESS, Delivered, repeat_of, word_after_its_run, word_to_its_run
+from api.deliveries import EXCESS, Delivered, repeat_of, signal_workflow, start_late_workflow
 from api.dependencies import Dependencies
 from api.runs import is_dealt_with, tell_store
 from domain.identity import store_workflow_id
@@ -44,7 +44,7 @@ async def deliver_change(
     payment = addressee.payment
     if _is_refused_test(dependencies, payment, purchase, change):
         return _TEST_REFUSED
-    return await _word(dependencies, notification, addressee, purchase, change)
+    return await _hand_over(dependencies, notification, addressee, purchase, change)
 
 
 async def _repeat_of(
@@ -76,7 +76,7 @@ def _is_refused_test(
     return not (payment.test and change.change in _ENDS)
 
 
-async def _word(
+async def _hand_over(
     dependencies: Dependencies,
     notification: Notification,
     addressee: Addressee,
@@ -94,11 +94,11 @@ async def _word(
             }
         )
         named = Addressee(payment, excessive=addressee.excessive)
-        delivered = await word_to_its_run(dependencies, paid, report, named)
+        delivered = await signal_workflow(dependencies, paid, report, named)
         if delivered is None:
-            # A run for a late word asks the store: by this number, which ours would have noted.
+            # The late workflow queries the store by this number.
             await dependencies.stores.entitlements.claim(payment.id, purchase)
-            delivered = await word_after_its_run(dependencies, paid, report, payment)
+            delivered = await start_late_workflow(dependencies, paid, report, payment)
         if not delivered.acknowledged or _says_no_more(change, purchase):
             return delivered
     elif payment.provider_reference == purchase.transaction_id and _says_no_more(change, purchase):
@@ -127,5 +127,5 @@ def _paid(
 
 
 def _says_no_more(change: StoreChange, purchase: Purchase) -> bool:
-    """That it was bought is all that the word says: the payment's own run grants it."""
+    """Whether it says no more than that it was bought: the payment's own workflow grants it."""
     return change.change is Change.PURCHASED and purchase.revoked_at is None

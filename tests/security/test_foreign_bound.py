@@ -1,0 +1,89 @@
+"""What is kept of strangers' messages: so many different ones a day, however often each comes."""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import pytest
+
+from api import hearing
+from api.hearing import hear
+from domain.notification import Notification, NotificationKind, NotificationOutcome
+from domain.report import Attention, Outcome, PaymentReport
+from storage.notifications import Arrival, NotificationRecord
+from tests.api.house import House
+
+MOST = 3
+
+
+def foreign(account: str, reference: str) -> Notification:
+    return Notification(
+        provider="unionpay",
+        account=account,
+        notification_id=uuid4().hex,
+        kind=NotificationKind.PAYMENT,
+        reference=reference,
+        payment=PaymentReport(
+            reference=reference,
+            outcome=Outcome.PAID,
+            raw_status="00",
+            mismatch=Attention.ACCOUNT_MISMATCH,
+        ),
+    )
+
+
+async def arrives(house: House, notification: Notification, times: int = 1) -> None:
+    for _ in range(times):
+        arrival = Arrival({}, b"signed", datetime.now(UTC))
+        delivered = await hear(house.dependencies, notification, arrival)
+        assert (delivered.outcome, delivered.acknowledged) == (NotificationOutcome.FOREIGN, False)
+
+
+async def kept(house: House, notification: Notification) -> list[NotificationRecord]:
+    stored = house.dependencies.stores.notifications
+    found = await stored.list_for_payment(UUID(notification.reference))
+    return [each for each in found if each.notification_id == notification.notification_id]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(hearing, "MOST_FOREIGN_KEPT", MOST)
+    return f"a-{uuid4().hex[:8]}"
+
+
+async def test_repeats_of_one_message_never_use_up_the_places_of_others(
+    house: House, account: str
+) -> None:
+    loud, other = foreign(account, uuid4().hex), foreign(account, uuid4().hex)
+
+    await arrives(house, loud, times=MOST * 3)
+    await arrives(house, other)
+
+    [first], [second] = await kept(house, loud), await kept(house, other)
+    assert (first.repeats, second.repeats) == (MOST * 3 - 1, 0)
+    assert first.outcome is second.outcome is NotificationOutcome.FOREIGN
+
+
+async def test_different_messages_are_never_kept_without_a_bound(
+    house: House, account: str
+) -> None:
+    messages = [foreign(account, uuid4().hex) for _ in range(MOST + 2)]
+    for each in messages:
+        await arrives(house, each)
+    # A repeat of one that is kept is still counted on it.
+    await arrives(house, messages[0])
+
+    rows = [await kept(house, each) for each in messages]
+    assert [len(row) for row in rows] == [1] * MOST + [0] * 2
+    assert rows[0][0].repeats == 1
+    raised = await house.dependencies.stores.alarms.list_newest()
+    assert [each.count for each in raised if each.subject.endswith(account)] == [MOST + 3]
+
+
+async def test_one_account_never_uses_up_the_places_of_another(house: House, account: str) -> None:
+    for _ in range(MOST):
+        await arrives(house, foreign(account, uuid4().hex))
+
+    elsewhere = foreign(f"{account}-2", uuid4().hex)
+    await arrives(house, elsewhere)
+
+    assert len(await kept(house, elsewhere)) == 1
