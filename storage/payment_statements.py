@@ -11,11 +11,9 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     and_,
-    bindparam,
     exists,
     func,
     select,
-    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -23,7 +21,7 @@ from sqlalchemy.dialects.postgresql import insert
 from domain.payment import Payment, PaymentStatus
 from storage.outbox import appended
 from storage.rows import PAYMENT_COLUMNS, named, parameter, payment_values
-from storage.tables import events, payments
+from storage.tables import payments
 
 # Names of the migration's indexes.
 ONE_SUCCESS = "payments_one_success_per_order"
@@ -142,16 +140,3 @@ _ACCEPTED = (
 )
 # From closed or failed to succeeded, with its event, unless the money is on its way back.
 ACCEPT_LATE = select(_ACCEPTED).add_cte(appended(_ACCEPTED, *_LIVE))
-
-# Triggers let nothing else of an event's content change, and metadata only become empty.
-FORGET_METADATA = (
-    update(payments)
-    .where(payments.c.id == bindparam("payment"))
-    .values({payments.c.metadata: {}})
-    .returning(payments.c.id)
-)
-FORGET_EVENT_METADATA = (
-    update(events)
-    .where(events.c.payment_id == bindparam("payment"))
-    .values(data=text("jsonb_set(data, '{metadata}', '{}', false)"))
-)
