@@ -26,7 +26,6 @@ async def test_a_merchant_reads_back_as_it_was_last_written(
     changed = merchant.model_copy(
         update={
             "webhook_url": "https://tea.example/hooks",
-            "webhook_secret": "encrypted:k1:AAAA",
             "late_policy": LatePolicy.ACCEPT,
         }
     )
