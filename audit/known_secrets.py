@@ -46,7 +46,7 @@ async def known_secrets(
 
 def of_settings(settings: Settings) -> dict[str, str]:
     """Return what stands in the files that settings name, and the database URL's password."""
-    secrets = {}
+    secrets: dict[str, str] = {}
     for name in type(settings).model_fields:
         path = getattr(settings, name)
         if name.endswith("_file") and name not in _OTHER_FILES and path is not None:
