@@ -71,6 +71,8 @@ _OWNED_RELATIONS = text(
 _OWNED_FUNCTIONS = text(
     "SELECT oid::regprocedure::text FROM pg_proc"
     " WHERE pronamespace = 'public'::regnamespace AND proowner = current_user::regrole"
+    # Nor an extension's, which a superuser may have put there.
+    " AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')"
 )
 _ABOVE = text(
     "SELECT rolsuper OR pg_has_role(oid, current_user, 'MEMBER') FROM pg_roles"
@@ -92,9 +94,8 @@ def harden(connection: Connection) -> None:
     for function in connection.scalars(_OWNED_FUNCTIONS).all():
         _execute(connection, f"ALTER FUNCTION {function} SET search_path = public, pg_temp")
         _execute(connection, f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
-    for relation in connection.scalars(_OWNED_RELATIONS).all():
-        _execute(connection, f"REVOKE ALL ON TABLE {relation} FROM PUBLIC")
-    _execute(connection, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    for granted in PRIVILEGES:
+        _execute(connection, f"REVOKE ALL ON {granted.table} FROM PUBLIC")
     for kind in ("FUNCTIONS", "TABLES", "SEQUENCES"):
         _execute(connection, f"ALTER DEFAULT PRIVILEGES REVOKE ALL ON {kind} FROM PUBLIC")
 
@@ -112,7 +113,7 @@ def grant_privileges(connection: Connection, role: str) -> None:
     statements = [
         f"REVOKE ALL ON DATABASE {database} FROM PUBLIC, {runtime}",
         f"GRANT CONNECT ON DATABASE {database} TO {runtime}",
-        f"REVOKE ALL ON SCHEMA public FROM {runtime}",
+        f"REVOKE ALL ON SCHEMA public FROM PUBLIC, {runtime}",
         f"GRANT USAGE ON SCHEMA public TO {runtime}",
     ]
     for kind, owned in (("TABLE", _OWNED_RELATIONS), ("FUNCTION", _OWNED_FUNCTIONS)):
