@@ -41,13 +41,7 @@ class DatabaseSettings(BaseSettings):
 
     def read_database_url(self) -> str:
         """The database URL, with the password from its file put in."""
-        url = self.database_url.get_secret_value()
-        if self.database_password_file is None:
-            return url
-        password = self.database_password_file.read_text().strip()
-        scheme, _, rest = url.partition("://")
-        user, _, place = rest.partition("@")
-        return f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{place}"
+        return _with_password(self.database_url, self.database_password_file)
 
 
 class MigrationSettings(DatabaseSettings):
@@ -56,6 +50,20 @@ class MigrationSettings(DatabaseSettings):
     database_runtime_role: str | None = Field(
         default=None, description="The role that API, workers and commands run as."
     )
+
+
+class OwnDatabaseSettings(DatabaseSettings):
+    """A database of the user's own under the one-command stack: by two roles, or one."""
+
+    database_owner_url: SecretStr | None = Field(
+        default=None, description="The same database as the role that owns and migrates the tables."
+    )
+    database_owner_password_file: Path | None = None
+
+    def read_owner_url(self) -> str | None:
+        """The owner's URL, with the password from its file put in; None where one role does all."""
+        url, path = self.database_owner_url, self.database_owner_password_file
+        return None if url is None else _with_password(url, path)
 
 
 class Settings(DatabaseSettings):
@@ -188,6 +196,16 @@ class Settings(DatabaseSettings):
         sections = tomllib.loads(self.products_file.read_text())
         products: list[dict[str, Any]] = sections.get("product", [])
         return products
+
+
+def _with_password(database_url: SecretStr, password_file: Path | None) -> str:
+    url = database_url.get_secret_value()
+    if password_file is None:
+        return url
+    password = password_file.read_text().strip()
+    scheme, _, rest = url.partition("://")
+    user, _, place = rest.partition("@")
+    return f"{scheme}://{user.partition(':')[0]}:{quote(password, safe='')}@{place}"
 
 
 # Of an account's files: certificates and public keys are no secrets.

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, suppress
 import uvloop
 
 from activities.sweep import SweepActivities
+from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from engine import logs, memory
 from engine.client import connect, measured
@@ -15,19 +16,20 @@ from engine.namespace import verify_search_attributes
 from engine.production import checked_settings
 from engine.store_apps import name_apps
 from engine.sweep import schedule_sweep, sweep_worker
+from engine.webhook_secrets import renew_at_start
 from engine.workers import open_activities, workers
 from storage.database import Database, DatabaseUnavailable
 from storage.entitlements import EntitlementStore
 from storage.ownership import refuse_ownership
+from webhooks.stored_secrets import StoredSecrets
 from workflows import search_attributes
 
 
 async def main() -> None:
     """Run until SIGTERM or SIGINT, then finish what is under way."""
     settings = checked_settings()
-    client = await connect(
-        KeyRing.from_file(settings.payload_keys_file), runtime=measured(settings.metrics_address)
-    )
+    keys = KeyRing.from_file(settings.payload_keys_file)
+    client = await connect(keys, runtime=measured(settings.metrics_address))
     await verify_search_attributes(client, search_attributes.ALL)
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -42,6 +44,7 @@ async def main() -> None:
             open_activities(settings, database)
         )
         await name_apps(registry, EntitlementStore(database))
+        await renew_at_start(database, StoredSecrets(Encryption(keys)))
         names = sorted({provider.name for provider in registry.all()})
         for worker in workers(client, activities, names):
             await running.enter_async_context(worker)

@@ -29,17 +29,20 @@ from api.dependencies import Dependencies, Stores
 from api.eager import EagerStart
 from api.peers import PeerRule
 from api.request_context import RequestContext
+from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from engine import logs, memory
 from engine.client import connect
 from engine.encryption import PayloadEncryption
 from engine.production import checked_settings
 from engine.store_apps import name_apps
+from engine.webhook_secrets import renew_at_start
 from providers import registry
 from providers.bounded import BoundedClient
 from settings import Settings
 from storage.database import Database, DatabaseUnavailable
 from storage.ownership import refuse_ownership
+from webhooks.stored_secrets import StoredSecrets
 
 VERSION = "0.1.0"
 # A notification may need a provider's newer key before it can be verified.
@@ -120,6 +123,7 @@ async def _open(
         public_url=settings.public_url,
     )
     await name_apps(built, stores.entitlements)
+    await renew_at_start(database, StoredSecrets(Encryption(keys)))
     eager = EagerStart()
     if settings.eager_start:
         await stack.enter_async_context(eager.serving(settings, database, keys))

@@ -14,7 +14,7 @@ from audit.compare import compare, in_order
 from audit.finding import Finding, Severity
 from audit.readers.ours import read_merchants, read_ours
 from audit.readers.runs import read_runs
-from audit.readers.secrets import log_files, search_files, search_histories
+from audit.readers.secrets import log_files, search_database, search_files, search_histories
 from storage.database import Database
 
 if TYPE_CHECKING:
@@ -80,11 +80,18 @@ async def audit(scope: Scope) -> Audit:
         await asyncio.sleep(SECOND_LOOK_SECONDS)
         before, books = findings, await read_books(scope)
         findings = [found for found in compare(books) if _persists(found, before)]
+    searched, leaks = await _search(scope)
+    return Audit(in_order([*findings, *leaks]), _counts(books) | {"histories": searched})
+
+
+async def _search(scope: Scope) -> tuple[int, list[Finding]]:
+    """How many histories were searched, and every secret that can be read where none may be."""
     searched, leaks = await search_histories(scope.temporal, scope.secrets, scope.histories)
+    leaks += await search_database(scope.database, scope.secrets)
     if scope.state_dir is not None:
         files = log_files(scope.state_dir)
         leaks += await asyncio.to_thread(search_files, files, scope.secrets)
-    return Audit(in_order([*findings, *leaks]), _counts(books) | {"histories": searched})
+    return searched, leaks
 
 
 async def read_books(scope: Scope) -> Books:

@@ -1,16 +1,19 @@
 """Secrets and personal data where they can be read (P8)."""
 
+import functools
+import json
+import mmap
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from google.protobuf.message import Message
 
 from audit.finding import Finding, Promise
 from engine.encryption import ENCODING
-from providers.registry import secret_fields
 
-# Shorter ones would be found in anything.
+# Shorter ones stand in anything.
 SHORTEST_SECRET = 12
 _PAYLOAD = "temporal.api.common.v1.Payload"
 # In clear by design; workflows/search_attributes.py keeps persons out of them.
@@ -20,14 +23,50 @@ _OF_THE_SERVER = b'"ACTIVITY_ID_NOT_STARTED"'
 # The SDK's notes: on a local activity (its name, its tries and their times), and on a change of the
 # code that a run knows of (`workflow.patched`: the name that we gave it).
 _OF_THE_SDK = re.compile(rb'\{"seq":|\{"id":"[^"]*","deprecated":(true|false)\}$')
+# As storage/keys.py and webhooks/signing.py make them; a key's visible prefix is no secret.
+_FORMS = {
+    "an API key": re.compile(rb"psk_[A-Za-z0-9_-]{43}"),
+    "a webhook secret": re.compile(rb"whsec_[A-Za-z0-9+/]{32}"),
+}
 _ADVICE = "Change the secret; find what wrote it there."
 
 
-def in_clear(place: str, text: bytes, secrets: Mapping[str, str]) -> Iterator[Finding]:
-    """A finding for each secret (by its name) that can be read in the bytes."""
+def in_clear(place: str, text: bytes | mmap.mmap, secrets: Mapping[str, str]) -> Iterator[Finding]:
+    """A finding for each secret (by its name) that can be read in the bytes.
+
+    As it is, percent-encoded or with JSON's escapes. One shorter than SHORTEST_SECRET stands in
+    anything: it is found behind its field, the first word of its name. API keys and webhook
+    secrets are found by their form too, known or not.
+    """
     for name, secret in secrets.items():
-        if len(secret) >= SHORTEST_SECRET and secret.encode() in text:
+        if _can_be_read(name, secret, text):
             yield Finding(Promise.SECRET_IN_CLEAR, "", f"{name} can be read in {place}", _ADVICE)
+    for name, form in _FORMS.items():
+        if form.search(text):
+            yield Finding(Promise.SECRET_IN_CLEAR, "", f"{name} can be read in {place}", _ADVICE)
+
+
+def _can_be_read(name: str, secret: str, text: bytes | mmap.mmap) -> bool:
+    if not secret:
+        return False
+    if len(secret) < SHORTEST_SECRET:
+        return _behind_its_field(name.partition(" ")[0], secret).search(text) is not None
+    return any(text.find(form) >= 0 for form in _written(secret))
+
+
+@functools.cache
+def _written(secret: str) -> tuple[bytes, ...]:
+    """The ways in which a log or a document may write the text."""
+    forms = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1]}
+    return tuple(form.encode() for form in sorted(forms))
+
+
+@functools.cache
+def _behind_its_field(field: str, secret: str) -> re.Pattern[bytes]:
+    """The field in any case and spelling (`pfxPassword`), a few signs, and the whole secret."""
+    words = "[_-]?".join(map(re.escape, field.split("_")))
+    forms = "|".join(re.escape(form.decode()) for form in _written(secret))
+    return re.compile(rf"(?i:{words})\W.{{0,20}}?(?<!\w)(?:{forms})(?!\w)".encode())
 
 
 def unsealed(place: str, message: Message) -> Iterator[Finding]:
@@ -42,24 +81,6 @@ def unsealed(place: str, message: Message) -> Iterator[Finding]:
                 f"a payload of {place} is {encoding.decode()!r}, {len(payload.data)} bytes",
                 "Connect every client through engine.client, which seals.",
             )
-
-
-def key_material(accounts: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, str]:
-    """The secrets of the provider accounts, by a name that may be shown.
-
-    Every field that a provider's configuration declares as a secret. Of one of several lines, such
-    as a private key, a line from its middle: enough to know it, and no two keys share it.
-    """
-    secrets = {}
-    for provider, entries in accounts.items():
-        fields = secret_fields(provider)
-        for entry in entries:
-            for field, value in entry.items():
-                if field in fields:
-                    lines = str(value).strip().splitlines()
-                    name = f"{field} of {provider}/{entry.get('name', '')}"
-                    secrets[name] = lines[len(lines) // 2]
-    return secrets
 
 
 def _payloads(message: Message) -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,14 +12,13 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
-from sqlalchemy import make_url
 from temporalio.client import Client
 from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import RPCError
 
 from audit.auditor import MOST_HISTORIES, Audit, Scope, audit
 from audit.finding import Severity
-from audit.privacy import key_material
+from audit.known_secrets import known_secrets
 from audit.readers.statement import read_settlement_file
 from cli.console import STATE_DIR, StateDir, console, errors
 from cli.ledger import open_database
@@ -31,8 +29,7 @@ from engine.client import connect
 from providers.unionpay.config import PROVIDER as UNIONPAY
 from providers.unionpay.wire import Malformed
 from settings import Settings
-from storage.database import Database, DatabaseUnavailable
-from storage.merchants import MerchantStore
+from storage.database import DatabaseUnavailable
 from webhooks.stored_secrets import StoredSecrets
 
 NOT_CLEAN, CANNOT_AUDIT = 1, 2
@@ -124,34 +121,19 @@ async def _audit(
     async with AsyncExitStack() as held:
         database = await held.enter_async_context(open_database(state_dir))
         keys = KeyRing.from_file(settings.payload_keys_file)
+        stored = StoredSecrets(Encryption(keys))
+        known = await known_secrets(settings, database, stored, state_dir)
         return await audit(
             Scope(
                 database=database,
                 temporal=await _temporal(state_dir / ENV_FILE, keys),
                 sandbox_url=_sandbox_url(state_dir, provider_books),
-                secrets=await known_secrets(settings, database, keys) | dict(planted),
+                secrets=known | dict(planted),
                 state_dir=state_dir if (state_dir / "logs").exists() else None,
                 histories=histories,
                 statements=files,
             )
         )
-
-
-async def known_secrets(settings: Settings, database: Database, keys: KeyRing) -> dict[str, str]:
-    """Every secret that the settings and the database name, by a name that may be shown."""
-    secrets = key_material(settings.read_accounts())
-    secrets |= {f"payload key {name}": b64encode(key).decode() for name, key in keys.keys.items()}
-    for name in ("identity_key_file", "operator_token_file", "database_password_file"):
-        path = getattr(settings, name)
-        if path is not None and path.exists():
-            secrets[name.removesuffix("_file")] = path.read_text().strip()
-    if password := make_url(settings.read_database_url()).password:
-        secrets["database password"] = password
-    stored = StoredSecrets(Encryption(keys))
-    for merchant in await MerchantStore(database).list_all():
-        if secret := stored.decrypt(merchant.id, merchant.webhook_secret):
-            secrets[f"webhook secret of {merchant.id}"] = secret
-    return secrets
 
 
 async def _temporal(env_file: Path, keys: KeyRing) -> Client:

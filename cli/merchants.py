@@ -1,6 +1,7 @@
 """Merchants: who may take payments here."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -8,18 +9,22 @@ import typer
 
 from cli.console import STATE_DIR, StateDir, console
 from cli.ledger import open_database, stored_secrets
-from domain.errors import NotFound
+from domain.errors import Conflict, NotFound
 from domain.merchant import LatePolicy, Merchant
 from domain.merchant_settings import check_merchant_id, check_name
 from embedded.stack import ENV_FILE
+from engine.webhook_secrets import Renewed, renew_webhook_secrets
 from settings import Settings
 from storage.merchants import MerchantStore
-from webhooks.signing import new_secret
+from webhooks.signing import UnusableSecretError, is_usable, new_secret
+from webhooks.stored_secrets import Replaced
 from webhooks.targets import check_new
 
 app = typer.Typer(help="Merchants: who may take payments here.", no_args_is_help=True)
 MerchantId = Annotated[str, typer.Argument(help="A short id, such as `shop-1`.")]
 Name = Annotated[str | None, typer.Option(help="What people call it.")]
+# A merchant that needs longer has not changed over at all.
+LONGEST_OVERLAP_HOURS = 24 * 14
 WebhookUrl = Annotated[str | None, typer.Option(help="Where it is told of changes.")]
 
 
@@ -70,24 +75,73 @@ def update(
     console.print("The merchant is changed.")
 
 
+@app.command("new-secret")
+def new_webhook_secret(
+    merchant_id: MerchantId,
+    overlap_hours: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=LONGEST_OVERLAP_HOURS,
+            help="How long the old one signs too; 0 where others know it.",
+        ),
+    ] = 24,
+    state_dir: StateDir = STATE_DIR,
+) -> None:
+    """Give a merchant a new webhook secret, and print it.
+
+    Until the overlap is over each webhook has both signatures: the merchant's library takes either.
+    """
+    secret = new_secret()
+    overlaps = asyncio.run(_replace_secret(state_dir, merchant_id, secret, overlap_hours))
+    until = (
+        f"The old one signs too for {overlap_hours:g} hours." if overlaps else "Alone, from now."
+    )
+    console.print(f"The webhooks of [bold]{merchant_id}[/bold] are signed with this. {until}")
+    console.print(secret, highlight=False, soft_wrap=True)
+
+
 @app.command("encrypt-secrets")
 def encrypt_secrets(state_dir: StateDir = STATE_DIR) -> None:
-    """Encrypt every webhook secret under the newest payload key, before an older one is dropped."""
-    count = asyncio.run(_encrypt_secrets(state_dir))
-    console.print(f"{count} webhook secrets are encrypted under the newest key.")
+    """Encrypt every webhook secret under the newest payload key, as each start of API or worker.
+
+    Ends with 1 where a secret cannot be decrypted: its key is missing.
+    """
+    renewed = asyncio.run(_encrypt_secrets(state_dir))
+    console.print(f"{renewed.count} webhook secrets were encrypted under the newest key.")
+    if renewed.unreadable:
+        names = ", ".join(renewed.unreadable)
+        console.print(f"[red]Cannot be decrypted[/]: those of {names}. Their key is missing.")
+        raise typer.Exit(1)
 
 
-async def _encrypt_secrets(state_dir: Path) -> int:
-    secrets, count = stored_secrets(state_dir), 0
+async def _encrypt_secrets(state_dir: Path) -> Renewed:
+    async with open_database(state_dir) as database:
+        return await renew_webhook_secrets(database, stored_secrets(state_dir))
+
+
+async def _replace_secret(
+    state_dir: Path, merchant_id: str, secret: str, overlap_hours: float
+) -> bool:
+    """Whether the old secret goes on signing: one that cannot be decrypted does not."""
+    secrets = stored_secrets(state_dir)
     async with open_database(state_dir) as database:
         merchants = MerchantStore(database)
-        for merchant in await merchants.list_all():
-            secret = secrets.decrypt(merchant.id, merchant.webhook_secret)
-            if secret is not None:
-                encrypted = secrets.encrypt(merchant.id, secret)
-                await merchants.replace_secret(merchant, encrypted)
-                count += 1
-    return count
+        found = await merchants.get(merchant_id)
+        if found is None:
+            raise NotFound("There is no such merchant.")
+        try:
+            older = secrets.decrypt(merchant_id, found.webhook_secret)
+        except UnusableSecretError:
+            older = None
+        replaced = None
+        if older is not None and is_usable(older) and overlap_hours:
+            until = datetime.now(UTC) + timedelta(hours=overlap_hours)
+            replaced = Replaced(older, until)
+        stored = secrets.encrypt(merchant_id, secret, replaced=replaced)
+        if not await merchants.replace_secret(found, stored):
+            raise Conflict("The secret was just replaced by another command: run it again.")
+        return replaced is not None
 
 
 async def _create(state_dir: Path, merchant: Merchant) -> None:

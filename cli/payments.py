@@ -1,6 +1,7 @@
 """Payments, as the database knows them."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID
@@ -15,6 +16,7 @@ from domain.errors import NotFound
 from domain.identity import payment_workflow_id
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund
+from storage import erasure
 from storage.page import Page
 from storage.payments import PaymentFilters, PaymentStore
 from storage.refunds import RefundStore
@@ -67,9 +69,22 @@ def show(payment_id: UUID, state_dir: StateDir = STATE_DIR) -> None:
 
 @app.command("forget")
 def forget(payment_id: UUID, state_dir: StateDir = STATE_DIR) -> None:
-    """Erase the merchant's metadata from a payment and its events; what was paid stays."""
+    """Erase what is personal in a payment that is over; its money, statuses and numbers stay.
+
+    Subject, metadata, return URL, checkout, reasons, providers' messages and raw notifications.
+    """
     asyncio.run(_forget(state_dir, payment_id))
-    console.print(f"The metadata of {payment_id} is erased.")
+    console.print(f"What was personal in {payment_id} is erased. Backups still have it.")
+
+
+@app.command("forget-notifications")
+def forget_notifications(
+    days: Annotated[int, typer.Option(min=30, help="Keep the notifications of so many days.")],
+    state_dir: StateDir = STATE_DIR,
+) -> None:
+    """Erase what providers sent, body and headers, where it is older."""
+    count = asyncio.run(_forget_notifications(state_dir, timedelta(days=days)))
+    console.print(f"The bodies of {count} notifications are erased.")
 
 
 def _rows(payment: Payment) -> dict[str, object]:
@@ -115,7 +130,12 @@ async def _list(
 
 async def _forget(state_dir: Path, payment_id: UUID) -> None:
     async with open_database(state_dir) as database:
-        await PaymentStore(database).forget_metadata(payment_id)
+        await erasure.forget_payment(database, payment_id)
+
+
+async def _forget_notifications(state_dir: Path, kept: timedelta) -> int:
+    async with open_database(state_dir) as database:
+        return await erasure.forget_notifications(database, datetime.now(UTC) - kept)
 
 
 async def _show(state_dir: Path, payment_id: UUID) -> tuple[Payment, list[Refund]]:

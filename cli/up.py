@@ -39,7 +39,8 @@ def up(
     """Start the whole stack and keep it running until Ctrl-C.
 
     A server of your own, named by PAYSAGA_DATABASE_URL or TEMPORAL_ADDRESS, is used instead of
-    an embedded one.
+    an embedded one. PAYSAGA_DATABASE_OWNER_URL names another role of your database, which owns
+    and migrates the tables; its password may come by PAYSAGA_DATABASE_OWNER_PASSWORD_FILE.
     """
     config = stack_config(
         state_dir, port, time_scale=time_scale, set_temporal_aside=set_temporal_aside

@@ -93,7 +93,11 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
         database = Database(stack.database_url)
         held.push_async_callback(database.close)
         place = Place(
-            f"http://127.0.0.1:{api_port}", stack.sandbox_url, stack.database_url, stack.identity
+            f"http://127.0.0.1:{api_port}",
+            stack.sandbox_url,
+            stack.database_url,
+            stack.identity,
+            stack.stored_secrets,
         )
         shop = await held.enter_async_context(open_shop(place))
         vetoing = await held.enter_async_context(open_shop(place))

@@ -24,18 +24,18 @@ class Encrypted:
 
 
 class Encryption:
-    """Encrypts under the newest key of a ring; decrypts under any."""
+    """Encrypts under the newest key of a ring (`newest` is its id); decrypts under any."""
 
     def __init__(self, ring: KeyRing) -> None:
-        self._newest = ring.newest
+        self.newest = ring.newest
         self._ciphers = {key_id: AESGCM(key) for key_id, key in ring.keys.items()}
 
     def encrypt(self, plaintext: bytes, *, context: bytes = b"") -> Encrypted:
         """Encrypt. The same `context` must be given to decrypt; it is authenticated, not stored."""
         nonce = os.urandom(NONCE_BYTES)
-        bound = _authenticated(self._newest, context)
-        cipher = self._ciphers[self._newest]
-        return Encrypted(self._newest, nonce + cipher.encrypt(nonce, plaintext, bound))
+        bound = _authenticated(self.newest, context)
+        cipher = self._ciphers[self.newest]
+        return Encrypted(self.newest, nonce + cipher.encrypt(nonce, plaintext, bound))
 
     def decrypt(self, encrypted: Encrypted, *, context: bytes = b"") -> bytes:
         """Return the plaintext.

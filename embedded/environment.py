@@ -10,6 +10,7 @@ from typing import Any
 from crypto.key_ring import new_key_file
 from domain.identity import new_identity_key
 from embedded.ports import HOST
+from settings import OwnDatabaseSettings
 
 # What our provider configurations take of the sandbox's manifest; they refuse anything else.
 ALIPAY_APP = (
@@ -46,6 +47,8 @@ APP_STORE_APP = (
     "key_id",
     "private_key_file",
 )
+# What names the role that migrates, and its password.
+_OWNER = "PAYSAGA_DATABASE_OWNER_"
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,11 @@ class Wiring:
 
 
 def inherited() -> dict[str, str]:
-    """The user's environment, for children; loopback calls never go through a proxy."""
-    base = dict(os.environ)
+    """The user's environment, for children; loopback calls never go through a proxy.
+
+    Without the owner of a database: its password is for the migration, which is no child.
+    """
+    base = {name: value for name, value in os.environ.items() if not name.startswith(_OWNER)}
     for name in ("no_proxy", "NO_PROXY"):
         hosts = [host for host in (base.get(name), HOST, "localhost") if host]
         base[name] = ",".join(hosts)
@@ -83,9 +89,15 @@ def inherited() -> dict[str, str]:
 
 
 def users_own() -> tuple[str | None, str | None, bool]:
-    """What the user brings: a database's URL, its owner's, and whether a Temporal is named."""
-    database = os.environ.get("PAYSAGA_DATABASE_URL")
-    return database, os.environ.get("PAYSAGA_DATABASE_OWNER_URL"), "TEMPORAL_ADDRESS" in os.environ
+    """What the user brings: a database's URL, its owner's, and whether a Temporal is named.
+
+    Raises ValidationError where only the owner is named, and not the role that API and worker use.
+    """
+    external_temporal = "TEMPORAL_ADDRESS" in os.environ
+    if not {"PAYSAGA_DATABASE_URL", f"{_OWNER}URL"} & os.environ.keys():
+        return None, None, external_temporal
+    own = OwnDatabaseSettings()
+    return own.read_database_url(), own.read_owner_url(), external_temporal
 
 
 def compose(base: Mapping[str, str], wiring: Wiring) -> dict[str, str]:

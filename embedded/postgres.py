@@ -24,12 +24,22 @@ WORKING_DIRECTORY = Path("/proc/self/cwd")
 # Owns the tables and migrates them; the other is what API, workers and commands run as.
 OWNER, RUNTIME = "paysaga", "paysaga_runtime"
 DATABASE = "paysaga"
+# Files of the folder.
+OWNER_PASSWORD, RUNTIME_PASSWORD = "password", "runtime-password"
 CONNECTIONS = 200
 PROBE_TIMEOUT_SECONDS = 2.0
 # An immediate shutdown kills its own backends after 5 seconds.
 PREDECESSOR_SECONDS = 10.0
 # Above the kernel's PID_MAX_LIMIT.
 ABSENT_PID = 2**31 - 1
+
+
+def kept_passwords(folder: Path) -> dict[str, str]:
+    """The passwords of a database server's folder, by name; none where there is no such folder."""
+    paths = (folder / name for name in (OWNER_PASSWORD, RUNTIME_PASSWORD))
+    return {
+        f"{path.name} of the embedded database": path.read_text() for path in paths if path.exists()
+    }
 
 
 class Postgres:
@@ -52,12 +62,12 @@ class Postgres:
     @functools.cached_property
     def password(self) -> str:
         """The owner's password, made at the first start."""
-        return self._kept_password("password")
+        return self._kept_password(OWNER_PASSWORD)
 
     @functools.cached_property
     def runtime_password(self) -> str:
         """The runtime role's password, made at the first start."""
-        return self._kept_password("runtime-password")
+        return self._kept_password(RUNTIME_PASSWORD)
 
     @property
     def url(self) -> str:

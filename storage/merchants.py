@@ -36,11 +36,11 @@ class MerchantStore:
         return to_merchant(row) if row else None
 
     async def update(self, merchant: Merchant) -> None:
-        """Replace everything but the id. NotFound."""
+        """Replace everything but the id and the webhook secret. NotFound."""
         statement = (
             update(merchants)
             .where(merchants.c.id == merchant.id)
-            .values(merchant.model_dump(exclude={"id"}))
+            .values(merchant.model_dump(exclude={"id", "webhook_secret"}))
             .returning(merchants.c.id)
         )
         async with self._database.statement() as connection:
@@ -53,15 +53,16 @@ class MerchantStore:
             result = await connection.execute(select(merchants).order_by(merchants.c.id))
         return [to_merchant(row) for row in result.mappings()]
 
-    async def replace_secret(self, merchant: Merchant, stored: str) -> None:
-        """Store the webhook secret anew, unless it is another one by now."""
+    async def replace_secret(self, merchant: Merchant, stored: str) -> bool:
+        """Store the encrypted webhook secret in place of the merchant's; False if that changed."""
         statement = (
             update(merchants)
             .where(
                 merchants.c.id == merchant.id,
-                merchants.c.webhook_secret == merchant.webhook_secret,
+                merchants.c.webhook_secret.is_not_distinct_from(merchant.webhook_secret),
             )
             .values(webhook_secret=stored)
         )
         async with self._database.statement() as connection:
-            await connection.execute(statement)
+            replaced = await connection.execute(statement.returning(merchants.c.id))
+        return replaced.first() is not None

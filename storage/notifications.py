@@ -3,16 +3,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    ColumnClause,
-    bindparam,
-    func,
-    literal,
-    literal_column,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import bindparam, func, literal, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.frozen import Frozen
@@ -24,10 +15,6 @@ from storage.database import Database
 from storage.rows import to_payment
 from storage.tables import notifications, payments
 
-# So many that no batch comes near the time that a statement may take.
-FORGET_AT_ONCE = 1000
-# As the index has it, not as a parameter: only so is the index used.
-_EMPTY: ColumnClause[bytes] = literal_column("''::bytea")
 # A workflow may be sent so many different notifications a day; a provider sends a handful, and
 # Temporal ends an execution that was sent 10,000.
 MOST_SIGNALS_A_DAY = 100
@@ -243,28 +230,6 @@ class NotificationStore:
         return Addressee(
             to_payment(columns), NotificationOutcome(earlier) if earlier else None, excessive
         )
-
-    async def forget_before(self, moment: datetime) -> int:
-        """Forget the raw bodies and headers received before it; how many had any.
-
-        That a notification came, and what it led to, stays.
-        """
-        old = (
-            select(notifications.c.id)
-            .where(notifications.c.received_at < moment, notifications.c.body != _EMPTY)
-            .limit(FORGET_AT_ONCE)
-        )
-        statement = (
-            update(notifications)
-            .where(notifications.c.id.in_(old))
-            .values(body=b"", headers={})
-            .returning(notifications.c.id)
-        )
-        forgotten = 0
-        async with self._database.statement() as connection:
-            while batch := len((await connection.execute(statement)).all()):
-                forgotten += batch
-        return forgotten
 
     async def list_for_payment(self, payment_id: UUID) -> list[NotificationRecord]:
         """Oldest first."""

@@ -11,13 +11,11 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     and_,
-    bindparam,
     case,
     exists,
     func,
     null,
     select,
-    text,
     true,
     update,
 )
@@ -27,7 +25,7 @@ from domain.payment import Payment, PaymentStatus
 from domain.report import MISMATCHES
 from storage.outbox import appended
 from storage.rows import PAYMENT_COLUMNS, named, parameter, payment_values
-from storage.tables import events, payments
+from storage.tables import payments
 
 # Names of the migration's indexes.
 ONE_SUCCESS = "payments_one_success_per_order"
@@ -164,16 +162,3 @@ _ACCEPTED = (
 )
 # From closed or failed to succeeded, with its event, unless the money is on its way back.
 ACCEPT_LATE = select(_ACCEPTED).add_cte(appended(_ACCEPTED, *_LIVE))
-
-# Triggers let nothing else of an event's content change, and metadata only become empty.
-FORGET_METADATA = (
-    update(payments)
-    .where(payments.c.id == bindparam("payment"))
-    .values({payments.c.metadata: {}})
-    .returning(payments.c.id)
-)
-FORGET_EVENT_METADATA = (
-    update(events)
-    .where(events.c.payment_id == bindparam("payment"))
-    .values(data=text("jsonb_set(data, '{metadata}', '{}', false)"))
-)

@@ -149,14 +149,6 @@ class PaymentStore:
         cleared = cleared.values(attention=None, attention_detail=None)
         await self._change(payment_id, cleared.returning(payments.c.id))
 
-    async def forget_metadata(self, payment_id: UUID) -> None:
-        """Erase the merchant's metadata from the payment and its events. NotFound."""
-        async with self._database.transaction() as connection:
-            found = await connection.execute(statements.FORGET_METADATA, {"payment": payment_id})
-            await connection.execute(statements.FORGET_EVENT_METADATA, {"payment": payment_id})
-        if found.first() is None:
-            raise NotFound("There is no such payment.")
-
     async def get(self, payment_id: UUID) -> Payment | None:
         """The payment, or None."""
         async with self._database.statement() as connection:

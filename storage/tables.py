@@ -1,8 +1,8 @@
 """What we remember, as tables. Constraints and triggers are in `migrations/`, where they bind.
 
 Statuses are text held by a CHECK (an enum type cannot lose a value), amounts BIGINT minor units,
-times `timestamptz`. No column of ours holds the payer. One holds what a provider wrote, which may
-name the payer by its own id: `notifications.body`, evidence until `forget_before` takes it away.
+times `timestamptz`. No column of ours holds the payer. Free text of merchants and providers may
+name them: `storage.erasure` erases it.
 """
 
 from datetime import date, datetime
@@ -73,6 +73,7 @@ class PaymentRow(Row, table=True):
     attention_detail: str | None = Field(sa_type=Text)
     failure: dict[str, Any] | None = Field(sa_type=DOCUMENT)
     last_sequence: int = Field(sa_type=BigInteger)
+    forgotten_at: datetime | None = Field(sa_type=TIME)
 
 
 class RefundRow(Row, table=True):

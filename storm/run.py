@@ -15,7 +15,7 @@ from temporalio.service import RPCError
 from audit.auditor import Audit, Scope, audit, read_books
 from audit.compare import in_order
 from audit.finding import Finding, Promise
-from audit.privacy import key_material
+from audit.known_secrets import key_material
 from domain.identity import payment_workflow_id
 from domain.merchant import LatePolicy, Merchant
 from embedded.config import Service

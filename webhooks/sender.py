@@ -80,12 +80,11 @@ class WebhookSender:
         if merchant.webhook_url is None:
             raise WebhookFailed("The merchant has no webhook URL.")
         payload = serialise(event)
+        now = self._clock()
         try:
+            secrets = self._stored_secrets.signing(merchant.id, merchant.webhook_secret, now)
             headers = signed_headers(
-                payload,
-                event_id=event.id,
-                sent_at=self._clock(),
-                secret=self._stored_secrets.decrypt(merchant.id, merchant.webhook_secret),
+                payload, event_id=event.id, sent_at=now, secrets_in_use=secrets
             )
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 target = await check(

@@ -3,6 +3,7 @@
 import binascii
 import secrets
 from base64 import b64encode
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -22,23 +23,42 @@ def new_secret() -> str:
     return _MARK + b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
 
 
+def is_usable(secret: str) -> bool:
+    """Whether something can be signed with it."""
+    try:
+        _webhook(secret)
+    except UnusableSecretError:
+        return False
+    return True
+
+
 def signed_headers(
-    payload: str, *, event_id: UUID, sent_at: datetime, secret: str | None
+    payload: str, *, event_id: UUID, sent_at: datetime, secrets_in_use: Sequence[str]
 ) -> dict[str, str]:
     """The three headers that prove the payload is ours and fresh.
 
-    `webhook-id` is the event's id on every try, `webhook-timestamp` the time of this try.
+    `webhook-id` is the event's id on every try, `webhook-timestamp` the time of this try. While a
+    secret is replaced there is a signature of each, with a blank between (Standard Webhooks,
+    "Signature scheme"). Raises UnusableSecretError where there is no secret, or none can sign.
     """
-    if not secret or not secret.startswith(_MARK):
+    if not secrets_in_use:
         raise UnusableSecretError("the merchant has no webhook secret")
-    try:
-        webhook = Webhook(secret)
-    except (binascii.Error, ValueError, EmptyWebhookSecretError) as error:
-        raise UnusableSecretError("the merchant's webhook secret is not base64") from error
+    webhooks = [_webhook(secret) for secret in secrets_in_use]
     # The package takes the wall clock's digits for UTC, whatever the zone.
     sent_at = sent_at.astimezone(UTC)
     return {
         "webhook-id": str(event_id),
         "webhook-timestamp": str(int(sent_at.timestamp())),
-        "webhook-signature": webhook.sign(str(event_id), sent_at, payload),
+        "webhook-signature": " ".join(
+            webhook.sign(str(event_id), sent_at, payload) for webhook in webhooks
+        ),
     }
+
+
+def _webhook(secret: str) -> Webhook:
+    if not secret.startswith(_MARK):
+        raise UnusableSecretError("the merchant's webhook secret is not a `whsec_…`")
+    try:
+        return Webhook(secret)
+    except (binascii.Error, ValueError, EmptyWebhookSecretError) as error:
+        raise UnusableSecretError("the merchant's webhook secret is not base64") from error

@@ -18,6 +18,7 @@ from embedded.stack import ENV_FILE, Stack
 from providers.unionpay.wire import settlement_day
 from settings import Settings
 from storage.database import Database
+from storage.erasure import forget_payment
 from tests.providers.unionpay import settlement
 from tests.stack.books import books_agree
 from tests.stack.shop import PROVIDERS, Order, Shop, open_shop
@@ -107,6 +108,26 @@ async def test_true_books_are_clean_and_false_ones_are_named(shop: Shop, stack: 
 
     code, printed = await command(stack, "--provider-books", "none")
     assert code == 0, "our own books cannot know of money that nobody told us of"
+
+
+async def test_forgotten_payments_are_no_finding(shop: Shop, stack: Stack) -> None:
+    database = Database(stack.database_url)
+    try:
+        for provider in PROVIDERS:
+            order = await paid(shop.order(provider))
+            await order.refund(300)
+            await order.refund_shows(status="succeeded")
+            await books_agree(shop)
+            await forget_payment(database, order.id)
+            await order.notify()
+            await order.refund(200, "after-erasure")
+        await books_agree(shop)
+        shown = await order.shows(refunded=500)
+        assert (shown["subject"], shown["metadata"]) == ("", {})
+    finally:
+        await database.close()
+
+    assert (await audited(stack)).findings == []
 
 
 async def test_a_settlement_file_is_compared_by_the_command(

@@ -10,7 +10,8 @@ from temporalio.api.history.v1 import (
 )
 
 from audit.finding import Promise
-from audit.privacy import in_clear, key_material, unsealed
+from audit.known_secrets import key_material
+from audit.privacy import in_clear, unsealed
 from audit.readers.secrets import log_files, search_files
 from engine.encryption import ENCODING
 

@@ -1,5 +1,6 @@
 import asyncio
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,9 +9,11 @@ import pytest
 from cli.console import money
 from cli.ledger import stored_secrets
 from domain.errors import Conflict, NotFound
+from domain.event import DeliveryStatus
 from domain.merchant import Merchant
 from domain.payment import Payment
 from storage.database import Database
+from storage.events import EventStore
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
@@ -35,6 +38,70 @@ async def test_a_created_merchant_has_a_webhook_secret_of_its_own(
     assert stored not in result.stdout
     secret = stored_secrets(state_dir).decrypt(merchant_id, stored)
     assert str(secret) in result.stdout
+
+
+async def test_a_new_webhook_secret_signs_beside_the_old_one_for_a_while(
+    paysaga: Invoke, database: Database, state_dir: Path
+) -> None:
+    name = f"m-{uuid4().hex[:8]}"
+    made = await paysaga("merchants", "create", name)
+    await paysaga("merchants", "new-secret", name)
+    result = await paysaga("merchants", "new-secret", name, "--overlap-hours", "2")
+
+    merchant = await MerchantStore(database).get(name)
+    assert merchant is not None
+    now, stored = datetime.now(UTC), merchant.webhook_secret
+    new, older = stored_secrets(state_dir).signing(name, stored, now + timedelta(hours=1))
+    assert (new in result.stdout, older in result.stdout) == (True, False)
+    assert older not in made.stdout, "of two that were replaced, only the last one goes on"
+    assert stored_secrets(state_dir).signing(name, stored, now + timedelta(hours=3)) == [new]
+
+    result = await paysaga("merchants", "new-secret", name, "--overlap-hours", "0")
+    merchant = await MerchantStore(database).get(name)
+    assert merchant is not None
+    [alone] = stored_secrets(state_dir).signing(name, merchant.webhook_secret, now)
+    assert alone in result.stdout
+
+
+async def test_a_secret_whose_key_is_lost_is_replaced_alone(
+    paysaga: Invoke, database: Database, state_dir: Path
+) -> None:
+    name = f"m-{uuid4().hex[:8]}"
+    await MerchantStore(database).create(
+        Merchant(id=name, name="Tea", webhook_secret="encrypted:lost:AAAA")
+    )
+    result = await paysaga("merchants", "encrypt-secrets")
+    assert result.exit_code == 1
+    assert name in result.stdout
+
+    await paysaga("merchants", "new-secret", name)
+
+    merchant = await MerchantStore(database).get(name)
+    assert merchant is not None
+    assert len(stored_secrets(state_dir).all_of(name, merchant.webhook_secret)) == 1
+    assert (await paysaga("merchants", "encrypt-secrets")).exit_code == 0
+    assert isinstance((await paysaga("merchants", "new-secret", "none")).exception, NotFound)
+
+
+async def test_a_payment_that_is_over_is_forgotten_by_its_id(
+    paysaga: Invoke, database: Database, payment: Payment
+) -> None:
+    payments = PaymentStore(database)
+    await payments.record(payment)
+    open_ = await paysaga("payments", "forget", str(payment.id))
+    assert isinstance(open_.exception, Conflict)
+    _, event = await payments.finalise(succeeded(payment))
+    assert event is not None
+    await EventStore(database).mark(event, DeliveryStatus.DELIVERED)
+
+    assert (await paysaga("payments", "forget", str(payment.id))).exit_code == 0
+
+    stored = await payments.get(payment.id)
+    assert stored is not None
+    assert (stored.subject, stored.captured) == ("", payment.amount)
+    result = await paysaga("payments", "forget-notifications", "--days", "180")
+    assert "of 0 notifications" in result.stdout
+    assert (await paysaga("payments", "forget-notifications", "--days", "1")).exit_code == 2
 
 
 async def test_a_merchant_is_not_created_twice(paysaga: Invoke, merchant: Merchant) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from crypto.key_ring import KeyRing
 from embedded.environment import (
@@ -12,6 +13,7 @@ from embedded.environment import (
     inherited,
     keep_payload_keys,
     notification_settings,
+    users_own,
     write_accounts,
     write_products,
     write_variables,
@@ -140,6 +142,48 @@ def test_loopback_goes_around_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "corp.example")
 
     assert inherited()["no_proxy"] == "corp.example,127.0.0.1,localhost"
+
+
+@pytest.fixture
+def two_roles(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A database of the user's own: both roles by URL, the owner's password by file."""
+    (tmp_path / "password").write_text("p@ss word\n")
+    for name, value in {
+        "URL": "postgresql+asyncpg://runtime:r@db/d",
+        "OWNER_URL": "postgresql+asyncpg://owner@db/d",
+        "OWNER_PASSWORD_FILE": str(tmp_path / "password"),
+    }.items():
+        monkeypatch.setenv(f"PAYSAGA_DATABASE_{name}", value)
+
+
+@pytest.mark.usefixtures("two_roles")
+def test_a_users_own_database_is_migrated_by_one_role_and_used_by_another() -> None:
+    assert users_own() == (
+        "postgresql+asyncpg://runtime:r@db/d",
+        "postgresql+asyncpg://owner:p%40ss%20word@db/d",
+        False,
+    )
+
+
+@pytest.mark.usefixtures("two_roles")
+def test_no_child_is_given_the_owner(wiring: Wiring) -> None:
+    given = compose(inherited(), wiring)
+
+    assert not [name for name in given if "OWNER" in name]
+    assert "owner" not in given["PAYSAGA_DATABASE_URL"]
+
+
+def test_a_users_own_database_may_have_one_role(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PAYSAGA_DATABASE_URL", raising=False)
+    assert users_own() == (None, None, False)
+    monkeypatch.setenv("PAYSAGA_DATABASE_URL", "postgresql+asyncpg://me@db/d")
+    assert users_own() == ("postgresql+asyncpg://me@db/d", None, False)
+
+
+def test_an_owner_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAYSAGA_DATABASE_OWNER_URL", "postgresql+asyncpg://owner@db/d")
+    with pytest.raises(ValidationError, match="database_url"):
+        users_own()
 
 
 def test_payload_keys_are_made_once_and_private(tmp_path: Path) -> None:

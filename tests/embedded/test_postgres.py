@@ -8,6 +8,7 @@ import pytest
 from embedded.config import Service, StackConfig
 from embedded.errors import ProgramFailedError
 from embedded.stack import Stack
+from storage.migrate import upgrade
 
 pytestmark = pytest.mark.stack
 
@@ -70,6 +71,34 @@ def copy_of(pid_file: Path, pid: int) -> Path:
     copy.write_text("\n".join([str(pid), *pid_file.read_text().splitlines()[1:], ""]))
     os.chown(copy, status.st_uid, status.st_gid)
     return copy
+
+
+async def test_a_folder_of_a_release_with_one_role_gets_the_other(
+    only: Callable[[Service], StackConfig],
+) -> None:
+    config = only(Service.POSTGRES)
+    async with Stack(config) as stack:
+        # As it was: no second role, no password of it, and everything granted to everyone.
+        await upgrade(stack.database_owner_url)
+        for statement in (
+            "DROP OWNED BY paysaga_runtime",
+            "DROP ROLE paysaga_runtime",
+            "GRANT CONNECT, TEMPORARY ON DATABASE paysaga TO PUBLIC",
+            "GRANT USAGE ON SCHEMA public TO PUBLIC",
+            "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC",
+        ):
+            await ask(stack, statement)
+    (config.state_dir / "postgres" / "runtime-password").unlink()
+
+    async with Stack(config) as stack:
+        await stack.migrate()
+        runtime = await asyncpg.connect(stack.database_url.replace("+asyncpg", ""))
+        assert await runtime.fetchval("SELECT count(*) FROM payments") == 0
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await runtime.execute("DELETE FROM payments")
+        await runtime.close()
+        everyone = "SELECT has_function_privilege('public', 'refuse_removal()', 'EXECUTE')"
+        assert await ask(stack, everyone) is False
 
 
 async def test_a_lost_password_is_said_so(only: Callable[[Service], StackConfig]) -> None:

@@ -6,6 +6,18 @@ from temporalio.client import Client
 from api.rates import Waiting
 from tests.api.house import House, Shop
 from tests.security.keyless import Target, keyless, workflow_id
+from tests.storage.conftest import (
+    events,
+    merchant,
+    new_payment,
+    new_refund,
+    paid,
+    payments,
+    refunds,
+    sql,
+)
+
+__all__ = ["events", "merchant", "new_payment", "new_refund", "paid", "payments", "refunds", "sql"]
 
 
 @pytest.fixture

@@ -204,7 +204,7 @@ async def grant(
     """Grant it to a payment that is paid."""
     await sql.execute(
         "UPDATE payments SET status = 'succeeded', captured = amount, paid_at = now(),"
-        " provider_reference = $2 WHERE id = $1",
+        " provider_reference = $2 WHERE id = $1 AND status = 'pending'",
         payment,
         purchase.transaction_id,
     )

@@ -19,6 +19,7 @@ from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
 from tests.stack.waiting import PATIENCE_SECONDS, eventually
 from webhooks.signing import new_secret
+from webhooks.stored_secrets import StoredSecrets
 
 JSON = dict[str, Any]
 # WeChat Pay's other merchant is for the tests that rotate keys.
@@ -43,6 +44,7 @@ class Place:
     sandbox_url: str
     database_url: str
     identity: IdentityKey
+    stored_secrets: StoredSecrets
 
 
 class Shop:
@@ -289,7 +291,7 @@ async def _register(place: Stack | Place, name: str) -> str:
                 id=name,
                 name=name,
                 webhook_url=f"{place.sandbox_url}/merchant/{name}/webhooks",
-                webhook_secret=new_secret(),
+                webhook_secret=place.stored_secrets.encrypt(name, new_secret()),
             )
         )
         return await ApiKeyStore(database).create(name, "tests")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from crypto.encryption import Encryption
+from crypto.key_ring import KeyRing
 from domain.identity import IdentityKey
 from embedded.config import StackConfig
 from embedded.stack import Stack
@@ -17,6 +19,7 @@ from tests.embedded.processes import descendants, gone, kill_all
 from tests.stack.conftest import TIME_SCALE
 from tests.stack.shop import Place, open_shop
 from tests.stack.test_kills import all_end_right, in_flight
+from webhooks.stored_secrets import StoredSecrets
 
 pytestmark = pytest.mark.stack
 
@@ -37,7 +40,9 @@ async def run_elsewhere(config: StackConfig) -> AsyncIterator[tuple[Process, Pla
         assert parent.stdout is not None
         place = json.loads(await parent.stdout.readline())
         identity = IdentityKey(bytes.fromhex(place.pop("identity")))
-        yield parent, Place(**place, identity=identity)
+        ring = KeyRing.from_file(config.state_dir / "payload-keys.toml")
+        secrets = StoredSecrets(Encryption(ring))
+        yield parent, Place(**place, identity=identity, stored_secrets=secrets)
     finally:
         if parent.returncode is None:
             kill_all([parent.pid])

@@ -26,7 +26,6 @@ async def test_a_merchant_reads_back_as_it_was_last_written(
     changed = merchant.model_copy(
         update={
             "webhook_url": "https://tea.example/hooks",
-            "webhook_secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "late_policy": LatePolicy.ACCEPT,
         }
     )

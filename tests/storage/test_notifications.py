@@ -5,6 +5,7 @@ import pytest
 
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from storage.database import Database
+from storage.erasure import forget_notifications
 from storage.notifications import Addressee, Arrival, NotificationStore
 from storage.payments import PaymentStore
 from tests.storage.making import NewPayment
@@ -131,9 +132,8 @@ async def test_the_addressee_is_the_payment_and_whether_its_run_has_had_the_mess
 
 
 async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
-    notifications: NotificationStore, ours: Notification, monkeypatch: pytest.MonkeyPatch
+    notifications: NotificationStore, ours: Notification, database: Database
 ) -> None:
-    monkeypatch.setattr("storage.notifications.FORGET_AT_ONCE", 2)
     year = NOON - timedelta(days=365)
     for days in range(5):
         arrival = Arrival(HEADERS, BODY, year + timedelta(days=days))
@@ -141,7 +141,7 @@ async def test_what_a_provider_wrote_is_forgotten_and_that_it_wrote_is_not(
         row = await notifications.record(each, arrival)
         await notifications.note(row, NotificationOutcome.SIGNALLED)
 
-    counts = [await notifications.forget_before(year + timedelta(days=3)) for _ in range(2)]
+    counts = [await forget_notifications(database, year + timedelta(days=3)) for _ in range(2)]
 
     records = await notifications.list_for_payment(UUID(ours.reference))
     assert counts == [3, 0]

@@ -15,7 +15,7 @@ def test_the_signature_is_the_one_that_the_specification_defines() -> None:
         '{"test": 2432232314}',
         event_id=EVENT,
         sent_at=datetime(2021, 2, 25, 8, 55, 30, tzinfo=UTC),
-        secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        secrets_in_use=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
     )
 
     assert headers == {
@@ -30,14 +30,16 @@ def test_a_clock_in_any_zone_signs_the_same_moment(hours: int) -> None:
     secret, payload = new_secret(), "{}"
     now = datetime.now(timezone(timedelta(hours=hours)))
 
-    headers = signed_headers(payload, event_id=uuid4(), sent_at=now, secret=secret)
+    headers = signed_headers(payload, event_id=uuid4(), sent_at=now, secrets_in_use=[secret])
 
     assert Webhook(secret).verify(payload, headers) == {}
 
 
 def test_another_secret_another_body_or_another_id_does_not_verify() -> None:
     secret = new_secret()
-    headers = signed_headers("{}", event_id=EVENT, sent_at=datetime.now(UTC), secret=secret)
+    headers = signed_headers(
+        "{}", event_id=EVENT, sent_at=datetime.now(UTC), secrets_in_use=[secret]
+    )
 
     with pytest.raises(WebhookVerificationError):
         Webhook(new_secret()).verify("{}", headers)
@@ -49,8 +51,22 @@ def test_another_secret_another_body_or_another_id_does_not_verify() -> None:
 
 @pytest.mark.parametrize("secret", [None, "", "whsec_", "whsec_a", "whsec_é", "plain-text-secret"])
 def test_nothing_is_signed_with_a_secret_that_is_none(secret: str | None) -> None:
-    with pytest.raises(UnusableSecretError):
-        signed_headers("{}", event_id=EVENT, sent_at=datetime.now(UTC), secret=secret)
+    given = [] if secret is None else [secret]
+    for secrets in (given, [new_secret(), *given] if given else []):
+        with pytest.raises(UnusableSecretError):
+            signed_headers("{}", event_id=EVENT, sent_at=datetime.now(UTC), secrets_in_use=secrets)
+
+
+def test_while_a_secret_is_replaced_either_verifies() -> None:
+    secrets = [new_secret(), new_secret()]
+    headers = signed_headers(
+        "{}", event_id=EVENT, sent_at=datetime.now(UTC), secrets_in_use=secrets
+    )
+
+    for secret in secrets:
+        assert Webhook(secret).verify("{}", headers) == {}
+    with pytest.raises(WebhookVerificationError):
+        Webhook(new_secret()).verify("{}", headers)
 
 
 def test_a_new_secret_is_random_and_long_enough() -> None:

@@ -111,7 +111,7 @@ class Shop:
                 id=name,
                 name="Shop",
                 webhook_url="https://shop.example/hooks" if endpoint else None,
-                webhook_secret="whsec_c2VjcmV0c2VjcmV0c2VjcmV0",
+                webhook_secret="encrypted:k1:AAAA",
                 late_policy=late,
             )
         )
