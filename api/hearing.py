@@ -16,6 +16,7 @@ from storage.notifications import Arrival
 
 # Different ones that are kept of an account's day; the others are counted by the alarm alone.
 MOST_FOREIGN_KEPT = 1000
+MOST_UNKNOWN_KEPT = 1000
 
 # Each of them raised an alarm, which is logged once a day.
 ALARMED = (NotificationOutcome.FOREIGN, NotificationOutcome.EXCESS)
@@ -55,6 +56,8 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
         addressee = await stored.addressee(notification)
     if addressee is not None and _is_of_another_account(notification, addressee.payment):
         return await _keep_foreign(dependencies, notification, arrival)
+    if addressee is None and notification.change is None:
+        return await _keep_unknown(dependencies, notification, arrival)
     keeping = asyncio.create_task(stored.record(notification, arrival))
     try:
         if notification.change is None:
@@ -97,8 +100,21 @@ async def _keep_foreign(
         detail="a genuine notification names another app, seller, merchant id or account",
     )
     await stored.alarms.raise_alarm(alarm)
-    row = await stored.notifications.record_foreign(notification, arrival, MOST_FOREIGN_KEPT)
+    row = await stored.notifications.record_bounded(
+        notification, arrival, NotificationOutcome.FOREIGN, MOST_FOREIGN_KEPT
+    )
     return Heard(_FOREIGN, row)
+
+
+async def _keep_unknown(
+    dependencies: Dependencies, notification: Notification, arrival: Arrival
+) -> Heard:
+    """Keep the evidence; who holds an account's shared secret signs as the provider does."""
+    delivered = await deliver(dependencies, notification, None)
+    row = await dependencies.stores.notifications.record_bounded(
+        notification, arrival, delivered.outcome, MOST_UNKNOWN_KEPT
+    )
+    return Heard(delivered, row)
 
 
 def _alarm_for(payment: Payment, notification: Notification, delivered: Delivered) -> Alarm | None:

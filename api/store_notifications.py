@@ -22,6 +22,8 @@ _NOBODYS = Delivered(
 )
 
 _ENDS = (Change.EXPIRED, Change.REFUNDED, Change.REVOKED)
+# What a buyer can bring about at will, as often as it likes: none may use up what an end needs.
+_AT_WILL = (Change.RENEWAL_PREFERENCE, Change.CONSUMPTION_REQUESTED, Change.RECORDED)
 _TEST_REFUSED = Delivered(
     NotificationOutcome.IGNORED, "a test purchase of nobody on the account's list of testers"
 )
@@ -103,7 +105,7 @@ async def _hand_over(
             return delivered
     elif payment.provider_reference == purchase.transaction_id and _says_no_more(change, purchase):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
-    if addressee.excessive:
+    if addressee.excessive and change.change in _AT_WILL:
         return EXCESS
     order = EntitlementOrder(
         payment=payment, original_transaction_id=purchase.original_transaction_id

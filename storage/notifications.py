@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import bindparam, func, literal, literal_column, select, text, update
+from sqlalchemy import Select, bindparam, func, literal, literal_column, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.frozen import Frozen
@@ -75,18 +75,23 @@ _REPEAT = (
     .returning(notifications.c.id)
 )
 _TODAY = text("date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'")
-_FOREIGN_TODAY = select(func.count()).select_from(
-    select(literal(1))
-    .where(
+
+
+def _kept_today(outcome: NotificationOutcome) -> Select[Any]:
+    row = select(literal(1)).where(
         notifications.c.provider == bindparam("provider"),
         notifications.c.account == bindparam("account"),
-        # As the index has it, not as a parameter: only so is the index used.
-        notifications.c.outcome == literal_column(f"'{NotificationOutcome.FOREIGN.value}'"),
+        # As its index has it, not as a parameter: only so is the index used.
+        notifications.c.outcome == literal_column(f"'{outcome.value}'"),
         notifications.c.received_at >= _TODAY,
     )
-    .limit(bindparam("most"))
-    .subquery()
-)
+    return select(func.count()).select_from(row.limit(bindparam("most")).subquery())
+
+
+_KEPT_TODAY = {
+    outcome: _kept_today(outcome)
+    for outcome in (NotificationOutcome.FOREIGN, NotificationOutcome.UNKNOWN_REFERENCE)
+}
 # What a workflow was sent stays on record, whatever a repeat led to.
 _NOTE = (
     update(notifications)
@@ -168,13 +173,18 @@ class NotificationStore:
             row_id: UUID = kept.scalar_one()
         return row_id
 
-    async def record_foreign(
-        self, notification: Notification, arrival: Arrival, most: int
+    async def record_bounded(
+        self,
+        notification: Notification,
+        arrival: Arrival,
+        outcome: NotificationOutcome,
+        most: int,
     ) -> UUID | None:
-        """Keep it as `foreign`, or count it where it was kept; None where it was not kept.
+        """Keep what is about no payment of ours, or count it where it was kept; None if not kept.
 
-        Of one account's day (UTC) at most `most` different ones are kept, give or take those that
-        arrive at the same moment. A repeat takes no place.
+        `outcome` is `foreign` or `unknown_reference`. Of each at most `most` different ones of one
+        account's day (UTC) are kept, give or take those that arrive at the same moment. A repeat
+        takes no place.
         """
         of = {"provider": notification.provider, "account": notification.account}
         same = {
@@ -188,11 +198,11 @@ class NotificationStore:
             if (repeated := known.one_or_none()) is not None:
                 again: UUID = repeated.id
                 return again
-            today = await connection.execute(_FOREIGN_TODAY, of | {"most": most})
+            today = await connection.execute(_KEPT_TODAY[outcome], of | {"most": most})
             if today.scalar_one() >= most:
                 return None
-            foreign = {"outcome": NotificationOutcome.FOREIGN.value}
-            kept = await connection.execute(_KEEP, _row(notification, arrival) | foreign)
+            values = _row(notification, arrival) | {"outcome": outcome.value}
+            kept = await connection.execute(_KEEP, values)
             row_id: UUID = kept.scalar_one()
         return row_id
 

@@ -9,7 +9,7 @@ from providers.unionpay.signing import awaited_after, codec_of
 
 BEIJING = timezone(timedelta(hours=8))
 # A genuine message with its certificate has about 3 kB.
-LARGEST_MESSAGE = 64 * 1024
+LARGEST_MESSAGE = 16 * 1024
 _STAMP = "%Y%m%d%H%M%S"
 _STAMP_LENGTH = 14
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

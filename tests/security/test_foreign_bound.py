@@ -31,6 +31,13 @@ def foreign(account: str, reference: str) -> Notification:
     )
 
 
+def unknown(account: str) -> Notification:
+    """Genuine, and about an order that was never made here."""
+    reference = uuid4().hex
+    said = PaymentReport(reference=reference, outcome=Outcome.PAID, raw_status="00")
+    return foreign(account, reference).model_copy(update={"payment": said})
+
+
 async def arrives(house: House, notification: Notification, times: int = 1) -> None:
     for _ in range(times):
         arrival = Arrival({}, b"signed", datetime.now(UTC))
@@ -87,3 +94,19 @@ async def test_one_account_never_uses_up_the_places_of_another(house: House, acc
     await arrives(house, elsewhere)
 
     assert len(await kept(house, elsewhere)) == 1
+
+
+async def test_messages_about_unknown_orders_are_never_kept_without_a_bound(
+    house: House, account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hearing, "MOST_UNKNOWN_KEPT", MOST)
+    messages = [unknown(account) for _ in range(MOST + 2)]
+    for each in [*messages, messages[0]]:
+        arrival = Arrival({}, b"signed", datetime.now(UTC))
+        delivered = await hear(house.dependencies, each, arrival)
+        assert delivered.outcome is NotificationOutcome.UNKNOWN_REFERENCE
+        assert not delivered.acknowledged
+
+    rows = [await kept(house, each) for each in messages]
+    assert [len(row) for row in rows] == [1] * MOST + [0] * 2
+    assert rows[0][0].repeats == 1

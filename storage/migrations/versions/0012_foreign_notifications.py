@@ -1,4 +1,4 @@
-"""Foreign notifications are counted by what differs: an index to count an account's day by."""
+"""Notifications about no payment of ours are counted by what differs: indexes of a day."""
 
 from alembic import op
 
@@ -9,7 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute(
-        "CREATE INDEX notifications_foreign ON notifications (provider, account, received_at)"
-        " WHERE outcome = 'foreign'"
-    )
+    for outcome in ("foreign", "unknown_reference"):
+        op.execute(
+            f"CREATE INDEX notifications_{outcome} ON notifications"
+            f" (provider, account, received_at) WHERE outcome = '{outcome}'"
+        )
