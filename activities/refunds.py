@@ -65,6 +65,13 @@ class RefundActivities:
 
     @activity.defn
     @translated
+    async def record_external_refund(self, refund: Refund) -> RefundSettled:
+        """Record a refund that was made at the provider's console. Raises Conflict, NotFound."""
+        stored, event_id = await self._refunds.record_external(refund)
+        return RefundSettled(refund=stored, event_id=event_id)
+
+    @activity.defn
+    @translated
     async def flag_refund(self, flag: RefundFlag) -> UUID:
         """Raise the flag and record the event that tells the merchant; returns the event's id."""
         return await self._refunds.flag(flag.refund_id, flag.attention, flag.detail)

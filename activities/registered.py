@@ -56,6 +56,7 @@ class Activities:
             refunds.reserve_refund,
             refunds.load_refund,
             refunds.settle_refund,
+            refunds.record_external_refund,
             refunds.flag_refund,
             self.entitlements.apply_change,
             self.webhooks.give_up_event,

@@ -124,7 +124,7 @@ def not_asked_for(case: Case, reference: str, amount: int) -> Iterator[Finding]:
         Promise.LOST_REFUND,
         case.name,
         f"{amount} fen went back under {reference!r}, which we did not ask for",
-        "Book it by hand; nobody was called for it.",
+        "No operator was called for it: record it with `refunds record`.",
     )
 
 

@@ -88,7 +88,9 @@ def _unknown(line: StatementLine) -> Finding:
         line.order_id if parse_reference(line.order_id) else "",
         f"{line.amount} fen by type {line.type}, query id {line.query_id}, order"
         f" {line.order_id or 'none'} of {line.merchant_id}: our books do not know it",
-        "Book it by hand." if went_back else "Refund it at UnionPay, or find whose it is.",
+        "Record it with `refunds record`."
+        if went_back
+        else "Refund it at UnionPay, or find whose it is.",
     )
 
 

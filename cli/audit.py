@@ -12,8 +12,6 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
-from temporalio.client import Client
-from temporalio.envconfig import ClientConnectConfig
 from temporalio.service import RPCError
 
 from audit.auditor import MOST_HISTORIES, Audit, Scope, audit
@@ -22,10 +20,10 @@ from audit.known_secrets import known_secrets
 from audit.readers.statement import read_settlement_file
 from cli.console import STATE_DIR, StateDir, console, errors
 from cli.ledger import open_database
+from cli.temporal import connect_temporal
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from embedded.stack import ENV_FILE
-from engine.client import connect
 from providers.unionpay.config import PROVIDER as UNIONPAY
 from providers.unionpay.wire import Malformed
 from settings import Settings
@@ -126,7 +124,7 @@ async def _audit(
         return await audit(
             Scope(
                 database=database,
-                temporal=await _temporal(state_dir / ENV_FILE, keys),
+                temporal=await connect_temporal(state_dir, keys),
                 sandbox_url=_sandbox_url(state_dir, provider_books),
                 secrets=known | dict(planted),
                 state_dir=state_dir if (state_dir / "logs").exists() else None,
@@ -134,23 +132,6 @@ async def _audit(
                 statements=files,
             )
         )
-
-
-async def _temporal(env_file: Path, keys: KeyRing) -> Client:
-    """The stack's own server, or else the one that TEMPORAL_* names."""
-    variables = _variables(env_file)
-    if address := variables.get("TEMPORAL_ADDRESS"):
-        namespace = variables.get("TEMPORAL_NAMESPACE", "default")
-        target = ClientConnectConfig(target_host=address, namespace=namespace)
-        return await connect(keys, target=target)
-    return await connect(keys)
-
-
-def _variables(env_file: Path) -> Mapping[str, str]:
-    if not env_file.exists():
-        return {}
-    lines = (line.partition("=") for line in env_file.read_text().splitlines())
-    return {name: json.loads(value) for name, _, value in lines}
 
 
 def _sandbox_url(state_dir: Path, provider_books: str) -> str | None:

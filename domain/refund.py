@@ -6,8 +6,9 @@ from typing import Self
 from uuid import UUID
 
 from domain.frozen import Frozen
+from domain.identity import automatic_refund_id
 from domain.money import Amount, Currency
-from domain.payment import Failure
+from domain.payment import Failure, Payment
 from domain.report import Attention, RefundOutcome, RefundReport
 
 
@@ -42,6 +43,8 @@ REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
 }
 # Only by the word of a store that made the refund itself, never by a report on one of ours.
 REVERSALS: dict[RefundStatus, RefundStatus] = {RefundStatus.SUCCEEDED: RefundStatus.REVERSED}
+# The `raw_status` of a refund at the provider's console that an operator has recorded here.
+RECORDED_BY_OPERATOR = "recorded by an operator"
 # What a final outcome makes of the refund.
 FINAL_STATUS = {
     RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
@@ -121,6 +124,43 @@ class Refund(Frozen):
         if status is None or self.cause is not RefundCause.PROVIDER:
             return self
         return self.model_copy(update={"status": status, "raw_status": raw_status})
+
+
+class ConsoleRefund(Frozen):
+    """A refund that was made at the provider's own console.
+
+    `number` is its number at the provider, which names no refund of ours; the same number is the
+    same refund. `amount` is in minor units.
+    """
+
+    number: str
+    amount: Amount
+    refunded_at: datetime
+    raw_status: str
+    reason: str | None = None
+
+
+def external_refund(payment: Payment, made: ConsoleRefund) -> Refund:
+    """Return the refund of this payment as it is recorded here."""
+    key = f"automatic:external:{made.number}"
+    return Refund(
+        id=automatic_refund_id(payment.id, key),
+        payment_id=payment.id,
+        merchant_id=payment.merchant_id,
+        idempotency_key=key,
+        request_hash=f"{key}:{made.amount}",
+        provider=payment.provider,
+        account=payment.account,
+        amount=made.amount,
+        currency=payment.currency,
+        reason=made.reason,
+        cause=RefundCause.PROVIDER,
+        created_at=made.refunded_at,
+        status=RefundStatus.SUCCEEDED,
+        provider_reference=made.number,
+        raw_status=made.raw_status,
+        refunded_at=made.refunded_at,
+    )
 
 
 def _failure(report: RefundReport) -> Failure:

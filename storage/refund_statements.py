@@ -18,7 +18,8 @@ from sqlalchemy import (
 )
 
 from domain.refund import Refund, RefundCause, RefundStatus
-from storage.outbox import appended
+from domain.report import Attention
+from storage.outbox import Entry, appended
 from storage.rows import REFUND_COLUMNS, named, parameter, refund_values
 from storage.tables import payments, refunds
 
@@ -32,6 +33,11 @@ def reserving(refund: Refund) -> dict[str, Any]:
     """What fills RESERVE: all or nothing where a merchant asks, what is there where we owe."""
     asked = refund.cause is RefundCause.REQUESTED
     return parameters(refund) | {"at_least": refund.amount if asked else 1}
+
+
+def recording(refund: Refund, entry: Entry) -> dict[str, Any]:
+    """What fills RECORD_EXTERNAL: recorded whole or not at all."""
+    return parameters(refund) | entry.parameters | {"at_least": refund.amount}
 
 
 def _given(name: str) -> BindParameter[Any]:
@@ -107,3 +113,34 @@ _MOVED = (
 )
 # From pending to the refund's final status, its money given back or free again, with its event.
 SETTLE = select(_SETTLED).add_cte(appended(_MOVED))
+
+_GONE_AT_PROVIDER = (
+    update(payments)
+    .where(payments.c.id == _TAKEN.c.id)
+    .values(
+        refunded=payments.c.refunded + _TAKEN.c.amount,
+        last_sequence=payments.c.last_sequence + 1,
+        attention=case(
+            (payments.c.attention == Attention.EXTERNAL_REFUND.value, None),
+            else_=payments.c.attention,
+        ),
+        attention_detail=case(
+            (payments.c.attention == Attention.EXTERNAL_REFUND.value, None),
+            else_=payments.c.attention_detail,
+        ),
+    )
+    .returning(payments.c.id, payments.c.merchant_id, payments.c.last_sequence)
+    .cte("gone_at_provider")
+)
+_RECORDED = (
+    insert(refunds)
+    .from_select(
+        REFUND_COLUMNS,
+        select(*(_given(name) for name in REFUND_COLUMNS)).select_from(_GONE_AT_PROVIDER),
+    )
+    .returning(*refunds.c)
+    .cte("recorded")
+)
+# A refund that the provider has made without us: its row, the payment's sum, and its event. It
+# also settles the attention that was raised for it.
+RECORD_EXTERNAL = select(_RECORDED).add_cte(appended(_GONE_AT_PROVIDER))

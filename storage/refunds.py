@@ -1,6 +1,7 @@
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import KEY_REUSED, Conflict, NotFound
@@ -41,7 +42,8 @@ class RefundStore:
                 nothing is there for a refund that we owe.
             NotFound: the merchant has no such payment.
         """
-        stored = await self._insert(refund) or await self.get(refund.id)
+        stored = await self._insert(statements.RESERVE, statements.reserving(refund))
+        stored = stored or await self.get(refund.id)
         if stored is None:
             raise await self._why_not(refund)
         if stored.request_hash != refund.request_hash:
@@ -56,19 +58,42 @@ class RefundStore:
         """
         row = None
         if refund.status is not RefundStatus.PENDING:
-            entry = Entry(
-                id=event_id(refund.id, refund.status),
-                type=REFUND_EVENTS[refund.status],
-                data=refund_data(refund),
-                refund_id=refund.id,
-            )
-            values = statements.parameters(refund) | entry.parameters
+            values = statements.parameters(refund) | _ended(refund).parameters
             async with self._database.statement() as connection:
                 result = await connection.execute(statements.SETTLE, values)
                 row = result.mappings().one_or_none()
         stored = to_refund(row) if row else await self._require(refund.id)
         if stored.status is RefundStatus.PENDING:
             return stored, None
+        return stored, event_id(stored.id, stored.status)
+
+    async def record_external(self, refund: Refund) -> tuple[Refund, UUID]:
+        """Record a refund that was made at the provider's console, and settle its attention.
+
+        Returns the refund as stored, now or before, and its event.
+
+        Raises:
+            Conflict: `payment_not_paid`, `refund_exceeds_captured`, or `already_recorded` where the
+                number stands at another amount or at a refund of ours.
+            NotFound: there is no such payment.
+        """
+        for ours in await self.list_for_payment(refund.payment_id):
+            own_numbers = (ours.reference, ours.provider_reference)
+            if ours.id != refund.id and refund.provider_reference in own_numbers:
+                raise Conflict(
+                    f"{refund.provider_reference} is the number of refund {ours.id}.",
+                    code="already_recorded",
+                )
+        values = statements.recording(refund, _ended(refund))
+        stored = await self._insert(statements.RECORD_EXTERNAL, values)
+        stored = stored or await self.get(refund.id)
+        if stored is None:
+            raise await self._why_not(refund)
+        if stored.amount != refund.amount:
+            raise Conflict(
+                f"Refund number {refund.provider_reference} is recorded with {stored.amount}.",
+                code="already_recorded",
+            )
         return stored, event_id(stored.id, stored.status)
 
     async def flag(self, refund_id: UUID, attention: Attention, detail: str) -> UUID:
@@ -118,11 +143,11 @@ class RefundStore:
             rows = (await connection.execute(statement)).mappings().all()
         return [to_refund(row) for row in rows]
 
-    async def _insert(self, refund: Refund) -> Refund | None:
+    async def _insert(self, statement: Select[Any], values: dict[str, Any]) -> Refund | None:
         """The new row; None where it is there already or the payment does not hold the money."""
         async with self._database.statement() as connection:
             try:
-                result = await connection.execute(statements.RESERVE, statements.reserving(refund))
+                result = await connection.execute(statement, values)
             except IntegrityError as error:
                 if violated(error) not in _REPEATS:
                     raise
@@ -148,12 +173,22 @@ class RefundStore:
         return refund
 
 
+def _ended(refund: Refund) -> Entry:
+    """The event of the refund's final status."""
+    return Entry(
+        id=event_id(refund.id, refund.status),
+        type=REFUND_EVENTS[refund.status],
+        data=refund_data(refund),
+        refund_id=refund.id,
+    )
+
+
 def _shortage(payment: Payment, refund: Refund) -> Conflict:
     if not payment.is_paid:
         return Conflict("The payment has not been paid.", code="payment_not_paid")
     if payment.currency != refund.currency:
         return Conflict(f"The payment is in {payment.currency}.", code="currency_differs")
-    if refund.cause is not RefundCause.REQUESTED:
+    if refund.cause not in (RefundCause.REQUESTED, RefundCause.PROVIDER):
         return _nothing_there(payment)
     return Conflict(
         f"The refund asks for {refund.amount}; {payment.refundable} is refundable.",

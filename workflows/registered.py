@@ -4,11 +4,18 @@ from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from workflows.entitlement import EntitlementWorkflow
+from workflows.external_refund import ExternalRefundWorkflow
 from workflows.late_payment import LatePaymentWorkflow
 from workflows.payment import PaymentWorkflow
 from workflows.refund import RefundWorkflow
 
-WORKFLOWS = (PaymentWorkflow, RefundWorkflow, LatePaymentWorkflow, EntitlementWorkflow)
+WORKFLOWS = (
+    PaymentWorkflow,
+    RefundWorkflow,
+    LatePaymentWorkflow,
+    EntitlementWorkflow,
+    ExternalRefundWorkflow,
+)
 
 # Loaded once and shared with the sandbox: a workflow and an activity must agree on what a
 # PaymentStatus is, and loading these anew for each run would cost more than the run itself.

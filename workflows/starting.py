@@ -11,8 +11,10 @@ from domain.identity import (
     refund_workflow_id,
     store_workflow_id,
 )
+from domain.payment import Payment
 from workflows import details, search_attributes
 from workflows.entitlement import EntitlementOrder
+from workflows.external_refund import ExternalRefundOrder
 from workflows.late_payment import LateOrder
 from workflows.payment import PaymentOrder
 from workflows.policies import TASK_QUEUE
@@ -76,6 +78,17 @@ def refund_options(order: RefundOrder) -> StartOptions:
         static_summary=details.refund_summary(order.refund, order.payment),
         static_details=details.refund_details(order.refund, order.payment),
         merchant_id=order.payment.merchant_id,
+    )
+
+
+def external_refund_options(order: ExternalRefundOrder, payment: Payment) -> StartOptions:
+    """For ExternalRefundWorkflow."""
+    return StartOptions(
+        id=refund_workflow_id(order.refund.id),
+        search_attributes=search_attributes.for_refund(order.refund, payment),
+        static_summary=details.refund_summary(order.refund, payment),
+        static_details=details.refund_details(order.refund, payment),
+        merchant_id=payment.merchant_id,
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.identity import IdentityKey
 from domain.payment import Channel, Payment
-from domain.refund import Refund
+from domain.refund import RECORDED_BY_OPERATOR, ConsoleRefund, Refund, external_refund
 from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -74,3 +74,15 @@ def refund_report(outcome: RefundOutcome = RefundOutcome.SUCCEEDED, **changes: A
         refunded_at=LATER if outcome is RefundOutcome.SUCCEEDED else None,
     )
     return made.model_copy(update=changes)
+
+
+def at_console(of: Payment, amount: int, **changes: Any) -> Refund:
+    """A refund of the payment that was made at the provider's console."""
+    fields: dict[str, Any] = {
+        "number": "console-1",
+        "amount": amount,
+        "refunded_at": datetime.now(UTC),
+        "raw_status": RECORDED_BY_OPERATOR,
+        "reason": "Ann: broken on arrival",
+    }
+    return external_refund(of, ConsoleRefund(**(fields | changes)))

@@ -23,7 +23,9 @@ from domain.report import Attention, Outcome, RefundOutcome
 from domain.resolution import ResolveAction
 from embedded.config import Service, StackConfig
 from embedded.stack import Stack
+from engine.external_refunds import record_external_refund
 from storage.database import Database
+from tests.domain.making import at_console
 from tests.workflows.confirmation_histories import CONFIRMATION_PATHS
 from tests.workflows.disputes import parked
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
@@ -225,6 +227,12 @@ async def automatic_refund(shop: Shop) -> Run:
     return shop.client.get_workflow_handle(refund_workflow_id(refund.id))
 
 
+async def external_refund_recorded(shop: Shop) -> Run:
+    payment = await shop.paid(await shop.order())
+    refund = await record_external_refund(shop.client, payment, at_console(payment, 500))
+    return shop.client.get_workflow_handle(refund_workflow_id(refund.id))
+
+
 async def told_at_once(shop: Shop) -> Run:
     return await _paid(shop, await shop.order(policy=TOLD_AFTER_THE_END))
 
@@ -330,6 +338,7 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     late_accepted,
     late_in_the_same_run,
     automatic_refund,
+    external_refund_recorded,
     *CONFIRMATION_PATHS,
     *STORE_PATHS,
 )
