@@ -79,6 +79,7 @@ NOTIFY_KINDS = (
     "unsigned",
     "bad_signature",
     "unknown_type",
+    "escaped_slashes",
     *SIGNED_KINDS,
 )
 

@@ -3,6 +3,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from sandbox.alipay import openapi_v3
 from sandbox.alipay.answers import AnswerWriter
 from sandbox.alipay.envelope import find_app, merge, verify
 from sandbox.alipay.errors import GatewayError
@@ -35,8 +36,10 @@ class AlipaySide:
         self._gateway = Gateway(context, self._keys, methods, AnswerWriter())
 
     def router(self) -> APIRouter:
-        """The gateway's two addresses."""
-        return self._gateway.router()
+        """The gateway's two addresses, and those of OpenAPI v3."""
+        router = self._gateway.router()
+        router.include_router(openapi_v3.router())
+        return router
 
     def manifest(self) -> dict[str, Any]:
         """Gateway, seller and applications."""

@@ -88,7 +88,8 @@ def _incoming(request: Request, body: bytes) -> Incoming:
 
 
 def _answering_key(merchant: Merchant, request: Request) -> PlatformKey:
-    key = merchant.platform_key(request.headers.get("wechatpay-serial"))
+    # SDKs that fetch the certificates for the first time send it empty.
+    key = merchant.platform_key(request.headers.get("wechatpay-serial") or None)
     if key is None:
         raise ApiError("PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误")
     return key
@@ -111,7 +112,3 @@ def _call(request: Request, merchant: Merchant, body: bytes) -> Call:
         query=dict(request.query_params),
         body=content,
     )
-
-
-def _with_fault(call: Call, fault: Fault | None) -> Call:
-    return replace(call, fault=fault)

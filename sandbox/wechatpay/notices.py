@@ -82,7 +82,7 @@ class Postman:
         """One attempt, ready to be posted."""
         merchant, flaw = self._merchants[notice.merchant], fault.kind if fault else None
         plaintext = _spoiled(notice.content["plaintext"], fault)
-        body = self._body(notice, merchant, plaintext)
+        body = self._body(notice, merchant, plaintext, flaw)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Mozilla/4.0",
@@ -98,7 +98,9 @@ class Postman:
             body = body.replace(b'"summary":"', b'"summary":"!', 1)
         return Message(headers=headers, body=body)
 
-    def _body(self, notice: Notice, merchant: Merchant, plaintext: dict[str, Any]) -> bytes:
+    def _body(
+        self, notice: Notice, merchant: Merchant, plaintext: dict[str, Any], flaw: str | None
+    ) -> bytes:
         kind = notice.content["original_type"]
         resource = seal(merchant.api_v3_key, encode(plaintext), kind)
         content = encode(
@@ -112,7 +114,7 @@ class Postman:
             }
         )
         # Legal JSON that no re-serialisation reproduces: only the raw bytes verify.
-        return content.replace(b"/", b"\\/")
+        return content.replace(b"/", b"\\/") if flaw == "escaped_slashes" else content
 
 
 def _spoiled(plaintext: dict[str, Any], fault: Fault | None) -> dict[str, Any]:

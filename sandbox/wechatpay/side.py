@@ -26,6 +26,7 @@ TRANSACTIONS = "/v3/pay/transactions"
 BY_NUMBER = f"{TRANSACTIONS}/out-trade-no/{{out_trade_no}}"
 REFUNDS = "/v3/refund/domestic/refunds"
 ACCEPTED = (200, 204)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class WechatpaySide:
@@ -146,8 +147,11 @@ class WechatpaySide:
             ("GET", f"{REFUNDS}/{{out_refund_no}}", "refund_query", self._refunds.query),
             ("GET", "/v3/certificates", "certificates", list_certificates),
             ("POST", "/v3/security/echo", "echo", echo),
-            ("GET", "/v3/{rest:path}", "unknown", no_such_resource),
-            ("POST", "/v3/{rest:path}", "unknown", no_such_resource),
+            *(
+                (method, path, "unknown", no_such_resource)
+                for method in METHODS
+                for path in ("/v3", "/v3/{rest:path}")
+            ),
         ]
 
     def _endpoint(self, operation: str, handler: Handler) -> Callable[..., Any]:
