@@ -27,6 +27,7 @@ TRIGGERS = {
 }
 RETURNS = {"page": "alipay.trade.page.pay.return", "wap": "alipay.trade.wap.pay.return"}
 UNSIGNED = ("sign", "sign_type")
+FOREIGN_KEYS = ("foreign_key", "unknown_serial")
 Fields = dict[str, str]
 
 
@@ -60,6 +61,7 @@ class Herald:
     def build(self, notice: Notice, fault: Fault | None) -> Message:
         """Sign one attempt afresh; `notify_id` stays, `notify_time` moves on."""
         kind = fault.kind if fault else ""
+        app = self.keys.apps[notice.content["app_id"]]
         charset = "GBK" if kind == "gbk" else "utf-8"
         fields: Fields = notice.content | {
             "notify_id": notice.notice_id,
@@ -67,14 +69,13 @@ class Herald:
             "notify_time": _moment(self._notify_time(kind)),
             "charset": charset,
             "version": "1.0",
-            "sign_type": "RSA2",
+            "sign_type": app.sign_type,
         }
         if kind in BEFORE_SIGNING:
             fields |= BEFORE_SIGNING[kind](fields, fault.params if fault else {})
         text = canonical(fields, without=UNSIGNED).encode(charset)
-        app = self.keys.apps[notice.content["app_id"]]
-        stranger = kind in ("foreign_key", "unknown_serial")
-        fields["sign"] = sign(text, self.keys.stranger if stranger else app.alipay_key)
+        key = self.keys.stranger if kind in FOREIGN_KEYS else app.alipay_key
+        fields["sign"] = sign(text, key, app.sign_type)
         if kind in AFTER_SIGNING:
             fields |= AFTER_SIGNING[kind](fields)
         body = urlencode(fields, encoding=charset).encode("ascii")
@@ -86,6 +87,7 @@ class Herald:
         target = order.extra.get("return_url")
         if not target or order.channel not in RETURNS:
             return None
+        app = self.keys.apps[order.app_id]
         fields = {
             "charset": "utf-8",
             "out_trade_no": order.reference,
@@ -95,12 +97,12 @@ class Herald:
             "auth_app_id": order.app_id,
             "version": "1.0",
             "app_id": order.app_id,
-            "sign_type": "RSA2",
+            "sign_type": app.sign_type,
             "seller_id": order.merchant,
             "timestamp": _moment(self.context.clock.now()),
         }
         text = canonical(fields, without=UNSIGNED).encode()
-        fields["sign"] = sign(text, self.keys.apps[order.app_id].alipay_key)
+        fields["sign"] = sign(text, app.alipay_key, app.sign_type)
         return f"{target}{'&' if '?' in target else '?'}{urlencode(fields)}"
 
     def _notify_time(self, kind: str) -> datetime:
@@ -143,6 +145,11 @@ AFTER_SIGNING: dict[str, Callable[[Fields], Fields]] = {
 }
 
 
+def buyer(order: Order, name: str) -> Fields:
+    """The buyer, under `name` or, where the merchant named them so, as `buyer_open_id`."""
+    return {"buyer_open_id" if order.extra.get("by_open_id") else name: order.payer or ""}
+
+
 def paid_fields(order: Order) -> Fields:
     """What a paid trade says of its money, in queries and notifications alike."""
     amount = yuan(paid_amount(order)) if order.paid_at else "0.00"
@@ -165,7 +172,7 @@ def _trade_fields(order: Order) -> Fields:
         "auth_app_id": order.app_id,
         "trade_no": order.provider_reference or "",
         "out_trade_no": order.reference,
-        "buyer_id": order.payer or "",
+        **buyer(order, "buyer_id"),
         "buyer_logon_id": "159****5620",
         "seller_id": order.merchant,
         "seller_email": "shop@sandbox.example",
