@@ -76,10 +76,9 @@ class AppleIapSide:
     def manifest(self) -> dict[str, Any]:
         """Both hosts, the root certificate and the app."""
         origin = self._context.base_url
-        hosts = f"{origin}/{PROVIDER}"
         return {
-            "base_url": f"{hosts}/sandbox",
-            "production_url": f"{hosts}/production",
+            "base_url": f"{origin}/{PROVIDER}/sandbox",
+            "production_url": self._context.production_url,
         } | self._keys.manifest(f"{origin}{CONTROL}/apps/{APP}")
 
     def open_checkout(self, checkout: str) -> Order:
