@@ -26,6 +26,20 @@ NOT_EXECUTED = {
     "server_error": ("20000", "isp.unknow-error", "服务暂不可用"),
     "rate_limited": ("40005", "isv.app-call-limited", "应用调用次数超限"),
 }
+CALL_FAULTS = (
+    "lost_answer",
+    "delay",
+    *NOT_EXECUTED,
+    "system_error",
+    "unsigned",
+    "bad_signature",
+    "signtest",
+    "garbled",
+    "pending",
+    "refund_status",
+    "fund_change_n",
+    "empty_refund_query",
+)
 PAGE_ERROR = """<!doctype html><html lang="zh"><meta charset="utf-8"><title>支付宝</title>
 <body><h1>调试错误，请回到请求来源地，重新发起请求。</h1>
 <p>错误代码 <code>{code}</code></p><p>错误原因: {reason}</p></body></html>"""

@@ -74,6 +74,8 @@ class Herald:
         if kind in BEFORE_SIGNING:
             fields |= BEFORE_SIGNING[kind](fields, fault.params if fault else {})
         text = canonical(fields, without=UNSIGNED).encode(charset)
+        if kind == "bad_signature":
+            text += b" "
         key = self.keys.stranger if kind in FOREIGN_KEYS else app.alipay_key
         fields["sign"] = sign(text, key, app.sign_type)
         if kind in AFTER_SIGNING:
@@ -131,6 +133,11 @@ def _tampered(fields: Fields) -> Fields:
     return {"total_amount": f"1{fields['total_amount']}"}
 
 
+def _unsigned(fields: Fields) -> Fields:
+    del fields["sign"]
+    return {}
+
+
 def _unreadable_signature(_fields: Fields) -> Fields:
     return {"sign": "WECHATPAY/SIGNTEST/" + secrets.token_hex(16)}
 
@@ -142,7 +149,16 @@ BEFORE_SIGNING: dict[str, Callable[[Fields, dict[str, Any]], Fields]] = {
 AFTER_SIGNING: dict[str, Callable[[Fields], Fields]] = {
     "tamper_body": _tampered,
     "signtest": _unreadable_signature,
+    "unsigned": _unsigned,
 }
+NOTIFY_FAULTS = (
+    *BEFORE_SIGNING,
+    *AFTER_SIGNING,
+    *FOREIGN_KEYS,
+    "bad_signature",
+    "stale",
+    "gbk",
+)
 
 
 def buyer(order: Order, name: str) -> Fields:

@@ -20,10 +20,11 @@ from sandbox.apple_iap.errors import (
     ApiError,
     UnauthorizedError,
 )
-from sandbox.apple_iap.flaws import Claims
+from sandbox.apple_iap.flaws import CLAIM_FLAWS, Claims
 from sandbox.apple_iap.histories import Histories
 from sandbox.apple_iap.keys import KeyRing
 from sandbox.apple_iap.lookups import Lookups
+from sandbox.apple_iap.signing import FORGERIES
 from sandbox.apple_iap.transactions import Transactions
 from sandbox.apple_iap.views import PROVIDER
 from sandbox.context import Context
@@ -42,6 +43,16 @@ REFUSALS = {
     "not_found": 4040010,
     "error_code": 4040002,
 }
+CALL_FAULTS = (
+    "lost_answer",
+    "delay",
+    "garbled",
+    "unauthorized",
+    "system_error",
+    *REFUSALS,
+    *FORGERIES,
+    *(flaw for flaw in CLAIM_FLAWS if flaw != "unknown_type"),
+)
 
 
 @dataclass(frozen=True)

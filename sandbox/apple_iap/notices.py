@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.apple_iap.flaws import Claims, spoil
+from sandbox.apple_iap.flaws import CLAIM_FLAWS, Claims, spoil
 from sandbox.apple_iap.keys import APP, KeyRing
 from sandbox.apple_iap.signing import FORGERIES, sign
 from sandbox.apple_iap.store import AppSettings
@@ -130,3 +130,4 @@ class Herald:
 
 
 HEAD_FLAWS: Sequence[str] = ("unknown_type", "stale")
+NOTIFY_FAULTS = (*FORGERIES, *CLAIM_FLAWS)

@@ -32,6 +32,22 @@ SEAL_FLAWS = (
     "expired_certificate",
     "foreign_key",
 )
+CALL_FAULTS = (
+    "lost_answer",
+    "delay",
+    "late_answer",
+    "server_error",
+    "system_error",
+    "rate_limited",
+    "resp_code",
+    "orig_resp_code",
+    "pending",
+    "refund_status",
+    "empty_refund_query",
+    *SEAL_FLAWS,
+    "unsigned",
+    "garbled",
+)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 # After these the transaction may well have happened.
 UNCLEAR = ("00", "01", "03", "04", "05", "34", "99", "A6")

@@ -18,6 +18,17 @@ from sandbox.wechatpay.keys import Merchant, PlatformKey
 
 Handler = Callable[[Call], Reply]
 ANSWER_FLAWS = ("unsigned", "bad_signature", "signtest", "garbled")
+CALL_FAULTS = (
+    "lost_answer",
+    "delay",
+    "server_error",
+    "system_error",
+    "rate_limited",
+    "pending",
+    "refund_status",
+    "empty_refund_query",
+    *ANSWER_FLAWS,
+)
 
 
 class Gateway:

@@ -25,7 +25,15 @@ LADDER = tuple(
 REFUND_SUMMARIES = {"SUCCESS": "退款成功", "CLOSED": "退款关闭", "ABNORMAL": "退款异常"}
 FOREIGN_MCHID = "1900009999"
 FOREIGN_APPID = "wxdeadbeefdeadbeef"
-SIGNATURE_FLAWS = ("foreign_key", "stale", "signtest", "unknown_serial")
+SIGNATURE_FLAWS = ("bad_signature", "foreign_key", "stale", "signtest", "unknown_serial")
+NOTIFY_FAULTS = (
+    *SIGNATURE_FLAWS,
+    "unsigned",
+    "tamper_body",
+    "wrong_amount",
+    "foreign_app",
+    "escaped_slashes",
+)
 
 
 def payment_notice(order: Order) -> Notice | None:
@@ -88,12 +96,13 @@ class Postman:
             "User-Agent": "Mozilla/4.0",
             "Request-ID": notice.notice_id.replace("-", "").upper(),
         }
-        headers |= signature_headers(
-            merchant.notification_key(),
-            body,
-            self._clock.now(),
-            flaw=flaw if flaw in SIGNATURE_FLAWS else None,
-        )
+        if flaw != "unsigned":
+            headers |= signature_headers(
+                merchant.notification_key(),
+                body,
+                self._clock.now(),
+                flaw=flaw if flaw in SIGNATURE_FLAWS else None,
+            )
         if flaw == "tamper_body":
             body = body.replace(b'"summary":"', b'"summary":"!', 1)
         return Message(headers=headers, body=body)

@@ -15,8 +15,14 @@ from sandbox.wechatpay.accounts import Accounts
 from sandbox.wechatpay.barcode import Barcode
 from sandbox.wechatpay.call import PROVIDER
 from sandbox.wechatpay.checkouts import H5_PATH, Checkouts
-from sandbox.wechatpay.gateway import Gateway, Handler
-from sandbox.wechatpay.notices import LADDER, Postman, payment_notice, refund_notice
+from sandbox.wechatpay.gateway import CALL_FAULTS, Gateway, Handler
+from sandbox.wechatpay.notices import (
+    LADDER,
+    NOTIFY_FAULTS,
+    Postman,
+    payment_notice,
+    refund_notice,
+)
 from sandbox.wechatpay.orders import Orders
 from sandbox.wechatpay.payer import Payer
 from sandbox.wechatpay.platform import echo, list_certificates, no_such_resource
@@ -34,6 +40,8 @@ class WechatpaySide:
 
     name = PROVIDER
     ladder = LADDER
+    call_faults: tuple[str, ...] = CALL_FAULTS
+    notify_faults: tuple[str, ...] = NOTIFY_FAULTS
 
     def __init__(self, context: Context) -> None:
         self._context = context
