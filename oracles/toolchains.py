@@ -5,6 +5,7 @@ A toolchain that this machine does not have is no failure: `AbsentToolchainError
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -13,9 +14,16 @@ from pathlib import Path
 from oracles.environments import FOLDER, ROOT
 
 NODE_NAMES = ("alipay_sdk_node", "app_store_server_library_node")
-JAVA_NAMES = ("wechatpay_java",)
+JAVA_NAMES = (
+    "wechatpay_java",
+    "alipay_sdk_java",
+    "app_store_server_library_java",
+    "pay_java_union",
+)
 # What alipay-sdk asks for.
 OLDEST_NODE = 18
+# What our own checks are written in.
+OLDEST_JDK = 17
 INSTALL_SECONDS = 600
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 HARNESS = ROOT / "oracles" / "harness"
@@ -40,8 +48,7 @@ def command(name: str) -> list[str]:
 def _node(name: str) -> list[str]:
     _require("node", "npm")
     version = _output(["node", "--version"]).strip()
-    if int(version.lstrip("v").partition(".")[0]) < OLDEST_NODE:
-        raise AbsentToolchainError(f"Node {OLDEST_NODE} or newer is not here, only {version}")
+    _require_version("Node", version, OLDEST_NODE)
     source, folder = ROOT / "oracles" / name, FOLDER / name
     locks = [source / "package.json", source / "package-lock.json"]
     if _is_stale(folder, locks, version):
@@ -59,6 +66,7 @@ def _node(name: str) -> list[str]:
 def _java(name: str) -> list[str]:
     _require("java", "javac", "mvn")
     version = _output(["javac", "-version"]).strip()
+    _require_version("A JDK of", version, OLDEST_JDK)
     source, folder = ROOT / "oracles" / name, FOLDER / name
     sources = sorted([*HARNESS.glob("*.java"), *source.glob("*.java")])
     locks = [source / "pom.xml", source / "jars.txt", *sources]
@@ -89,6 +97,12 @@ def check_jars(folder: Path, locked: str) -> None:
 def _require(*programs: str) -> None:
     if missing := [program for program in programs if shutil.which(program) is None]:
         raise AbsentToolchainError(f"{' and '.join(missing)} not on this machine")
+
+
+def _require_version(what: str, text: str, oldest: int) -> None:
+    found = re.search(r"[0-9]+", text)
+    if found is None or int(found[0]) < oldest:
+        raise AbsentToolchainError(f"{what} {oldest} or newer not on this machine, only {text}")
 
 
 def _is_stale(folder: Path, locks: Iterable[Path], version: str) -> bool:

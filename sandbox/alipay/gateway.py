@@ -132,8 +132,8 @@ class Gateway:
         if kind == "unsigned":
             text = answers.envelope(name, node, None, None)
         elif kind in ("bad_signature", "signtest"):
-            data = answers.encoded(node, call.params)
-            signature = sign(data, self.keys.stranger, call.app.sign_type)
+            data = answers.encoded(node, call.params) + b" "
+            signature = sign(data, call.app.alipay_key, call.app.sign_type)
             text = answers.envelope(name, node, call.app, signature)
         else:
             text = self.writer.signed(name, node, call.app, call.params)
