@@ -2,6 +2,9 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
+# What a provider's side answers for itself where an address or a method is not one of its own.
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
 
 class WireResponse(Response):
     """An answer whose header names reach the wire with the capitals of `headers`.

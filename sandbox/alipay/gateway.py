@@ -18,10 +18,9 @@ from sandbox.books import Order
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.lost_answer import LostAnswer
-from sandbox.wire_response import WireResponse
+from sandbox.wire_response import METHODS, WireResponse
 
 KNOWN = CHECKOUTS | OPERATIONS
-OTHER_METHODS = ["HEAD", "PUT", "PATCH", "DELETE"]
 NOT_EXECUTED = {
     "server_error": ("20000", "isp.unknow-error", "服务暂不可用"),
     "rate_limited": ("40005", "isv.app-call-limited", "应用调用次数超限"),
@@ -64,12 +63,9 @@ class Gateway:
         router = APIRouter(tags=["alipay"])
         for path in ("/alipay/gateway.do", "/gateway.do"):
             router.add_api_route(path, self.answer, methods=["GET", "POST"], response_model=None)
-            router.add_api_route(path, self.answer, methods=OTHER_METHODS, include_in_schema=False)
+            router.add_api_route(path, self.answer, methods=METHODS, include_in_schema=False)
         router.add_api_route(
-            "/alipay/{rest:path}",
-            _no_such_page,
-            methods=["GET", "POST", *OTHER_METHODS],
-            include_in_schema=False,
+            "/alipay/{rest:path}", _no_such_page, methods=METHODS, include_in_schema=False
         )
         return router
 

@@ -4,9 +4,8 @@ import secrets
 
 from fastapi import APIRouter
 
-from sandbox.wire_response import WireResponse
+from sandbox.wire_response import METHODS, WireResponse
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 BODY = b'{"code":"invalid-method","message":"OpenAPI v3 is not offered by this sandbox"}'
 
 

@@ -30,13 +30,12 @@ from sandbox.apple_iap.views import PROVIDER
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.lost_answer import LostAnswer
-from sandbox.wire_response import WireResponse
+from sandbox.wire_response import METHODS, WireResponse
 
 Handler = Callable[[Call], Claims | None]
 # The sandbox's host, and the root for clients with a fixed path.
 HOSTS = ("/apple_iap/sandbox", "")
 ROOT = "/inApps"
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 REFUSALS = {
     "server_error": 5000000,
     "rate_limited": RATE_LIMIT,

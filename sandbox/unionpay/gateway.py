@@ -18,7 +18,7 @@ from sandbox.unionpay.payments import Payments
 from sandbox.unionpay.sealing import Fields, seal
 from sandbox.unionpay.transactions import PROVIDER, Transactions
 from sandbox.unionpay.views import echo
-from sandbox.wire_response import WireResponse
+from sandbox.wire_response import METHODS, WireResponse
 
 Handler = Callable[[Call], Fields]
 PATH = "/gateway/api"
@@ -48,7 +48,6 @@ CALL_FAULTS = (
     "unsigned",
     "garbled",
 )
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 # After these the transaction may well have happened.
 UNCLEAR = ("00", "01", "03", "04", "05", "34", "99", "A6")
 

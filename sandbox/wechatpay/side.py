@@ -27,12 +27,12 @@ from sandbox.wechatpay.orders import Orders
 from sandbox.wechatpay.payer import Payer
 from sandbox.wechatpay.platform import echo, list_certificates, no_such_resource
 from sandbox.wechatpay.refunds import Refunds
+from sandbox.wire_response import METHODS
 
 TRANSACTIONS = "/v3/pay/transactions"
 BY_NUMBER = f"{TRANSACTIONS}/out-trade-no/{{out_trade_no}}"
 REFUNDS = "/v3/refund/domestic/refunds"
 ACCEPTED = (200, 204)
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class WechatpaySide:
