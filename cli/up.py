@@ -116,6 +116,7 @@ async def _keep_sandbox(config: StackConfig) -> None:
         table.add_row("Cashier", f"{manifest['cashier_url']}/")
         table.add_row("Control", manifest["control_url"])
         table.add_row("App Store Server API", manifest["apple_iap"]["base_url"])
+        table.add_row("App Store, production", manifest["apple_iap"]["production_url"])
         table.add_row("A phone with your app", f"{manifest['cashier_url']}/apple_iap")
         console.print(table)
         # A path is copied: it must not be broken by the table's edge.

@@ -195,7 +195,9 @@ def _write_tables(path: Path, tables: Iterable[tuple[str, Mapping[str, Any]]]) -
 
 def _alipay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
     shared = _pick(side, ("gateway_url", "seller_id"))
-    return [{"name": name} | shared | _pick(app, ALIPAY_APP) for name, app in side["apps"].items()]
+    # Ours signs by RSA2 only.
+    apps = {name: app for name, app in side["apps"].items() if app.get("sign_type") != "RSA"}
+    return [{"name": name} | shared | _pick(app, ALIPAY_APP) for name, app in apps.items()]
 
 
 def _wechat(side: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table."""
+    """One line of the table; a skipped one has the reason as its `name`."""
 
     oracle: str
     name: str
     passed: bool
     detail: str = ""
+    skipped: bool = False
 
 
 @dataclass
@@ -36,7 +37,12 @@ class Results:
     @property
     def failed(self) -> list[Result]:
         """What did not pass."""
-        return [result for result in self.all if not result.passed]
+        return [result for result in self.all if not result.passed and not result.skipped]
+
+    @property
+    def skipped(self) -> list[Result]:
+        """What could not run on this machine."""
+        return [result for result in self.all if result.skipped]
 
     def table(self) -> str:
         """For people and for CI: a line a check, failures with their reason, the count last."""
@@ -45,7 +51,16 @@ class Results:
             lines += ["", oracle]
             for result in self.all:
                 if result.oracle == oracle:
-                    lines.append(f"  {'ok  ' if result.passed else 'FAIL'}  {result.name}")
+                    lines.append(f"  {_mark(result)}  {result.name}")
                     lines += [f"          {result.detail}"] if result.detail else []
-        failed = len(self.failed)
-        return "\n".join([*lines, "", f"{len(self.all) - failed} passed, {failed} failed"])
+        failed, skipped = len(self.failed), len(self.skipped)
+        count = f"{len(self.all) - failed - skipped} passed, {failed} failed"
+        if skipped:
+            count += f", {skipped} skipped"
+        return "\n".join([*lines, "", count])
+
+
+def _mark(result: Result) -> str:
+    if result.skipped:
+        return "skip"
+    return "ok  " if result.passed else "FAIL"

@@ -11,6 +11,13 @@ from oracles import agreement_alipay, agreement_apple_iap, agreement_wechatpay
 from oracles.environments import NAMES, ROOT, environment, interpreter
 from oracles.result import Result, Results
 from oracles.sandbox_process import running_sandbox
+from oracles.toolchains import (
+    JAVA_NAMES,
+    NODE_NAMES,
+    AbsentToolchainError,
+    PackagesError,
+    command,
+)
 
 CHECK_SECONDS = 180
 
@@ -22,6 +29,8 @@ def run_all() -> Results:
         with running_sandbox(Path(folder)) as manifest:
             for name in NAMES:
                 results.all += run_check(name, manifest)
+            for name in (*NODE_NAMES, *JAVA_NAMES):
+                results.all += run_foreign(name, manifest)
             certificate = agreement_alipay.certificate_account(manifest)
             asyncio.run(agreement_apple_iap.compare(results, json.loads(manifest.read_text())))
         asyncio.run(agreement_alipay.compare(results, certificate))
@@ -30,11 +39,30 @@ def run_all() -> Results:
 
 
 def run_check(name: str, manifest: Path) -> list[Result]:
-    """Run one SDK's script against the sandbox."""
+    """Run one Python SDK's script against the sandbox."""
     script = ROOT / "oracles" / name / "check.py"
-    oracle = f"{name.replace('_', '-')} against the sandbox"
+    return _run_script(_oracle(name), [str(interpreter(name)), str(script)], manifest)
+
+
+def run_foreign(name: str, manifest: Path) -> list[Result]:
+    """Run one Node or Java SDK's script, or say which program is missing for it."""
+    oracle = _oracle(name)
+    try:
+        script = command(name)
+    except AbsentToolchainError as absent:
+        return [Result(oracle, f"skipped: {absent}", passed=False, skipped=True)]
+    except PackagesError as error:
+        return [Result(oracle, "its packages install", passed=False, detail=str(error))]
+    return _run_script(oracle, script, manifest)
+
+
+def _oracle(name: str) -> str:
+    return f"{name.replace('_', '-')} against the sandbox"
+
+
+def _run_script(oracle: str, script: list[str], manifest: Path) -> list[Result]:
     done = subprocess.run(  # noqa: S603 - our own script
-        [str(interpreter(name)), str(script), str(manifest)],
+        [*script, str(manifest)],
         env=environment(),
         capture_output=True,
         text=True,

@@ -18,17 +18,25 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--data", type=Path, default=Path(".paysaga/sandbox"))
     parser.add_argument("--time-scale", type=float, default=1.0, help="60: a minute in a second")
+    parser.add_argument(
+        "--production-port", type=int, default=0, help="the App Store's production host"
+    )
     args = parser.parse_args()
-    listener = socket.create_server((args.host, args.port), backlog=1024)
-    base_url = f"http://{args.host}:{listener.getsockname()[1]}"
-    app = create_app(args.data, base_url, time_scale=args.time_scale)
+    listeners = [
+        socket.create_server((args.host, port), backlog=1024)
+        for port in (args.port, args.production_port)
+    ]
+    base_url, production_url = (
+        f"http://{args.host}:{listener.getsockname()[1]}" for listener in listeners
+    )
+    app = create_app(args.data, base_url, production_url=production_url, time_scale=args.time_scale)
     sys.stdout.write(f"sandbox ready at {base_url}, manifest {args.data / 'sandbox.json'}\n")
     sys.stdout.flush()
     # A scripted lost answer ends in an exception by design; uvicorn would print each of them.
     config = uvicorn.Config(
         app, log_level="critical", access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
     )
-    uvicorn.Server(config).run([listener])
+    uvicorn.Server(config).run(listeners)
 
 
 if __name__ == "__main__":

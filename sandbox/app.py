@@ -23,18 +23,23 @@ from sandbox.sweeper import sweeping
 from sandbox.unionpay.side import UnionpaySide
 from sandbox.wechatpay.side import WechatpaySide
 
+HTTP_PORT = 80
+
 
 def create_app(
     data_dir: Path,
     base_url: str,
     *,
+    production_url: str | None = None,
     time_scale: float = 1.0,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> FastAPI:
     """Build the sandbox over `data_dir`; keys and state there are reused.
 
-    `base_url` is the origin that clients reach it under. `transport` carries the notifications,
-    for tests without a network. Run the app's lifespan, or nothing expires by itself.
+    `base_url` is the origin that clients reach it under, `production_url` that of the App Store's
+    production host: another port of the same app, by default the next one. `transport` carries
+    the notifications, for tests without a network. Run the app's lifespan, or nothing expires by
+    itself.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     database = Database(data_dir / "sandbox.sqlite3")
@@ -42,6 +47,7 @@ def create_app(
     context = Context(
         data_dir=data_dir.resolve(),
         base_url=base_url.rstrip("/"),
+        production_url=production_url or _on_next_port(base_url),
         clock=clock,
         books=Books(database),
         faults=faults,
@@ -65,6 +71,11 @@ def create_app(
     write_manifest(context, sides)
     database.close()  # An app may be built and never run.
     return app
+
+
+def _on_next_port(base_url: str) -> str:
+    url = httpx.URL(base_url)
+    return str(url.copy_with(port=(url.port or HTTP_PORT) + 1)).rstrip("/")
 
 
 async def _healthy() -> dict[str, str]:

@@ -11,11 +11,13 @@ from sandbox.notifier import Notifier
 class Context:
     """What every part of the sandbox works with.
 
-    `base_url` is the origin without a trailing slash; keys live in `data_dir / "keys"`.
+    `base_url` is the origin without a trailing slash, `production_url` the same app on the port
+    where the App Store is in production; keys live in `data_dir / "keys"`.
     """
 
     data_dir: Path
     base_url: str
+    production_url: str
     clock: Clock
     books: Books
     faults: FaultBook

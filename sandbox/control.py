@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, HTTPException
 from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.database import Database
-from sandbox.faults import Fault
+from sandbox.faults import NOTIFIER_KINDS, Fault
 from sandbox.manifest import write_manifest
 from sandbox.merchant import MerchantInbox
 from sandbox.side import ControlError, ProviderSide
@@ -23,7 +23,7 @@ def control_router(
     router = APIRouter(prefix="/_sandbox", tags=["control"])
     _payer_routes(router, context, sides)
     _notify_routes(router, context, sides)
-    _fault_routes(router, context)
+    _fault_routes(router, context, sides)
     _book_routes(router, context)
     _provider_routes(router, context, sides)
     _merchant_routes(router, inbox)
@@ -109,13 +109,14 @@ def _notify_routes(router: APIRouter, context: Context, sides: Sides) -> None:
             raise HTTPException(409, "the provider sends no notification for this state")
         fault = None
         if kind := content.get("fault"):
-            fault = _fault(
-                {
-                    "provider": order.provider,
-                    "operation": "notify",
-                    "kind": kind,
-                    "params": content.get("params", {}),
-                }
+            known = sides[order.provider].notify_faults
+            if kind not in known:
+                raise HTTPException(422, _unknown(order.provider, "notify", known))
+            fault = Fault(
+                provider=order.provider,
+                operation="notify",
+                kind=kind,
+                params=content.get("params", {}),
             )
         answer = await context.notifier.send_now(notice, fault)
         return {
@@ -144,10 +145,10 @@ def _find_refund(context: Context, order: Order, content: dict[str, Any]) -> Ref
     raise HTTPException(404, f"no refund {reference!r} of {order.reference!r}")
 
 
-def _fault_routes(router: APIRouter, context: Context) -> None:
+def _fault_routes(router: APIRouter, context: Context, sides: Sides) -> None:
     @router.post("/faults", status_code=201)
     async def add(content: Content) -> dict[str, Any]:
-        fault = _fault(content)
+        fault = _fault(content, sides)
         return {"id": context.faults.add(fault)} | asdict(fault)
 
     @router.get("/faults")
@@ -160,14 +161,25 @@ def _fault_routes(router: APIRouter, context: Context) -> None:
         return {"status": "ok"}
 
 
-def _fault(content: dict[str, Any]) -> Fault:
+def _fault(content: dict[str, Any], sides: Sides) -> Fault:
     try:
         fault = Fault(**content)
     except TypeError as error:
         raise HTTPException(422, str(error)) from error
+    if fault.provider not in sides:
+        raise HTTPException(422, f"no provider {fault.provider!r}; {', '.join(sides)}")
+    side = sides[fault.provider]
+    is_call = fault.operation != "notify"
+    known = side.call_faults if is_call else (*NOTIFIER_KINDS, *side.notify_faults)
+    if fault.kind not in known:
+        raise HTTPException(422, _unknown(fault.provider, fault.operation, known))
     if problem := fault.problem():
         raise HTTPException(422, problem)
     return fault
+
+
+def _unknown(provider: str, operation: str, known: tuple[str, ...]) -> str:
+    return f"{operation} at {provider} has only the faults: {', '.join(known)}"
 
 
 def _book_routes(router: APIRouter, context: Context) -> None:

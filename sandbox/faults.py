@@ -64,11 +64,10 @@ CALL_KINDS = (
     "unauthorized",
     *SIGNED_KINDS,
 )
+# What happens on the way, whatever the provider.
+NOTIFIER_KINDS = ("lose", "delay", "duplicate", "reorder")
 NOTIFY_KINDS = (
-    "lose",
-    "delay",
-    "duplicate",
-    "reorder",
+    *NOTIFIER_KINDS,
     "foreign_key",
     "signtest",
     "gbk",
@@ -79,6 +78,7 @@ NOTIFY_KINDS = (
     "unsigned",
     "bad_signature",
     "unknown_type",
+    "escaped_slashes",
     *SIGNED_KINDS,
 )
 
@@ -99,7 +99,7 @@ class Fault:
     params: dict[str, Any] = field(default_factory=dict)
 
     def problem(self) -> str | None:
-        """Why this fault can never happen, or None."""
+        """Why this fault can never happen at any provider, or None."""
         kinds = NOTIFY_KINDS if self.operation == "notify" else CALL_KINDS
         if self.operation not in (*CALL_OPERATIONS, "notify", "*"):
             return f"unknown operation {self.operation!r}"

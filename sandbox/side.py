@@ -38,6 +38,12 @@ class ProviderSide(Protocol):
     ladder: tuple[float, ...]
     """Seconds between one notification attempt and the next."""
 
+    call_faults: tuple[str, ...]
+    """The kinds of faults that its answers can have."""
+
+    notify_faults: tuple[str, ...]
+    """The kinds of faults that `build` can give a notification."""
+
     def router(self) -> APIRouter:
         """The provider's own endpoints."""
 

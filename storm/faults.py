@@ -25,7 +25,11 @@ _LOCAL = {
 # Orders that nobody can end before their time: only questions are asked.
 _NO_CLOSE = frozenset({"unionpay"})
 _OWN_CALLS = {"unionpay": _SIGNERS}
-_OWN_NOTIFICATIONS = {"alipay": ("gbk",), "unionpay": ("gbk", "resp_code", *_SIGNERS)}
+_OWN_NOTIFICATIONS = {
+    "alipay": ("gbk",),
+    "wechatpay": ("escaped_slashes",),
+    "unionpay": ("gbk", "resp_code", *_SIGNERS),
+}
 _OWN_FORGERIES = {"unionpay": _SIGNERS}
 # A store's amount is its own affair, and yesterday's word of it is as true as today's.
 _OF_A_STORE = (

@@ -21,7 +21,12 @@ from domain.errors import OutcomeUnknown, ProviderError, ProviderUnavailable
 from providers.wechatpay import codes
 from providers.wechatpay.config import PROVIDER, WechatpayConfig
 from providers.wechatpay.encryption import decrypt
-from providers.wechatpay.signing import BadSignature, Seal, certificate_serial
+from providers.wechatpay.signing import (
+    BadSignature,
+    Seal,
+    certificate_serial,
+    comparable_serial,
+)
 from providers.wechatpay.wire import CertificateEntry, CertificateList, Malformed, Refusal, read
 
 # Docs ask for less than 12 h between downloads.
@@ -47,14 +52,14 @@ class PlatformCertificate:
 
 
 def open_certificates(body: bytes, api_v3_key: bytes) -> dict[str, PlatformCertificate]:
-    """The certificates in a download, by serial. Entries that we cannot use are left out.
+    """The certificates in a download, by `comparable_serial`; unusable entries are left out.
 
     Raises Malformed where the download is not a list of certificates.
     """
     opened = {}
     for entry in read(CertificateList, body).data:
         try:
-            opened[entry.serial_no] = _open(entry, api_v3_key)
+            opened[comparable_serial(entry.serial_no)] = _open(entry, api_v3_key)
         except Malformed as error:
             _log.warning("platform certificate %r is left out: %s", entry.serial_no, error)
     return opened
@@ -68,7 +73,7 @@ def _open(entry: CertificateEntry, api_v3_key: bytes) -> PlatformCertificate:
     # SM2 keys are in use at WeChat Pay and unknown here; a negative serial overflows.
     except (ValueError, OverflowError, UnsupportedAlgorithm):
         raise Malformed("it is no certificate that we can read") from None
-    if serial != entry.serial_no:
+    if comparable_serial(serial) != comparable_serial(entry.serial_no):
         raise Malformed("its serial is not the one it is listed under")
     if not isinstance(key, RSAPublicKey):
         raise Malformed("its key is not an RSA key")
@@ -97,7 +102,9 @@ class PlatformKeys:
         self._download = download
         self._api_v3_key = config.api_v3_key.get_secret_value().encode()
         self._downloads = config.platform_certificates
-        self._public = config.public_keys
+        self._public = {
+            comparable_serial(key_id): key for key_id, key in config.public_keys.items()
+        }
         self._certificates: dict[str, PlatformCertificate] = {}
         self._fetched_at: datetime | None = None
         self._tried_at: datetime | None = None
@@ -127,7 +134,7 @@ class PlatformKeys:
         """Raise BadSignature unless the raw body is WeChat Pay's own and fresh."""
         seal = Seal.read(headers)
         seal.check_fresh(self._clock())
-        seal.check(await self._key(seal.serial), body)
+        seal.check(await self._key(comparable_serial(seal.serial)), body)
 
     async def _key(self, serial: str) -> RSAPublicKey:
         key = self._find(serial)
@@ -193,9 +200,10 @@ class PlatformKeys:
         now = self._clock()
         seal = Seal.read(answer.headers)
         seal.check_fresh(now)
-        certificate = fresh.get(seal.serial)
+        serial = comparable_serial(seal.serial)
+        certificate = fresh.get(serial)
         live = certificate is not None and certificate.is_live(now)
-        key = certificate.key if certificate and live else self._public.get(seal.serial)
+        key = certificate.key if certificate and live else self._public.get(serial)
         if key is None:
             raise BadSignature("the download is signed by no certificate in it")
         seal.check(key, answer.content)

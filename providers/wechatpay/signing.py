@@ -62,6 +62,14 @@ def certificate_serial(certificate: x509.Certificate) -> str:
     return number.to_bytes((number.bit_length() + 7) // 8, "big").hex().upper()
 
 
+def comparable_serial(serial: str) -> str:
+    """A serial without what its writers do differently: case and leading zeros.
+
+    `PUB_KEY_ID_…` stays as it is.
+    """
+    return serial.upper().lstrip("0")
+
+
 def lines(*parts: bytes) -> bytes:
     """What is signed: every part ends with a line feed, the last one too.
 

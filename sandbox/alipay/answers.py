@@ -1,15 +1,16 @@
 import itertools
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi.responses import Response
-
 from sandbox.alipay.envelope import charset_of
 from sandbox.alipay.keys import App
 from sandbox.alipay.signing import encrypt, sign
+from sandbox.wire_response import WireResponse
 
+METHOD_NAME = re.compile(r"[A-Za-z0-9._]{1,128}")
 Writer = Callable[[dict[str, Any]], str]
 
 
@@ -53,7 +54,7 @@ class AnswerWriter:
 
     def signed(self, node_name: str, node: str, app: App, params: Mapping[str, str]) -> str:
         """The whole body, signed over the node's text in the request's charset."""
-        signature = sign(encoded(node, params), app.alipay_key)
+        signature = sign(encoded(node, params), app.alipay_key, app.sign_type)
         return envelope(node_name, node, app, signature)
 
 
@@ -73,14 +74,16 @@ def encoded(text: str, params: Mapping[str, str]) -> bytes:
 
 
 def node_name(method: str) -> str:
-    """Where the answer to a method stands; what has no method stands in `error_response`."""
-    return f"{method.replace('.', '_')}_response" if method else "error_response"
+    """Where the answer to a method stands; what is no name stands in `error_response`."""
+    if not METHOD_NAME.fullmatch(method):
+        return "error_response"
+    return f"{method.replace('.', '_')}_response"
 
 
-def response(body: bytes, params: Mapping[str, str]) -> Response:
+def response(body: bytes, params: Mapping[str, str]) -> WireResponse:
     """HTTP 200 whatever happened: the gateway speaks in codes."""
     charset = params.get("charset", "utf-8").lower()
-    return Response(
+    return WireResponse(
         body,
-        headers={"content-type": f"text/html;charset={charset}", "trace_id": secrets.token_hex(16)},
+        headers={"Content-Type": f"text/html;charset={charset}", "trace_id": secrets.token_hex(16)},
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.alipay.errors import GatewayError, invalid, missing
+from sandbox.alipay.errors import invalid, missing
 from sandbox.alipay.keys import App, KeyRing
 from sandbox.alipay.signing import canonical, decrypt, is_signed
 from sandbox.clock import BEIJING, Clock
@@ -25,6 +25,12 @@ class Call:
     params: Mapping[str, str]
     content: dict[str, Any]
     at: datetime
+
+
+def is_asked(content: Mapping[str, Any], option: str) -> bool:
+    """Whether the request's `query_options` name this part of the answer."""
+    options = content.get("query_options")
+    return isinstance(options, list) and option in options
 
 
 def charset_of(params: Mapping[str, str]) -> str:
@@ -79,13 +85,14 @@ def _check_signature(params: Mapping[str, str], app: App) -> None:
         raise missing("signature-type", "缺少签名类型参数")
     if not params.get("sign"):
         raise missing("signature", "缺少签名参数")
-    if params["sign_type"] != "RSA2":
+    if params["sign_type"] != app.sign_type:
         raise invalid("invalid-signature-type", "无效签名类型")
     if params.get("charset", "utf-8").lower() not in CHARSETS:
         raise invalid("invalid-charset", "字符集错误")
     _check_certificates(params, app)
     text = canonical(params, without=("sign",))
-    if not is_signed(text.encode(charset_of(params)), params["sign"], app.public_key):
+    data = text.encode(charset_of(params))
+    if not is_signed(data, params["sign"], app.public_key, app.sign_type):
         echo = text.replace("&", "&amp;")
         raise invalid(
             "invalid-signature",
@@ -129,9 +136,6 @@ def _content(params: Mapping[str, str], app: App) -> dict[str, Any]:
     text = params.get("biz_content", "")
     if params.get("encrypt_type"):
         text = _decrypted(text, params, app)
-    elif app.aes_key:
-        code = "isv.decryption-error-missing-encrypt-type"
-        raise GatewayError("40001", code, "解密出错, 未指定加密算法", signed=False)
     try:
         content = json.loads(text)
     except ValueError as error:

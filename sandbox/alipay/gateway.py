@@ -1,5 +1,6 @@
 import asyncio
 import html
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,15 +18,35 @@ from sandbox.books import Order
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.lost_answer import LostAnswer
+from sandbox.wire_response import METHODS, WireResponse
 
 KNOWN = CHECKOUTS | OPERATIONS
 NOT_EXECUTED = {
     "server_error": ("20000", "isp.unknow-error", "服务暂不可用"),
     "rate_limited": ("40005", "isv.app-call-limited", "应用调用次数超限"),
 }
+CALL_FAULTS = (
+    "lost_answer",
+    "delay",
+    *NOT_EXECUTED,
+    "system_error",
+    "unsigned",
+    "bad_signature",
+    "signtest",
+    "garbled",
+    "pending",
+    "refund_status",
+    "fund_change_n",
+    "empty_refund_query",
+)
 PAGE_ERROR = """<!doctype html><html lang="zh"><meta charset="utf-8"><title>支付宝</title>
 <body><h1>调试错误，请回到请求来源地，重新发起请求。</h1>
 <p>错误代码 <code>{code}</code></p><p>错误原因: {reason}</p></body></html>"""
+
+
+async def _no_such_page() -> WireResponse:
+    headers = {"Content-Type": "text/html;charset=utf-8", "trace_id": secrets.token_hex(16)}
+    return WireResponse(b"<html><body>404 Not Found</body></html>", 404, headers)
 
 
 @dataclass(frozen=True)
@@ -38,10 +59,14 @@ class Gateway:
     writer: answers.AnswerWriter
 
     def router(self) -> APIRouter:
-        """Both addresses, GET and POST."""
+        """Both addresses, by every method, and those that Alipay does not have."""
         router = APIRouter(tags=["alipay"])
         for path in ("/alipay/gateway.do", "/gateway.do"):
             router.add_api_route(path, self.answer, methods=["GET", "POST"], response_model=None)
+            router.add_api_route(path, self.answer, methods=METHODS, include_in_schema=False)
+        router.add_api_route(
+            "/alipay/{rest:path}", _no_such_page, methods=METHODS, include_in_schema=False
+        )
         return router
 
     async def answer(self, request: Request) -> Response:
@@ -103,7 +128,8 @@ class Gateway:
         if kind == "unsigned":
             text = answers.envelope(name, node, None, None)
         elif kind in ("bad_signature", "signtest"):
-            signature = sign(answers.encoded(node, call.params), self.keys.stranger)
+            data = answers.encoded(node, call.params) + b" "
+            signature = sign(data, call.app.alipay_key, call.app.sign_type)
             text = answers.envelope(name, node, call.app, signature)
         else:
             text = self.writer.signed(name, node, call.app, call.params)
@@ -117,7 +143,7 @@ class Gateway:
             code = error.sub_code.removeprefix("isv.")
             page = PAGE_ERROR.format(code=html.escape(code), reason=html.escape(error.sub_msg))
             return HTMLResponse(page)
-        name = answers.node_name(method if method in KNOWN else "")
+        name = answers.node_name(method)
         node = self.writer.node(error.content(), None, params)
         if app is None or not error.signed:
             text = answers.envelope(name, node, None, None)

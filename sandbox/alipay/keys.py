@@ -17,7 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from sandbox.alipay.certificates import Authority, name, pem, root_serial_number, serial_number
 
-APPS = {"main": "public_key", "cert": "certificate", "aes": "public_key"}
+APPS = {"main": "public_key", "cert": "certificate", "aes": "public_key", "old": "public_key"}
+SIGN_TYPES = {"old": "RSA"}
+# As old applications have them.
+SHORT_KEY = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class App:
     mode: str
     public_key: rsa.RSAPublicKey
     alipay_key: rsa.RSAPrivateKey
+    sign_type: str = "RSA2"
     aes_key: bytes | None = None
     app_cert_sn: str | None = None
     root_cert_sn: str | None = None
@@ -39,9 +43,13 @@ class KeyRing:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        if not self._path("identity.json").exists():
-            self._make()
-        self._identity: dict[str, Any] = json.loads(self._path("identity.json").read_bytes())
+        path = self._path("identity.json")
+        self._identity: dict[str, Any] = (
+            json.loads(path.read_bytes()) if path.exists() else self._new_identity()
+        )
+        # A folder that was made before an application existed lacks it.
+        for app in [app for app in APPS if app not in self._identity["app_ids"]]:
+            self._make(app)
         self.seller_id: str = self._identity["seller_id"]
         self.stranger = self._load("stranger_private_key")
         self.apps = {app.app_id: app for app in map(self._app, APPS)}
@@ -63,7 +71,11 @@ class KeyRing:
             }
         else:
             files["alipay_public_key_file"] = f"{app}_alipay_public_key.pem"
-        known = {"mode": APPS[app], "app_id": self._identity["app_ids"][app]}
+        known = {
+            "mode": APPS[app],
+            "app_id": self._identity["app_ids"][app],
+            "sign_type": SIGN_TYPES.get(app, "RSA2"),
+        }
         paths = {key: str(self._path(file)) for key, file in files.items()}
         return known | paths | {"aes_key": self._identity["aes_keys"].get(app)}
 
@@ -83,29 +95,33 @@ class KeyRing:
             mode=APPS[app],
             public_key=self._load(f"{app}_app_private_key").public_key(),
             alipay_key=self._load(f"{app}_alipay_private_key"),
+            sign_type=SIGN_TYPES.get(app, "RSA2"),
             aes_key=base64.b64decode(aes_key) if aes_key else None,
             **serials,
         )
 
-    def _make(self) -> None:
+    def _new_identity(self) -> dict[str, Any]:
         self._keep_private("stranger_private_key", _new_key())
-        for app, mode in APPS.items():
-            app_key, alipay_key = _new_key(), _new_key()
-            self._keep_private(f"{app}_app_private_key", app_key)
-            self._keep_private(f"{app}_alipay_private_key", alipay_key)
-            if mode == "certificate":
-                self._make_certificates(app, app_key, alipay_key)
-            else:
-                public = alipay_key.public_key().public_bytes(
-                    Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-                )
-                self._path(f"{app}_alipay_public_key.pem").write_bytes(public)
-        identity = {
+        return {
             "seller_id": "2088" + _digits(12),
-            "app_ids": {app: "2021" + _digits(12) for app in APPS},
+            "app_ids": {},
             "aes_keys": {"aes": base64.b64encode(secrets.token_bytes(16)).decode()},
         }
-        self._path("identity.json").write_text(json.dumps(identity))
+
+    def _make(self, app: str) -> None:
+        size = SHORT_KEY if app in SIGN_TYPES else 2048
+        app_key, alipay_key = _new_key(size), _new_key(size)
+        self._keep_private(f"{app}_app_private_key", app_key)
+        self._keep_private(f"{app}_alipay_private_key", alipay_key)
+        if APPS[app] == "certificate":
+            self._make_certificates(app, app_key, alipay_key)
+        else:
+            public = alipay_key.public_key().public_bytes(
+                Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+            )
+            self._path(f"{app}_alipay_public_key.pem").write_bytes(public)
+        self._identity["app_ids"][app] = "2021" + _digits(12)
+        self._path("identity.json").write_text(json.dumps(self._identity))
 
     def _make_certificates(
         self, app: str, app_key: rsa.RSAPrivateKey, alipay_key: rsa.RSAPrivateKey
@@ -146,8 +162,8 @@ class KeyRing:
         return self._folder / f"alipay_{file}"
 
 
-def _new_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def _new_key(size: int = 2048) -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=size)
 
 
 def _new_curve_key() -> ec.EllipticCurvePrivateKey:

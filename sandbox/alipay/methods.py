@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sandbox.alipay.envelope import Call
+from sandbox.alipay.envelope import Call, is_asked
 from sandbox.alipay.errors import GatewayError, business, invalid_parameter
 from sandbox.alipay.notices import paid_fields
 from sandbox.alipay.payments import BarcodePayments, buyer_content, funds
@@ -76,7 +76,7 @@ class Methods:
         content = buyer_content(order) | {"trade_status": order.status} | paid_fields(order)
         if order.paid_at:
             content["send_pay_date"] = f"{order.paid_at:%Y-%m-%d %H:%M:%S}"
-            if "fund_bill_list" in (call.content.get("query_options") or []):
+            if is_asked(call.content, "fund_bill_list"):
                 content["fund_bill_list"] = funds(order)
         if order.extra.get("passback_params"):
             content["passback_params"] = order.extra["passback_params"]

@@ -27,6 +27,7 @@ TRIGGERS = {
 }
 RETURNS = {"page": "alipay.trade.page.pay.return", "wap": "alipay.trade.wap.pay.return"}
 UNSIGNED = ("sign", "sign_type")
+FOREIGN_KEYS = ("foreign_key", "unknown_serial")
 Fields = dict[str, str]
 
 
@@ -60,6 +61,7 @@ class Herald:
     def build(self, notice: Notice, fault: Fault | None) -> Message:
         """Sign one attempt afresh; `notify_id` stays, `notify_time` moves on."""
         kind = fault.kind if fault else ""
+        app = self.keys.apps[notice.content["app_id"]]
         charset = "GBK" if kind == "gbk" else "utf-8"
         fields: Fields = notice.content | {
             "notify_id": notice.notice_id,
@@ -67,14 +69,15 @@ class Herald:
             "notify_time": _moment(self._notify_time(kind)),
             "charset": charset,
             "version": "1.0",
-            "sign_type": "RSA2",
+            "sign_type": app.sign_type,
         }
         if kind in BEFORE_SIGNING:
             fields |= BEFORE_SIGNING[kind](fields, fault.params if fault else {})
         text = canonical(fields, without=UNSIGNED).encode(charset)
-        app = self.keys.apps[notice.content["app_id"]]
-        stranger = kind in ("foreign_key", "unknown_serial")
-        fields["sign"] = sign(text, self.keys.stranger if stranger else app.alipay_key)
+        if kind == "bad_signature":
+            text += b" "
+        key = self.keys.stranger if kind in FOREIGN_KEYS else app.alipay_key
+        fields["sign"] = sign(text, key, app.sign_type)
         if kind in AFTER_SIGNING:
             fields |= AFTER_SIGNING[kind](fields)
         body = urlencode(fields, encoding=charset).encode("ascii")
@@ -86,6 +89,7 @@ class Herald:
         target = order.extra.get("return_url")
         if not target or order.channel not in RETURNS:
             return None
+        app = self.keys.apps[order.app_id]
         fields = {
             "charset": "utf-8",
             "out_trade_no": order.reference,
@@ -95,12 +99,12 @@ class Herald:
             "auth_app_id": order.app_id,
             "version": "1.0",
             "app_id": order.app_id,
-            "sign_type": "RSA2",
+            "sign_type": app.sign_type,
             "seller_id": order.merchant,
             "timestamp": _moment(self.context.clock.now()),
         }
         text = canonical(fields, without=UNSIGNED).encode()
-        fields["sign"] = sign(text, self.keys.apps[order.app_id].alipay_key)
+        fields["sign"] = sign(text, app.alipay_key, app.sign_type)
         return f"{target}{'&' if '?' in target else '?'}{urlencode(fields)}"
 
     def _notify_time(self, kind: str) -> datetime:
@@ -129,6 +133,11 @@ def _tampered(fields: Fields) -> Fields:
     return {"total_amount": f"1{fields['total_amount']}"}
 
 
+def _unsigned(fields: Fields) -> Fields:
+    del fields["sign"]
+    return {}
+
+
 def _unreadable_signature(_fields: Fields) -> Fields:
     return {"sign": "WECHATPAY/SIGNTEST/" + secrets.token_hex(16)}
 
@@ -140,7 +149,21 @@ BEFORE_SIGNING: dict[str, Callable[[Fields, dict[str, Any]], Fields]] = {
 AFTER_SIGNING: dict[str, Callable[[Fields], Fields]] = {
     "tamper_body": _tampered,
     "signtest": _unreadable_signature,
+    "unsigned": _unsigned,
 }
+NOTIFY_FAULTS = (
+    *BEFORE_SIGNING,
+    *AFTER_SIGNING,
+    *FOREIGN_KEYS,
+    "bad_signature",
+    "stale",
+    "gbk",
+)
+
+
+def buyer(order: Order, name: str) -> Fields:
+    """The buyer, under `name` or, where the merchant named them so, as `buyer_open_id`."""
+    return {"buyer_open_id" if order.extra.get("by_open_id") else name: order.payer or ""}
 
 
 def paid_fields(order: Order) -> Fields:
@@ -165,7 +188,7 @@ def _trade_fields(order: Order) -> Fields:
         "auth_app_id": order.app_id,
         "trade_no": order.provider_reference or "",
         "out_trade_no": order.reference,
-        "buyer_id": order.payer or "",
+        **buyer(order, "buyer_id"),
         "buyer_logon_id": "159****5620",
         "seller_id": order.merchant,
         "seller_email": "shop@sandbox.example",

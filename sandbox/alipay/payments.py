@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.alipay.amounts import yuan
 from sandbox.alipay.envelope import Call
 from sandbox.alipay.errors import GatewayError, business, invalid_parameter
-from sandbox.alipay.notices import paid_amount, paid_fields
+from sandbox.alipay.notices import buyer, paid_amount, paid_fields
 from sandbox.alipay.trades import PAID, Trades
 from sandbox.books import Order
 from sandbox.faults import Fault
@@ -75,7 +75,7 @@ def buyer_content(order: Order) -> dict[str, Any]:
         "trade_no": order.provider_reference,
         "out_trade_no": order.reference,
         "buyer_logon_id": "159****5620",
-        "buyer_user_id": order.payer,
+        **buyer(order, "buyer_user_id"),
         "total_amount": yuan(paid_amount(order)),
     }
 

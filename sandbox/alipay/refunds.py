@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.alipay.amounts import fen, yuan
-from sandbox.alipay.envelope import Call
+from sandbox.alipay.envelope import Call, is_asked
 from sandbox.alipay.errors import business, invalid_parameter
-from sandbox.alipay.notices import paid_amount
+from sandbox.alipay.notices import buyer, paid_amount
 from sandbox.alipay.trades import CLOSED, FINISHED, PAID, Trades
 from sandbox.books import Order, Refund
 from sandbox.faults import Fault
@@ -33,7 +33,7 @@ class Refunds:
         if known is not None and known.amount != amount:
             raise business("DISCORDANT_REPEAT_REQUEST", "请求信息与原请求不一致", **ZERO)
         if known is not None and known.status != FAILED:
-            return self._answer(order, known, changed=False)
+            return self._answer(order, known, changed=False) | _detail(call, known)
         self._check_state(order)
         self._check_sum(order, amount)
         refund = Refund(
@@ -48,7 +48,7 @@ class Refunds:
             extra={"reason": call.content.get("refund_reason")},
         )
         changed = self._move(order, refund, fault)
-        return self._answer(order, refund, changed=changed)
+        return self._answer(order, refund, changed=changed) | _detail(call, refund)
 
     def query(self, call: Call, fault: Fault | None) -> dict[str, Any]:
         """Answer `alipay.trade.fastpay.refund.query`: an empty success is a refund not done."""
@@ -69,9 +69,9 @@ class Refunds:
             "refund_status": refund.status,
             "refund_reason": refund.extra.get("reason") or "",
         }
-        if refund.done_at and "gmt_refund_pay" in (call.content.get("query_options") or []):
+        if refund.done_at and is_asked(call.content, "gmt_refund_pay"):
             content["gmt_refund_pay"] = f"{refund.done_at:%Y-%m-%d %H:%M:%S}"
-        return content
+        return content | _detail(call, refund)
 
     def give_back_all(self, order: Order) -> None:
         """The rest of a paid trade goes back, because the trade is cancelled."""
@@ -164,7 +164,7 @@ class Refunds:
             "trade_no": order.provider_reference,
             "out_trade_no": order.reference,
             "buyer_logon_id": "159****5620",
-            "buyer_user_id": order.payer,
+            **buyer(order, "buyer_user_id"),
             "fund_change": "Y" if changed else "N",
             "refund_fee": yuan(order.refunded),
             "send_back_fee": yuan(refund.amount if changed else 0),
@@ -172,3 +172,11 @@ class Refunds:
         if refund.done_at:
             content["gmt_refund_pay"] = f"{refund.done_at:%Y-%m-%d %H:%M:%S}"
         return content
+
+
+def _detail(call: Call, refund: Refund) -> dict[str, Any]:
+    """Where the money of a finished refund went, for callers who ask."""
+    if refund.status != DONE or not is_asked(call.content, "refund_detail_item_list"):
+        return {}
+    item = {"fund_channel": "ALIPAYACCOUNT", "amount": yuan(refund.amount)}
+    return {"refund_detail_item_list": [item]}

@@ -3,13 +3,14 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from sandbox.alipay import openapi_v3
 from sandbox.alipay.answers import AnswerWriter
 from sandbox.alipay.envelope import find_app, merge, verify
 from sandbox.alipay.errors import GatewayError
-from sandbox.alipay.gateway import KNOWN, Gateway
+from sandbox.alipay.gateway import CALL_FAULTS, KNOWN, Gateway
 from sandbox.alipay.keys import KeyRing
 from sandbox.alipay.methods import CHECKOUTS, Methods
-from sandbox.alipay.notices import Herald
+from sandbox.alipay.notices import NOTIFY_FAULTS, Herald
 from sandbox.alipay.payments import BarcodePayments
 from sandbox.alipay.refunds import DONE, PROCESSING, Refunds
 from sandbox.alipay.trades import PROVIDER, SHOWN, WAITING, Trades
@@ -24,6 +25,8 @@ class AlipaySide:
 
     name = PROVIDER
     ladder: tuple[float, ...] = (240.0, 600.0, 600.0, 3600.0, 7200.0, 21600.0, 54000.0)
+    call_faults: tuple[str, ...] = CALL_FAULTS
+    notify_faults: tuple[str, ...] = NOTIFY_FAULTS
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -35,8 +38,10 @@ class AlipaySide:
         self._gateway = Gateway(context, self._keys, methods, AnswerWriter())
 
     def router(self) -> APIRouter:
-        """The gateway's two addresses."""
-        return self._gateway.router()
+        """The gateway's two addresses, and those of OpenAPI v3."""
+        router = self._gateway.router()
+        router.include_router(openapi_v3.router())
+        return router
 
     def manifest(self) -> dict[str, Any]:
         """Gateway, seller and applications."""

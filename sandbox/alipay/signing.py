@@ -9,6 +9,11 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
 
 BLOCK = 16
+# RSA is the name of old applications' signatures.
+DIGESTS: Mapping[str, hashes.HashAlgorithm] = {
+    "RSA2": hashes.SHA256(),
+    "RSA": hashes.SHA1(),  # noqa: S303 - the old type
+}
 
 
 def canonical(params: Mapping[str, str], *, without: tuple[str, ...]) -> str:
@@ -17,17 +22,16 @@ def canonical(params: Mapping[str, str], *, without: tuple[str, ...]) -> str:
     return "&".join(f"{key}={kept[key]}" for key in sorted(kept))
 
 
-def sign(data: bytes, key: rsa.RSAPrivateKey) -> str:
-    """RSA2: PKCS#1 v1.5 over SHA-256, base64."""
-    return base64.b64encode(key.sign(data, padding.PKCS1v15(), hashes.SHA256())).decode()
+def sign(data: bytes, key: rsa.RSAPrivateKey, sign_type: str) -> str:
+    """PKCS#1 v1.5, base64; over SHA-256 where `sign_type` is RSA2, SHA-1 where it is RSA."""
+    return base64.b64encode(key.sign(data, padding.PKCS1v15(), DIGESTS[sign_type])).decode()
 
 
-def is_signed(data: bytes, signature: str, key: rsa.RSAPublicKey) -> bool:
-    """Whether `signature` is RSA2 over exactly these bytes."""
+def is_signed(data: bytes, signature: str, key: rsa.RSAPublicKey, sign_type: str) -> bool:
+    """Whether `signature` is of that type and over exactly these bytes."""
     try:
-        key.verify(
-            base64.b64decode(signature, validate=True), data, padding.PKCS1v15(), hashes.SHA256()
-        )
+        raw = base64.b64decode(signature, validate=True)
+        key.verify(raw, data, padding.PKCS1v15(), DIGESTS[sign_type])
     except (InvalidSignature, binascii.Error):
         return False
     return True

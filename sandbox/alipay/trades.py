@@ -176,6 +176,7 @@ class Trades:
                 "body": content.get("body"),
                 "passback_params": content.get("passback_params"),
                 "timeout_seconds": timeout.total_seconds(),
+                "by_open_id": bool(payer and not content.get("buyer_id")),
             },
         )
 

@@ -154,7 +154,7 @@ class Device:
             notice = self.herald.tell(self._order(content), event, more=more)
         else:
             section = str(content.get("section", "data"))
-            body = content.get("body") or self.herald.app_data()
+            body = content.get("body") or self.herald.app_data("Sandbox")
             notice = self.herald.tell_section(event, section, body)
         return {"notification_uuid": notice and notice.notice_id}
 

@@ -50,6 +50,7 @@ MESSAGES = {
     5000001: "An unknown error occurred. Please try again.",
 }
 UNAUTHORIZED = 401
+NOT_FOUND = 404
 RATE_LIMIT = 4290000
 RETRY_AFTER = timedelta(seconds=2)
 

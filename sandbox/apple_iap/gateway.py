@@ -1,8 +1,10 @@
 import asyncio
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -11,24 +13,28 @@ from starlette.responses import Response
 from sandbox.apple_iap.authorization import admit
 from sandbox.apple_iap.call import Call
 from sandbox.apple_iap.changes import Changes
-from sandbox.apple_iap.errors import RATE_LIMIT, UNAUTHORIZED, ApiError, UnauthorizedError
-from sandbox.apple_iap.flaws import Claims
+from sandbox.apple_iap.errors import (
+    NOT_FOUND,
+    RATE_LIMIT,
+    UNAUTHORIZED,
+    ApiError,
+    UnauthorizedError,
+)
+from sandbox.apple_iap.flaws import CLAIM_FLAWS, Claims
 from sandbox.apple_iap.histories import Histories
 from sandbox.apple_iap.keys import KeyRing
 from sandbox.apple_iap.lookups import Lookups
+from sandbox.apple_iap.signing import FORGERIES
 from sandbox.apple_iap.transactions import Transactions
 from sandbox.apple_iap.views import PROVIDER
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.lost_answer import LostAnswer
+from sandbox.wire_response import METHODS, WireResponse
 
 Handler = Callable[[Call], Claims | None]
-# Where a real client's host is: production, the sandbox, and a client with a fixed path.
-HOSTS = {
-    "/apple_iap/production": "Production",
-    "/apple_iap/sandbox": "Sandbox",
-    "": "Sandbox",
-}
+# The sandbox's host, and the root for clients with a fixed path.
+HOSTS = ("/apple_iap/sandbox", "")
 ROOT = "/inApps"
 REFUSALS = {
     "server_error": 5000000,
@@ -36,6 +42,16 @@ REFUSALS = {
     "not_found": 4040010,
     "error_code": 4040002,
 }
+CALL_FAULTS = (
+    "lost_answer",
+    "delay",
+    "garbled",
+    "unauthorized",
+    "system_error",
+    *REFUSALS,
+    *FORGERIES,
+    *(flaw for flaw in CLAIM_FLAWS if flaw != "unknown_type"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,32 +79,38 @@ class Gateway:
     def router(self) -> APIRouter:
         """Every endpoint, on every host."""
         router = APIRouter(tags=[PROVIDER])
-        for host, environment in HOSTS.items():
+        for host in HOSTS:
             for endpoint in self._endpoints():
                 router.add_api_route(
                     f"{host}{ROOT}{endpoint.path}",
-                    self._answer(endpoint, environment),
+                    self._answer(endpoint),
                     methods=[endpoint.method],
                     include_in_schema=not host,
                 )
+            router.add_api_route(
+                f"{host}{ROOT}/{{rest:path}}",
+                self._refuse,
+                methods=METHODS,
+                include_in_schema=False,
+            )
         return router
 
-    async def serve(self, request: Request, endpoint: Endpoint, environment: str) -> Response:
+    async def serve(self, request: Request, endpoint: Endpoint) -> Response:
         """Answer one request; a token that does not hold gets an empty 401."""
         now = self.context.clock.now()
         try:
             admit(request.headers.get("authorization"), self.keys, now)
-            call = self._with_fault(await self._call(request, environment), endpoint)
+            call = self._with_fault(await self._call(request), endpoint)
             content = await self._execute(call, endpoint)
         except UnauthorizedError:
-            return Response(status_code=UNAUTHORIZED)
+            return _empty(UNAUTHORIZED)
         except ApiError as error:
             return _response(error.status, error.content(), error.headers(now))
         kind, params = (call.fault.kind, call.fault.params) if call.fault else ("", {})
         if kind == "lost_answer":
             return LostAnswer(float(params.get("seconds", 0)))
         if content is None:
-            return Response(status_code=endpoint.status)
+            return _empty(endpoint.status)
         return _response(endpoint.status, content, {}, is_garbled=kind == "garbled")
 
     async def _execute(self, call: Call, endpoint: Endpoint) -> Claims | None:
@@ -106,12 +128,24 @@ class Gateway:
             raise ApiError(5000001)
         return content
 
-    async def _call(self, request: Request, environment: str) -> Call:
+    async def _refuse(self, request: Request) -> Response:
+        """An address or method that Apple does not have."""
+        try:
+            admit(request.headers.get("authorization"), self.keys, self.context.clock.now())
+        except UnauthorizedError:
+            return _empty(UNAUTHORIZED)
+        return _empty(NOT_FOUND)
+
+    def _environment(self, request: Request) -> str:
+        _, port = request.scope["server"]
+        return "Production" if port == urlsplit(self.context.production_url).port else "Sandbox"
+
+    async def _call(self, request: Request) -> Call:
         return Call(
             path=dict(request.path_params),
             query={name: request.query_params.getlist(name) for name in request.query_params},
             body=_object(await request.body()),
-            environment=environment,
+            environment=self._environment(request),
             now=self.context.clock.now(),
             keys=self.keys,
         )
@@ -131,9 +165,9 @@ class Gateway:
             return [notice.reference for notice in self.histories.asked(call.body, call)]
         return []
 
-    def _answer(self, endpoint: Endpoint, environment: str) -> Callable[[Request], object]:
+    def _answer(self, endpoint: Endpoint) -> Callable[[Request], object]:
         async def answer(request: Request) -> Response:
-            return await self.serve(request, endpoint, environment)
+            return await self.serve(request, endpoint)
 
         return answer
 
@@ -183,4 +217,12 @@ def _response(
     if is_garbled:
         body = body[: len(body) // 2]
     # Bare: Apple's own libraries compare this value as a whole.
-    return Response(body, status, headers | {"content-type": "application/json"})
+    return WireResponse(body, status, headers | {"Content-Type": "application/json"} | _named())
+
+
+def _empty(status: int) -> Response:
+    return WireResponse(status_code=status, headers=_named())
+
+
+def _named() -> dict[str, str]:
+    return {"x-apple-request-uuid": str(uuid.uuid4())}

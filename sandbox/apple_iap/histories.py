@@ -54,11 +54,12 @@ class Histories:
         }
         return answer | ({"paginationToken": part.token} if part.has_more else {})
 
-    def request_test(self, _call: Call) -> Claims:
+    def request_test(self, call: Call) -> Claims:
         """Request a Test Notification."""
         if self.herald.settings.notification_url is None:
             raise ApiError(4040007)
-        notice = self.herald.tell_section(("TEST", None), "data", self.herald.app_data())
+        data = self.herald.app_data(call.environment)
+        notice = self.herald.tell_section(("TEST", None), "data", data)
         return {"testNotificationToken": f"{notice.notice_id}_{millis(self.context.clock.now())}"}
 
     def test_status(self, call: Call) -> Claims:

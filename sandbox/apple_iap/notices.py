@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.apple_iap.flaws import Claims, spoil
+from sandbox.apple_iap.flaws import CLAIM_FLAWS, Claims, spoil
 from sandbox.apple_iap.keys import APP, KeyRing
 from sandbox.apple_iap.signing import FORGERIES, sign
 from sandbox.apple_iap.store import AppSettings
@@ -68,9 +68,11 @@ class Herald:
         notice.content["section"] = section
         return self._send(notice, notify=True)
 
-    def app_data(self) -> Claims:
+    def app_data(self, environment: str) -> Claims:
         """The `data` of a notification about the app itself."""
-        return {"bundleId": self.keys.bundle_id, "environment": "Sandbox"}
+        data = {"bundleId": self.keys.bundle_id, "environment": environment}
+        # The sandbox has no app in a store.
+        return data | ({"appAppleId": self.keys.app_apple_id} if environment != "Sandbox" else {})
 
     def again(self, order: Order, kind: str) -> Notice | None:
         """The order's newest notification of that kind, as it was sent."""
@@ -116,14 +118,8 @@ class Herald:
         )
 
     def _data(self, order: Order) -> Claims:
-        environment = order.extra["transaction"]["environment"]
-        data = {
-            "bundleId": self.keys.bundle_id,
-            "bundleVersion": "1.0",
-            "environment": environment,
-        }
-        # The sandbox has no app in a store.
-        return data | ({"appAppleId": self.keys.app_apple_id} if environment != "Sandbox" else {})
+        data = self.app_data(order.extra["transaction"]["environment"])
+        return data | {"bundleVersion": "1.0"}
 
     def _send(self, notice: Notice, *, notify: bool) -> Notice:
         if notify and notice.url:
@@ -134,3 +130,4 @@ class Herald:
 
 
 HEAD_FLAWS: Sequence[str] = ("unknown_type", "stale")
+NOTIFY_FAULTS = (*FORGERIES, *CLAIM_FLAWS)

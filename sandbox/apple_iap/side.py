@@ -8,11 +8,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from sandbox.apple_iap.changes import Changes
 from sandbox.apple_iap.device import Device
 from sandbox.apple_iap.device_pages import device_page
-from sandbox.apple_iap.gateway import Gateway
+from sandbox.apple_iap.gateway import CALL_FAULTS, Gateway
 from sandbox.apple_iap.histories import Histories
 from sandbox.apple_iap.keys import APP, KeyRing
 from sandbox.apple_iap.lookups import Lookups
-from sandbox.apple_iap.notices import ACCEPTED, LADDER, Herald
+from sandbox.apple_iap.notices import ACCEPTED, LADDER, NOTIFY_FAULTS, Herald
 from sandbox.apple_iap.purchases import Purchases
 from sandbox.apple_iap.refunds import Refunds
 from sandbox.apple_iap.store import AppSettings
@@ -34,6 +34,8 @@ class AppleIapSide:
 
     name = PROVIDER
     ladder: tuple[float, ...] = LADDER
+    call_faults: tuple[str, ...] = CALL_FAULTS
+    notify_faults: tuple[str, ...] = NOTIFY_FAULTS
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -76,10 +78,9 @@ class AppleIapSide:
     def manifest(self) -> dict[str, Any]:
         """Both hosts, the root certificate and the app."""
         origin = self._context.base_url
-        hosts = f"{origin}/{PROVIDER}"
         return {
-            "base_url": f"{hosts}/sandbox",
-            "production_url": f"{hosts}/production",
+            "base_url": f"{origin}/{PROVIDER}/sandbox",
+            "production_url": self._context.production_url,
         } | self._keys.manifest(f"{origin}{CONTROL}/apps/{APP}")
 
     def open_checkout(self, checkout: str) -> Order:

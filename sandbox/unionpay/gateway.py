@@ -18,6 +18,7 @@ from sandbox.unionpay.payments import Payments
 from sandbox.unionpay.sealing import Fields, seal
 from sandbox.unionpay.transactions import PROVIDER, Transactions
 from sandbox.unionpay.views import echo
+from sandbox.wire_response import METHODS, WireResponse
 
 Handler = Callable[[Call], Fields]
 PATH = "/gateway/api"
@@ -31,8 +32,37 @@ SEAL_FLAWS = (
     "expired_certificate",
     "foreign_key",
 )
+CALL_FAULTS = (
+    "lost_answer",
+    "delay",
+    "late_answer",
+    "server_error",
+    "system_error",
+    "rate_limited",
+    "resp_code",
+    "orig_resp_code",
+    "pending",
+    "refund_status",
+    "empty_refund_query",
+    *SEAL_FLAWS,
+    "unsigned",
+    "garbled",
+)
 # After these the transaction may well have happened.
 UNCLEAR = ("00", "01", "03", "04", "05", "34", "99", "A6")
+
+
+async def _no_such_page() -> Response:
+    return _refusal(404, "页面不存在")
+
+
+async def _no_such_method() -> Response:
+    return _refusal(405, "请求方法错误")
+
+
+def _refusal(status: int, text: str) -> Response:
+    headers = {"Content-Type": "text/html;charset=UTF-8"}
+    return WireResponse(error_page(str(status), text).encode(), status, headers)
 
 
 @dataclass(frozen=True)
@@ -54,6 +84,13 @@ class Gateway:
                     f"{prefix}/{endpoint}", self._endpoint(endpoint), methods=["POST"]
                 )
             router.add_api_route(f"{prefix}/{FRONT}", self.redirect, methods=["POST"])
+            for path, refuse in (
+                *((endpoint, _no_such_method) for endpoint in (*ENDPOINTS, FRONT)),
+                ("{rest:path}", _no_such_page),
+            ):
+                router.add_api_route(
+                    f"{prefix}/{path}", refuse, methods=METHODS, include_in_schema=False
+                )
         return router
 
     async def serve(self, request: Request, endpoint: str) -> Response:
@@ -128,7 +165,7 @@ class Gateway:
         if kind == "garbled":
             text = text[: len(text) // 2]
         media_type = f"text/html;charset={'UTF-8' if charset == 'utf-8' else 'GBK'}"
-        return Response(text.encode(charset), headers={"content-type": media_type})
+        return WireResponse(text.encode(charset), headers={"Content-Type": media_type})
 
     def _merchant(self, fields: Fields) -> Merchant:
         return self.keys.merchants.get(fields.get("merId", ""), self.keys.main)

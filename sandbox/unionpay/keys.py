@@ -22,8 +22,18 @@ from sandbox.unionpay.signing import RSA, SHA256_KEYED, SM3_KEYED
 
 GATEWAY_CN = "041@8310000000083040@中国银联股份有限公司@{number:08}"
 MERCHANT_CN = "041@Z2026110001@沙箱商户有限公司@{number:08}"
-MERCHANTS = {"main": RSA, "old": RSA, "sha256": SHA256_KEYED, "sm3": SM3_KEYED}
+MERCHANTS = {
+    "main": RSA,
+    "old": RSA,
+    "old_pfx": RSA,
+    "sha256": SHA256_KEYED,
+    "sm3": SM3_KEYED,
+}
 CHAINS = ("main", "old")
+CHAIN_OF = {"main": "main", "old": "old", "old_pfx": "main"}
+OLD_FILES = ("old", "old_pfx")
+# Go's PKCS#12 reader refuses a file with more certificates than the merchant's own.
+SINGLE_FILES = ("old_pfx",)
 PFX_PASSWORD = "000000"  # noqa: S105 - the password of UnionPay's own test files
 
 
@@ -55,6 +65,9 @@ class KeyRing:
         if not (folder / "identity.json").exists():
             self._make()
         self._identity: dict[str, Any] = json.loads((folder / "identity.json").read_text())
+        # A folder that was made before a merchant existed lacks it.
+        for name in [name for name in MERCHANTS if name not in self._identity["mer_ids"]]:
+            self._make_merchant(name)
         self.stranger = self._load("stranger")
         self.merchants = {item.mer_id: item for item in map(self._merchant, MERCHANTS)}
         self._signers = self._load_signers()
@@ -69,7 +82,7 @@ class KeyRing:
 
         `foreign_ca`, `wrong_cn`, `expired_certificate`, or `foreign_key` under the real one.
         """
-        chain = merchant.name if merchant.name in CHAINS else "main"
+        chain = CHAIN_OF.get(merchant.name, "main")
         genuine = self._signers[chain, "gateway"]
         if flaw == "foreign_key":
             return Signer(genuine.certificate, self.stranger)
@@ -95,8 +108,8 @@ class KeyRing:
             "pfx_file": str(self._folder / f"{name}_merchant.pfx"),
             "pfx_password": PFX_PASSWORD,
             "cert_id": merchant.cert_id,
-            "root_certificate_file": str(self._folder / f"{name}_root.cer"),
-            "middle_certificate_file": str(self._folder / f"{name}_middle.cer"),
+            "root_certificate_file": str(self._folder / f"{CHAIN_OF[name]}_root.cer"),
+            "middle_certificate_file": str(self._folder / f"{CHAIN_OF[name]}_middle.cer"),
         }
 
     def _merchant(self, name: str) -> Merchant:
@@ -137,15 +150,7 @@ class KeyRing:
             self._write(f"{chain}_root", root.certificate())
             self._write(f"{chain}_middle", certificate)
         self._issue_gateway(1)
-        for chain in CHAINS:
-            self._make_merchant(chain)
-        self._save_identity(
-            {
-                "number": 1,
-                "mer_ids": {name: f"777{secrets.randbelow(10**12):012}" for name in MERCHANTS},
-                "secure_keys": {name: secrets.token_hex(16) for name in ("sha256", "sm3")},
-            }
-        )
+        self._save_identity({"number": 1, "mer_ids": {}, "secure_keys": {}})
 
     def _issue_gateway(self, number: int) -> None:
         """A new key for the gateway, certified in both chains, and what must not be believed."""
@@ -171,16 +176,25 @@ class KeyRing:
             Authority(f"Paysaga Sandbox OCA1 {suffix}", self._load("middle"), sha1=sha1),
         )
 
-    def _make_merchant(self, chain: str) -> None:
+    def _make_merchant(self, name: str) -> None:
+        if name in CHAIN_OF:
+            self._make_pfx(name)
+        else:
+            self._identity["secure_keys"][name] = secrets.token_hex(16)
+        self._identity["mer_ids"][name] = f"777{secrets.randbelow(10**12):012}"
+        self._save_identity(self._identity)
+
+    def _make_pfx(self, name: str) -> None:
         key, stranger = new_key(), self._load("stranger")
-        _, middle = self._authorities(chain)
+        _, middle = self._authorities(CHAIN_OF[name])
         certificate = middle.issue(MERCHANT_CN.format(number=77), key)
         # Whoever trusts what comes along in the file is caught by this impostor.
-        along = [Authority(middle.subject, stranger).certificate()]
-        encryption = _old_style() if chain == "old" else BestAvailableEncryption(_password())
+        impostor = Authority(middle.subject, stranger).certificate()
+        along = None if name in SINGLE_FILES else [impostor]
+        encryption = _old_style() if name in OLD_FILES else BestAvailableEncryption(_password())
         pfx = pkcs12.serialize_key_and_certificates(b"sign", key, certificate, along, encryption)
-        self._write(f"{chain}_merchant", certificate)
-        path = self._folder / f"{chain}_merchant.pfx"
+        self._write(f"{name}_merchant", certificate)
+        path = self._folder / f"{name}_merchant.pfx"
         path.write_bytes(pfx)
         path.chmod(0o600)
 

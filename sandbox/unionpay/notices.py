@@ -27,6 +27,7 @@ SEAL_FLAWS = (
     "foreign_key",
     "signtest",
     "unknown_serial",
+    "bad_signature",
 )
 
 
@@ -75,6 +76,8 @@ class Herald:
         charset = charset_of(fields)
         flaw = kind if kind in SEAL_FLAWS else None
         sealed = seal(self.keys, self.keys.merchants[notice.merchant], fields, charset, flaw)
+        if kind == "unsigned":
+            del sealed["signature"]
         if kind == "tamper_body":
             sealed["txnAmt"] = f"1{sealed['txnAmt']}"
         body = urlencode(sealed, encoding=charset).encode("ascii")
@@ -121,3 +124,4 @@ BEFORE_SIGNING: dict[str, Callable[[Fields, dict[str, Any]], Fields]] = {
     "resp_code": _another_code,
     "gbk": _gbk,
 }
+NOTIFY_FAULTS = (*BEFORE_SIGNING, *SEAL_FLAWS, "tamper_body", "unsigned")

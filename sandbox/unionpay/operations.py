@@ -25,7 +25,10 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One kind of request; `fault` is the name that faults are scripted for."""
+    """One kind of request; `fault` is the name that faults are scripted for.
+
+    Without `biz_types` it may name any product.
+    """
 
     name: str
     endpoint: str
@@ -126,8 +129,8 @@ OPERATIONS = (
         endpoint="queryTrans.do",
         txn_type="00",
         txn_sub_type="00",
-        biz_types=(QR_PRODUCT, GATEWAY_PRODUCT, "000202"),
-        rules=COMMON,
+        biz_types=(),
+        rules=(*COMMON, Rule("bizType", re.compile(r"[0-9]{6}"))),
         fault="query",
     ),
 )
@@ -144,7 +147,7 @@ def find_operation(endpoint: str, fields: Mapping[str, str]) -> Operation:
             operation.txn_type,
             operation.txn_sub_type,
         ):
-            if fields["bizType"] not in operation.biz_types:
+            if operation.biz_types and fields["bizType"] not in operation.biz_types:
                 raise AcpError("32", "bizType")
             return operation
     raise AcpError("32", "txnType")

@@ -10,9 +10,9 @@ from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.side import ControlError, Message, Notice
 from sandbox.unionpay.errors import AcpError
-from sandbox.unionpay.gateway import PATH, Gateway
+from sandbox.unionpay.gateway import CALL_FAULTS, PATH, Gateway
 from sandbox.unionpay.keys import KeyRing
-from sandbox.unionpay.notices import LADDER, Herald
+from sandbox.unionpay.notices import LADDER, NOTIFY_FAULTS, Herald
 from sandbox.unionpay.pages import FormReader, form_page
 from sandbox.unionpay.payments import QR_PATH, Payments
 from sandbox.unionpay.queries import Queries
@@ -30,6 +30,8 @@ class UnionpaySide:
 
     name = PROVIDER
     ladder: tuple[float, ...] = LADDER
+    call_faults: tuple[str, ...] = CALL_FAULTS
+    notify_faults: tuple[str, ...] = NOTIFY_FAULTS
 
     def __init__(self, context: Context) -> None:
         self._context = context

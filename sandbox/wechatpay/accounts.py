@@ -16,24 +16,24 @@ from sandbox.wechatpay.payer import random_digits
 
 
 class Accounts:
-    """The sandbox's two merchants and the app both are bound to; they outlive the process."""
+    """The sandbox's merchants and the app that all are bound to; they outlive the process."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         names = folder / "accounts.json"
-        if not names.exists():
-            first = 1_600_000_000 + int(random_digits(6)) * 2
-            state = {
-                "appid": f"wx{secrets.token_hex(8)}",
-                "cert": str(first),
-                "pubkey": str(first + 1),
-            }
-            names.write_text(json.dumps(state, indent=2))
-        state = json.loads(names.read_text())
+        state = json.loads(names.read_text()) if names.exists() else _new_state()
+        # Folders that were made before this merchant existed name only the first two.
+        state.setdefault("zero_serial", str(int(state["cert"]) + 2))
+        names.write_text(json.dumps(state, indent=2))
         self.appid: str = state["appid"]
         self._named = {
-            name: load_merchant(folder / name, state[name], with_public_key=name == "pubkey")
-            for name in ("cert", "pubkey")
+            name: load_merchant(
+                folder / name,
+                state[name],
+                with_public_key=name == "pubkey",
+                zero_serials=name == "zero_serial",
+            )
+            for name in ("cert", "pubkey", "zero_serial")
         }
         self.by_mchid: dict[str, Merchant] = {item.mchid: item for item in self._named.values()}
 
@@ -60,3 +60,8 @@ class Accounts:
             raise ControlError(f"cannot rotate by {mode!r} now; overlap, public_key or finish")
         merchant.turns = itertools.count()
         save(merchant)
+
+
+def _new_state() -> dict[str, str]:
+    first = 1_600_000_000 + int(random_digits(6)) * 2
+    return {"appid": f"wx{secrets.token_hex(8)}", "cert": str(first), "pubkey": str(first + 1)}

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from starlette.responses import Response
-
 from sandbox.wechatpay import signing
 from sandbox.wechatpay.certificates import new_key
 from sandbox.wechatpay.keys import PlatformKey
+from sandbox.wire_response import WireResponse
 
 SIGNATURE_TYPE = "WECHATPAY2-SHA256-RSA2048"
 PROBE = "WECHATPAY/SIGNTEST/"
@@ -61,7 +60,7 @@ def signature_headers(
 
 def respond(
     reply: Reply, key: PlatformKey | None, now: datetime, *, flaw: str | None = None
-) -> Response:
+) -> WireResponse:
     """The answer on the wire; without a key, or where nothing can sign, it is unsigned.
 
     `flaw` may also be `unsigned` or `garbled`: bytes that are signed and are not JSON.
@@ -69,10 +68,9 @@ def respond(
     body = reply.body()
     if flaw == "garbled":
         body = body[: len(body) // 2]
-    headers = {"Request-ID": secrets.token_hex(16).upper()}
-    if body:
-        # Third-party SDKs compare this value as a whole.
-        headers["Content-Type"] = "application/json; charset=utf-8"
+    # Third-party SDKs compare this value as a whole, and read it of a 204 too.
+    kind = "application/json; charset=utf-8" if body else "application/json"
+    headers = {"Request-ID": secrets.token_hex(16).upper(), "Content-Type": kind}
     if key and flaw != "unsigned" and reply.status not in UNSIGNED_STATUSES:
         headers |= signature_headers(key, body, now, flaw=flaw)
-    return Response(content=body, status_code=reply.status, headers=headers)
+    return WireResponse(content=body, status_code=reply.status, headers=headers)

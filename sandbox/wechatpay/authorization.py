@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from sandbox.wechatpay import signing
 from sandbox.wechatpay.errors import ApiError
-from sandbox.wechatpay.keys import Merchant
+from sandbox.wechatpay.keys import Merchant, comparable
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 FIELD = re.compile(r'([a-z_]+)="([!#-~]+)"')
@@ -51,7 +51,9 @@ class Door:
                 "SIGN_ERROR", "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"
             )
         merchant = self._merchants.get(credentials.mchid)
-        if merchant is None or credentials.serial_no != merchant.merchant_serial:
+        if merchant is None or comparable(credentials.serial_no) != comparable(
+            merchant.merchant_serial
+        ):
             raise ApiError("SIGN_ERROR", "商户证书序列号有误。请使用签名私钥匹配的证书序列号")
         content = signed_content(request, credentials)
         if not signing.is_signed(merchant.merchant_key, content, credentials.signature):

@@ -28,13 +28,17 @@ def new_key() -> RSAPrivateKey:
     return generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def new_certificate(key: RSAPrivateKey, organization: str, common_name: str) -> x509.Certificate:
-    """A self-signed certificate for `key`.
+def new_certificate(
+    key: RSAPrivateKey, organization: str, common_name: str, *, zero_serial: bool = False
+) -> x509.Certificate:
+    """A self-signed certificate for `key`; its serial has 20 bytes.
 
-    Its serial starts with a zero nibble, like that of WeChat Pay's own `0C4AEF34…`, so that a
-    client which prints the number instead of the bytes is caught by every sandbox.
+    `zero_serial`: it starts with a zero nibble, like that of WeChat Pay's own `0C4AEF34…`, which
+    catches a client that prints the number instead of the bytes.
     """
-    serial = bytes([0x01 + secrets.randbelow(0x0F)]) + secrets.token_bytes(SERIAL_BYTES - 1)
+    # The highest bit stays clear: DER's integers are signed (RFC 5280, section 4.1.2.2).
+    first = 0x01 + secrets.randbelow(0x0F) if zero_serial else 0x10 + secrets.randbelow(0x70)
+    serial = bytes([first]) + secrets.token_bytes(SERIAL_BYTES - 1)
     name = x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),

@@ -9,7 +9,10 @@ from sandbox.wechatpay.errors import ApiError
 NUMBER = re.compile(r"[0-9A-Za-z_\-|*]+")
 REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]+")
 URL = re.compile(r"https?://([^\s/?#\[\]@]+@)?([^\s/?#@:]+)(?::\d{2,5})?([^\s?#\[\]]*)")
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d")
+# RFC 3339, section 5.6.
+TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 LARGEST = 10**12
 AUTH_CODE = re.compile(r"1[0-5]\d{16}")
 

@@ -18,6 +18,17 @@ from sandbox.wechatpay.keys import Merchant, PlatformKey
 
 Handler = Callable[[Call], Reply]
 ANSWER_FLAWS = ("unsigned", "bad_signature", "signtest", "garbled")
+CALL_FAULTS = (
+    "lost_answer",
+    "delay",
+    "server_error",
+    "system_error",
+    "rate_limited",
+    "pending",
+    "refund_status",
+    "empty_refund_query",
+    *ANSWER_FLAWS,
+)
 
 
 class Gateway:
@@ -88,7 +99,8 @@ def _incoming(request: Request, body: bytes) -> Incoming:
 
 
 def _answering_key(merchant: Merchant, request: Request) -> PlatformKey:
-    key = merchant.platform_key(request.headers.get("wechatpay-serial"))
+    # SDKs that fetch the certificates for the first time send it empty.
+    key = merchant.platform_key(request.headers.get("wechatpay-serial") or None)
     if key is None:
         raise ApiError("PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误")
     return key
@@ -111,7 +123,3 @@ def _call(request: Request, merchant: Merchant, body: bytes) -> Call:
         query=dict(request.query_params),
         body=content,
     )
-
-
-def _with_fault(call: Call, fault: Fault | None) -> Call:
-    return replace(call, fault=fault)

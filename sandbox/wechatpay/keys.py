@@ -16,6 +16,11 @@ KEY_ALPHABET = string.ascii_letters + string.digits
 PUBLIC_KEY_ID_DIGITS = 26
 
 
+def comparable(serial: str) -> str:
+    """A certificate's serial without what clients write differently: case and leading zeros."""
+    return serial.upper().lstrip("0")
+
+
 @dataclass(frozen=True)
 class PlatformKey:
     """What WeChat Pay signs with; `serial` is what `Wechatpay-Serial` says.
@@ -54,7 +59,8 @@ class Merchant:
         """
         if self.public_key and wanted == self.public_key.serial:
             return self.public_key
-        if wanted is not None and wanted not in {item.serial for item in self.certificates}:
+        serials = {comparable(item.serial) for item in self.certificates}
+        if wanted is not None and comparable(wanted) not in serials:
             return None
         if not self.certificates:
             return self.public_key
@@ -88,10 +94,15 @@ class Merchant:
         return content
 
 
-def load_merchant(folder: Path, mchid: str, *, with_public_key: bool) -> Merchant:
-    """Read a merchant's keys, or make them at the first start."""
+def load_merchant(
+    folder: Path, mchid: str, *, with_public_key: bool, zero_serials: bool
+) -> Merchant:
+    """Read a merchant's keys, or make them at the first start.
+
+    `zero_serials`: its certificates' serials begin with a zero nibble (`new_certificate`).
+    """
     if not (folder / "state.json").exists():
-        _create(folder, mchid, with_public_key=with_public_key)
+        _create(folder, mchid, with_public_key=with_public_key, zero_serials=zero_serials)
     state = json.loads((folder / "state.json").read_text())
     merchant_certificate = x509.load_pem_x509_certificate(
         (folder / "merchant_certificate.pem").read_bytes()
@@ -123,10 +134,12 @@ def save(merchant: Merchant) -> None:
     draft.replace(merchant.folder / "state.json")
 
 
-def new_platform_certificate(folder: Path) -> PlatformKey:
+def new_platform_certificate(folder: Path, *, zero_serial: bool = False) -> PlatformKey:
     """Make a platform certificate and its key, on disk too."""
     key = certs.new_key()
-    certificate = certs.new_certificate(key, "Tenpay.com", "Tenpay.com sign (sandbox)")
+    certificate = certs.new_certificate(
+        key, "Tenpay.com", "Tenpay.com sign (sandbox)", zero_serial=zero_serial
+    )
     serial = certs.serial_text(certificate)
     (folder / f"platform_{serial}.key").write_bytes(certs.private_pem(key))
     (folder / f"platform_{serial}.pem").write_bytes(certs.certificate_pem(certificate))
@@ -142,10 +155,15 @@ def new_public_key(folder: Path) -> PlatformKey:
     return PlatformKey(f"PUB_KEY_ID_{digits}", key)
 
 
-def _create(folder: Path, mchid: str, *, with_public_key: bool) -> None:
+def _create(folder: Path, mchid: str, *, with_public_key: bool, zero_serials: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     key = certs.new_key()
-    certificate = certs.new_certificate(key, "Paysaga sandbox merchant", mchid)
+    certificate = certs.new_certificate(
+        key, "Paysaga sandbox merchant", mchid, zero_serial=zero_serials
+    )
+    certificates = (
+        [] if with_public_key else [new_platform_certificate(folder, zero_serial=zero_serials)]
+    )
     (folder / "merchant_private_key.pem").write_bytes(certs.private_pem(key))
     (folder / "merchant_certificate.pem").write_bytes(certs.certificate_pem(certificate))
     merchant = Merchant(
@@ -154,7 +172,7 @@ def _create(folder: Path, mchid: str, *, with_public_key: bool) -> None:
         api_v3_key="".join(secrets.choice(KEY_ALPHABET) for _ in range(32)),
         merchant_serial=certs.serial_text(certificate),
         merchant_key=key.public_key(),
-        certificates=[] if with_public_key else [new_platform_certificate(folder)],
+        certificates=certificates,
         public_key=new_public_key(folder) if with_public_key else None,
     )
     save(merchant)

@@ -25,7 +25,15 @@ LADDER = tuple(
 REFUND_SUMMARIES = {"SUCCESS": "退款成功", "CLOSED": "退款关闭", "ABNORMAL": "退款异常"}
 FOREIGN_MCHID = "1900009999"
 FOREIGN_APPID = "wxdeadbeefdeadbeef"
-SIGNATURE_FLAWS = ("foreign_key", "stale", "signtest", "unknown_serial")
+SIGNATURE_FLAWS = ("bad_signature", "foreign_key", "stale", "signtest", "unknown_serial")
+NOTIFY_FAULTS = (
+    *SIGNATURE_FLAWS,
+    "unsigned",
+    "tamper_body",
+    "wrong_amount",
+    "foreign_app",
+    "escaped_slashes",
+)
 
 
 def payment_notice(order: Order) -> Notice | None:
@@ -82,23 +90,26 @@ class Postman:
         """One attempt, ready to be posted."""
         merchant, flaw = self._merchants[notice.merchant], fault.kind if fault else None
         plaintext = _spoiled(notice.content["plaintext"], fault)
-        body = self._body(notice, merchant, plaintext)
+        body = self._body(notice, merchant, plaintext, flaw)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Mozilla/4.0",
             "Request-ID": notice.notice_id.replace("-", "").upper(),
         }
-        headers |= signature_headers(
-            merchant.notification_key(),
-            body,
-            self._clock.now(),
-            flaw=flaw if flaw in SIGNATURE_FLAWS else None,
-        )
+        if flaw != "unsigned":
+            headers |= signature_headers(
+                merchant.notification_key(),
+                body,
+                self._clock.now(),
+                flaw=flaw if flaw in SIGNATURE_FLAWS else None,
+            )
         if flaw == "tamper_body":
             body = body.replace(b'"summary":"', b'"summary":"!', 1)
         return Message(headers=headers, body=body)
 
-    def _body(self, notice: Notice, merchant: Merchant, plaintext: dict[str, Any]) -> bytes:
+    def _body(
+        self, notice: Notice, merchant: Merchant, plaintext: dict[str, Any], flaw: str | None
+    ) -> bytes:
         kind = notice.content["original_type"]
         resource = seal(merchant.api_v3_key, encode(plaintext), kind)
         content = encode(
@@ -112,7 +123,7 @@ class Postman:
             }
         )
         # Legal JSON that no re-serialisation reproduces: only the raw bytes verify.
-        return content.replace(b"/", b"\\/")
+        return content.replace(b"/", b"\\/") if flaw == "escaped_slashes" else content
 
 
 def _spoiled(plaintext: dict[str, Any], fault: Fault | None) -> dict[str, Any]:

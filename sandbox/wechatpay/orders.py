@@ -104,6 +104,6 @@ def check_reentry(order: Order, channel: str, body: dict[str, Any]) -> None:
 
 def _parsed(time_expire: str) -> datetime:
     try:
-        return datetime.fromisoformat(time_expire)
+        return datetime.fromisoformat(time_expire.upper())
     except ValueError as error:
         raise fields.refused("time_expire", time_expire, "不是合法的时间") from error

@@ -28,7 +28,9 @@ def echo(call: Call) -> Reply:
 
 def no_such_resource(call: Call) -> Reply:
     """Every path that the sandbox does not know."""
-    raise ApiError("RESOURCE_NOT_EXISTS", f"no such resource in the sandbox: {call.path['rest']}")
+    raise ApiError(
+        "RESOURCE_NOT_EXISTS", f"no such resource in the sandbox: {call.path.get('rest', '')}"
+    )
 
 
 def _listed(item: PlatformKey, api_v3_key: str) -> dict[str, Any]:

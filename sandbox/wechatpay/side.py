@@ -15,12 +15,19 @@ from sandbox.wechatpay.accounts import Accounts
 from sandbox.wechatpay.barcode import Barcode
 from sandbox.wechatpay.call import PROVIDER
 from sandbox.wechatpay.checkouts import H5_PATH, Checkouts
-from sandbox.wechatpay.gateway import Gateway, Handler
-from sandbox.wechatpay.notices import LADDER, Postman, payment_notice, refund_notice
+from sandbox.wechatpay.gateway import CALL_FAULTS, Gateway, Handler
+from sandbox.wechatpay.notices import (
+    LADDER,
+    NOTIFY_FAULTS,
+    Postman,
+    payment_notice,
+    refund_notice,
+)
 from sandbox.wechatpay.orders import Orders
 from sandbox.wechatpay.payer import Payer
 from sandbox.wechatpay.platform import echo, list_certificates, no_such_resource
 from sandbox.wechatpay.refunds import Refunds
+from sandbox.wire_response import METHODS
 
 TRANSACTIONS = "/v3/pay/transactions"
 BY_NUMBER = f"{TRANSACTIONS}/out-trade-no/{{out_trade_no}}"
@@ -33,6 +40,8 @@ class WechatpaySide:
 
     name = PROVIDER
     ladder = LADDER
+    call_faults: tuple[str, ...] = CALL_FAULTS
+    notify_faults: tuple[str, ...] = NOTIFY_FAULTS
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -146,8 +155,11 @@ class WechatpaySide:
             ("GET", f"{REFUNDS}/{{out_refund_no}}", "refund_query", self._refunds.query),
             ("GET", "/v3/certificates", "certificates", list_certificates),
             ("POST", "/v3/security/echo", "echo", echo),
-            ("GET", "/v3/{rest:path}", "unknown", no_such_resource),
-            ("POST", "/v3/{rest:path}", "unknown", no_such_resource),
+            *(
+                (method, path, "unknown", no_such_resource)
+                for method in METHODS
+                for path in ("/v3", "/v3/{rest:path}")
+            ),
         ]
 
     def _endpoint(self, operation: str, handler: Handler) -> Callable[..., Any]:

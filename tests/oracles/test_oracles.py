@@ -11,4 +11,5 @@ def test_independent_clients_agree_with_the_sandbox_and_with_our_providers() -> 
     results = run_all()
     assert not results.failed, results.table()
     oracles = {result.oracle for result in results.all}
-    assert len(oracles) == 9, oracles
+    # A skipped client has its line too.
+    assert len(oracles) == 15, oracles

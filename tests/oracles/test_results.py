@@ -1,5 +1,6 @@
 """The table must not be able to hide a failure."""
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from oracles import run
 from oracles.result import Results
+from oracles.toolchains import JAVA_NAMES, NODE_NAMES, PackagesError, check_jars
 
 
 def test_a_check_that_raises_is_a_failed_line_with_its_reason() -> None:
@@ -41,3 +43,41 @@ def test_a_script_that_crashes_half_way_is_a_failure(script: Path) -> None:
 def test_a_script_that_checks_nothing_is_a_failure(script: Path) -> None:
     script.write_text("")
     assert [result.passed for result in run.run_check("sdk", Path("none"))] == [False]
+
+
+def test_an_absent_toolchain_is_a_skipped_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, program in ((NODE_NAMES[0], "node"), (JAVA_NAMES[0], "javac")):
+        results = Results(run.run_foreign(name, Path("none")))
+        assert not results.failed
+        assert f"skip  skipped: {program}" in results.table() or program in results.table()
+        assert results.table().endswith("0 passed, 0 failed, 1 skipped")
+
+
+def test_packages_that_do_not_install_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_name: str) -> list[str]:
+        raise PackagesError("another hash")
+
+    monkeypatch.setattr(run, "command", fail)
+    results = Results(run.run_foreign(NODE_NAMES[0], Path("none")))
+    assert [result.passed for result in results.failed] == [False]
+    assert "another hash" in results.table()
+
+
+@pytest.mark.parametrize("change", ["altered", "missing", "added"])
+def test_only_the_locked_jars_are_run(tmp_path: Path, change: str) -> None:
+    locked = ""
+    for name in ("a-1.jar", "b-2.jar"):
+        (tmp_path / name).write_bytes(name.encode())
+        locked += f"{hashlib.sha256(name.encode()).hexdigest()}  {name}\n"
+    check_jars(tmp_path, locked)
+    if change == "altered":
+        (tmp_path / "a-1.jar").write_bytes(b"else")
+    elif change == "missing":
+        (tmp_path / "a-1.jar").unlink()
+    else:
+        (tmp_path / "c-3.jar").write_bytes(b"")
+    with pytest.raises(PackagesError):
+        check_jars(tmp_path, locked)

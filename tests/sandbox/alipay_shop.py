@@ -27,6 +27,11 @@ def _aes(key: str) -> Cipher[modes.CBC]:
     return Cipher(algorithms.AES(base64.b64decode(key)), modes.CBC(bytes(16)))
 
 
+def digest_of(sign_type: str) -> hashes.HashAlgorithm:
+    """SHA-1 for the old type."""
+    return hashes.SHA1() if sign_type == "RSA" else hashes.SHA256()  # noqa: S303 - the old type
+
+
 @dataclass
 class AlipayShop:
     """One application of the manifest, with everything needed to call and to verify."""
@@ -44,7 +49,7 @@ class AlipayShop:
             "method": method,
             "format": "JSON",
             "charset": "utf-8",
-            "sign_type": "RSA2",
+            "sign_type": self.app.get("sign_type", "RSA2"),
             "timestamp": datetime.now(BEIJING).strftime("%Y-%m-%d %H:%M:%S"),
             "version": "1.0",
             "biz_content": text,
@@ -56,14 +61,16 @@ class AlipayShop:
         merged = {**params, **self.extra, **changes}
         return self.sign({key: value for key, value in merged.items() if value is not None})
 
-    def sign(self, params: dict[str, str]) -> dict[str, str]:
-        """Add `sign` over every parameter."""
+    def sign(self, params: dict[str, str], *, sign_type: str | None = None) -> dict[str, str]:
+        """Add `sign` over every parameter, by their `sign_type` or another."""
+        params = {key: value for key, value in params.items() if key != "sign"}
         text = "&".join(f"{key}={params[key]}" for key in sorted(params) if params[key])
         data = text.encode(params.get("charset", "utf-8"))
         pem = Path(self.app["app_private_key_file"]).read_bytes()
         key = load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
         assert isinstance(key, rsa.RSAPrivateKey)
-        signature = key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        digest = digest_of(sign_type or params.get("sign_type", ""))
+        signature = key.sign(data, padding.PKCS1v15(), digest)
         return params | {"sign": base64.b64encode(signature).decode()}
 
     def order_string(self, method: str, biz: dict[str, Any], /, **changes: str | None) -> str:
@@ -108,7 +115,10 @@ class AlipayShop:
     def verify(self, data: bytes, signature: str) -> None:
         """Raise InvalidSignature unless Alipay signed exactly this."""
         self.alipay_key().verify(
-            base64.b64decode(signature), data, padding.PKCS1v15(), hashes.SHA256()
+            base64.b64decode(signature),
+            data,
+            padding.PKCS1v15(),
+            digest_of(self.app.get("sign_type", "RSA2")),
         )
 
     def verify_form(self, form: dict[str, str], charset: str = "utf-8") -> None:

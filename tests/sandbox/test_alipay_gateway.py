@@ -1,13 +1,15 @@
 """The gateway refuses what the real one refuses, in the real one's words."""
 
 import html
+import json
 from typing import Any
 
 import httpx
 import pytest
 
+from sandbox.app import create_app
 from tests.sandbox.alipay_shop import AlipayShop
-from tests.sandbox.conftest import shop_of
+from tests.sandbox.conftest import NOTIFY_URL, shop_of
 from tests.sandbox.rig import Rig
 
 QUERY = "alipay.trade.query"
@@ -74,9 +76,77 @@ async def test_an_unknown_application_gets_an_unsigned_answer(shop: AlipayShop) 
     assert "sign" not in response.json()
 
 
-async def test_an_unknown_method_answers_in_the_error_node(shop: AlipayShop) -> None:
+async def test_an_unknown_method_answers_in_its_own_node(shop: AlipayShop) -> None:
     response = await shop.post(shop.params("alipay.trade.vanish", NOTHING))
+    assert next(iter(response.json())) == "alipay_trade_vanish_response"
+    assert shop.node(response)["sub_code"] == "isv.invalid-method"
+
+
+@pytest.mark.parametrize("method", ['a":{},"b', "a b", "支付", "a" * 129, None])
+async def test_what_is_no_method_name_answers_in_the_error_node(
+    shop: AlipayShop, method: str | None
+) -> None:
+    response = await shop.post(shop.params(QUERY, NOTHING, method=method))
     assert next(iter(response.json())) == "error_response"
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/alipay/gateway.do", "/gateway.do"])
+async def test_another_http_method_is_answered_by_the_gateway(
+    shop: AlipayShop, method: str, path: str
+) -> None:
+    response = await shop.client.request(method, path, params=shop.params(QUERY, NOTHING))
+    assert shop.node(response)["sub_code"] == "ACQ.TRADE_NOT_EXIST"
+    assert response.headers["trace_id"]
+
+
+async def test_an_unknown_address_of_alipay_is_answered_with_a_trace_id(shop: AlipayShop) -> None:
+    response = await shop.client.get("/alipay/elsewhere.do")
+    assert response.status_code == 404
+    assert response.headers["trace_id"]
+    assert response.headers["content-type"].startswith("text/html")
+
+
+async def test_an_old_application_signs_with_sha_1(rig: Rig, order: dict[str, Any]) -> None:
+    shop = shop_of(rig, "old")
+    assert shop.app["sign_type"] == "RSA"
+    placed = await shop.call("alipay.trade.precreate", order, notify_url=NOTIFY_URL)
+    assert placed["code"] == "10000"
+    await rig.control("pay", provider="alipay", reference=order["out_trade_no"])
+    form = await rig.receiver.form()
+    assert form["sign_type"] == "RSA"
+    shop.verify_form(form)
+    node = await shop.call(QUERY, NOTHING, sign_type="RSA2")
+    assert node["sub_code"] == "isv.invalid-signature-type"
+
+
+async def test_an_old_application_returns_with_sha_1(rig: Rig, order: dict[str, Any]) -> None:
+    shop = shop_of(rig, "old")
+    text = shop.order_string("alipay.trade.wap.pay", order, return_url="http://shop.test/done")
+    paid = await rig.control("pay", provider="alipay", checkout=text)
+    form = dict(httpx.URL(paid["return_url"]).params)
+    assert form["sign_type"] == "RSA"
+    shop.verify_form(form)
+
+
+async def test_a_sha_256_signature_under_the_old_name_is_refused(rig: Rig) -> None:
+    shop = shop_of(rig, "old")
+    params = shop.sign(shop.params(QUERY, NOTHING), sign_type="RSA2")
+    assert shop.node(await shop.post(params))["sub_code"] == "isv.invalid-signature"
+
+
+async def test_a_folder_from_before_gets_the_application_that_it_lacks(rig: Rig) -> None:
+    identity = rig.folder / "keys/alipay_identity.json"
+    known = json.loads(identity.read_text())
+    del known["app_ids"]["old"]
+    identity.write_text(json.dumps(known))
+    for file in (rig.folder / "keys").glob("alipay_old_*"):
+        file.unlink()
+    create_app(rig.folder, rig.manifest["alipay"]["gateway_url"].removesuffix("/alipay/gateway.do"))
+    again = Rig(rig.client, rig.folder, rig.receiver)
+    apps = again.manifest["alipay"]["apps"]
+    assert len({app["app_id"] for app in apps.values()}) == len(apps) == 4
+    assert apps["main"] == rig.manifest["alipay"]["apps"]["main"]
 
 
 async def test_a_wrong_signature_echoes_the_string_that_the_gateway_built(
@@ -148,8 +218,15 @@ async def test_what_cannot_be_decrypted_is_refused(
     assert shop.split(response.text)[1]["sub_code"] == sub_code
 
 
-async def test_plain_content_is_refused_where_encryption_is_switched_on(rig: Rig) -> None:
+async def test_each_request_chooses_whether_its_content_is_encrypted(
+    rig: Rig, order: dict[str, Any]
+) -> None:
     shop = shop_of(rig, "aes")
-    params = shop.params(QUERY, NOTHING, encrypt_type=None, biz_content="{}")
-    node = shop.split((await shop.post(params)).text)[1]
-    assert node["sub_code"] == "isv.decryption-error-missing-encrypt-type"
+    plain = json.dumps(order)
+    params = shop.params("alipay.trade.precreate", order, encrypt_type=None, biz_content=plain)
+    raw, node = shop.split((await shop.post(params)).text)
+    assert raw.startswith("{")
+    assert node["code"] == "10000"
+    hidden = await shop.post(shop.params("alipay.trade.precreate", order))
+    assert shop.split(hidden.text)[0].startswith('"')
+    assert shop.node(hidden)["qr_code"] == node["qr_code"]

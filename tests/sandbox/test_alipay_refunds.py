@@ -32,6 +32,35 @@ async def test_refund_fee_is_the_sum_of_all_refunds(rig: Rig, shop: AlipayShop, 
     assert await sums(rig) == [500, 750]
 
 
+async def test_a_refund_names_its_channels_where_it_is_asked_to(
+    shop: AlipayShop, paid: Paid
+) -> None:
+    reference = await paid()
+    option = {"query_options": ["refund_detail_item_list"]}
+    asked = content(reference, "5.00")
+    expected = [{"fund_channel": "ALIPAYACCOUNT", "amount": "5.00"}]
+    assert "refund_detail_item_list" not in await shop.call(REFUND, asked)
+    again = await shop.call(REFUND, asked | option)
+    assert again["refund_detail_item_list"] == expected
+    queried = {"out_trade_no": reference, "out_request_no": "r1"}
+    assert "refund_detail_item_list" not in await shop.call(REFUND_QUERY, queried)
+    assert (await shop.call(REFUND_QUERY, queried | option))["refund_detail_item_list"] == expected
+    fresh = await shop.call(REFUND, content(reference, "6.00", "r2") | option)
+    assert fresh["refund_detail_item_list"][0]["amount"] == "6.00"
+
+
+@pytest.mark.parametrize("options", [5, "gmt_refund_pay", {"a": 1}, None])
+async def test_query_options_of_another_shape_ask_for_nothing(
+    shop: AlipayShop, paid: Paid, options: object
+) -> None:
+    reference = await paid()
+    await shop.call(REFUND, content(reference, "5.00"))
+    queried = {"out_trade_no": reference, "out_request_no": "r1", "query_options": options}
+    node = await shop.call(REFUND_QUERY, queried)
+    assert node["refund_status"] == "REFUND_SUCCESS"
+    assert "gmt_refund_pay" not in node
+
+
 async def test_the_same_request_number_moves_money_once(
     rig: Rig, shop: AlipayShop, paid: Paid
 ) -> None:

@@ -175,6 +175,21 @@ async def test_a_created_trade_exists_at_once(shop: AlipayShop, order: dict[str,
     assert other["sub_code"] == "ACQ.TRADE_BUYER_NOT_MATCH"
 
 
+async def test_a_buyer_named_by_open_id_is_answered_and_told_by_open_id(
+    rig: Rig, shop: AlipayShop, order: dict[str, Any]
+) -> None:
+    buyer = {"buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"}
+    reference = {"out_trade_no": order["out_trade_no"]}
+    await shop.call("alipay.trade.create", order | buyer, notify_url=NOTIFY_URL)
+    await rig.control("pay", provider="alipay", reference=order["out_trade_no"])
+    told = await rig.receiver.form()
+    query = await shop.call("alipay.trade.query", reference)
+    refund = await shop.call("alipay.trade.refund", reference | {"refund_amount": "20.00"})
+    for seen in (told, query, refund):
+        assert seen["buyer_open_id"] == buyer["buyer_open_id"]
+        assert not {"buyer_id", "buyer_user_id"} & seen.keys()
+
+
 async def test_a_created_trade_needs_its_buyer(shop: AlipayShop, order: dict[str, Any]) -> None:
     node = await shop.call("alipay.trade.create", order)
     assert node["sub_code"] == "ACQ.INVALID_PARAMETER"

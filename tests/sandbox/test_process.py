@@ -99,6 +99,19 @@ async def test_a_lost_answer_breaks_a_real_connection(
         assert (await shop.call(PRECREATE, order))["code"] == "10000"
 
 
+async def test_header_names_keep_their_capitals_on_a_real_connection(
+    data_dir: Path,
+) -> None:
+    async with sandbox(data_dir) as (_, origin), asyncio.timeout(10):
+        host, port = origin.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"GET /v3/certificates HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+    assert b"\r\nRequest-ID: " in head
+    assert b"\r\nContent-Type: application/json" in head
+
+
 async def until_attempted(client: httpx.AsyncClient, origin: str, count: int = 1) -> Any:
     async with asyncio.timeout(15):
         while True:

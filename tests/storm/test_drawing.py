@@ -2,10 +2,15 @@ from itertools import pairwise
 
 import pytest
 
-from sandbox.faults import CALL_OPERATIONS, NOTIFY_KINDS, Fault
+from sandbox.alipay.side import AlipaySide
+from sandbox.apple_iap.side import AppleIapSide
+from sandbox.faults import CALL_OPERATIONS, NOTIFIER_KINDS, NOTIFY_KINDS, Fault
+from sandbox.unionpay.side import UnionpaySide
+from sandbox.wechatpay.side import WechatpaySide
 from storm.drawing import ACCOUNTS, PRICES, REST_SECONDS, SERVICES, Weather, draw
 from storm.plan import OF_STORES, Course, FloodKind, Plan
 
+SIDES = {side.name: side for side in (AlipaySide, WechatpaySide, UnionpaySide, AppleIapSide)}
 # Calls that no payment makes by itself.
 ON_REQUEST = {"order_lookup", "consumption", "test_notification", "finish", "token", "extend"}
 # Correctly signed by a store, of something else than the payment is for: tests/api has them.
@@ -60,7 +65,10 @@ def test_every_fault_is_one_that_the_sandbox_knows(plan: Plan) -> None:
         for fault in (*trip.faults, *(f for refund in trip.refunds for f in refund.faults)):
             scripted = Fault(provider=trip.provider, operation=fault.operation, kind=fault.kind)
             assert scripted.problem() is None
-        assert set(trip.forgeries) <= set(NOTIFY_KINDS)
+            side = SIDES[trip.provider]
+            told = (*NOTIFIER_KINDS, *side.notify_faults)
+            assert fault.kind in (told if fault.operation == "notify" else side.call_faults)
+        assert set(trip.forgeries) <= set(SIDES[trip.provider].notify_faults)
 
 
 def test_every_operation_and_every_false_notification_comes_up() -> None:

@@ -1,6 +1,8 @@
 import time
 from typing import Any
+from uuid import UUID
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -71,6 +73,43 @@ async def test_rubbish_is_refused(shop: AppStoreShop, token: str) -> None:
     url = f"{shop.section['base_url']}/inApps{PATH}"
     assert (await shop.client.get(url, headers=headers)).status_code == 401
     assert (await shop.client.get(url)).status_code == 401
+
+
+async def test_production_is_another_address_and_no_path_prefix(
+    shop: AppStoreShop, buy: Step
+) -> None:
+    production = httpx.URL(shop.section["production_url"])
+    assert production.raw_path in (b"", b"/")
+    assert production.netloc != httpx.URL(shop.section["base_url"]).netloc
+    bought = await buy(environment="Production")
+    headers = {"authorization": f"Bearer {shop.token()}"}
+    # As Apple's Java library does it: an absolute path, whatever the host's own path.
+    url = production.join(f"/inApps/v1/transactions/{bought['transaction_id']}")
+    assert (await shop.client.get(url, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", ["/v3/nothing", "/v1/transactions/1/2/3", "/v1/lookup"])
+async def test_an_unknown_address_is_answered_by_apple(
+    shop: AppStoreShop, method: str, path: str
+) -> None:
+    answer = await shop.call(method, path)
+    assert (answer.status_code, answer.content) == (404, b"")
+    assert UUID(answer.headers["x-apple-request-uuid"]).version == 4
+    assert (await shop.call(method, path, token="x")).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE", "PUT"])
+async def test_another_method_on_a_known_address_is_answered_by_apple(
+    shop: AppStoreShop, method: str
+) -> None:
+    answer = await shop.call(method, PATH)
+    assert (answer.status_code, answer.content) == (404, b"")
+
+
+async def test_every_answer_has_a_request_id(shop: AppStoreShop) -> None:
+    answers = [await shop.call("GET", PATH), await shop.call("GET", PATH, token="x")]
+    assert len({UUID(answer.headers["x-apple-request-uuid"]) for answer in answers}) == 2
 
 
 async def test_a_token_is_taken_by_every_host_and_each_knows_its_own_purchases(

@@ -150,6 +150,21 @@ async def test_a_test_notification_can_be_followed(rig: Rig, shop: AppStoreShop)
         assert answer.json()["errorCode"] == code
 
 
+@pytest.mark.parametrize(
+    ("host", "environment"), [("base_url", "Sandbox"), ("production_url", "Production")]
+)
+async def test_a_test_notification_is_of_the_environment_that_it_was_requested_in(
+    rig: Rig, shop: AppStoreShop, host: str, environment: str
+) -> None:
+    headers = {"authorization": f"Bearer {shop.token()}"}
+    url = f"{shop.section[host]}/inApps/v1/notifications/test"
+    assert (await shop.client.post(url, headers=headers)).status_code == 200
+    data = shop.notified((await rig.receiver.wait_for(1))[0])["data"]
+    assert data["environment"] == environment
+    number = shop.app["app_apple_id"] if environment == "Production" else None
+    assert data.get("appAppleId") == number
+
+
 async def test_without_an_address_there_is_no_test(shop: AppStoreShop, act: Step) -> None:
     await act("apps/main", notification_url=None)
     answer = await shop.call("POST", "/v1/notifications/test")

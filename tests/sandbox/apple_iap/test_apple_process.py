@@ -22,6 +22,20 @@ def shop_in(client: httpx.AsyncClient, data_dir: Path) -> AppStoreShop:
     return AppStoreShop(client, manifest["apple_iap"])
 
 
+async def test_production_listens_on_a_port_of_its_own(
+    client: httpx.AsyncClient, data_dir: Path
+) -> None:
+    async with sandbox(data_dir) as (_, origin):
+        shop = shop_in(client, data_dir)
+        content = {"product_id": MONTHLY, "environment": "Production"}
+        bought = (await client.post(f"{origin}/_sandbox/apple_iap/buy", json=content)).json()
+        headers = {"authorization": f"Bearer {shop.token()}"}
+        path = f"/inApps/v1/transactions/{bought['transaction_id']}"
+        hosts = (shop.section["production_url"], origin, shop.section["base_url"])
+        answers = [await client.get(f"{host}{path}", headers=headers) for host in hosts]
+        assert [answer.status_code for answer in answers] == [200, 404, 404]
+
+
 async def test_purchases_keys_and_notifications_survive_being_killed(
     client: httpx.AsyncClient, data_dir: Path
 ) -> None:

@@ -175,10 +175,10 @@ class UnionpayShop:
         """A call of the back office."""
         return await self.call("backTransReq.do", fields)
 
-    async def query(self, original: Mapping[str, str]) -> Fields:
+    async def query(self, original: Mapping[str, str], **changes: str | None) -> Fields:
         """What became of a transaction, by its triple."""
         triple = {"orderId": original["orderId"], "txnTime": original["txnTime"]}
-        return await self.call("queryTrans.do", self.fields("00", "00", **triple))
+        return await self.call("queryTrans.do", self.fields("00", "00", **{**triple, **changes}))
 
     def read_form(self, body: bytes) -> Fields:
         """The decoded fields of a notification, unverified."""

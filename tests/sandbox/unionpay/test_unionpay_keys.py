@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs12
 
+from sandbox.app import create_app
 from tests.sandbox.rig import Rig
 from tests.sandbox.unionpay.conftest import Step, shop_of
 from tests.sandbox.unionpay.shop import UNIONPAY, UnionpayShop
@@ -50,6 +52,41 @@ async def test_the_old_merchants_pfx_is_old_and_the_other_is_not(rig: Rig) -> No
         assert shop.private_key().key_size == 2048
 
 
+async def test_one_merchant_has_an_old_pfx_and_a_modern_chain(rig: Rig) -> None:
+    shop = shop_of(rig, "old_pfx")
+    pfx = shop.file("pfx_file")
+    assert SHA1_PKCS12_TRIPLE_DES in pfx
+    # Go's reader refuses a file with more certificates than the merchant's own.
+    _, own, along = pkcs12.load_key_and_certificates(pfx, b"000000")
+    assert own is not None
+    assert along == []
+    _, answer = await shop.app()
+    files = ("middle_certificate_file", "root_certificate_file")
+    stored = [x509.load_pem_x509_certificate(shop.file(file)) for file in files]
+    for certificate in (own, leaf_of(answer), *stored):
+        assert certificate.signature_hash_algorithm is not None
+        assert certificate.signature_hash_algorithm.name == "sha256"
+    assert stored[1].public_key() == own_root(rig, "main").public_key()
+
+
+def own_root(rig: Rig, merchant: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(shop_of(rig, merchant).file("root_certificate_file"))
+
+
+async def test_a_folder_from_before_gets_the_merchant_that_it_lacks(rig: Rig) -> None:
+    identity = rig.folder / "keys/unionpay/identity.json"
+    known = json.loads(identity.read_text())
+    del known["mer_ids"]["old_pfx"]
+    identity.write_text(json.dumps(known))
+    for file in identity.parent.glob("old_pfx_*"):
+        file.unlink()
+    create_app(rig.folder, rig.manifest["base_url"])
+    again = Rig(rig.client, rig.folder, rig.receiver).manifest["unionpay"]["merchants"]
+    assert again["main"] == rig.manifest["unionpay"]["merchants"]["main"]
+    shop = UnionpayShop(rig.client, rig.manifest["unionpay"]["base_url"], again["old_pfx"])
+    assert SHA1_PKCS12_TRIPLE_DES in shop.file("pfx_file")
+
+
 async def test_what_comes_along_in_the_pfx_is_an_impostor(
     rig: Rig, shop: UnionpayShop, script: Step, tmp_path: Path
 ) -> None:
@@ -81,7 +118,7 @@ async def test_the_gateway_may_change_its_certificate(rig: Rig, shop: UnionpaySh
 async def test_every_merchant_has_a_number_of_its_own(rig: Rig) -> None:
     merchants = rig.manifest["unionpay"]["merchants"]
     numbers = {merchant["mer_id"] for merchant in merchants.values()}
-    assert len(numbers) == 4
+    assert len(numbers) == len(merchants) == 5
     assert all(len(number) == 15 and number.startswith("777") for number in numbers)
     assert merchants["main"]["cert_id"].isdigit()
     assert merchants["sha256"]["secure_key"] != merchants["sm3"]["secure_key"]

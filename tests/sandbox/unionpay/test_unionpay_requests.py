@@ -151,3 +151,28 @@ async def test_gbk_is_answered_in_gbk(shop: UnionpayShop) -> None:
 
 async def test_only_posts_are_answered(rig: Rig, shop: UnionpayShop) -> None:
     assert (await rig.client.get(f"{shop.base_url}/{APP}")).status_code == 405
+
+
+@pytest.mark.parametrize("product", ["000000", "000201", "000301", "000902", "001001"])
+async def test_a_query_may_name_any_product(shop: UnionpayShop, product: str) -> None:
+    request, _ = await shop.app()
+    answer = await shop.query(request, bizType=product)
+    assert (answer["respCode"], answer["bizType"]) == ("34", product)
+
+
+@pytest.mark.parametrize("product", ["00000", "0000000", "00020A", "B2C"])
+async def test_a_querys_product_is_six_digits(shop: UnionpayShop, product: str) -> None:
+    request, _ = await shop.app()
+    assert (await shop.query(request, bizType=product))["respCode"] == "10"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("root", ["/unionpay/gateway/api", "/gateway/api"])
+@pytest.mark.parametrize("endpoint", ["queryTrans.do", "frontTransReq.do", "nothing.do", ""])
+async def test_an_unknown_address_or_method_gets_unionpays_page(
+    shop: UnionpayShop, method: str, root: str, endpoint: str
+) -> None:
+    answer = await shop.client.request(method, f"{root}/{endpoint}")
+    assert answer.status_code == (405 if endpoint in ("queryTrans.do", "frontTransReq.do") else 404)
+    assert answer.headers["content-type"] == "text/html;charset=UTF-8"
+    assert "银联在线支付" in answer.text

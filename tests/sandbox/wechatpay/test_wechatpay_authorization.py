@@ -1,9 +1,12 @@
 """Only what the merchant signed, just now and once, gets in."""
 
 import time
+from typing import Any
 
 import pytest
 
+from tests.sandbox.rig import Rig
+from tests.sandbox.wechatpay.conftest import shop_of
 from tests.sandbox.wechatpay.shop import WechatpayShop
 
 ECHO = "/v3/security/echo"
@@ -125,13 +128,66 @@ async def test_a_merchant_cannot_sign_for_another(
         assert (response.status_code, response.json()["code"]) == (401, "SIGN_ERROR")
 
 
-async def test_a_serial_that_lost_its_leading_zero_is_unknown(shop: WechatpayShop) -> None:
+async def test_a_merchant_serial_counts_without_case_and_leading_zeros(rig: Rig) -> None:
+    shop = shop_of(rig, "zero_serial")
     serial = shop.merchant["merchant_serial"]
     assert serial.startswith("0")
-    for wrong in (serial.lstrip("0"), serial.lower()):
+    for written in (serial, serial.lstrip("0"), serial.lower(), f"00{serial}"):
+        header = shop.authorization("POST", ECHO, "{}", serial_no=written)
+        response = await shop.send("POST", ECHO, {}, {"Authorization": header})
+        assert response.status_code == 200
+    for wrong in (f"{serial}0", serial[:-1], "0"):
         header = shop.authorization("POST", ECHO, "{}", serial_no=wrong)
         response = await shop.send("POST", ECHO, {}, {"Authorization": header})
         assert (response.status_code, response.json()["code"]) == (401, "SIGN_ERROR")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("target", ["/v3/no/such/thing", "/v3/certificates/1", "/v3/", "/v3"])
+async def test_an_unknown_address_is_answered_signed_with_a_request_id(
+    shop: WechatpayShop, method: str, target: str
+) -> None:
+    body: dict[str, Any] | None = {} if method in ("POST", "PUT", "PATCH") else None
+    response = await shop.send(method, target, body)
+    assert (response.status_code, response.json()["code"]) == (404, "RESOURCE_NOT_EXISTS")
+    assert shop.is_genuine(response.headers, response.content)
+    assert response.headers["Request-ID"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+async def test_another_method_on_a_known_address_is_answered_signed(
+    shop: WechatpayShop, method: str
+) -> None:
+    response = await shop.send(method, ECHO, {})
+    assert (response.status_code, response.json()["code"]) == (404, "RESOURCE_NOT_EXISTS")
+    assert shop.is_genuine(response.headers, response.content)
+    unsigned = await shop.client.request(method, ECHO)
+    assert unsigned.status_code in (400, 401)
+    assert unsigned.headers["Request-ID"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+async def test_an_alipay_address_is_never_answered_by_wechat_pay(
+    shop: WechatpayShop, method: str
+) -> None:
+    response = await shop.send(method, "/v3/alipay/trade/query", {})
+    assert (response.status_code, response.json()["code"]) == (404, "invalid-method")
+    assert "alipay-trace-id" in response.headers
+    assert not any(name.startswith("wechatpay-") for name in response.headers)
+
+
+async def test_the_headers_of_an_answer_keep_the_documented_capitals(shop: WechatpayShop) -> None:
+    response = await shop.send("POST", ECHO, {})
+    names = {name.decode() for name, _ in response.headers.raw}
+    assert {
+        "Wechatpay-Timestamp",
+        "Wechatpay-Nonce",
+        "Wechatpay-Signature",
+        "Wechatpay-Serial",
+        "Wechatpay-Signature-Type",
+        "Request-ID",
+        "Content-Type",
+    } <= names
 
 
 @pytest.mark.parametrize(

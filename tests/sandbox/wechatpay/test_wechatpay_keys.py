@@ -1,5 +1,7 @@
 """Which key signs, what can be downloaded, and what happens while keys change."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,46 @@ async def test_a_request_that_names_an_unknown_key_is_refused(
     headers = {"Wechatpay-Serial": key_shop.merchant["public_key_id"]}
     response = await shop.send("POST", ECHO, {}, headers)
     assert (response.status_code, response.json()["code"]) == (400, "PARAM_ERROR")
+
+
+async def test_an_empty_serial_header_counts_as_absent(shop: WechatpayShop) -> None:
+    known = shop.merchant["platform_serial"]
+    assert await _signers(shop, {"Wechatpay-Serial": ""}) == {known}
+    response = await shop.send("GET", CERTIFICATES, None, {"Wechatpay-Serial": ""})
+    assert response.json()["data"][0]["serial_no"] == known
+
+
+async def test_a_named_serial_counts_without_case_and_leading_zeros(rig: Rig) -> None:
+    shop = shop_of(rig, "zero_serial")
+    known = shop.merchant["platform_serial"]
+    assert known.startswith("0")
+    for written in (known, known.lower(), known.lstrip("0")):
+        assert await _signers(shop, {"Wechatpay-Serial": written}) == {known}
+
+
+def test_serials_begin_with_a_zero_on_one_merchant_only(rig: Rig) -> None:
+    merchants: dict[str, Any] = rig.manifest["wechatpay"]["merchants"]
+    kinds = ("merchant_serial", "platform_serial")
+    zeros = {
+        name
+        for name, merchant in merchants.items()
+        for kind in kinds
+        if merchant.get(kind, "F").startswith("0")
+    }
+    assert zeros == {"zero_serial"}
+
+
+async def test_a_folder_from_before_gets_the_merchant_that_it_lacks(rig: Rig) -> None:
+    names = rig.folder / "keys/wechatpay/accounts.json"
+    known = json.loads(names.read_text())
+    del known["zero_serial"]
+    names.write_text(json.dumps(known))
+    shutil.rmtree(names.parent / "zero_serial")
+    create_app(rig.folder, rig.manifest["base_url"])
+    again = Rig(rig.client, rig.folder, rig.receiver)
+    merchants = again.manifest["wechatpay"]["merchants"]
+    assert len({merchant["mchid"] for merchant in merchants.values()}) == len(merchants)
+    assert merchants["cert"] == rig.manifest["wechatpay"]["merchants"]["cert"]
 
 
 async def test_during_a_rotation_both_certificates_sign_and_both_are_listed(

@@ -31,9 +31,22 @@ async def test_a_payment_is_told_with_the_content_of_a_query(
     assert plaintext == await shop.state(reference)
 
 
-async def test_only_the_raw_bytes_verify(rig: Rig, shop: WechatpayShop, paid: Step) -> None:
+async def test_slashes_are_plain_unless_a_fault_escapes_them(
+    rig: Rig, shop: WechatpayShop, paid: Step
+) -> None:
     await paid(notify=True)
     request = (await rig.receiver.wait_for(1))[0]
+    assert b"\\/" not in request.content
+    assert shop.is_genuine(request.headers, request.content)
+
+
+async def test_only_the_raw_bytes_verify_where_slashes_are_escaped(
+    rig: Rig, shop: WechatpayShop, paid: Step, script: Step
+) -> None:
+    await script("notify", "escaped_slashes")
+    await paid(notify=True)
+    request = (await rig.receiver.wait_for(1))[0]
+    assert b"\\/" in request.content
     compact = json.dumps(json.loads(request.content), ensure_ascii=False, separators=(",", ":"))
     assert shop.is_genuine(request.headers, request.content)
     assert not shop.is_genuine(request.headers, compact.encode())

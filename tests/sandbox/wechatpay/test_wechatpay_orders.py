@@ -1,7 +1,7 @@
 """Placing, asking for and closing an order, and everything that is refused."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -52,7 +52,14 @@ async def test_every_channel_answers_with_its_checkout(
         ("native", {"amount": 2000}, "amount", 2000),
         ("native", {"amount": {"total": 10**30}}, "amount/total", 10**30),
         ("native", {"attach": "a" * 129}, "attach", 129),
-        ("native", {"time_expire": "2035-01-01T00:00:00Z"}, "time_expire", "2035-01-01T00:00:00Z"),
+        ("native", {"time_expire": "2035-01-01T00:00:00"}, "time_expire", "2035-01-01T00:00:00"),
+        (
+            "native",
+            {"time_expire": "2035-01-01T00:00:00.Z"},
+            "time_expire",
+            "2035-01-01T00:00:00.Z",
+        ),
+        ("native", {"time_expire": "20350101T000000Z"}, "time_expire", "20350101T000000Z"),
         (
             "native",
             {"time_expire": "2035-13-01T00:00:00+08:00"},
@@ -197,6 +204,7 @@ async def test_closing_answers_204_signed_over_an_empty_body(
     response = await shop.send("POST", f"{PLACE}/out-trade-no/{reference}/close", mchid)
     assert (response.status_code, response.content) == (204, b"")
     assert shop.is_genuine(response.headers, b"")
+    assert response.headers["Content-Type"] == "application/json"
     assert (await shop.state(reference))["trade_state"] == "CLOSED"
     pay = {"provider": "wechatpay", "reference": reference}
     assert (await rig.client.post("/_sandbox/pay", json=pay)).status_code == 409
@@ -249,6 +257,19 @@ async def test_nobody_pays_after_time_expire_but_the_order_stays_open(
     pay = {"provider": "wechatpay", "reference": reference}
     assert (await rig.client.post("/_sandbox/pay", json=pay)).status_code == 409
     assert (await shop.state(reference))["trade_state"] == "NOTPAY"
+
+
+@pytest.mark.parametrize(
+    "ending", ["+08:00", "Z", "z", ".5+08:00", ".123Z", ".123456789-05:30", "-00:00"]
+)
+async def test_time_expire_takes_every_form_of_rfc_3339(
+    rig: Rig, place: Place, reference: str, ending: str
+) -> None:
+    assert "code_url" in await place(time_expire=f"2035-01-01T00:00:00{ending}")
+    order = (await rig.look("orders", provider="wechatpay", reference=reference))[0]
+    hour = {"+": 16, ".5+": 16, ".123456789-": 5}.get(ending.rstrip("0123456789:"), 0)
+    day = 31 if hour == 16 else 1
+    assert datetime.fromisoformat(order["expires_at"]).astimezone(UTC).day == day
 
 
 async def test_the_scanned_code_and_the_opened_link_lead_to_the_order(
