@@ -6,24 +6,28 @@ provider was asked: the attempt before may have been executed and its answer los
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
 from activities.bulkhead import Bulkhead
 from activities.errors import still_pending, translated
+from domain.alarm import Alarm, AlarmKind
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.errors import ProviderRejected
+from domain.errors import ProviderBlocked, ProviderRejected
 from domain.frozen import Frozen
 from domain.payment import Payment
 from domain.refund import Refund
-from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
+from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import Provider
 from providers.registry import Registry
+from storage.alarms import AlarmStore
 from storage.payments import PaymentStore
 
 # Within workflow tasks: what comes on top waits in the provider's own queue, apart from the others.
 MOST_AT_ONCE = 16
+# Until an operator has topped up the balance or mended the account, the same refund is sent again.
+BLOCKED_FOR = timedelta(minutes=5)
 
 _NOTHING_TO_DO = Checkout(kind=CheckoutKind.NONE)
 _NOTHING_THERE = (Outcome.PENDING, Outcome.NOT_FOUND)
@@ -63,11 +67,12 @@ class RefundSubmission(Frozen):
 
 
 class ProviderActivities:
-    """Talks to providers; writes only the checkout."""
+    """Talks to providers; writes only the checkout, and an alarm where an account is refused."""
 
-    def __init__(self, registry: Registry, payments: PaymentStore) -> None:
+    def __init__(self, registry: Registry, payments: PaymentStore, alarms: AlarmStore) -> None:
         self._registry = registry
         self._payments = payments
+        self._alarms = alarms
         self._within_tasks = Bulkhead(MOST_AT_ONCE)
 
     @activity.defn
@@ -80,7 +85,7 @@ class ProviderActivities:
             if submission.ask_first or activity.info().attempt > 1:
                 created = _known(await _ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND)
             if created is None:
-                created = await _submit(provider, payment)
+                created = await self._submit(provider, payment)
         if created.checkout.kind is CheckoutKind.NONE:
             created = await self._with_kept_checkout(payment, created)
         await self._payments.save_checkout(payment.id, created)
@@ -136,7 +141,7 @@ class ProviderActivities:
                 found = await _ask_about_refund(provider, submission)
                 if found.outcome is not RefundOutcome.NOT_FOUND:
                     return found
-            return await _refund(provider, submission)
+            return await self._refund(provider, submission)
 
     @activity.defn
     @translated
@@ -153,12 +158,46 @@ class ProviderActivities:
         report = await _ask_about_refund(provider, submission)
         if report.outcome is RefundOutcome.NOT_FOUND:
             # Accepted once and gone now: the same number may be sent again, it is one refund.
-            report = await provider.refund(submission.refund, submission.payment)
+            report = await self._refund(provider, submission)
         if report.outcome in (RefundOutcome.PENDING, RefundOutcome.NOT_FOUND):
             raise still_pending(f"the provider says {report.raw_status}")
         if report.outcome is RefundOutcome.ABNORMAL and submission.refund.attention:
             raise still_pending(f"the provider still says {report.raw_status}")
         return report
+
+    async def _submit(self, provider: Provider, payment: Payment) -> Created:
+        try:
+            return await _submit(provider, payment)
+        except ProviderBlocked as blocked:
+            await self._raise_alarm(payment, blocked)
+            # The payer cannot wait for an operator.
+            raise blocked.as_rejected() from None
+
+    async def _refund(self, provider: Provider, submission: RefundSubmission) -> RefundReport:
+        """Send the refund; a refusal is believed only where the provider knows nothing of it."""
+        try:
+            return await provider.refund(submission.refund, submission.payment)
+        except ProviderRejected as rejection:
+            is_blocked = isinstance(rejection, ProviderBlocked)
+            if is_blocked:
+                # First, for the query may be refused as the refund was.
+                await self._raise_alarm(submission.payment, rejection)
+            found = await provider.query_refund(submission.refund, submission.payment)
+            if found.outcome is not RefundOutcome.NOT_FOUND:
+                return found
+            if is_blocked and submission.refund.attention is Attention.REFUND_BLOCKED:
+                wait = rejection.retry_after
+                after = BLOCKED_FOR if wait is None else timedelta(seconds=wait)
+                raise still_pending(f"still refused: {rejection}", after=after) from rejection
+            raise
+
+    async def _raise_alarm(self, payment: Payment, blocked: ProviderRejected) -> None:
+        alarm = Alarm(
+            kind=AlarmKind.ACCOUNT_BLOCKED,
+            subject=f"{payment.provider}/{payment.account}",
+            detail=blocked.message,
+        )
+        await self._alarms.raise_alarm(alarm)
 
     async def _with_kept_checkout(self, payment: Payment, created: Created) -> Created:
         """Some providers say only once what the payer needs: what an earlier try kept stays."""
@@ -199,17 +238,6 @@ async def _submit(provider: Provider, payment: Payment) -> Created:
         if known is None:
             raise
         return known
-
-
-async def _refund(provider: Provider, submission: RefundSubmission) -> RefundReport:
-    refund, payment = submission.refund, submission.payment
-    try:
-        return await provider.refund(refund, payment)
-    except ProviderRejected:
-        found = await provider.query_refund(refund, payment)
-        if found.outcome is RefundOutcome.NOT_FOUND:
-            raise
-        return found
 
 
 async def _after_rejection(
