@@ -5,7 +5,7 @@ provider was asked: the attempt before may have been executed and its answer los
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
@@ -14,7 +14,7 @@ from activities.bulkhead import Bulkhead
 from activities.errors import still_pending, translated
 from domain.alarm import Alarm, AlarmKind
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.errors import ProviderBlocked, ProviderRejected
+from domain.errors import ProviderBlocked, ProviderError, ProviderRejected
 from domain.frozen import Frozen
 from domain.payment import Payment
 from domain.refund import Refund
@@ -178,20 +178,33 @@ class ProviderActivities:
         try:
             return await provider.refund(submission.refund, submission.payment)
         except ProviderRejected as rejection:
-            is_blocked = isinstance(rejection, ProviderBlocked)
-            if is_blocked:
-                # First, for the query may be refused as the refund was.
-                await self._raise_alarm(submission.payment, rejection)
+            if isinstance(rejection, ProviderBlocked):
+                return await self._blocked(provider, submission, rejection)
+            found = await provider.query_refund(submission.refund, submission.payment)
+            if found.outcome is RefundOutcome.NOT_FOUND:
+                raise
+            return found
+
+    async def _blocked(
+        self, provider: Provider, submission: RefundSubmission, blocked: ProviderBlocked
+    ) -> RefundReport:
+        """The refund as the provider knows it all the same; else raise that it is blocked.
+
+        Also where it does not say, refusing the query as it refused the refund: nothing ends here.
+        """
+        await self._raise_alarm(submission.payment, blocked)
+        with suppress(ProviderError):
             found = await provider.query_refund(submission.refund, submission.payment)
             if found.outcome is not RefundOutcome.NOT_FOUND:
                 return found
-            if is_blocked and submission.refund.attention is Attention.REFUND_BLOCKED:
-                wait = rejection.retry_after
-                after = BLOCKED_FOR if wait is None else timedelta(seconds=wait)
-                raise still_pending(f"still refused: {rejection}", after=after) from rejection
-            raise
+        if submission.refund.attention is not Attention.REFUND_BLOCKED:
+            raise blocked
+        after = BLOCKED_FOR
+        if blocked.retry_after is not None:
+            after = timedelta(seconds=blocked.retry_after)
+        raise still_pending(f"still refused: {blocked}", after=after)
 
-    async def _raise_alarm(self, payment: Payment, blocked: ProviderRejected) -> None:
+    async def _raise_alarm(self, payment: Payment, blocked: ProviderBlocked) -> None:
         alarm = Alarm(
             kind=AlarmKind.ACCOUNT_BLOCKED,
             subject=f"{payment.provider}/{payment.account}",
