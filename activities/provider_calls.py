@@ -83,7 +83,9 @@ class ProviderActivities:
         with self._line(payment) as provider:
             created = None
             if submission.ask_first or activity.info().attempt > 1:
-                created = _known(await _ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND)
+                created = _known(
+                    await self._ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND
+                )
             if created is None:
                 created = await self._submit(provider, payment)
         if created.checkout.kind is CheckoutKind.NONE:
@@ -96,13 +98,13 @@ class ProviderActivities:
     async def query_payment(self, payment: Payment) -> PaymentReport:
         """What the provider says now."""
         with self._line(payment) as provider:
-            return await _ask(provider, payment)
+            return await self._ask(provider, payment)
 
     @activity.defn
     @translated
     async def poll_payment(self, payment: Payment) -> PaymentReport:
         """Ask until the provider's word is final: the retry policy is the poll curve."""
-        report = await _ask(self._of(payment), payment)
+        report = await self._ask(self._of(payment), payment)
         if report.outcome in _NOTHING_THERE:
             raise still_pending(f"the provider says {report.raw_status}")
         return report
@@ -123,7 +125,7 @@ class ProviderActivities:
             raise still_pending(f"the provider will not close yet: {rejection}") from rejection
         if closed.outcome in (Outcome.PAID, Outcome.FAILED):
             return Closed(report=closed)
-        found = await _ask(provider, payment)
+        found = await self._ask(provider, payment)
         ended = closed.outcome is Outcome.CLOSED
         if found.outcome is Outcome.PENDING and not ended:
             raise still_pending(f"the provider still says {found.raw_status}")
@@ -164,6 +166,15 @@ class ProviderActivities:
         if report.outcome is RefundOutcome.ABNORMAL and submission.refund.attention:
             raise still_pending(f"the provider still says {report.raw_status}")
         return report
+
+    async def _ask(self, provider: Provider, payment: Payment) -> PaymentReport:
+        """A question refused is not an answer about the money: it is asked again."""
+        try:
+            return await provider.query(payment)
+        except ProviderRejected as rejection:
+            if isinstance(rejection, ProviderBlocked):
+                await self._raise_alarm(payment, rejection)
+            raise still_pending(f"the provider refuses to say: {rejection}") from rejection
 
     async def _submit(self, provider: Provider, payment: Payment) -> Created:
         try:
@@ -274,14 +285,6 @@ def _known(report: PaymentReport, *unsubmitted: Outcome) -> Created | None:
     return Created(
         checkout=_NOTHING_TO_DO, report=report, provider_reference=report.provider_reference
     )
-
-
-async def _ask(provider: Provider, payment: Payment) -> PaymentReport:
-    """A question refused is not an answer about the money: it is asked again."""
-    try:
-        return await provider.query(payment)
-    except ProviderRejected as rejection:
-        raise still_pending(f"the provider refuses to say: {rejection}") from rejection
 
 
 async def _ask_about_refund(provider: Provider, submission: RefundSubmission) -> RefundReport:

@@ -34,7 +34,7 @@ def refuse_query(answer: Answer) -> NoReturn:
     A no to who we are is definite, and signed like every answer that gets here.
     """
     if verdict_of(answer).is_refusal and answer.sub_code in codes.UNHEARD:
-        _raise(answer, Verdict.REJECTED)
+        _raise(answer, Verdict.BLOCKED)
     refuse_question(answer)
 
 

@@ -98,10 +98,10 @@ class WechatpayProvider:
         return answer.fail()
 
     async def query(self, payment: Payment) -> PaymentReport:
-        """What WeChat Pay says of the order now; a charge that failed is reversed, as it advises."""
+        """What WeChat Pay says of the order now; a failed charge is reversed, as it advises."""
         answer = await self._question(payment)
         if answer.refuses_us:
-            answer.fail(Verdict.REJECTED)
+            answer.fail(Verdict.BLOCKED)
         report = self._told(answer, payment)
         if report.raw_status == mapping.PAY_ERROR and not self._must_wait(payment):
             return await self._send_reverse(payment, report)
