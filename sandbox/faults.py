@@ -61,6 +61,7 @@ CALL_KINDS = (
     "expired_certificate",
     "not_found",
     "error_code",
+    "credit_pay_mode",
     "unauthorized",
     *SIGNED_KINDS,
 )
@@ -79,6 +80,7 @@ NOTIFY_KINDS = (
     "unsigned",
     "bad_signature",
     "unknown_type",
+    "credit_pay_mode",
     *SIGNED_KINDS,
 )
 

@@ -37,6 +37,7 @@ CODES: dict[Verdict, tuple[str, ...]] = {
         "ORDER_NOT_EXIST",
         "RESOURCE_NOT_EXISTS",
         # Codes of the payment by barcode that only v2's pages list; v3 has its orders' other codes.
+        "AUTHCODEEXPIRE",
         "AUTH_CODE_ERROR",
         "AUTH_CODE_EXPIRED",
         "AUTH_CODE_INVALID",

@@ -12,6 +12,7 @@ from sandbox.alipay.envelope import Call, find_app, merge, verify
 from sandbox.alipay.errors import MESSAGES, GatewayError
 from sandbox.alipay.keys import App, KeyRing
 from sandbox.alipay.methods import CHECKOUTS, OPERATIONS, Methods, cashier_url
+from sandbox.alipay.notices import credit_fields
 from sandbox.alipay.signing import sign
 from sandbox.books import Order
 from sandbox.context import Context
@@ -85,6 +86,11 @@ class Gateway:
             if executed:
                 self.methods.run(call, None)
             return GatewayError(*NOT_EXECUTED[kind]).content()
+        if fault and kind == "error_code":
+            code, sub_code = fault.params.get("code", "40004"), fault.params["sub_code"]
+            return GatewayError(str(code), str(sub_code), "按剧本拒绝").content()
+        if fault and kind == "credit_pay_mode":
+            return self.methods.run(call, fault) | credit_fields(fault.params)
         if kind != "system_error":
             return self.methods.run(call, fault)
         if executed:

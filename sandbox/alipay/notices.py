@@ -133,7 +133,18 @@ def _unreadable_signature(_fields: Fields) -> Fields:
     return {"sign": "WECHATPAY/SIGNTEST/" + secrets.token_hex(16)}
 
 
+def _on_credit(fields: Fields, params: dict[str, Any]) -> Fields:  # noqa: ARG001
+    return credit_fields(params)
+
+
+def credit_fields(params: dict[str, Any]) -> Fields:
+    """What a trade says whose buyer pays later, by agreement."""
+    mode = str(params.get("mode", "creditAdvanceV2"))
+    return {"credit_pay_mode": mode, "credit_biz_order_id": "ZMCB99202103310000450000041833"}
+
+
 BEFORE_SIGNING: dict[str, Callable[[Fields, dict[str, Any]], Fields]] = {
+    "credit_pay_mode": _on_credit,
     "wrong_amount": _wrong_amount,
     "foreign_app": _foreign_app,
 }

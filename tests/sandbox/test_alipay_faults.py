@@ -29,6 +29,14 @@ async def placed(rig: Rig) -> int:
         ("system_error", {}, "40004", "ACQ.SYSTEM_ERROR", 1),
         ("system_error", {"executed": False}, "40004", "ACQ.SYSTEM_ERROR", 0),
         ("rate_limited", {}, "40005", "isv.app-call-limited", 0),
+        ("error_code", {"sub_code": "ACQ.PAYMENT_FAIL"}, "40004", "ACQ.PAYMENT_FAIL", 0),
+        (
+            "error_code",
+            {"code": "40002", "sub_code": "isv.invalid-encrypt"},
+            "40002",
+            "isv.invalid-encrypt",
+            0,
+        ),
     ],
 )
 async def test_an_error_code_hides_whether_it_happened(
