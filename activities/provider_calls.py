@@ -163,7 +163,8 @@ class ProviderActivities:
             report = await self._refund(provider, submission)
         if report.outcome in (RefundOutcome.PENDING, RefundOutcome.NOT_FOUND):
             raise still_pending(f"the provider says {report.raw_status}")
-        if report.outcome is RefundOutcome.ABNORMAL and submission.refund.attention:
+        flagged = submission.refund.attention is Attention.REFUND_ABNORMAL
+        if report.outcome is RefundOutcome.ABNORMAL and flagged:
             raise still_pending(f"the provider still says {report.raw_status}")
         return report
 

@@ -41,9 +41,10 @@ _CALLS: dict[Verdict, str] = {
 }
 CALLS = {code: verdict for verdict, text in _CALLS.items() for code in text.split()}
 
-# What a refund or an undo can be refused for and what passes: the merchant's balance (64, 90) and
-# limits (33, 81, 87), the hours (39). An order that is refused for them is over.
-_PASSING_FOR_REFUNDS = frozenset(["33", "39", "64", "81", "87", "90"])
+# Of a refund or an undo these pass: the merchant's balance (64, 90) and limits (33, 81, 87), and
+# the hours (39). An order that is refused for them is over.
+_OF_REFUNDS = dict.fromkeys(("33", "64", "81", "87", "90"), Verdict.BLOCKED)
+_OF_REFUNDS["39"] = Verdict.NOT_PROCESSED
 
 
 class State(StrEnum):
@@ -73,8 +74,8 @@ _STATES: dict[State, str] = {
 }
 STATES = {code: state for state, text in _STATES.items() for code in text.split()}
 
-# Seconds until the same question may be asked again: too frequent, too busy, closed.
-RETRY_AFTER = {"37": 60.0, "02": 60.0, "06": 10.0}
+# Seconds until the same call may come again: too frequent, closed, too busy, outside the hours.
+RETRY_AFTER = {"37": 60.0, "02": 60.0, "06": 10.0, "39": 600.0}
 
 
 def verdict_of(code: str) -> Verdict:
@@ -84,7 +85,7 @@ def verdict_of(code: str) -> Verdict:
 
 def refund_verdict(code: str) -> Verdict:
     """What the `respCode` of a refund or undo says."""
-    return Verdict.BLOCKED if code in _PASSING_FOR_REFUNDS else verdict_of(code)
+    return _OF_REFUNDS.get(code) or verdict_of(code)
 
 
 def question_verdict(code: str) -> Verdict:

@@ -51,6 +51,16 @@ async def test_a_refund_without_balance_waits_with_an_operator_called_and_is_the
     assert stored.attention is None
 
 
+async def test_a_refund_that_stays_blocked_keeps_its_reason(shop: Shop) -> None:
+    payment, order = await refund_of(shop, *[blocked(0.4)] * 3)
+    impatient = order.policy.model_copy(update={"alarm_after": 0.1})
+
+    await (await shop.start_refund(order.model_copy(update={"policy": impatient}))).result()
+
+    told = shop.merchants.heard(payment)[1:]
+    assert told == ["payment.attention", "refund.succeeded"], "one attention, for one reason"
+
+
 async def test_an_operator_can_end_a_refund_that_waits_for_balance(shop: Shop) -> None:
     payment, order = await refund_of(shop, *[blocked(3600)] * 50)
     run = await shop.start_refund(order)

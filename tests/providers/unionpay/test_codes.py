@@ -38,7 +38,7 @@ DOCUMENTED: dict[str, tuple[Verdict, Verdict, State]] = {
     "36": (REJECTED, REJECTED, State.FAILED),  # does not fit the original
     "37": (NOT_PROCESSED, NOT_PROCESSED, State.PENDING),  # too many queries
     "38": (REJECTED, REJECTED, State.FAILED),  # risk
-    "39": (REJECTED, BLOCKED, State.FAILED),  # outside the hours
+    "39": (REJECTED, NOT_PROCESSED, State.FAILED),  # outside the hours
     "40": (REJECTED, REJECTED, State.FAILED),  # binding
     "41": (UNKNOWN, UNKNOWN, State.PENDING),  # batch not ready for download
     "42": (UNKNOWN, UNKNOWN, State.DEBITED),  # debited after the allowed time
