@@ -277,9 +277,7 @@ class RefundWorkflow:
     async def _flag(self, why: Attention) -> None:
         self._state.flag(why)
         self._show("Flagged for a person")
-        blocked = self._state.blockage if why is Attention.REFUND_BLOCKED else None
-        detail = f"{why}: {blocked.message}" if blocked else str(why)
-        await self._calls.about_refund(self._state.refund.id, why, detail)
+        await self._calls.about_refund(self._state.refund.id, why, self._state.detail(why))
 
     def _show_end(self) -> None:
         self._show("Settled")

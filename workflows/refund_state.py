@@ -98,6 +98,12 @@ class RefundState:
             self.doubt = Attention.REFUND_BLOCKED
             self.blockage = failure
 
+    def detail(self, why: Attention) -> str:
+        """What an operator reads beside the attention."""
+        if why is Attention.REFUND_BLOCKED and self.blockage is not None:
+            return f"{why}: {self.blockage.message}"
+        return str(why)
+
     def take(self, report: RefundReport) -> None:
         """The provider has the refund: what stood in its way does so no longer."""
         self.taken = True

@@ -79,14 +79,13 @@ class UnionpayProvider:
         if answer is None:
             return mapping.word(payment, Outcome.NOT_FOUND, codes.NOT_FOUND, None)
         code = answer.fields["origRespCode"]
-        is_strangers = codes.state_of(code) is codes.State.GIVEN_BACK and not _is_given_back(
-            payment
-        )
+        is_gone = codes.state_of(code) is codes.State.GIVEN_BACK
+        mismatch = Attention.EXTERNAL_REFUND if is_gone and not _is_given_back(payment) else None
         return mapping.payment_report(
             answer.fields,
             code,
             is_over=self._wait(payment) <= timedelta(),
-            mismatch=Attention.EXTERNAL_REFUND if is_strangers else None,
+            mismatch=mismatch,
         )
 
     async def close(self, payment: Payment) -> PaymentReport:

@@ -103,7 +103,8 @@ class WechatpayProvider:
         if answer.refuses_us:
             answer.fail(Verdict.BLOCKED)
         report = self._told(answer, payment)
-        if report.raw_status == mapping.PAY_ERROR and not self._must_wait(payment):
+        failed = report.raw_status == mapping.PAY_ERROR and payment.channel is Channel.BARCODE
+        if failed and not self._must_wait(payment):
             return await self._send_reverse(payment, report)
         return report
 

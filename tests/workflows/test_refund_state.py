@@ -26,7 +26,8 @@ def test_a_refund_that_our_account_stands_in_the_way_of_is_still_owed() -> None:
     state.block(BLOCKED)
 
     assert (state.refund.status, state.doubt) == (RefundStatus.PENDING, Attention.REFUND_BLOCKED)
-    assert state.blockage == BLOCKED
+    assert state.detail(Attention.REFUND_BLOCKED) == "refund_blocked: top up"
+    assert state.detail(Attention.OUTCOME_UNKNOWN) == "outcome_unknown"
 
 
 def test_a_refund_that_is_taken_at_last_is_no_operators_to_end() -> None:
@@ -57,3 +58,4 @@ def test_a_blocked_refund_goes_on_without_an_operator_where_its_workflow_was_los
     state.resume()
 
     assert state.doubt is None
+    assert state.detail(Attention.REFUND_BLOCKED) == "refund_blocked"

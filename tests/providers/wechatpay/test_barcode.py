@@ -218,6 +218,19 @@ async def test_a_failed_charge_is_a_failure_once_it_is_reversed(
     assert wechat.requests[2].url.path.endswith("/reverse")
 
 
+async def test_only_a_barcodes_order_is_reversed(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    transaction: dict[str, Any],
+    clock: TurnableClock,
+) -> None:
+    clock.advance(minutes=1)
+    wechat.then(200, transaction | {"trade_state": "PAYERROR"})
+    assert (await provider.query(payment)).outcome is Outcome.PENDING
+    assert [request.method for request in wechat.requests] == ["GET"]
+
+
 async def test_a_failed_charge_that_is_not_reversed_is_no_failure(
     provider: WechatpayProvider,
     wechat: FakeWechat,
