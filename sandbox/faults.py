@@ -80,7 +80,6 @@ NOTIFY_KINDS = (
     "unsigned",
     "bad_signature",
     "unknown_type",
-    "credit_pay_mode",
     *SIGNED_KINDS,
 )
 

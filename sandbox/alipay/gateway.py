@@ -12,7 +12,6 @@ from sandbox.alipay.envelope import Call, find_app, merge, verify
 from sandbox.alipay.errors import MESSAGES, GatewayError
 from sandbox.alipay.keys import App, KeyRing
 from sandbox.alipay.methods import CHECKOUTS, OPERATIONS, Methods, cashier_url
-from sandbox.alipay.notices import credit_fields
 from sandbox.alipay.signing import sign
 from sandbox.books import Order
 from sandbox.context import Context
@@ -90,7 +89,9 @@ class Gateway:
             code, sub_code = fault.params.get("code", "40004"), fault.params["sub_code"]
             return GatewayError(str(code), str(sub_code), "按剧本拒绝").content()
         if fault and kind == "credit_pay_mode":
-            return self.methods.run(call, fault) | credit_fields(fault.params)
+            content = self.methods.run(call, fault)
+            self._put_on_credit(call, str(fault.params.get("mode", "creditAdvanceV2")))
+            return content
         if kind != "system_error":
             return self.methods.run(call, fault)
         if executed:
@@ -102,6 +103,13 @@ class Gateway:
             "sub_code": error[0],
             "sub_msg": error[1],
         }
+
+    def _put_on_credit(self, call: Call, mode: str) -> None:
+        books = self.context.books
+        order = books.find_order("alipay", str(call.content.get("out_trade_no")))
+        if order is not None:
+            order.extra["credit_pay_mode"] = mode
+            books.put_order(order)
 
     def _body(self, call: Call, content: dict[str, Any], kind: str) -> bytes:
         name = answers.node_name(call.method)

@@ -133,18 +133,7 @@ def _unreadable_signature(_fields: Fields) -> Fields:
     return {"sign": "WECHATPAY/SIGNTEST/" + secrets.token_hex(16)}
 
 
-def _on_credit(fields: Fields, params: dict[str, Any]) -> Fields:  # noqa: ARG001
-    return credit_fields(params)
-
-
-def credit_fields(params: dict[str, Any]) -> Fields:
-    """What a trade says whose buyer pays later, by agreement."""
-    mode = str(params.get("mode", "creditAdvanceV2"))
-    return {"credit_pay_mode": mode, "credit_biz_order_id": "ZMCB99202103310000450000041833"}
-
-
 BEFORE_SIGNING: dict[str, Callable[[Fields, dict[str, Any]], Fields]] = {
-    "credit_pay_mode": _on_credit,
     "wrong_amount": _wrong_amount,
     "foreign_app": _foreign_app,
 }
@@ -155,9 +144,14 @@ AFTER_SIGNING: dict[str, Callable[[Fields], Fields]] = {
 
 
 def paid_fields(order: Order) -> Fields:
-    """What a paid trade says of its money, in queries and notifications alike."""
+    """What a paid trade says of its money, in queries and notifications alike.
+
+    `credit_pay_mode` where its buyer pays later, by agreement.
+    """
     amount = yuan(paid_amount(order)) if order.paid_at else "0.00"
-    return {
+    mode = str(order.extra.get("credit_pay_mode", ""))
+    credit = {"credit_pay_mode": mode, "credit_biz_order_id": "ZMCB992021033100004500"}
+    return (credit if mode and order.paid_at else {}) | {
         "receipt_amount": amount,
         "buyer_pay_amount": amount,
         "invoice_amount": amount,

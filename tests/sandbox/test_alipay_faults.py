@@ -7,6 +7,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from tests.sandbox.alipay_shop import AlipayShop
+from tests.sandbox.conftest import Precreate
 from tests.sandbox.rig import Rig
 
 PRECREATE = "alipay.trade.precreate"
@@ -159,3 +160,15 @@ async def test_the_payer_may_pay_another_sum(
     node = await shop.call("alipay.trade.query", {"out_trade_no": reference})
     assert (node["total_amount"], node["receipt_amount"]) == ("19.99", "19.99")
     assert [move["amount"] for move in await rig.look("ledger")] == [1999]
+
+
+async def test_a_trade_on_credit_says_so_wherever_it_is_paid(
+    rig: Rig, shop: AlipayShop, precreate: Precreate, reference: str
+) -> None:
+    await inject(rig, "credit_pay_mode")
+    await precreate()
+    await rig.control("pay", provider="alipay", reference=reference)
+    paid = await shop.call("alipay.trade.query", {"out_trade_no": reference})
+    assert (paid["trade_status"], paid["credit_pay_mode"]) == ("TRADE_SUCCESS", "creditAdvanceV2")
+    told = await rig.receiver.form()
+    assert (told["trade_status"], told["credit_pay_mode"]) == ("TRADE_SUCCESS", "creditAdvanceV2")
