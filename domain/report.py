@@ -48,7 +48,7 @@ class Attention(StrEnum):
     # sent again until it is taken or an operator ends it.
     REFUND_BLOCKED = "refund_blocked"
     OUTCOME_UNKNOWN = "outcome_unknown"
-    # Paid in the provider's word, while the payer has paid nothing yet and is charged later.
+    # Reported as paid, while the payer has paid nothing yet and is charged later.
     CREDIT_PAYMENT = "credit_payment"
 
 

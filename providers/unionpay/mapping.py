@@ -143,7 +143,7 @@ def payment_report(
 ) -> PaymentReport:
     """What the state `code` says of a payment; `is_over` where its payer's time has run out.
 
-    A payer who was debited without UnionPay's word that the money is ours is for an operator.
+    A payer who was debited without UnionPay saying that the money is ours is for an operator.
     """
     state = codes.state_of(code)
     outcome = _outcome(state, fields.get("txnSubType", ""), is_over=is_over)
