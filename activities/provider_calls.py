@@ -5,25 +5,29 @@ provider was asked: the attempt before may have been executed and its answer los
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 
 from activities.bulkhead import Bulkhead
 from activities.errors import still_pending, translated
+from domain.alarm import Alarm, AlarmKind
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.errors import ProviderRejected
+from domain.errors import ProviderBlocked, ProviderError, ProviderRejected
 from domain.frozen import Frozen
 from domain.payment import Payment
 from domain.refund import Refund
-from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
+from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import Provider
 from providers.registry import Registry
+from storage.alarms import AlarmStore
 from storage.payments import PaymentStore
 
 # Within workflow tasks: what comes on top waits in the provider's own queue, apart from the others.
 MOST_AT_ONCE = 16
+# Until an operator has topped up the balance or mended the account, the same refund is sent again.
+BLOCKED_FOR = timedelta(minutes=5)
 
 _NOTHING_TO_DO = Checkout(kind=CheckoutKind.NONE)
 _NOTHING_THERE = (Outcome.PENDING, Outcome.NOT_FOUND)
@@ -63,11 +67,12 @@ class RefundSubmission(Frozen):
 
 
 class ProviderActivities:
-    """Talks to providers; writes only the checkout."""
+    """Talks to providers; writes only the checkout, and an alarm where an account is refused."""
 
-    def __init__(self, registry: Registry, payments: PaymentStore) -> None:
+    def __init__(self, registry: Registry, payments: PaymentStore, alarms: AlarmStore) -> None:
         self._registry = registry
         self._payments = payments
+        self._alarms = alarms
         self._within_tasks = Bulkhead(MOST_AT_ONCE)
 
     @activity.defn
@@ -78,9 +83,11 @@ class ProviderActivities:
         with self._line(payment) as provider:
             created = None
             if submission.ask_first or activity.info().attempt > 1:
-                created = _known(await _ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND)
+                created = _known(
+                    await self._ask(provider, payment), Outcome.PENDING, Outcome.NOT_FOUND
+                )
             if created is None:
-                created = await _submit(provider, payment)
+                created = await self._submit(provider, payment)
         if created.checkout.kind is CheckoutKind.NONE:
             created = await self._with_kept_checkout(payment, created)
         await self._payments.save_checkout(payment.id, created)
@@ -91,13 +98,13 @@ class ProviderActivities:
     async def query_payment(self, payment: Payment) -> PaymentReport:
         """What the provider says now."""
         with self._line(payment) as provider:
-            return await _ask(provider, payment)
+            return await self._ask(provider, payment)
 
     @activity.defn
     @translated
     async def poll_payment(self, payment: Payment) -> PaymentReport:
         """Ask until the provider's word is final: the retry policy is the poll curve."""
-        report = await _ask(self._of(payment), payment)
+        report = await self._ask(self._of(payment), payment)
         if report.outcome in _NOTHING_THERE:
             raise still_pending(f"the provider says {report.raw_status}")
         return report
@@ -118,7 +125,7 @@ class ProviderActivities:
             raise still_pending(f"the provider will not close yet: {rejection}") from rejection
         if closed.outcome in (Outcome.PAID, Outcome.FAILED):
             return Closed(report=closed)
-        found = await _ask(provider, payment)
+        found = await self._ask(provider, payment)
         ended = closed.outcome is Outcome.CLOSED
         if found.outcome is Outcome.PENDING and not ended:
             raise still_pending(f"the provider still says {found.raw_status}")
@@ -136,7 +143,7 @@ class ProviderActivities:
                 found = await _ask_about_refund(provider, submission)
                 if found.outcome is not RefundOutcome.NOT_FOUND:
                     return found
-            return await _refund(provider, submission)
+            return await self._refund(provider, submission)
 
     @activity.defn
     @translated
@@ -153,12 +160,69 @@ class ProviderActivities:
         report = await _ask_about_refund(provider, submission)
         if report.outcome is RefundOutcome.NOT_FOUND:
             # Accepted once and gone now: the same number may be sent again, it is one refund.
-            report = await provider.refund(submission.refund, submission.payment)
+            report = await self._refund(provider, submission)
         if report.outcome in (RefundOutcome.PENDING, RefundOutcome.NOT_FOUND):
             raise still_pending(f"the provider says {report.raw_status}")
-        if report.outcome is RefundOutcome.ABNORMAL and submission.refund.attention:
+        flagged = submission.refund.attention is Attention.REFUND_ABNORMAL
+        if report.outcome is RefundOutcome.ABNORMAL and flagged:
             raise still_pending(f"the provider still says {report.raw_status}")
         return report
+
+    async def _ask(self, provider: Provider, payment: Payment) -> PaymentReport:
+        """A question refused is not an answer about the money: it is asked again."""
+        try:
+            return await provider.query(payment)
+        except ProviderRejected as rejection:
+            if isinstance(rejection, ProviderBlocked):
+                await self._raise_alarm(payment, rejection)
+            raise still_pending(f"the provider refuses to say: {rejection}") from rejection
+
+    async def _submit(self, provider: Provider, payment: Payment) -> Created:
+        try:
+            return await _submit(provider, payment)
+        except ProviderBlocked as blocked:
+            await self._raise_alarm(payment, blocked)
+            # The payer cannot wait for an operator.
+            raise blocked.as_rejected() from None
+
+    async def _refund(self, provider: Provider, submission: RefundSubmission) -> RefundReport:
+        """Send the refund; a refusal is believed only where the provider knows nothing of it."""
+        try:
+            return await provider.refund(submission.refund, submission.payment)
+        except ProviderRejected as rejection:
+            if isinstance(rejection, ProviderBlocked):
+                return await self._blocked(provider, submission, rejection)
+            found = await provider.query_refund(submission.refund, submission.payment)
+            if found.outcome is RefundOutcome.NOT_FOUND:
+                raise
+            return found
+
+    async def _blocked(
+        self, provider: Provider, submission: RefundSubmission, blocked: ProviderBlocked
+    ) -> RefundReport:
+        """The refund as the provider knows it all the same; else raise that it is blocked.
+
+        Also where it does not say, refusing the query as it refused the refund: nothing ends here.
+        """
+        await self._raise_alarm(submission.payment, blocked)
+        with suppress(ProviderError):
+            found = await provider.query_refund(submission.refund, submission.payment)
+            if found.outcome is not RefundOutcome.NOT_FOUND:
+                return found
+        if submission.refund.attention is not Attention.REFUND_BLOCKED:
+            raise blocked
+        after = BLOCKED_FOR
+        if blocked.retry_after is not None:
+            after = timedelta(seconds=blocked.retry_after)
+        raise still_pending(f"still refused: {blocked}", after=after)
+
+    async def _raise_alarm(self, payment: Payment, blocked: ProviderBlocked) -> None:
+        alarm = Alarm(
+            kind=AlarmKind.ACCOUNT_BLOCKED,
+            subject=f"{payment.provider}/{payment.account}",
+            detail=blocked.message,
+        )
+        await self._alarms.raise_alarm(alarm)
 
     async def _with_kept_checkout(self, payment: Payment, created: Created) -> Created:
         """Some providers say only once what the payer needs: what an earlier try kept stays."""
@@ -201,17 +265,6 @@ async def _submit(provider: Provider, payment: Payment) -> Created:
         return known
 
 
-async def _refund(provider: Provider, submission: RefundSubmission) -> RefundReport:
-    refund, payment = submission.refund, submission.payment
-    try:
-        return await provider.refund(refund, payment)
-    except ProviderRejected:
-        found = await provider.query_refund(refund, payment)
-        if found.outcome is RefundOutcome.NOT_FOUND:
-            raise
-        return found
-
-
 async def _after_rejection(
     provider: Provider, payment: Payment, rejection: ProviderRejected
 ) -> Created | None:
@@ -233,14 +286,6 @@ def _known(report: PaymentReport, *unsubmitted: Outcome) -> Created | None:
     return Created(
         checkout=_NOTHING_TO_DO, report=report, provider_reference=report.provider_reference
     )
-
-
-async def _ask(provider: Provider, payment: Payment) -> PaymentReport:
-    """A question refused is not an answer about the money: it is asked again."""
-    try:
-        return await provider.query(payment)
-    except ProviderRejected as rejection:
-        raise still_pending(f"the provider refuses to say: {rejection}") from rejection
 
 
 async def _ask_about_refund(provider: Provider, submission: RefundSubmission) -> RefundReport:

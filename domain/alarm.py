@@ -17,6 +17,8 @@ class AlarmKind(StrEnum):
     # Subject: the workflow's id.
     WORKFLOW_RESTARTED = "workflow_restarted"
     WORKFLOW_STALLED = "workflow_stalled"
+    # Subject: the account, `<provider>/<name>`.
+    ACCOUNT_BLOCKED = "account_blocked"
 
 
 class Alarm(Frozen):

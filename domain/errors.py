@@ -8,6 +8,8 @@ PaymentError                    code, message
 ├─ StatementRefused             our books cannot keep it as it is     -> never retried, 500
 └─ ProviderError                provider, provider_code, provider_message
    ├─ ProviderRejected          a definite no                   -> failed, never retried
+   │  └─ ProviderBlocked        a no to our account, not to this call: its balance, contract, key
+   │                            -> an order fails, a refund waits until an operator mends that
    ├─ ProviderUnavailable       certainly not processed         -> retry
    ├─ OutcomeUnknown            timeout, 5xx, garbled or badly signed answer
    │                            -> retry only with the same reference, and ask first
@@ -93,6 +95,21 @@ class ProviderRejected(ProviderError):  # noqa: N818
     """A definite no by the provider's own word: nothing moved and nothing will."""
 
     code = "provider_rejected"
+
+
+class ProviderBlocked(ProviderRejected):
+    """A definite no that is about our account: nothing moved, and once it is mended it will."""
+
+    code = "provider_blocked"
+
+    def as_rejected(self) -> ProviderRejected:
+        """The same no to a call that must not wait for the account to be mended."""
+        return ProviderRejected(
+            self.message,
+            provider=self.provider,
+            provider_code=self.provider_code,
+            provider_message=self.provider_message,
+        )
 
 
 class ProviderUnavailable(ProviderError):  # noqa: N818

@@ -44,7 +44,12 @@ class Attention(StrEnum):
     EXTERNAL_REFUND = "external_refund"
     REFUND_ABNORMAL = "refund_abnormal"
     REFUND_FAILED = "refund_failed"
+    # The provider refuses the refund for what the account is (its balance, contract, keys): it is
+    # sent again until it is taken or an operator ends it.
+    REFUND_BLOCKED = "refund_blocked"
     OUTCOME_UNKNOWN = "outcome_unknown"
+    # Reported as paid, while the payer has paid nothing yet and is charged later.
+    CREDIT_PAYMENT = "credit_payment"
 
 
 # What was reported is not what was ordered. The right money ends such a mark.

@@ -22,6 +22,7 @@ from engine.tuning import GRACEFUL_STOP, tuning
 from providers.bounded import BoundedClient
 from providers.registry import Registry, build
 from settings import Settings
+from storage.alarms import AlarmStore
 from storage.database import Database
 from storage.entitlements import EntitlementStore
 from storage.events import EventStore
@@ -64,7 +65,7 @@ async def open_activities(
             Activities(
                 payments=PaymentActivities(payments),
                 refunds=RefundActivities(RefundStore(database)),
-                providers=ProviderActivities(registry, payments),
+                providers=ProviderActivities(registry, payments, AlarmStore(database)),
                 webhooks=WebhookActivities(EventStore(database), sender),
                 entitlements=EntitlementActivities(EntitlementStore(database)),
             ),

@@ -1,4 +1,4 @@
-"""The seam: what every provider can do, and how a provider's words become one of five verdicts."""
+"""The seam: what every provider can do, and how a provider's words become one of six verdicts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,12 @@ from pydantic import Field
 
 from domain.checkout import Created
 from domain.consumption import Consumption
-from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
+from domain.errors import (
+    OutcomeUnknown,
+    ProviderBlocked,
+    ProviderRejected,
+    ProviderUnavailable,
+)
 from domain.notification import Acknowledgement, Notification
 from domain.payment import Channel, Payment
 from domain.purchase import Purchase
@@ -24,8 +29,16 @@ class Verdict(StrEnum):
     PAID = "paid"
     PENDING = "pending"
     REJECTED = "rejected"
+    # A definite no that is about our account and not about this call: its balance, limits,
+    # contract, permissions or keys. Once an operator has mended that, the same call succeeds.
+    BLOCKED = "blocked"
     NOT_PROCESSED = "not_processed"
     UNKNOWN = "unknown"
+
+    @property
+    def is_refusal(self) -> bool:
+        """A definite no: nothing moved by this call."""
+        return self in (Verdict.REJECTED, Verdict.BLOCKED)
 
 
 AccountName = Annotated[str, Field(pattern=r"^[^\s/?#&=%]+$")]
@@ -72,9 +85,9 @@ class ChannelRules:
 class Provider(Protocol):
     """One account at one provider.
 
-    Every verb that calls out raises `ProviderRejected` (a definite no), `ProviderUnavailable`
-    (certainly not processed) or `OutcomeUnknown`; nothing else leaves a provider. All verbs are
-    safe to repeat with the same ids.
+    Every verb that calls out raises `ProviderRejected` (a definite no; `ProviderBlocked` where it
+    is about our account), `ProviderUnavailable` (certainly not processed) or `OutcomeUnknown`;
+    nothing else leaves a provider. All verbs are safe to repeat with the same ids.
 
     `confirms_notifications` is the provider's own rule of proof: its notification of a payment or
     refund is believed only once a query has said the same.
@@ -197,6 +210,7 @@ def raise_verdict(
     """Raise the one error that the verdict of a failed call stands for."""
     kind = {
         Verdict.REJECTED: ProviderRejected,
+        Verdict.BLOCKED: ProviderBlocked,
         Verdict.NOT_PROCESSED: ProviderUnavailable,
     }.get(verdict, OutcomeUnknown)
     raise kind(

@@ -61,6 +61,7 @@ CALL_KINDS = (
     "expired_certificate",
     "not_found",
     "error_code",
+    "credit_pay_mode",
     "unauthorized",
     *SIGNED_KINDS,
 )

@@ -6,7 +6,7 @@ ActivityError: both are unwrapped here.
 
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
-from domain.errors import ProviderRejected
+from domain.errors import ProviderBlocked, ProviderRejected
 from domain.payment import Failure
 
 
@@ -22,6 +22,12 @@ def rejection(error: FailureError) -> ApplicationError | None:
     """The provider's own no. A refusal of ours (an account gone missing) decides nothing."""
     refused = refusal(error)
     return refused if refused and refused.type == ProviderRejected.code else None
+
+
+def blockage(error: FailureError) -> ApplicationError | None:
+    """The provider's no to our account: the same call succeeds once an operator has mended it."""
+    refused = refusal(error)
+    return refused if refused and refused.type == ProviderBlocked.code else None
 
 
 def failure_of(refused: ApplicationError) -> Failure:

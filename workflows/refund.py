@@ -21,7 +21,7 @@ from workflows.attention import Calls
 from workflows.failures import failure_of, refusal
 from workflows.policies import RefundPolicy
 from workflows.refund_conversation import RefundConversation
-from workflows.refund_state import RefundState
+from workflows.refund_state import GOES_ON, RefundState
 from workflows.steps import happens, in_our_books, tell_merchant
 
 
@@ -175,7 +175,8 @@ class RefundWorkflow:
             return sending.done() or self._state.moved
 
         if not await happens(over, self._policy.alarm_after, "the provider does not answer"):
-            await self._flag(Attention.OUTCOME_UNKNOWN)
+            if self._state.refund.attention is not Attention.REFUND_BLOCKED:
+                await self._flag(Attention.OUTCOME_UNKNOWN)
             await workflow.wait_condition(over)
         await self._provider.hear_out(sending)
 
@@ -199,8 +200,8 @@ class RefundWorkflow:
         """Flag the refund and wait until a person or the provider settles it."""
         self._state.doubt = None
         await self._flag(why)
-        if why is Attention.REFUND_ABNORMAL:
-            return  # the provider settles it once the merchant has acted there: keep asking
+        if why in GOES_ON:
+            return
         self._show("An operator must decide")
         await workflow.wait_condition(
             lambda: (
@@ -276,7 +277,7 @@ class RefundWorkflow:
     async def _flag(self, why: Attention) -> None:
         self._state.flag(why)
         self._show("Flagged for a person")
-        await self._calls.about_refund(self._state.refund.id, why, str(why))
+        await self._calls.about_refund(self._state.refund.id, why, self._state.detail(why))
 
     def _show_end(self) -> None:
         self._show("Settled")

@@ -8,10 +8,10 @@ from temporalio.exceptions import FailureError
 from activities.provider_calls import ProviderActivities, RefundSubmission
 from domain.payment import Payment
 from domain.report import Attention, RefundReport
-from workflows.failures import failure_of, rejection
+from workflows.failures import blockage, failure_of, rejection
 from workflows.policies import RefundPolicy, provider_queue
 from workflows.refund_confirmation import confirmation
-from workflows.refund_state import RefundState
+from workflows.refund_state import GOES_ON, RefundState
 
 Sending = workflow.ActivityHandle[RefundReport]
 
@@ -34,11 +34,9 @@ class RefundConversation:
                 **self._policy.call_fast.local("submit the refund"),
             )
         except FailureError as error:
-            rejected = rejection(error)
-            if rejected is not None:
-                self._state.reject(failure_of(rejected))
+            self._hear_refusal(error)
         else:
-            self._take(report)
+            self._state.take(report)
 
     def submit_again(self) -> Sending:
         """Ask before sending again, for as long as it takes: the outcome is unknown."""
@@ -58,10 +56,10 @@ class RefundConversation:
         try:
             report = await sending
         except FailureError as error:
-            if not self._state.moved:
-                self._miss(error)
+            if not self._state.moved and not self._hear_refusal(error):
+                self._state.doubt = Attention.OUTCOME_UNKNOWN
         else:
-            self._take(report)
+            self._state.take(report)
 
     async def poll(self) -> None:
         """Ask until the word is final; a notification or a person may come first."""
@@ -77,6 +75,10 @@ class RefundConversation:
         try:
             self._state.hear(asking.result())
         except FailureError as error:
+            blocked = blockage(error)
+            if blocked is not None:
+                self._state.block(failure_of(blocked))
+                return
             self._state.doubt = Attention.OUTCOME_UNKNOWN
             workflow.logger.warning("polling the refund ended: %s", error)
 
@@ -100,20 +102,18 @@ class RefundConversation:
             **self._policy.call_slow.activity(summary, queue=self._queue, total=within),
         )
 
-    def _take(self, report: RefundReport) -> None:
-        self._state.taken = True
-        self._state.hear(report)
-
-    def _miss(self, error: FailureError) -> None:
-        rejected = rejection(error)
-        if rejected is None:
-            self._state.doubt = Attention.OUTCOME_UNKNOWN
-        else:
+    def _hear_refusal(self, error: FailureError) -> bool:
+        """Take a definite no; False where the error is none."""
+        rejected, blocked = rejection(error), blockage(error)
+        if rejected is not None:
             self._state.reject(failure_of(rejected))
+        if blocked is not None:
+            self._state.block(failure_of(blocked))
+        return bool(rejected or blocked)
 
     def _submission(self, *, ask_first: bool = False) -> RefundSubmission:
         refund = self._state.refund
-        if refund.attention is not Attention.REFUND_ABNORMAL:
-            # The poll takes a flag for the one that it raises itself.
+        if refund.attention not in GOES_ON:
+            # An activity takes a flag for the one that its own answer raised.
             refund = refund.model_copy(update={"attention": None})
         return RefundSubmission(refund=refund, payment=self._payment, ask_first=ask_first)

@@ -5,6 +5,8 @@ from domain.refund import FINAL_STATUS, Refund, RefundStatus
 from domain.report import Attention, RefundOutcome, RefundReport
 from domain.resolution import Resolution, ResolveAction
 
+# The provider settles these once the merchant or an operator has acted there: the refund goes on.
+GOES_ON = (Attention.REFUND_ABNORMAL, Attention.REFUND_BLOCKED)
 # Accepted, it would count as the refund's own sum.
 _NOT_THIS_MONEY = (Attention.CURRENCY_MISMATCH, Attention.PRODUCT_MISMATCH)
 
@@ -15,6 +17,7 @@ class RefundState:
     `doubt` is why a person must be called, `contradiction` what was wrong with a word after the
     end, `decided` whether a person has decided, `taken` whether the provider has answered the
     submission, `waited` whether its grace is over, `settled` whether our books have the end.
+    `blockage` is what the provider refused the refund for while our account was the reason.
     `claimed` is a notification that no query has confirmed so far: of money given back, or after
     the end one that contradicts it. `to_confirm` is whether the provider is to be queried now.
     """
@@ -23,6 +26,7 @@ class RefundState:
         self.refund = refund
         self.doubt: Attention | None = None
         self.contradiction: Attention | None = None
+        self.blockage: Failure | None = None
         self.claimed: RefundReport | None = None
         self.to_confirm = False
         self.resolution: Resolution | None = None
@@ -88,6 +92,25 @@ class RefundState:
         else:
             self.fail(failure)
 
+    def block(self, failure: Failure) -> None:
+        """Take the provider's no to our account: nothing moved, and the refund is still owed."""
+        if self.pending:
+            self.doubt = Attention.REFUND_BLOCKED
+            self.blockage = failure
+
+    def detail(self, why: Attention) -> str:
+        """What an operator reads beside the attention."""
+        if why is Attention.REFUND_BLOCKED and self.blockage is not None:
+            return f"{why}: {self.blockage.message}"
+        return str(why)
+
+    def take(self, report: RefundReport) -> None:
+        """The provider has the refund: what stood in its way does so no longer."""
+        self.taken = True
+        if self.refund.attention is Attention.REFUND_BLOCKED:
+            self._change(attention=None)
+        self.hear(report)
+
     def fail(self, failure: Failure) -> None:
         """End the refund as failed, unless the provider has said otherwise before."""
         if self.pending:
@@ -131,7 +154,7 @@ class RefundState:
 
     def resume(self) -> None:
         """An earlier execution was lost: what it called an operator for is still to be decided."""
-        if self.refund.attention is not Attention.REFUND_ABNORMAL:
+        if self.refund.attention not in GOES_ON:
             self.doubt = self.refund.attention
 
     def settle(self, stored: Refund) -> None:

@@ -1,5 +1,7 @@
 """What an order's answer gives to the payer's device. Pure."""
 
+from collections.abc import Collection
+
 from domain.checkout import Checkout, CheckoutKind, Created
 from domain.errors import OutcomeUnknown
 from domain.payment import Channel, Payment
@@ -8,13 +10,13 @@ from providers.alipay import codes, mapping
 from providers.alipay.client import Answer
 
 
-def created(payment: Payment, answer: Answer) -> Created:
+def created(payment: Payment, answer: Answer, credit_pay_modes: Collection[str]) -> Created:
     """The checkout of an accepted order; raises OutcomeUnknown where the answer lacks it."""
     number = mapping.text(answer.fields, "trade_no")
     if payment.channel is Channel.BARCODE:
         return Created(
             checkout=Checkout(kind=CheckoutKind.NONE, expires_at=payment.expires_at),
-            report=_at_till(payment, answer),
+            report=_at_till(payment, answer, credit_pay_modes),
             provider_reference=number,
         )
     code = mapping.text(answer.fields, "qr_code")
@@ -40,7 +42,7 @@ def nothing_left(report: PaymentReport) -> Created:
     )
 
 
-def _at_till(payment: Payment, answer: Answer) -> PaymentReport:
+def _at_till(payment: Payment, answer: Answer, credit_pay_modes: Collection[str]) -> PaymentReport:
     if answer.code == codes.SUCCESS:
-        return mapping.paid_at_till(answer.fields, payment.reference)
+        return mapping.paid_at_till(answer.fields, payment.reference, credit_pay_modes)
     return mapping.word(payment.reference, Outcome.PENDING, answer.code, answer.message)

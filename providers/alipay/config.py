@@ -15,7 +15,9 @@ class AlipayConfig(BaseModel):
 
     Public-key mode takes `alipay_public_key` (Alipay's, not the app's own), certificate mode the
     three certificate files' texts. Keys may be PEM or bare base64, PKCS#1 or PKCS#8. `aes_key`
-    turns content encryption on and is base64 of 16 bytes. Timeouts are seconds.
+    turns content encryption on and is base64 of 16 bytes. `credit_pay_modes` are the kinds of
+    credit payment that the merchant has signed for (`creditAdvanceV2`): the buyer pays later, and
+    Alipay charges by agreement. A payment in any other is for an operator. Timeouts are seconds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -33,6 +35,7 @@ class AlipayConfig(BaseModel):
     alipay_root_cert: str | None = None
     aes_key: SecretStr | None = None
     charset: Literal["utf-8", "gbk"] = "utf-8"
+    credit_pay_modes: tuple[str, ...] = ()
     connect_timeout: float = Field(default=3.0, gt=0)
     read_timeout: float = Field(default=10.0, gt=0)
 

@@ -5,7 +5,7 @@ Alipay's fields. Fields come from verified texts only.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -145,9 +145,13 @@ def refund_order(refund: Refund) -> dict[str, Any]:
     return {key: value for key, value in content.items() if value}
 
 
-def payment_report(fields: Mapping[str, Any], reference: str) -> PaymentReport:
+def payment_report(
+    fields: Mapping[str, Any], reference: str, credit_pay_modes: Collection[str]
+) -> PaymentReport:
     """A report from a query's or a notification's fields.
 
+    A trade whose `credit_pay_mode` is none of those that the account takes is for an operator:
+    "paid" means there that the buyer has paid nothing yet and is to be charged later.
     A closed trade that was once paid has been refunded in full: `closed` means that nobody ever
     paid (sheet 1.10). Its money is not here any more, so it may not pass for a plain success.
     """
@@ -157,6 +161,8 @@ def payment_report(fields: Mapping[str, Any], reference: str) -> PaymentReport:
     if outcome is Outcome.CLOSED and _was_paid(fields):
         outcome, mismatch = Outcome.PAID, Attention.EXTERNAL_REFUND
         refunded = refunded or fen(fields.get("total_amount"))
+    elif outcome is Outcome.PAID and _credit_mode(fields) not in (None, *credit_pay_modes):
+        mismatch = Attention.CREDIT_PAYMENT
     return PaymentReport(
         reference=str(fields.get("out_trade_no") or reference),
         outcome=outcome,
@@ -185,6 +191,11 @@ def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
     return report
 
 
+def _credit_mode(fields: Mapping[str, Any]) -> str | None:
+    # Whatever is there and is not empty counts: an unknown kind of credit is no plain payment.
+    return str(fields["credit_pay_mode"]) if fields.get("credit_pay_mode") else None
+
+
 def has_refund(fields: Mapping[str, Any]) -> bool:
     """Whether the fields speak of money given back."""
     return bool(fields.get("gmt_refund")) or bool(fen(fields.get("refund_fee")))
@@ -195,10 +206,12 @@ def _was_paid(fields: Mapping[str, Any]) -> bool:
     return bool(times) or has_refund(fields) or bool(fen(fields.get("buyer_pay_amount")))
 
 
-def paid_at_till(fields: Mapping[str, Any], reference: str) -> PaymentReport:
+def paid_at_till(
+    fields: Mapping[str, Any], reference: str, credit_pay_modes: Collection[str]
+) -> PaymentReport:
     """The report of a barcode payment that succeeded at once; trade.pay names no status."""
     paid = {**fields, "trade_status": "TRADE_SUCCESS"}
-    return payment_report(paid, reference)
+    return payment_report(paid, reference, credit_pay_modes)
 
 
 def word(reference: str, outcome: Outcome, raw: str, message: str | None = None) -> PaymentReport:

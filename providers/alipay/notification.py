@@ -20,7 +20,7 @@ def read_notification(body: bytes, config: AlipayConfig, credentials: Credential
         raise _refused("it is about no trade")
     mismatch = None if is_ours(fields, config) else Attention.ACCOUNT_MISMATCH
     about_refund = bool(fields.get("out_biz_no")) and mapping.has_refund(fields)
-    report = mapping.payment_report(fields, fields["out_trade_no"])
+    report = mapping.payment_report(fields, fields["out_trade_no"], config.credit_pay_modes)
     word = report.model_copy(update={"mismatch": mismatch or report.mismatch})
     return Notification(
         provider="alipay",

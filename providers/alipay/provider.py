@@ -58,7 +58,7 @@ class AlipayProvider:
         if answer.sub_code == codes.TRADE_HAS_SUCCESS:
             return nothing_left(await self._ask(payment, refuse_question))
         if answer.code in (codes.SUCCESS, codes.PAYER_ACTS):
-            return created(payment, answer)
+            return created(payment, answer, self._config.credit_pay_modes)
         return refuse_order(answer)
 
     async def query(self, payment: Payment) -> PaymentReport:
@@ -141,7 +141,9 @@ class AlipayProvider:
             return _not_found(payment, answer)
         if answer.code != codes.SUCCESS:
             refuse(answer)
-        report = mapping.payment_report(answer.fields, payment.reference)
+        report = mapping.payment_report(
+            answer.fields, payment.reference, self._config.credit_pay_modes
+        )
         return mapping.explained(report, payment)
 
     async def _cancel(self, payment: Payment) -> PaymentReport:

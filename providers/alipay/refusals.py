@@ -6,7 +6,8 @@ from providers.alipay import codes
 from providers.alipay.client import Answer
 from providers.base import Verdict, raise_verdict
 
-_RETRY_AFTER_SECONDS = {"SELLER_BALANCE_NOT_ENOUGH": 300.0}
+# "After a while", in Alipay's words.
+_RETRY_AFTER_SECONDS = {"REFUND_CHARGE_ERROR": 300.0}
 _RETRY_AFTER_LIMIT_SECONDS = 5.0
 
 
@@ -17,7 +18,8 @@ def verdict_of(answer: Answer) -> Verdict:
 
 def is_business_no(answer: Answer) -> bool:
     """Whether the trade's own state, not the request, stands in the way."""
-    refused = verdict_of(answer) in (Verdict.REJECTED, Verdict.PAID)
+    verdict = verdict_of(answer)
+    refused = verdict.is_refusal or verdict is Verdict.PAID
     return answer.code == codes.BUSINESS_FAILED and refused
 
 
@@ -31,8 +33,8 @@ def refuse_query(answer: Answer) -> NoReturn:
 
     A no to who we are is definite, and signed like every answer that gets here.
     """
-    if verdict_of(answer) is Verdict.REJECTED and answer.sub_code in codes.UNHEARD:
-        _raise(answer, Verdict.REJECTED)
+    if verdict_of(answer).is_refusal and answer.sub_code in codes.UNHEARD:
+        _raise(answer, Verdict.BLOCKED)
     refuse_question(answer)
 
 
@@ -42,7 +44,7 @@ def refuse_question(answer: Answer) -> NoReturn:
     A refused question says nothing of the payment: it may be asked again, never believed.
     """
     verdict = verdict_of(answer)
-    _raise(answer, Verdict.NOT_PROCESSED if verdict is Verdict.REJECTED else verdict)
+    _raise(answer, Verdict.NOT_PROCESSED if verdict.is_refusal else verdict)
 
 
 def _raise(answer: Answer, verdict: Verdict) -> NoReturn:

@@ -18,8 +18,11 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
 UNIONPAY = "中国银联股份有限公司"
-# The test gateway's own name (official SDK: ifValidateCNName=false); never trusted in production.
-TEST_NAME = "00040000:SIGN"
+# Of the test gateway's certificate (official SDK: ifValidateCNName=false); never trusted in
+# production.
+TEST_GATEWAY = "00040000:SIGN"
+# A common name is `041@<organisation id>@<name>@<sequence>`; the official SDKs compare the third
+# part, whole, in both environments.
 _NAME_PART = 2
 _HASHES = ("sha1", "sha256", "sha384", "sha512")
 _REMEMBERED = 16
@@ -67,7 +70,7 @@ class Trust:
 
     def __init__(self, root: str, middle: str, *, accepts_test_name: bool) -> None:
         self._root, self._middle = load_certificate(root), load_certificate(middle)
-        self._accepts_test_name = accepts_test_name
+        self._signers = {UNIONPAY, TEST_GATEWAY} if accepts_test_name else {UNIONPAY}
         self._known: OrderedDict[str, RSAPublicKey] = OrderedDict()
         self._periods: dict[str, tuple[datetime, datetime]] = {}
         for issuer, certificate in ((self._root, self._root), (self._root, self._middle)):
@@ -103,9 +106,7 @@ class Trust:
         leaf = load_certificate(pem)
         if not _issued(self._middle, leaf):
             raise UntrustedCertificate("the certificate is not of UnionPay's authority")
-        name = _common_name(leaf)
-        is_test = self._accepts_test_name and name == TEST_NAME
-        if not is_test and name.split("@")[_NAME_PART : _NAME_PART + 1] != [UNIONPAY]:
+        if not self._signers.intersection(_common_name(leaf).split("@")[_NAME_PART:][:1]):
             raise UntrustedCertificate("the certificate is another company's")
         return leaf
 

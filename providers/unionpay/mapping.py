@@ -141,8 +141,14 @@ def can_be_undone(refund: Refund, payment: Payment, paid_at: datetime, now: date
 def payment_report(
     fields: Mapping[str, str], code: str, *, is_over: bool, mismatch: Attention | None = None
 ) -> PaymentReport:
-    """What the state `code` says of a payment; `is_over` where its payer's time has run out."""
-    outcome = _outcome(code, fields.get("txnSubType", ""), is_over=is_over)
+    """What the state `code` says of a payment; `is_over` where its payer's time has run out.
+
+    A payer who was debited without UnionPay saying that the money is ours is for an operator.
+    """
+    state = codes.state_of(code)
+    outcome = _outcome(state, fields.get("txnSubType", ""), is_over=is_over)
+    if state is State.DEBITED:
+        mismatch = mismatch or Attention.OUTCOME_UNKNOWN
     is_paid = outcome is Outcome.PAID
     return PaymentReport(
         reference=fields["orderId"],
@@ -209,15 +215,20 @@ _REFUND_OUTCOMES = {
     State.PENDING: RefundOutcome.PENDING,
     State.FAILED: RefundOutcome.FAILED,
     State.UNSETTLED: RefundOutcome.FAILED,
+    State.DEBITED: RefundOutcome.PENDING,
+    State.GIVEN_BACK: RefundOutcome.FAILED,
+}
+_OUTCOMES = {
+    State.DONE: Outcome.PAID,
+    State.DEBITED: Outcome.PAID,
+    State.PENDING: Outcome.PENDING,
+    State.GIVEN_BACK: Outcome.CLOSED,
 }
 
 
-def _outcome(code: str, sub_type: str, *, is_over: bool) -> Outcome:
-    state = codes.state_of(code)
-    if state is State.DONE:
-        return Outcome.PAID
-    if state is State.PENDING:
-        return Outcome.PENDING
+def _outcome(state: State, sub_type: str, *, is_over: bool) -> Outcome:
+    if state in _OUTCOMES:
+        return _OUTCOMES[state]
     if state is State.FAILED and sub_type == PLANS[Channel.BARCODE].sub_type:
         return Outcome.FAILED
     # The payer may try another card until payTimeout; after it the last word is final.

@@ -11,7 +11,7 @@ from domain.errors import OutcomeUnknown, ProviderError, ProviderUnavailable
 from domain.notification import Acknowledgement, Notification
 from domain.payment import Channel, Payment
 from domain.refund import Refund
-from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
+from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules, Verdict, raise_verdict
 from providers.unionpay import codes, mapping
 from providers.unionpay.client import Answer, UnionpayClient
@@ -78,8 +78,14 @@ class UnionpayProvider:
         answer = await self._ask(mapping.question(payment, payment, self._config))
         if answer is None:
             return mapping.word(payment, Outcome.NOT_FOUND, codes.NOT_FOUND, None)
+        code = answer.fields["origRespCode"]
+        is_gone = codes.state_of(code) is codes.State.GIVEN_BACK
+        mismatch = Attention.EXTERNAL_REFUND if is_gone and not _is_given_back(payment) else None
         return mapping.payment_report(
-            answer.fields, answer.fields["origRespCode"], is_over=self._wait(payment) <= timedelta()
+            answer.fields,
+            code,
+            is_over=self._wait(payment) <= timedelta(),
+            mismatch=mismatch,
         )
 
     async def close(self, payment: Payment) -> PaymentReport:
@@ -113,7 +119,7 @@ class UnionpayProvider:
                 return report
         answer = await self._give_back(mapping.REFUND, refund, payment, paid)
         report = await self._taken(answer, refund, payment)
-        return report or _refuse(answer, Verdict.REJECTED)
+        return report or _refuse(answer, codes.refund_verdict(answer.code))
 
     async def query_refund(self, refund: Refund, payment: Payment) -> RefundReport:
         """Ask, by the refund's own number and time."""
@@ -203,10 +209,10 @@ class UnionpayProvider:
 
         A refusal is believed only then: an earlier attempt of ours may stand in the way.
         """
-        verdict = codes.verdict_of(answer.code)
+        verdict = codes.refund_verdict(answer.code)
         if verdict in (Verdict.PAID, Verdict.PENDING):
             return mapping.refund_word(refund, RefundOutcome.PENDING, answer.code, answer.message)
-        if answer.code != codes.DUPLICATE and verdict is not Verdict.REJECTED:
+        if answer.code != codes.DUPLICATE and not verdict.is_refusal:
             _refuse(answer, verdict)
         found = await self.query_refund(refund, payment)
         if found.outcome is not RefundOutcome.NOT_FOUND:
@@ -247,6 +253,11 @@ def build(
     return UnionpayProvider(
         config, http=http, clock=clock, notify_url=notify_url, return_url=return_url
     )
+
+
+def _is_given_back(payment: Payment) -> bool:
+    """Our own refunds account for all that was paid."""
+    return 0 < payment.captured <= payment.refunded + payment.refund_reserved
 
 
 def _known(payment: Payment, answer: Answer, report: PaymentReport) -> Created:

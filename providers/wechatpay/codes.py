@@ -26,23 +26,30 @@ CODES: dict[Verdict, tuple[str, ...]] = {
     Verdict.REJECTED: (
         "PARAM_ERROR",
         "INVALID_REQUEST",
-        "APPID_MCHID_NOT_MATCH",
-        "MCH_NOT_EXISTS",
         "ORDER_CLOSED",
-        "SIGN_ERROR",
-        "NO_AUTH",
         "RULE_LIMIT",
         "TRADE_ERROR",
+        # The payer's, not ours.
         "ACCOUNT_ERROR",
         "NOT_ENOUGH",
         "USER_ACCOUNT_ABNORMAL",
         "OUT_TRADE_NO_USED",
         "ORDER_NOT_EXIST",
         "RESOURCE_NOT_EXISTS",
+        # Codes of the payment by barcode that only v2's pages list; v3 has its orders' other codes.
+        "AUTHCODEEXPIRE",
+        "AUTH_CODE_ERROR",
+        "AUTH_CODE_EXPIRED",
+        "AUTH_CODE_INVALID",
+        "BUYER_MISMATCH",
+        "NOT_SUPPORT_CARD",
+        "ORDER_REVERSED",
+        "REVERSE_EXPIRE",
         # Answered with HTTP 500, and yet definite.
         "OPENID_MISMATCH",
         "INVALID_TRANSACTIONID",
     ),
+    Verdict.BLOCKED: ("SIGN_ERROR", "NO_AUTH", "APPID_MCHID_NOT_MATCH", "MCH_NOT_EXISTS"),
     Verdict.NOT_PROCESSED: ("FREQUENCY_LIMITED", "RATELIMIT_EXCEEDED", "RATE_LIMITED"),
     Verdict.UNKNOWN: ("SYSTEM_ERROR", "BANK_ERROR", "SERVICE_UNAVAILABLE"),
 }
@@ -56,21 +63,23 @@ def bare(code: str) -> str:
 _VERDICTS = {bare(code): verdict for verdict, codes in CODES.items() for code in codes}
 
 MISSING = frozenset({bare("ORDER_NOT_EXIST"), bare("RESOURCE_NOT_EXISTS")})
-CLOSED = frozenset({bare("ORDER_CLOSED")})
+CLOSED = frozenset({bare("ORDER_CLOSED"), bare("ORDER_REVERSED")})
 # The number is taken or paid, maybe by our own earlier attempt: ask before believing the refusal.
 TAKEN = frozenset({bare("OUT_TRADE_NO_USED"), bare("ORDERPAID")})
 NO_CERTIFICATES = frozenset({bare("RESOURCE_NOT_EXISTS")})
 
 # About who asks (merchant id, app, key, permission), whatever is asked.
-_UNHEARD = frozenset(
-    map(bare, ("SIGN_ERROR", "NO_AUTH", "APPID_MCHID_NOT_MATCH", "MCH_NOT_EXISTS"))
-)
+_UNHEARD = frozenset(map(bare, CODES[Verdict.BLOCKED]))
 _UNAUTHORISED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 # A refused question, or a refused close, says nothing of the money: the order may yet be paid.
 _ASKING = frozenset({Operation.QUERY, Operation.QUERY_REFUND, Operation.CLOSE, Operation.REVERSE})
+# Of a refund the merchant's balance and the rules of its account, of an order its payer's.
+_BLOCKED_REFUNDS = frozenset(map(bare, ("NOT_ENOUGH", "RULE_LIMIT")))
 # Refund page: orders older than a month are throttled by message, under a code of its own whim.
 _THROTTLED_REFUND = "频率限制"
+# "A rule limits the rate of requests" is one meaning of RULE_LIMIT; only its message tells.
+_RULE, _RATE = bare("RULE_LIMIT"), "频率"
 
 
 def refuses_us(status: int, code: str | None, *, is_signed: bool) -> bool:
@@ -81,16 +90,22 @@ def refuses_us(status: int, code: str | None, *, is_signed: bool) -> bool:
 
 def verdict(operation: Operation, status: int, code: str | None, message: str = "") -> Verdict:
     """What an answer other than success means; `code` is None where the body is not WeChat's."""
-    found = _VERDICTS.get(bare(code)) if code else None
-    found = found or _by_class(status, code)
-    if operation in _ASKING and found is Verdict.REJECTED:
-        return Verdict.UNKNOWN
-    if operation is Operation.REFUND and (
-        found is Verdict.NOT_PROCESSED or _THROTTLED_REFUND in message
-    ):
-        # A throttled refund may have been taken all the same: again, with the same number.
+    name = bare(code) if code else ""
+    found = _VERDICTS.get(name) or _by_class(status, code)
+    if operation is Operation.REFUND:
+        return _of_refund(name, found, message)
+    if name == _RULE and _RATE in message:
+        return Verdict.NOT_PROCESSED
+    if operation in _ASKING and found.is_refusal:
         return Verdict.UNKNOWN
     return found
+
+
+def _of_refund(name: str, found: Verdict, message: str) -> Verdict:
+    if found is Verdict.NOT_PROCESSED or _THROTTLED_REFUND in message:
+        # A throttled refund may have been taken all the same: again, with the same number.
+        return Verdict.UNKNOWN
+    return Verdict.BLOCKED if name in _BLOCKED_REFUNDS else found
 
 
 def _by_class(status: int, code: str | None) -> Verdict:

@@ -59,9 +59,11 @@ TRADE_STATES = {
     "REFUND": Outcome.PAID,
     "CLOSED": Outcome.CLOSED,
     "REVOKED": Outcome.CLOSED,
-    "PAYERROR": Outcome.FAILED,
+    # "Failed, reverse the order": final only once it is reversed.
+    "PAYERROR": Outcome.PENDING,
 }
 NOT_PAID = "NOTPAY"
+PAY_ERROR = "PAYERROR"
 GIVEN_BACK = "REFUND"
 REFUND_STATUSES = {
     "PROCESSING": RefundOutcome.PENDING,

@@ -98,11 +98,15 @@ class WechatpayProvider:
         return answer.fail()
 
     async def query(self, payment: Payment) -> PaymentReport:
-        """What WeChat Pay says of the order now."""
+        """What WeChat Pay says of the order now; a failed charge is reversed, as it advises."""
         answer = await self._question(payment)
         if answer.refuses_us:
-            answer.fail(Verdict.REJECTED)
-        return self._told(answer, payment)
+            answer.fail(Verdict.BLOCKED)
+        report = self._told(answer, payment)
+        failed = report.raw_status == mapping.PAY_ERROR and payment.channel is Channel.BARCODE
+        if failed and not self._must_wait(payment):
+            return await self._send_reverse(payment, report)
+        return report
 
     async def close(self, payment: Payment) -> PaymentReport:
         """Close the order. A barcode order has no close but a reverse, and that 15 s old."""
@@ -121,7 +125,7 @@ class WechatpayProvider:
         )
         if answer.is_success:
             return mapping.refund_report(answer.read(RefundAnswer))
-        if answer.verdict is Verdict.REJECTED:
+        if answer.verdict.is_refusal:
             # An earlier attempt may have been taken: only a refund unknown to them was refused.
             report = await self.query_refund(refund, payment)
             if report.outcome is not RefundOutcome.NOT_FOUND:
@@ -189,12 +193,13 @@ class WechatpayProvider:
         if answer.verdict is Verdict.PENDING:
             raw = answer.code or "USERPAYING"
             return _settled(mapping.bare_report(payment, Outcome.PENDING, raw))
-        if answer.verdict in (Verdict.REJECTED, Verdict.PAID):
+        if answer.verdict.is_refusal or answer.verdict is Verdict.PAID:
             # The code is good once: an earlier attempt of ours may have used it. Only who is not
             # heard with the order either may take a refused question for the same no.
             asked = self.query if answer.refuses_us else self._look
             report = await asked(payment)
-            in_hand = report.outcome is Outcome.PENDING and report.raw_status != mapping.NOT_PAID
+            unpaid = report.raw_status in (mapping.NOT_PAID, mapping.PAY_ERROR)
+            in_hand = report.outcome is Outcome.PENDING and not unpaid
             if in_hand or report.outcome is Outcome.PAID:
                 return _settled(report)
         return answer.fail()
@@ -204,17 +209,27 @@ class WechatpayProvider:
         report = await self._look(payment)
         if report.outcome in (Outcome.PAID, Outcome.CLOSED, Outcome.FAILED):
             return report
-        wait = payment.created_at + REVERSE_AFTER - self._clock()
-        if wait > timedelta():
+        wait = self._must_wait(payment)
+        if wait:
             raise ProviderUnavailable(
                 f"{PROVIDER} reverses no order younger than {REVERSE_AFTER.seconds} s",
                 provider=PROVIDER,
                 retry_after=wait.total_seconds(),
             )
+        return await self._send_reverse(payment, report)
+
+    async def _send_reverse(self, payment: Payment, report: PaymentReport) -> PaymentReport:
         path = f"{mapping.payment_path(payment)}/reverse"
         body = {"appid": self._config.appid, "mchid": self._config.mchid}
         answer = await self._client.call(Operation.REVERSE, "POST", path, body)
-        return await self._ended(answer, payment, "REVOKED")
+        ended = await self._ended(answer, payment, "REVOKED")
+        if ended.outcome is Outcome.CLOSED and report.raw_status == mapping.PAY_ERROR:
+            return report.model_copy(update={"outcome": Outcome.FAILED})
+        return ended
+
+    def _must_wait(self, payment: Payment) -> timedelta:
+        """How long until the order may be reversed; zero where it may be now."""
+        return max(payment.created_at + REVERSE_AFTER - self._clock(), timedelta())
 
     async def _ended(self, answer: Answer, payment: Payment, raw_status: str) -> PaymentReport:
         if answer.is_success:

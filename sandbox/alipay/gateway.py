@@ -110,6 +110,13 @@ class Gateway:
             if executed:
                 self.methods.run(call, None)
             return GatewayError(*NOT_EXECUTED[kind]).content()
+        if fault and kind == "error_code":
+            code, sub_code = fault.params.get("code", "40004"), fault.params["sub_code"]
+            return GatewayError(str(code), str(sub_code), "按剧本拒绝").content()
+        if fault and kind == "credit_pay_mode":
+            content = self.methods.run(call, fault)
+            self._put_on_credit(call, str(fault.params.get("mode", "creditAdvanceV2")))
+            return content
         if kind != "system_error":
             return self.methods.run(call, fault)
         if executed:
@@ -121,6 +128,13 @@ class Gateway:
             "sub_code": error[0],
             "sub_msg": error[1],
         }
+
+    def _put_on_credit(self, call: Call, mode: str) -> None:
+        books = self.context.books
+        order = books.find_order("alipay", str(call.content.get("out_trade_no")))
+        if order is not None:
+            order.extra["credit_pay_mode"] = mode
+            books.put_order(order)
 
     def _body(self, call: Call, content: dict[str, Any], kind: str) -> bytes:
         name = answers.node_name(call.method)

@@ -167,9 +167,14 @@ def buyer(order: Order, name: str) -> Fields:
 
 
 def paid_fields(order: Order) -> Fields:
-    """What a paid trade says of its money, in queries and notifications alike."""
+    """What a paid trade says of its money, in queries and notifications alike.
+
+    `credit_pay_mode` where its buyer pays later, by agreement.
+    """
     amount = yuan(paid_amount(order)) if order.paid_at else "0.00"
-    return {
+    mode = str(order.extra.get("credit_pay_mode", ""))
+    credit = {"credit_pay_mode": mode, "credit_biz_order_id": "ZMCB992021033100004500"}
+    return (credit if mode and order.paid_at else {}) | {
         "receipt_amount": amount,
         "buyer_pay_amount": amount,
         "invoice_amount": amount,

@@ -49,7 +49,8 @@ CALL_FAULTS = (
     "garbled",
 )
 # After these the transaction may well have happened.
-UNCLEAR = ("00", "01", "03", "04", "05", "34", "99", "A6")
+# Answers after which the transaction may have been executed; 42, 74 and 75 say that it debited.
+UNCLEAR = ("00", "01", "03", "04", "05", "34", "42", "74", "75", "99", "A6")
 
 
 async def _no_such_page() -> Response:

@@ -62,6 +62,8 @@ class Gateway:
             await asyncio.sleep(float(params.get("seconds", 1)))
         if kind == "server_error":
             raise ApiError(params.get("code", "SYSTEM_ERROR"), status=params.get("status"))
+        if kind == "error_code":
+            raise ApiError(str(params["code"]), params.get("message"), status=params.get("status"))
         limited = ApiError(params.get("code", "FREQUENCY_LIMITED"))
         if kind == "rate_limited" and not params.get("executed"):
             raise limited

@@ -12,6 +12,7 @@ from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.report import Attention
 from providers.registry import Registry
+from storage.alarms import AlarmStore
 from storage.database import Database
 from storage.events import EventStore
 from storage.merchants import MerchantStore
@@ -75,7 +76,7 @@ def fast_path(
     database: Database, webhooks: WebhookActivities, provider: ScriptedProvider, outages: Outages
 ) -> FastPathActivities:
     payments = ShakyPayments(database, outages)
-    providers = ProviderActivities(Registry([provider]), payments)
+    providers = ProviderActivities(Registry([provider]), payments, AlarmStore(database))
     return FastPathActivities(PaymentActivities(payments), providers, webhooks)
 
 

@@ -15,6 +15,7 @@ from activities.provider_calls import MOST_AT_ONCE, ProviderActivities, Submissi
 from domain.checkout import Created
 from domain.payment import Payment
 from providers.registry import Registry
+from storage.alarms import AlarmStore
 from storage.database import Database
 from storage.payments import PaymentStore
 from tests.workflows.scripted import Fault, ScriptedProvider
@@ -22,7 +23,7 @@ from tests.workflows.scripted import Fault, ScriptedProvider
 
 @pytest.fixture
 def steps(database: Database, provider: ScriptedProvider) -> ProviderActivities:
-    return ProviderActivities(Registry([provider]), PaymentStore(database))
+    return ProviderActivities(Registry([provider]), PaymentStore(database), AlarmStore(database))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from activities.provider_calls import Closed, Closing, ProviderActivities
 from domain.payment import Payment
 from domain.report import Outcome
 from providers.registry import Registry
+from storage.alarms import AlarmStore
 from storage.payments import PaymentStore
 from tests.domain.making import payment
 from tests.workflows.scripted import Fault, Order, ScriptedProvider, report
@@ -22,7 +23,9 @@ ORDER = payment().model_copy(update={"provider": "scripted", "account": "main"})
 
 async def close(provider: ScriptedProvider, doubtful: timedelta | None = None) -> Closed:
     """`doubtful` is for how long from now a submission may still arrive."""
-    steps = ProviderActivities(Registry([provider]), cast("PaymentStore", None))
+    steps = ProviderActivities(
+        Registry([provider]), cast("PaymentStore", None), cast("AlarmStore", None)
+    )
     until = None if doubtful is None else datetime.now(UTC) + doubtful
     closing = Closing(payment=ORDER, doubtful_until=until)
     return await ActivityEnvironment().run(steps.close_payment, closing)

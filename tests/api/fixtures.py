@@ -164,7 +164,7 @@ def _activities(dependencies: Dependencies, http: httpx.AsyncClient) -> Activiti
     return Activities(
         payments=PaymentActivities(stores.payments),
         refunds=RefundActivities(stores.refunds),
-        providers=ProviderActivities(dependencies.registry, stores.payments),
+        providers=ProviderActivities(dependencies.registry, stores.payments, stores.alarms),
         webhooks=WebhookActivities(stores.events, sender),
         entitlements=EntitlementActivities(stores.entitlements),
     )

@@ -128,15 +128,35 @@ async def test_a_refund_that_the_provider_refuses_is_told_with_its_words(
     shop: Shop, provider: ProviderSide, paid: Any
 ) -> None:
     payment = await paid()
-    await provider.fault("refund", "server_error", code="NOT_ENOUGH", status=403)
+    await provider.fault("refund", "server_error", code="USER_ACCOUNT_ABNORMAL", status=403)
     for _ in range(2):
         response = await shop.refund(payment, "r1")
         problem = response.json()
         assert (response.status_code, problem["code"]) == (422, "provider_rejected")
-        assert problem["provider"]["code"] == "NOT_ENOUGH"
+        assert problem["provider"]["code"] == "USER_ACCOUNT_ABNORMAL"
         found = (await shop.http.get(f"/v1/refunds/{problem['id']}")).json()
         assert found["status"] == "failed"
     assert (await shop.read(payment))["refundable"] == payment["captured"]
+
+
+async def test_a_refund_without_balance_is_pending_with_attention_and_not_refused(
+    shop: Shop, provider: ProviderSide, paid: Any
+) -> None:
+    payment = await paid()
+    fault = {"operation": "refund", "kind": "error_code", "params": {"code": "NOT_ENOUGH"}}
+    always = {"provider": provider.provider, "times": -1}
+    await provider.control.post("/_sandbox/faults", json=fault | always)
+    response = await shop.refund(payment, "r1", amount=500)
+    refund = response.json()
+    assert response.status_code in (201, 202)
+    assert (refund["status"], refund["failure"]) == ("pending", None)
+
+    async def flagged() -> Any:
+        found = (await shop.http.get(f"/v1/refunds/{refund['id']}")).json()
+        return found["attention"]
+
+    assert await eventually(flagged) == "refund_blocked"
+    assert (await shop.read(payment))["refund_reserved"] == 500
 
 
 async def test_without_a_worker_a_refund_is_taken_on_and_readable(
@@ -200,7 +220,7 @@ async def test_a_providers_success_for_a_refund_that_we_failed_calls_a_person(
     shop: Shop, provider: ProviderSide, house: House, paid: Any
 ) -> None:
     payment = await paid()
-    await provider.fault("refund", "server_error", code="NOT_ENOUGH", status=403)
+    await provider.fault("refund", "server_error", code="USER_ACCOUNT_ABNORMAL", status=403)
     refused = await shop.refund(payment, "r1", amount=500)
     assert refused.status_code == 422
     stores = house.dependencies.stores

@@ -7,6 +7,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from tests.sandbox.alipay_shop import AlipayShop
+from tests.sandbox.conftest import Precreate
 from tests.sandbox.rig import Rig
 
 PRECREATE = "alipay.trade.precreate"
@@ -29,6 +30,14 @@ async def placed(rig: Rig) -> int:
         ("system_error", {}, "40004", "ACQ.SYSTEM_ERROR", 1),
         ("system_error", {"executed": False}, "40004", "ACQ.SYSTEM_ERROR", 0),
         ("rate_limited", {}, "40005", "isv.app-call-limited", 0),
+        ("error_code", {"sub_code": "ACQ.PAYMENT_FAIL"}, "40004", "ACQ.PAYMENT_FAIL", 0),
+        (
+            "error_code",
+            {"code": "40002", "sub_code": "isv.invalid-encrypt"},
+            "40002",
+            "isv.invalid-encrypt",
+            0,
+        ),
     ],
 )
 async def test_an_error_code_hides_whether_it_happened(
@@ -151,3 +160,15 @@ async def test_the_payer_may_pay_another_sum(
     node = await shop.call("alipay.trade.query", {"out_trade_no": reference})
     assert (node["total_amount"], node["receipt_amount"]) == ("19.99", "19.99")
     assert [move["amount"] for move in await rig.look("ledger")] == [1999]
+
+
+async def test_a_trade_on_credit_says_so_wherever_it_is_paid(
+    rig: Rig, shop: AlipayShop, precreate: Precreate, reference: str
+) -> None:
+    await inject(rig, "credit_pay_mode")
+    await precreate()
+    await rig.control("pay", provider="alipay", reference=reference)
+    paid = await shop.call("alipay.trade.query", {"out_trade_no": reference})
+    assert (paid["trade_status"], paid["credit_pay_mode"]) == ("TRADE_SUCCESS", "creditAdvanceV2")
+    told = await rig.receiver.form()
+    assert (told["trade_status"], told["credit_pay_mode"]) == ("TRADE_SUCCESS", "creditAdvanceV2")

@@ -25,6 +25,7 @@ from domain.refund import Refund
 from domain.report import Attention, Outcome
 from domain.resolution import Resolution, ResolveAction
 from providers.registry import Registry
+from storage.alarms import AlarmStore
 from storage.database import Database
 from storage.merchants import MerchantStore
 from tests.domain.making import IDENTITY
@@ -99,9 +100,10 @@ class Shop:
         self.payments = ShakyPayments(database, self.outages)
         self.refunds = ShakyRefunds(database, self.outages)
         self.events = ShakyEvents(database, self.outages)
+        self.alarms = AlarmStore(database)
         self.entitlements = ShakyEntitlements(database, self.outages)
         self.merchant_store = MerchantStore(database)
-        self.providers = ProviderActivities(Registry([provider]), self.payments)
+        self.providers = ProviderActivities(Registry([provider]), self.payments, self.alarms)
         self.webhooks = WebhookActivities(self.events, cast("WebhookSender", self.merchants))
 
     async def merchant(self, *, late: LatePolicy, endpoint: bool = True) -> str:

@@ -13,7 +13,7 @@ async def test_a_checkout_that_is_handed_out_once_survives_a_second_submission(s
     first = Checkout(kind=CheckoutKind.SDK, parameters={"tn": "611854042060710157601"})
     await shop.payments.save_checkout(payment.id, Created(checkout=first))
 
-    steps = ProviderActivities(Registry([shop.provider]), shop.payments)
+    steps = ProviderActivities(Registry([shop.provider]), shop.payments, shop.alarms)
     created = await ActivityEnvironment().run(steps.create_checkout, Submission(payment=payment))
 
     # The scripted provider has nothing more for the payer of a barcode.

@@ -18,7 +18,12 @@ reports = st.builds(
     lambda outcome, amount, mismatch: report(outcome, amount=amount, mismatch=mismatch),
     st.sampled_from(Outcome),
     st.sampled_from([None, 0, -5, 1, 1999]),
-    st.sampled_from([None, None, Attention.ACCOUNT_MISMATCH, Attention.REFERENCE_MISMATCH]),
+    st.sampled_from(
+        [
+            *(None, None, Attention.ACCOUNT_MISMATCH, Attention.REFERENCE_MISMATCH),
+            *(Attention.OUTCOME_UNKNOWN, Attention.CREDIT_PAYMENT, Attention.EXTERNAL_REFUND),
+        ]
+    ),
 )
 resolutions = st.builds(Resolution, action=st.sampled_from(ResolveAction), note=st.just("who"))
 FAILURE = Failure(code="provider_rejected", message="no")
@@ -280,3 +285,29 @@ def test_money_that_was_heard_of_while_the_order_was_placed_is_not_forgotten(hea
     # The provider's no, from before it was paid, finds it paid.
     state.fail(FAILURE)
     assert (state.payment.status is PaymentStatus.SUCCEEDED) is heard
+
+
+@pytest.mark.parametrize("why", [Attention.OUTCOME_UNKNOWN, Attention.CREDIT_PAYMENT])
+def test_money_that_is_not_ours_for_certain_is_taken_by_an_operator_alone(why: Attention) -> None:
+    """UnionPay debited the payer too late; Alipay's buyer pays later."""
+    state = PaymentState(payment())
+    doubtful = report(Outcome.PAID, amount=1999, mismatch=why)
+    state.hear(doubtful)
+    assert (state.payment.status, state.payment.captured) == (PaymentStatus.PENDING, 0)
+    assert state.disputed == doubtful
+
+    accept = Resolution(action=ResolveAction.ACCEPT, note="who")
+    assert state.refuses_resolution(accept) is None
+    state.resolve(accept)
+
+    assert (state.payment.status, state.payment.captured) == (PaymentStatus.SUCCEEDED, 1999)
+
+
+def test_a_payer_who_was_debited_too_late_is_paid_once_the_provider_says_so() -> None:
+    state = PaymentState(payment())
+    doubtful = report(Outcome.PAID, amount=1999, mismatch=Attention.OUTCOME_UNKNOWN)
+    state.hear(doubtful)
+
+    assert state.dispel(doubtful, report(Outcome.PAID, amount=1999))
+
+    assert (state.payment.status, state.disputed) == (PaymentStatus.SUCCEEDED, None)

@@ -248,7 +248,8 @@ async def test_a_refund_that_is_gone_and_then_refused_is_a_case_for_a_person(sho
     payment, order = await refund_of(shop, state=RefundOutcome.PENDING)
     reference = order.refund.reference
     missing = Fault(report=shop.provider.refund_report(order.refund, RefundOutcome.NOT_FOUND))
-    shop.provider.script("query_refund", reference, missing)
+    # Asked once before it is sent again, and once more before the refusal is believed.
+    shop.provider.script("query_refund", reference, missing, missing)
     shop.provider.script("refund", reference, Fault(executed=True), Fault(error=rejected()))
     run = await shop.start_refund(order)
 

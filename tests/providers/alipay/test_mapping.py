@@ -101,9 +101,29 @@ def test_a_refund_is_asked_for_by_our_number(refund: Refund) -> None:
     assert "refund_reason" not in mapping.refund_order(silent)
 
 
+SIGNED_FOR = ("signedFor",)
+
+
+@pytest.mark.parametrize("status", ["TRADE_SUCCESS", "TRADE_FINISHED"])
+@pytest.mark.parametrize("mode", ["creditAdvanceV2", "somethingNew", 7])
+def test_a_trade_whose_buyer_has_not_paid_yet_is_for_an_operator(
+    status: str, mode: str | int
+) -> None:
+    found = report(trade_status=status, credit_pay_mode=mode)
+    assert found.mismatch is Attention.CREDIT_PAYMENT
+    # What is to be charged, so that an operator can accept it.
+    assert (found.outcome, found.amount) == (Outcome.PAID, 1999)
+
+
+@pytest.mark.parametrize("mode", ["signedFor", "", None])
+def test_a_credit_payment_that_the_account_takes_is_paid(mode: str | None) -> None:
+    found = report(trade_status="TRADE_SUCCESS", credit_pay_mode=mode)
+    assert (found.outcome, found.mismatch) == (Outcome.PAID, None)
+
+
 def report(**fields: Any) -> Any:
     known = {"out_trade_no": REFERENCE, "trade_no": "2026", "total_amount": "19.99"}
-    return mapping.payment_report(known | fields, REFERENCE)
+    return mapping.payment_report(known | fields, REFERENCE, SIGNED_FOR)
 
 
 @pytest.mark.parametrize(

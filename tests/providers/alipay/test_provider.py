@@ -5,6 +5,7 @@ import pytest
 from domain.checkout import CheckoutKind
 from domain.errors import (
     OutcomeUnknown,
+    ProviderBlocked,
     ProviderError,
     ProviderRejected,
     ProviderUnavailable,
@@ -102,9 +103,13 @@ async def test_a_barcode_whose_payer_types_a_password_is_pending(
     [
         (no("ACQ.BUYER_BALANCE_NOT_ENOUGH", buyer_pay_amount="0.00"), ProviderRejected),
         (no("ACQ.PAYMENT_AUTH_CODE_INVALID"), ProviderRejected),
+        (no("ACQ.PAYMENT_FAIL"), ProviderRejected),
+        (no("ACQ.BUYER_BANKCARD_BALANCE_NOT_ENOUGH"), ProviderRejected),
         (no("ACQ.TRADE_HAS_CLOSE"), ProviderRejected),
         (no("ACQ.CONTEXT_INCONSISTENT"), ProviderRejected),
-        (no("isv.insufficient-isv-permissions", "40006"), ProviderRejected),
+        (no("isv.insufficient-isv-permissions", "40006"), ProviderBlocked),
+        (no("ACQ.MERCHANT_AGREEMENT_INVALID"), ProviderBlocked),
+        (no("isv.decryption-error-unknown", "40002"), ProviderUnavailable),
         (no("ACQ.SYSTEM_ERROR"), OutcomeUnknown),
         (no("AQC.SYSTEM_ERROR"), OutcomeUnknown),
         (no("aop.unknow-error", "20000"), OutcomeUnknown),

@@ -2,6 +2,7 @@ import pytest
 
 from domain.errors import (
     OutcomeUnknown,
+    ProviderBlocked,
     ProviderRejected,
     ProviderUnavailable,
 )
@@ -33,10 +34,29 @@ async def test_a_refund_that_waits_for_the_merchants_money_is_not_refused(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund
 ) -> None:
     alipay.nodes[REFUND] = no("ACQ.SELLER_BALANCE_NOT_ENOUGH", refund_fee="0.00")
+    alipay.nodes[REFUND_QUERY] = OK
+    with pytest.raises(ProviderBlocked) as caught:
+        await provider.refund(refund, payment())
+    assert caught.value.provider_code == "ACQ.SELLER_BALANCE_NOT_ENOUGH"
+
+
+async def test_a_refund_that_alipay_says_to_send_again_later_is_not_refused(
+    alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund
+) -> None:
+    alipay.nodes[REFUND] = no("ACQ.REFUND_CHARGE_ERROR")
     with pytest.raises(ProviderUnavailable) as caught:
         await provider.refund(refund, payment())
     assert caught.value.retry_after == 300
-    assert caught.value.provider_code == "ACQ.SELLER_BALANCE_NOT_ENOUGH"
+
+
+@pytest.mark.parametrize("code", ["TRADE_NOT_ALLOW_REFUND", "REFUND_FEE_ERROR", "BUYER_NOT_EXIST"])
+async def test_a_refund_that_alipay_will_never_make_is_a_definite_no(
+    alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund, code: str
+) -> None:
+    alipay.nodes |= {REFUND: no(f"ACQ.{code}"), REFUND_QUERY: OK}
+    with pytest.raises(ProviderRejected) as caught:
+        await provider.refund(refund, payment())
+    assert not isinstance(caught.value, ProviderBlocked)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +99,7 @@ async def test_a_number_that_was_used_for_another_refund_does_not_fit_ours(
     [
         (no("ACQ.SYSTEM_ERROR"), OutcomeUnknown),
         (no("isp.unknow-error", "20000"), OutcomeUnknown),
-        (no("isv.insufficient-isv-permissions", "40006"), ProviderRejected),
+        (no("isv.insufficient-isv-permissions", "40006"), ProviderBlocked),
     ],
 )
 async def test_a_failed_refund_call_says_whether_money_may_have_moved(

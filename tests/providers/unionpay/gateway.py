@@ -20,6 +20,8 @@ from providers.unionpay.provider import UnionpayProvider, build
 NOW = datetime(2026, 3, 1, 4, 5, 6, tzinfo=UTC)
 MER_ID = "777290058110048"
 GATEWAY_NAME = "041@8310000000083040@中国银联股份有限公司@00016493"
+# As the test gateway's certificates are named; their parts are those of the production name.
+TEST_GATEWAY_NAME = "041@Z12@00040000:SIGN@00000001"
 PASSWORD = "000000"
 DAY = timedelta(days=1)
 # A query's answer about a payment that was paid.

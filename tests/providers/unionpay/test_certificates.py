@@ -12,6 +12,7 @@ from tests.providers.unionpay.gateway import (
     DAY,
     GATEWAY_NAME,
     NOW,
+    TEST_GATEWAY_NAME,
     Authority,
     Keys,
     new_key,
@@ -40,11 +41,34 @@ def test_another_companys_certificate_of_the_same_authority_may_not(
         trust.public_key(leaf, NOW)
 
 
-def test_the_test_gateways_name_is_good_in_the_test_environment_alone(keys: Keys) -> None:
-    leaf = on_the_wire(keys.middle.issue(keys.gateway, "00040000:SIGN"))
+def test_the_test_gateways_certificate_may_sign_in_the_test_environment_alone(
+    trust: Trust, keys: Keys
+) -> None:
+    leaf = on_the_wire(keys.middle.issue(keys.gateway, TEST_GATEWAY_NAME))
     testing = Trust(keys.root_pem, keys.middle_pem, accepts_test_name=True)
     assert testing.public_key(leaf, NOW) == keys.gateway.public_key()
     assert testing.public_key(keys.leaf, NOW) == keys.gateway.public_key()
+    with pytest.raises(UntrustedCertificate, match="another company"):
+        trust.public_key(leaf, NOW)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "00040000:SIGN",
+        "041@Z1@a shop 00040000:SIGN@1",
+        "041@00040000:SIGN@a shop@1",
+        "041@Z1@a shop@00040000:SIGN",
+        "041@Z1@00040000:SIGN2@1",
+    ],
+)
+def test_a_name_that_only_mentions_the_test_gateway_may_not_sign_there(
+    keys: Keys, name: str
+) -> None:
+    leaf = on_the_wire(keys.middle.issue(keys.gateway, name))
+    testing = Trust(keys.root_pem, keys.middle_pem, accepts_test_name=True)
+    with pytest.raises(UntrustedCertificate, match="another company"):
+        testing.public_key(leaf, NOW)
 
 
 def test_a_certificate_of_a_foreign_authority_may_not(trust: Trust, keys: Keys) -> None:

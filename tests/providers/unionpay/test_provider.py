@@ -6,7 +6,7 @@ import pytest
 from domain.checkout import CheckoutKind
 from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
 from domain.payment import Channel
-from domain.report import Outcome
+from domain.report import Attention, Outcome
 from providers.unionpay.provider import AFTER_TIMEOUT, UnionpayProvider
 from tests.providers.unionpay.conftest import Order
 from tests.providers.unionpay.gateway import MER_ID, PAID, FakeGateway
@@ -135,7 +135,7 @@ async def test_a_scanned_code_that_was_accepted_is_pending_until_a_query_says_mo
     assert created.checkout.kind is CheckoutKind.NONE
 
 
-@pytest.mark.parametrize("code", ["66", "05", "03", "04", "12", "34", "74", "75", "", "ZZ"])
+@pytest.mark.parametrize("code", ["66", "05", "03", "04", "12", "34", "", "ZZ"])
 async def test_a_question_that_worked_is_no_payment(
     gateway: FakeGateway, provider: UnionpayProvider, payment: Order, code: str
 ) -> None:
@@ -189,6 +189,67 @@ async def test_a_declined_payer_may_try_again_until_the_time_is_over(
     assert (await provider.query(order)).outcome is Outcome.CLOSED
     assert (await provider.query(payment(Channel.BARCODE))).outcome is Outcome.FAILED
     assert (await provider.query(order)).outcome is Outcome.CLOSED
+
+
+@pytest.mark.parametrize("code", ["71", "76", "91"])
+async def test_an_everyday_decline_ends_with_the_payers_time(
+    gateway: FakeGateway, provider: UnionpayProvider, payment: Order, code: str
+) -> None:
+    declined = PAID | {"origRespCode": code}
+    gateway.then(declined, declined | {"txnSubType": "06"}, declined)
+    order = payment()
+    assert (await provider.query(order)).outcome is Outcome.PENDING
+    assert (await provider.query(payment(Channel.BARCODE))).outcome is Outcome.FAILED
+    gateway.now = order.expires_at + AFTER_TIMEOUT
+    assert (await provider.close(order)).outcome is Outcome.CLOSED
+
+
+@pytest.mark.parametrize("code", ["42", "74", "75"])
+@pytest.mark.parametrize("channel", [Channel.QR, Channel.BARCODE])
+async def test_a_payer_who_was_debited_without_success_is_for_an_operator(
+    gateway: FakeGateway, provider: UnionpayProvider, payment: Order, code: str, channel: Channel
+) -> None:
+    order = payment(channel)
+    debited = PAID | {"origRespCode": code, "txnSubType": "06" if channel == "barcode" else "07"}
+    gateway.then(debited, debited)
+    for verb in (provider.query, provider.close):
+        report = await verb(order)
+        assert order.mismatch(report) is Attention.OUTCOME_UNKNOWN
+        # What was taken, so that an operator can accept it or give it back.
+        assert (report.outcome, report.amount) == (Outcome.PAID, 1999)
+        gateway.now = order.expires_at + AFTER_TIMEOUT
+
+
+@pytest.mark.parametrize("code", ["42", "74", "75"])
+async def test_a_charge_that_debited_the_payer_is_never_a_refusal(
+    gateway: FakeGateway, provider: UnionpayProvider, payment: Order, code: str
+) -> None:
+    gateway.then({"respCode": code})
+    with pytest.raises(OutcomeUnknown):
+        await provider.create(payment(Channel.BARCODE))
+
+
+@pytest.mark.parametrize("code", ["45", "46"])
+async def test_a_payment_given_back_by_others_is_for_an_operator(
+    gateway: FakeGateway, provider: UnionpayProvider, payment: Order, code: str
+) -> None:
+    gateway.then(PAID | {"origRespCode": code})
+    report = await provider.query(payment())
+    assert payment().mismatch(report) is Attention.EXTERNAL_REFUND
+    assert (report.outcome, report.amount) == (Outcome.CLOSED, None)
+
+
+async def test_a_payment_that_our_own_refunds_gave_back_is_no_external_refund(
+    gateway: FakeGateway, provider: UnionpayProvider, payment: Order
+) -> None:
+    gateway.then(*[PAID | {"origRespCode": "45"}] * 2)
+    sums = {"status": "succeeded", "captured": 1999, "refunded": 999}
+    ours = payment(**sums, refund_reserved=1000)
+    report = await provider.query(ours)
+    assert ours.mismatch(report) is None
+    assert ours.apply(report) is ours
+    part = payment(**sums)
+    assert part.mismatch(await provider.query(part)) is Attention.EXTERNAL_REFUND
 
 
 async def test_closing_waits_for_the_end_of_the_payers_time(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
+from domain.errors import OutcomeUnknown, ProviderBlocked, ProviderRejected, ProviderUnavailable
 from domain.refund import Refund
 from domain.report import RefundOutcome
 from providers.unionpay.provider import UnionpayProvider
@@ -134,6 +134,25 @@ async def test_a_refusal_is_believed_once_nothing_is_known_of_the_refund(
     with pytest.raises(ProviderRejected) as caught:
         await provider.refund(refund(), paid())
     assert caught.value.provider_code == "36"
+
+
+async def test_a_refund_outside_the_hours_is_sent_again_later(
+    gateway: FakeGateway, provider: UnionpayProvider, paid: Order, refund: MakeRefund
+) -> None:
+    gateway.then({"respCode": "39"})
+    with pytest.raises(ProviderUnavailable) as caught:
+        await provider.refund(refund(), paid())
+    assert caught.value.retry_after == 600
+
+
+@pytest.mark.parametrize("code", ["11", "31", "33", "43", "64", "90"])
+async def test_a_refund_that_the_account_stands_in_the_way_of_waits_and_does_not_fail(
+    gateway: FakeGateway, provider: UnionpayProvider, paid: Order, refund: MakeRefund, code: str
+) -> None:
+    gateway.then({"respCode": code}, {"respCode": "34"})
+    with pytest.raises(ProviderBlocked) as caught:
+        await provider.refund(refund(), paid())
+    assert caught.value.provider_code == code
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ async def test_a_system_error_is_an_unknown_outcome_and_asks_nothing(
 
 @pytest.mark.parametrize(
     ("state", "outcome"),
-    [("SUCCESS", Outcome.PAID), ("REVOKED", Outcome.CLOSED), ("PAYERROR", Outcome.FAILED)],
+    [("SUCCESS", Outcome.PAID), ("REVOKED", Outcome.CLOSED), ("CLOSED", Outcome.CLOSED)],
 )
 async def test_an_order_that_has_ended_is_never_reversed(
     *,
@@ -193,6 +193,56 @@ async def test_an_open_order_is_reversed_after_15_seconds(
     assert (report.outcome, report.raw_status) == (Outcome.CLOSED, "REVOKED")
     assert wechat.requests[1].url.path.endswith(f"/{barcode_payment.reference}/reverse")
     assert wechat.body_of() == {"appid": side.APPID, "mchid": side.MCHID}
+
+
+@pytest.mark.parametrize("verb", ["query", "close"])
+async def test_a_failed_charge_is_a_failure_once_it_is_reversed(
+    *,
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    barcode_payment: Payment,
+    transaction: dict[str, Any],
+    clock: TurnableClock,
+    verb: str,
+) -> None:
+    failed = transaction | {"trade_state": "PAYERROR", "trade_state_desc": "支付失败，请撤销订单"}
+    clock.advance(seconds=5)
+    wechat.then(200, failed)
+    assert (await provider.query(barcode_payment)).outcome is Outcome.PENDING
+    clock.advance(seconds=10)
+    wechat.then(200, failed)
+    wechat.then(200, {"out_trade_no": barcode_payment.reference})
+    report = await getattr(provider, verb)(barcode_payment)
+    assert (report.outcome, report.raw_status) == (Outcome.FAILED, "PAYERROR")
+    assert [request.method for request in wechat.requests] == ["GET", "GET", "POST"]
+    assert wechat.requests[2].url.path.endswith("/reverse")
+
+
+async def test_only_a_barcodes_order_is_reversed(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    transaction: dict[str, Any],
+    clock: TurnableClock,
+) -> None:
+    clock.advance(minutes=1)
+    wechat.then(200, transaction | {"trade_state": "PAYERROR"})
+    assert (await provider.query(payment)).outcome is Outcome.PENDING
+    assert [request.method for request in wechat.requests] == ["GET"]
+
+
+async def test_a_failed_charge_that_is_not_reversed_is_no_failure(
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    barcode_payment: Payment,
+    transaction: dict[str, Any],
+    clock: TurnableClock,
+) -> None:
+    clock.advance(seconds=15)
+    wechat.then(200, transaction | {"trade_state": "PAYERROR"})
+    wechat.then_unsigned(500, {"code": "SYSTEM_ERROR", "message": ""})
+    with pytest.raises(OutcomeUnknown):
+        await provider.query(barcode_payment)
 
 
 async def test_an_order_that_never_arrived_is_reversed_all_the_same(

@@ -129,7 +129,7 @@ def test_a_refund_without_a_reason_names_none(payment: Payment, refund: Refund) 
         ("REFUND", Outcome.PAID),
         ("CLOSED", Outcome.CLOSED),
         ("REVOKED", Outcome.CLOSED),
-        ("PAYERROR", Outcome.FAILED),
+        ("PAYERROR", Outcome.PENDING),
         ("BRAND_NEW", Outcome.PENDING),
         ("success", Outcome.PENDING),
     ],

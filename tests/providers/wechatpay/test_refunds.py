@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from domain.errors import OutcomeUnknown, ProviderRejected
+from domain.errors import OutcomeUnknown, ProviderBlocked, ProviderRejected
 from domain.payment import Payment
 from domain.refund import Refund
 from domain.report import RefundOutcome
@@ -49,11 +49,32 @@ async def test_a_refund_is_done_where_wechat_says_so(
 async def test_a_refused_refund_that_wechat_does_not_know_is_a_definite_no(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
 ) -> None:
-    wechat.then(403, {"code": "NOT_ENOUGH", "message": "基本账户余额不足"})
+    wechat.then(403, {"code": "USER_ACCOUNT_ABNORMAL", "message": "用户账户注销"})
     wechat.then(404, NO_REFUND)
     with pytest.raises(ProviderRejected) as caught:
         await provider.refund(refund, payment)
-    assert caught.value.provider_code == "NOT_ENOUGH"
+    assert caught.value.provider_code == "USER_ACCOUNT_ABNORMAL"
+    assert not isinstance(caught.value, ProviderBlocked)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "NOT_ENOUGH"), (403, "RULE_LIMIT"), (403, "NO_AUTH"), (401, "SIGN_ERROR")],
+)
+async def test_a_refund_that_the_account_stands_in_the_way_of_waits_and_does_not_fail(
+    *,
+    provider: WechatpayProvider,
+    wechat: FakeWechat,
+    payment: Payment,
+    refund: Refund,
+    status: int,
+    code: str,
+) -> None:
+    wechat.then(status, {"code": code, "message": "基本账户余额不足"})
+    wechat.then(404, NO_REFUND)
+    with pytest.raises(ProviderBlocked) as caught:
+        await provider.refund(refund, payment)
+    assert caught.value.provider_code == code
 
 
 async def test_a_refused_refund_that_was_taken_before_is_reported(

@@ -43,7 +43,7 @@ async def test_a_server_error_executed_nothing(rig: Rig, shop: UnionpayShop, scr
     assert (await shop.call(APP, request))["respCode"] == "00"
 
 
-@pytest.mark.parametrize("code", ["01", "03", "04", "05", "34", "99"])
+@pytest.mark.parametrize("code", ["01", "03", "04", "05", "34", "42", "74", "75", "99"])
 async def test_an_unclear_answer_may_well_have_been_executed(
     rig: Rig, shop: UnionpayShop, script: Step, code: str
 ) -> None:
@@ -55,7 +55,7 @@ async def test_an_unclear_answer_may_well_have_been_executed(
     assert (await shop.call(APP, request))["respCode"] == "12"
 
 
-@pytest.mark.parametrize("code", ["02", "06", "33", "38"])
+@pytest.mark.parametrize("code", ["02", "06", "33", "38", "43", "71"])
 async def test_a_clear_no_executed_nothing(
     rig: Rig, shop: UnionpayShop, script: Step, code: str
 ) -> None:

@@ -51,6 +51,8 @@ async def test_a_lost_answer_was_executed(
         ("server_error", {"code": "SERVICE_UNAVAILABLE"}, (503, "SERVICE_UNAVAILABLE"), 0),
         ("server_error", {"status": 502}, (502, "SYSTEM_ERROR"), 0),
         ("server_error", {"code": "OPENID_MISMATCH"}, (500, "OPENID_MISMATCH"), 0),
+        ("error_code", {"code": "NOT_ENOUGH"}, (403, "NOT_ENOUGH"), 0),
+        ("error_code", {"code": "RULE_LIMIT", "status": 400}, (400, "RULE_LIMIT"), 0),
         ("system_error", {}, (500, "SYSTEM_ERROR"), 1),
         ("rate_limited", {"code": "RATELIMIT_EXCEEDED"}, (429, "RATELIMIT_EXCEEDED"), 0),
         ("delay", {"seconds": 0.01}, (200, None), 1),
