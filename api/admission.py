@@ -19,6 +19,9 @@ BURST_SECONDS = 1.0
 BYTES_PER_TOKEN = 16 * 1024
 # A visit that came to nothing (a wrong key, a forged notification) costs as much as so many.
 FAILURE_TOKENS = 25
+# A genuine message that says nothing new. A provider repeats one a handful of times in a day.
+REPEAT_TOKENS = 5
+MOST_REPEATS = 20
 # Peers whose requests are served at the same time while each is at its own concurrency.
 PEERS_AT_ONCE = 4
 # The rate of all peers together, as a factor of that of one.
@@ -77,7 +80,7 @@ class Visitors:
     Who has no tokens is delayed: behind a reverse proxy whose header is not configured, a stranger
     and a provider come from the same address. Of what all share, the peers within their own rate
     have a part, those beyond it together as much as one peer may have, and those of whom
-    a notification was acknowledged before a part of their own.
+    a notification was genuine and new a part of their own.
     """
 
     def __init__(self, settings: Settings, waiting: Waiting) -> None:
@@ -88,7 +91,8 @@ class Visitors:
         most = (rate * PEERS_RATE, concurrency * PEERS_AT_ONCE, waiting)
         self._within, self._proven = _Shared(*most), _Shared(*most)
         self._beyond = _Shared(rate, concurrency, waiting)
-        self._proven_networks: OrderedDict[str, None] = OrderedDict()
+        # How many repeats each may still send.
+        self._proven_networks: OrderedDict[str, int] = OrderedDict()
 
     @asynccontextmanager
     async def visit(self, peer: str) -> AsyncIterator[Visit]:
@@ -114,16 +118,29 @@ class Visitors:
             yield
 
     def proved(self, peer: str) -> None:
-        """Remember that a notification of the peer was acknowledged."""
+        """Remember that a notification of the peer was genuine and new."""
         network = network_of(peer)
-        self._proven_networks[network] = None
+        self._proven_networks[network] = MOST_REPEATS
         self._proven_networks.move_to_end(network)
         while len(self._proven_networks) > MOST_BUCKETS:
             self._proven_networks.popitem(last=False)
 
+    async def repeated(self, peer: str) -> None:
+        """Take the price of a genuine message that says nothing new.
+
+        Anyone who has one can send it again and again: it proves less each time.
+        """
+        network = network_of(peer)
+        left = self._proven_networks.pop(network, 0) - 1
+        if left > 0:
+            self._proven_networks[network] = left
+        await self._buckets.take(network, REPEAT_TOKENS)
+
     async def failed(self, peer: str) -> None:
-        """Take the price of a failure from the peer's bucket."""
-        await self._buckets.take(network_of(peer), FAILURE_TOKENS)
+        """Take the price of a failure from the peer's bucket; it proves nothing any more."""
+        network = network_of(peer)
+        self._proven_networks.pop(network, None)
+        await self._buckets.take(network, FAILURE_TOKENS)
 
 
 class _Shared:

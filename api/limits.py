@@ -133,8 +133,10 @@ class Limited:
                 status = await self._serve_visit(call, visitors, visit, held)
                 # A page's own files are large, and nobody needs many of them in a second.
                 is_failure = status >= HTTPStatus.BAD_REQUEST or call.match is UNMATCHED
-                if not is_failure and _is_genuine(call):
+                if _is_genuine(call) and call.request.state.is_news:
                     visitors.proved(peer)
+                elif _is_genuine(call):
+                    await visitors.repeated(peer)
             except NoPlace:
                 is_failure = False
                 raise

@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 # WeChat Pay counts an answer after five seconds as a failure; ours would then be wasted.
 NOTIFY_SECONDS = 4.5
+_NEWS = (NotificationOutcome.SIGNALLED, NotificationOutcome.LATE)
 # Never kept, whoever sends them.
 _PRIVATE_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -53,11 +54,11 @@ async def receive_notification(
         _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
         return _refuse(dependencies, source, "forged", "signature not accepted")
     except (RPCError, PaymentError, TimeoutError) as error:
-        request.state.is_genuine = True
+        request.state.is_genuine, request.state.is_news = True, False
         _log.warning("notification at %s/%s not taken: %s", provider, account, type(error).__name__)
         return _refuse(dependencies, source, "not_taken", "try again later")
-    request.state.is_genuine = True
     delivered = heard.delivered
+    request.state.is_genuine, request.state.is_news = True, delivered.outcome in _NEWS
     if delivered.acknowledged:
         dependencies.metrics.notification(provider, account, delivered.outcome)
         answer = _answer(source, accepted=True)

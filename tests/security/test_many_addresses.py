@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from api import rates
-from api.admission import PROBE_RATE, Probes, Visitors
+from api.admission import MOST_REPEATS, PROBE_RATE, Probes, Visitors
 from api.peers import network_of
 from api.rates import NoPlace, Waiting
 from settings import Settings
@@ -159,6 +159,36 @@ async def test_fresh_addresses_never_take_the_share_of_a_proven_provider(
     await _turns()
     assert await _visit(visitors, GENUINE)
     assert network_of(GENUINE) not in delayed
+    assert not all(await asyncio.gather(*flood))
+
+
+@pytest.mark.parametrize("how", ["repeated", "failed"])
+async def test_who_repeats_one_genuine_message_never_keeps_the_share_of_providers(
+    settings: Settings, how: str
+) -> None:
+    visitors = Visitors(settings.model_copy(update={"peer_rate": 5}), Waiting())
+    repeating = [f"198.51.{number}.1" for number in range(30)]
+    for peer in repeating:
+        visitors.proved(peer)
+        for _ in range(MOST_REPEATS if how == "repeated" else 1):
+            await getattr(visitors, how)(peer)
+    visitors.proved(GENUINE)
+
+    flood = [asyncio.create_task(_visit(visitors, peer)) for peer in repeating for _ in range(5)]
+    await _turns()
+    assert await _visit(visitors, GENUINE)
+    await asyncio.gather(*flood)
+
+
+async def test_a_provider_that_repeats_now_and_then_stays_known(settings: Settings) -> None:
+    visitors = Visitors(settings.model_copy(update={"peer_rate": 5}), Waiting())
+    for _ in range(3):
+        visitors.proved(GENUINE)
+        for _ in range(MOST_REPEATS - 1):
+            await visitors.repeated(GENUINE)
+    flood = [asyncio.create_task(_visit(visitors, f"198.51.{n}.1")) for n in range(200)]
+    await _turns()
+    assert await _visit(visitors, GENUINE)
     assert not all(await asyncio.gather(*flood))
 
 
