@@ -8,9 +8,14 @@ by `uvicorn --http api.connections:PromptProtocol`.
 
 import asyncio
 import resource
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from api.peers import network_of
 
 # The lines before the body; also what is still sent after the answer, which nobody reads.
 HEAD_SECONDS = 10.0
@@ -51,6 +56,38 @@ def _most_connections() -> int:
     return max(files - RESERVED_DESCRIPTORS, RESERVED_DESCRIPTORS)
 
 
+class Crowd:
+    """The connections of a server, by the network that they come from, the oldest first."""
+
+    def __init__(self) -> None:
+        self._by_network: dict[str, dict[PromptProtocol, None]] = {}
+
+    def join(self, network: str, connection: "PromptProtocol") -> None:
+        """Count a connection."""
+        self._by_network.setdefault(network, {})[connection] = None
+
+    def leave(self, network: str, connection: "PromptProtocol") -> None:
+        """Forget a connection."""
+        own = self._by_network.get(network, {})
+        own.pop(connection, None)
+        if not own:
+            self._by_network.pop(network, None)
+
+    def dispensable(self, newest: "PromptProtocol") -> "PromptProtocol":
+        """Return what is to go first: of the network with the most, what is not being answered.
+
+        Whose request has not arrived goes before who is between two requests, and the newest last.
+        """
+        greatest = max(self._by_network.values(), key=len)
+        unfinished = (each for each in greatest if each.is_unfinished and each is not newest)
+        idle = [each for each in greatest if each.idle_since is not None]
+        longest = min(idle, key=lambda each: each.idle_since or 0.0, default=newest)
+        return next(unfinished, longest)
+
+
+_CROWDS: WeakKeyDictionary[ServerState, Crowd] = WeakKeyDictionary()
+
+
 class Excessive(Exception):  # noqa: N818 - for the parser alone, which ends by it
     """The client has sent more than a request may have."""
 
@@ -58,6 +95,10 @@ class Excessive(Exception):  # noqa: N818 - for the parser alone, which ends by 
 class PromptProtocol(HttpToolsProtocol):
     """Hangs up on what does not begin, goes on after its answer, is not read, or is too much."""
 
+    _crowd: "Crowd"
+    _network = ""
+    # The request that is being answered, or was last.
+    _started: RequestResponseCycle | None = None
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     # Whether the client must send something now, rather than may.
@@ -68,10 +109,13 @@ class PromptProtocol(HttpToolsProtocol):
     _head = _fields = _headers = _parts = _size = _unwanted = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        """Wait for the first request; where connections are too many, the longest idle one goes."""
+        """Wait for the first request; where connections are too many, one of them goes."""
         super().connection_made(transport)
+        self._crowd = _CROWDS.setdefault(self.server_state, Crowd())
+        self._network = network_of(self.client[0]) if self.client else ""
+        self._crowd.join(self._network, self)
         if len(self.connections) > _most_connections():
-            self._make_room()
+            self._crowd.dispensable(self).hang_up()
         self._watch()
 
     def data_received(self, data: bytes) -> None:
@@ -90,9 +134,21 @@ class PromptProtocol(HttpToolsProtocol):
             self.send_400_response("The head of the request is too large.")
         self._watch()
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it has begun with a request, or is new, and nothing is being answered."""
+        return self._begun and self._in_head and not self._answering
+
+    def hang_up(self) -> None:
+        """Close it at once; a request that is under way has nobody to answer."""
+        self._abandon()
+        self.transport.abort()
+
     def send_400_response(self, msg: str) -> None:
         """Answer what can't be parsed; nothing where an answer has begun."""
-        if self._begun and not self._in_head and self.cycle.response_started:
+        is_answering = bool(self._answering)
+        self._abandon()
+        if is_answering:
             self.transport.close()
         else:
             super().send_400_response(msg)
@@ -159,13 +215,25 @@ class PromptProtocol(HttpToolsProtocol):
         """Nothing is to be waited for any more."""
         self._stop_waiting()
         self._stop_counting()
+        self._crowd.leave(self._network, self)
+        self._abandon()
         super().connection_lost(exc)
 
-    def _make_room(self) -> None:
-        mine = (each for each in self.connections if isinstance(each, PromptProtocol))
-        idle = [each for each in mine if each.idle_since is not None]
-        longest = min(idle, key=lambda each: each.idle_since or 0.0, default=self)
-        longest.transport.abort()
+    @property
+    def _answering(self) -> list[RequestResponseCycle]:
+        under_way = [self._started] if self._started else []
+        waiting = [cycle for cycle, _ in self.pipeline]
+        return [cycle for cycle in (*under_way, *waiting) if not cycle.response_complete]
+
+    def _abandon(self) -> None:
+        # What is sent to a connection that is closed already would be an error in the log, each.
+        for cycle in self._answering:
+            cycle.disconnected = True
+            cycle.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._started = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _stay(self, rest: bytes) -> None:
         """Go on in HTTP/1.1 where the client offers another protocol, as Java's client does (h2c).

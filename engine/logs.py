@@ -47,7 +47,7 @@ def bind(**fields: str) -> None:
 
 
 class Repeats(logging.Filter):
-    """Lets `REPEATS` lines a second of one message pass, of errors all.
+    """Lets `REPEATS` lines a second of one message pass, of errors by where they were raised.
 
     Strangers cause warnings as fast as they are answered. The next line that passes counts those
     that did not, as `left_out`.
@@ -56,17 +56,15 @@ class Repeats(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._second = 0
-        self._passed: Counter[tuple[str, str]] = Counter()
+        self._passed: Counter[tuple[str, str, str]] = Counter()
         self._left_out = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line is written."""
-        if record.levelno >= logging.ERROR:
-            return True
         if self._second != int(record.created):
             self._second = int(record.created)
             self._passed.clear()
-        message = (record.name, str(record.msg))
+        message = (record.name, str(record.msg), _raised_at(record))
         self._passed[message] += 1
         if self._passed[message] > REPEATS:
             self._left_out += 1
@@ -97,6 +95,14 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+def _raised_at(record: logging.LogRecord) -> str:
+    """File and line of the exception that the record brings; empty without one."""
+    trace = record.exc_info[2] if record.exc_info else None
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
 def _activity() -> dict[str, str]:

@@ -1,7 +1,7 @@
 import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from temporalio.testing import ActivityEnvironment
@@ -69,9 +69,29 @@ def test_a_warning_that_strangers_repeat_does_not_flood_the_log_and_is_counted()
     later = _record("forged at %s", "x")
     assert passed(later, 1)
     assert json.loads(JsonLines().format(later))["left_out"] == 10
-    error = _record("forged at %s", "x")
-    error.levelno = logging.ERROR
-    assert all(passed(error, 0) for _ in range(100))
+
+
+def test_errors_are_told_apart_by_where_they_were_raised() -> None:
+    """One message of the web server's stands for all errors of an application."""
+    repeats = Repeats()
+
+    def failed(raise_: Callable[[], None]) -> bool:
+        record = _record("Exception in ASGI application")
+        record.levelno, record.created = logging.ERROR, 1000.0
+        try:
+            raise_()
+        except ValueError as error:
+            record.exc_info = (type(error), error, error.__traceback__)
+        return repeats.filter(record)
+
+    def one() -> None:
+        raise ValueError("one")
+
+    def another() -> None:
+        raise ValueError("another")
+
+    assert sum(failed(one) for _ in range(100)) == REPEATS
+    assert failed(another)
 
 
 async def test_an_activitys_line_names_its_workflow() -> None:

@@ -5,6 +5,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 import uvicorn
@@ -17,6 +18,7 @@ from api.connections import (
     MOST_HEADERS,
     MOST_PIPELINED,
     MOST_SMALL_PARTS,
+    Crowd,
     PromptProtocol,
 )
 
@@ -32,6 +34,8 @@ class Application:
     def __init__(self) -> None:
         self.parts = 0
         self.requests = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.requests += 1
@@ -43,6 +47,7 @@ class Application:
             self.parts += 1
             size += len(message["body"])
             more = message["more_body"]
+        await self.may_answer.wait()
         body = str(size).encode()
         length = str(len(body)).encode()
         headers = [(b"content-length", length)]
@@ -51,10 +56,12 @@ class Application:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[tuple[Application, tuple[str, int]]]:
+async def served(
+    protocol: type[PromptProtocol] = PromptProtocol,
+) -> AsyncIterator[tuple[Application, tuple[str, int]]]:
     """The application behind the product's own protocol."""
     application = Application()
-    config = uvicorn.Config(application, http=PromptProtocol, log_level="critical", lifespan="off")
+    config = uvicorn.Config(application, http=protocol, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(server.serve([listener]))
@@ -216,7 +223,7 @@ async def _is_over(reader: asyncio.StreamReader) -> bool:
     return True
 
 
-async def test_where_none_is_idle_the_newest_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_begun_requests_never_shut_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "RESERVED_DESCRIPTORS", 5)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
     async with served() as (_, address), AsyncExitStack() as held:
@@ -228,4 +235,64 @@ async def test_where_none_is_idle_the_newest_is_hung_up_on(monkeypatch: pytest.M
             await writer.drain()
             begun.append(reader)
         over = [await _is_over(reader) for reader in begun]
-    assert over == [False] * 5 + [True] * 3
+    assert over == [True] * 3 + [False] * 5
+
+
+class Connection:
+    """What a crowd looks at."""
+
+    def __init__(self, *, is_unfinished: bool = False, idle_since: float | None = None) -> None:
+        self.is_unfinished = is_unfinished
+        self.idle_since = idle_since
+
+
+def test_an_address_with_many_connections_never_costs_another_its_own() -> None:
+    crowd = Crowd()
+    quiet = Connection(idle_since=1.0)
+    crowd.join("203.0.113.9", quiet)  # type: ignore[arg-type]
+    flood = [Connection(idle_since=2.0 + number) for number in range(3)]
+    begun, newest = Connection(is_unfinished=True), Connection(is_unfinished=True)
+    for each in [*flood, begun, newest]:
+        crowd.join("198.51.100.7", each)  # type: ignore[arg-type]
+
+    went: list[Any] = []
+    for _ in range(4):
+        went.append(crowd.dispensable(newest))  # type: ignore[arg-type]
+        crowd.leave("198.51.100.7", went[-1])
+
+    assert went == [begun, *flood]
+
+
+class Transport:
+    """As uvloop's: to write to one that is closed is an error."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            raise RuntimeError("closed")
+        self._transport.write(data)
+
+
+class Closed(PromptProtocol):
+    """Over such a transport."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(Transport(transport))  # type: ignore[arg-type]
+
+
+async def test_requests_that_are_abandoned_never_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served(Closed) as (application, address):
+        application.may_answer.clear()
+        await sent(address, GET * (MOST_PIPELINED + 2))
+        application.may_answer.set()
+        assert (await sent(address, GET[:-2] + b"Connection: close\r\n\r\n")).endswith(b"0")
+
+    assert application.requests == 2
+    assert [r.getMessage() for r in caplog.records if r.name == "uvicorn.error"] == []
