@@ -6,19 +6,19 @@ from contextlib import suppress
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
-from activities.payments import PaymentActivities
 from activities.refunds import RefundActivities
 from domain.errors import KEY_REUSED
 from domain.frozen import Frozen
 from domain.notification import Notification
-from domain.payment import Payment, PaymentStatus
-from domain.refund import Refund, RefundCause, RefundStatus
+from domain.payment import Payment
+from domain.refund import Refund, RefundStatus
 from domain.report import Attention
 from domain.resolution import Resolution, ResolveAction
 from storage.refunds import ALREADY_GIVEN_BACK
 from workflows import details, search_attributes
 from workflows.attention import Calls
 from workflows.failures import failure_of, refusal
+from workflows.owed_refund import call_where_owed
 from workflows.policies import RefundPolicy
 from workflows.refund_conversation import RefundConversation
 from workflows.refund_state import RefundState
@@ -137,7 +137,7 @@ class RefundWorkflow:
         except FailureError as error:
             self._refused = refusal(error)
             if self._refused is None or self._refused.type != ALREADY_GIVEN_BACK:
-                await self._own_promise_broken()
+                await call_where_owed(self._calls, self._payment, self._state.refund, ended=False)
                 await self._hear_what_comes_late()
                 raise
             self._state.fail(failure_of(self._refused))
@@ -222,32 +222,7 @@ class RefundWorkflow:
         self._show_end()
         self._calls.beside(tell_merchant(self._policy, settled.event_id))
         if self._state.refund.status is RefundStatus.FAILED:
-            await self._own_promise_broken(freed=await self._frees_what_is_owed())
-
-    async def _own_promise_broken(self, *, freed: bool = False) -> None:
-        """Money that we owe back (late, duplicate, veto) is still here: a person must know."""
-        refund = self._state.refund
-        if freed or refund.cause is not RefundCause.REQUESTED:
-            await self._calls.about_payment(
-                refund.payment_id,
-                Attention.REFUND_FAILED,
-                f"the refund for {refund.cause} failed",
-            )
-
-    async def _frees_what_is_owed(self) -> bool:
-        """The merchant's own refund held money of a payment that goes back as a whole.
-
-        Our refund took what was left beside it, so nobody is after this part any more.
-        """
-        if not _is_owed(self._payment):
-            return False
-        payment = await in_our_books(
-            self._policy,
-            PaymentActivities.load_payment,
-            self._state.refund.payment_id,
-            "whether the money is owed back",
-        )
-        return _is_owed(payment) and payment.refundable > 0
+            await call_where_owed(self._calls, self._payment, self._state.refund)
 
     async def _hear_what_comes_late(self) -> None:
         """Until the merchant knows; a word that contradicts the end may come meanwhile."""
@@ -289,9 +264,3 @@ class RefundWorkflow:
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.refund_now(self._state.refund, headline))
-
-
-def _is_owed(payment: Payment) -> bool:
-    """Late money that was not accepted, and a second payment of one order, go back."""
-    late = payment.late and payment.status is not PaymentStatus.SUCCEEDED
-    return late or payment.duplicate
