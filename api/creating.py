@@ -101,7 +101,8 @@ async def make_refund(
         if known.status is not RefundStatus.PENDING:
             return _refund_answer(known, HTTPStatus.OK)
     proposed = known or propose_refund(payment, request, key, identity, datetime.now(UTC))
-    order = RefundOrder(refund=proposed, payment=payment, policy=refund_policy())
+    policy = refund_policy(dependencies.registry.channel_rules(payment))
+    order = RefundOrder(refund=proposed, payment=payment, policy=policy)
     try:
         refund = await create_refund(dependencies.temporal, order)
     except NoAnswerYet:
@@ -129,6 +130,7 @@ def _order(dependencies: Dependencies, merchant: Merchant, proposed: Payment) ->
             closable=rules.closable,
             refundable=rules.refundable,
         ),
+        refund_policy=refund_policy(rules),
         late_policy=late_policy(merchant, refundable=rules.refundable),
     )
 

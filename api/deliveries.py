@@ -17,7 +17,7 @@ from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
 from storage.notifications import MOST_SIGNALS_A_DAY, Addressee
 from workflows.late_payment import LateOrder
-from workflows.policies import payment_policy
+from workflows.policies import payment_policy, refund_policy
 
 ACKNOWLEDGED = frozenset(
     {
@@ -223,6 +223,7 @@ async def _late(
     order = LateOrder(
         payment=payment,
         policy=payment_policy(payment.channel, refundable=rules.refundable),
+        refund_policy=refund_policy(rules),
         late_policy=late_policy(merchant, refundable=rules.refundable),
     )
     await tell_late(dependencies.temporal, order, notification)

@@ -1,11 +1,47 @@
 """Money that we owe back (late, duplicate, vetoed): an operator must know where a refund fails."""
 
-from activities.payments import PaymentActivities
+from activities.payments import Flag, PaymentActivities
+from activities.refunds import RefundActivities
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundCause
 from domain.report import Attention
 from workflows.attention import Calls
-from workflows.steps import in_our_books
+from workflows.policies import RefundPolicy
+from workflows.steps import WaitAlarm, in_our_books
+
+
+async def reserve(policy: RefundPolicy, calls: Calls, refund: Refund) -> Refund:
+    """Set the refund's money aside; returns the stored refund. Raises FailureError where refused.
+
+    An automatic refund waits while other refunds hold all of the money: an operator is called once.
+    """
+    waiting = Flag(
+        payment_id=refund.payment_id,
+        attention=Attention.OUTCOME_UNKNOWN,
+        detail=f"the refund for {refund.cause} waits: other refunds hold the money",
+        subject=refund.reference,
+    )
+    called = False
+
+    async def call() -> None:
+        nonlocal called
+        called = True
+        await calls.about_payment(
+            waiting.payment_id, waiting.attention, waiting.detail, subject=waiting.subject
+        )
+
+    alarmed = policy.final_within is not None and refund.cause is not RefundCause.REQUESTED
+    try:
+        return await in_our_books(
+            policy,
+            RefundActivities.reserve_refund,
+            refund,
+            "set the money aside",
+            alarm=WaitAlarm(policy.alarm_after, call) if alarmed else None,
+        )
+    finally:
+        if called:
+            await in_our_books(policy, PaymentActivities.clear_flag, waiting, "clear the flag")
 
 
 async def call_where_owed(

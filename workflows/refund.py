@@ -18,11 +18,11 @@ from storage.refunds import ALREADY_GIVEN_BACK
 from workflows import details, search_attributes
 from workflows.attention import Calls
 from workflows.failures import failure_of, refusal
-from workflows.owed_refund import call_where_owed
+from workflows.owed_refund import call_where_owed, reserve
 from workflows.policies import RefundPolicy
 from workflows.refund_conversation import RefundConversation
 from workflows.refund_state import RefundState
-from workflows.steps import happens, in_our_books, tell_merchant
+from workflows.steps import WaitAlarm, happens, in_our_books, tell_merchant, wait_or_alarm
 
 
 class RefundOrder(Frozen):
@@ -128,12 +128,7 @@ class RefundWorkflow:
     async def _reserve(self) -> None:
         self._show("Setting the money aside")
         try:
-            stored = await in_our_books(
-                self._policy,
-                RefundActivities.reserve_refund,
-                self._state.refund,
-                "set the money aside",
-            )
+            stored = await reserve(self._policy, self._calls, self._state.refund)
         except FailureError as error:
             self._refused = refusal(error)
             if self._refused is None or self._refused.type != ALREADY_GIVEN_BACK:
@@ -156,6 +151,7 @@ class RefundWorkflow:
         while self._state.pending:
             if self._state.resolution is not None:
                 self._state.resolve(self._state.resolution)
+                self._provider.restart_alarm()
             elif self._state.doubt is not None:
                 await self._settle_doubt(self._state.doubt)
             elif self._state.to_confirm:
@@ -165,18 +161,16 @@ class RefundWorkflow:
             elif not self._state.waited:
                 await self._wait_for_word()
             else:
-                await self._provider.poll()
+                await self._provider.poll(self._flag_unknown)
 
     async def _submit_again(self) -> None:
-        """Until the provider answers: a person is told after a while, and the asking goes on."""
+        """Until the provider answers: an operator is called after a while, and querying goes on."""
         sending = self._provider.submit_again()
-
-        def over() -> bool:
-            return sending.done() or self._state.moved
-
-        if not await happens(over, self._policy.alarm_after, "the provider does not answer"):
-            await self._flag(Attention.OUTCOME_UNKNOWN)
-            await workflow.wait_condition(over)
+        await wait_or_alarm(
+            lambda: sending.done() or self._state.moved,
+            WaitAlarm(self._policy.alarm_after, self._flag_unknown),
+            "the provider does not answer",
+        )
         await self._provider.hear_out(sending)
 
     async def _wait_for_word(self) -> None:
@@ -252,6 +246,9 @@ class RefundWorkflow:
         self._state.flag(why)
         self._show("Flagged for a person")
         await self._calls.about_refund(self._state.refund.id, why, str(why))
+
+    async def _flag_unknown(self) -> None:
+        await self._flag(Attention.OUTCOME_UNKNOWN)
 
     def _show_end(self) -> None:
         self._show("Settled")

@@ -44,7 +44,8 @@ class Plan:
     rules: ChannelRules
 
 
-_RULES = ChannelRules(subject_excludes=_NOT_IN_SUBJECT)
+# A query ten seconds after the refund knows what became of it (sheet 1.9).
+_RULES = ChannelRules(subject_excludes=_NOT_IN_SUBJECT, refund_final_within=timedelta(hours=1))
 PLANS: dict[Channel, Plan] = {
     Channel.APP: Plan(
         "alipay.trade.app.pay",

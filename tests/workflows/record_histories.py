@@ -24,6 +24,7 @@ from domain.resolution import ResolveAction
 from embedded.config import Service, StackConfig
 from embedded.stack import Stack
 from storage.database import Database
+from tests.workflows.alarm_histories import ALARM_PATHS
 from tests.workflows.confirmation_histories import CONFIRMATION_PATHS
 from tests.workflows.disputes import parked
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
@@ -330,6 +331,7 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     late_accepted,
     late_in_the_same_run,
     automatic_refund,
+    *ALARM_PATHS,
     *CONFIRMATION_PATHS,
     *STORE_PATHS,
 )
