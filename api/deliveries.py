@@ -11,6 +11,7 @@ from api.runs import RunOver, is_dealt_with, tell_late, tell_payment, tell_refun
 from domain.identity import late_workflow_id, parse_reference
 from domain.merchant import late_policy
 from domain.notification import Notification, NotificationOutcome
+from domain.own_refunds import explained, is_cancelled, is_cancelled_at_till, unaccounted
 from domain.payment import Payment, PaymentStatus
 from domain.refund import FINAL_STATUS, Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
@@ -68,8 +69,10 @@ async def deliver(
     """
     if addressee is None:
         return _UNKNOWN
-    report, payment = notification.payment, addressee.payment
-    if report is not None:
+    payment = addressee.payment
+    if notification.payment is not None:
+        report = explained(notification.payment, payment)
+        notification = notification.model_copy(update={"payment": report})
         told = await word_to_its_run(dependencies, notification, report, addressee)
         return told or await word_after_its_run(dependencies, notification, report, payment)
     if notification.refund is not None:
@@ -88,10 +91,11 @@ async def word_to_its_run(
     mismatch = payment.mismatch(report)
     if mismatch is not None:
         return await _mismatched_payment(dependencies, notification, addressee, mismatch)
-    if (repeated := await repeat_of(dependencies, addressee)) is not None:
-        return repeated
+    # Before what the same content led to: it may not have fitted then, and fit now.
     if _tells_nothing_new(payment, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
+    if (repeated := await repeat_of(dependencies, addressee)) is not None:
+        return repeated
     if addressee.excessive:
         return EXCESS
     try:
@@ -143,8 +147,10 @@ async def _refund_word(
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
     fits = refund is not None and refund.mismatch(report) is None
-    if refund is not None and fits and _settles_nothing_new(refund, report):
+    if refund is not None and fits and _settles_nothing_new(addressee.payment, refund, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {refund.status}")
+    if refund is None and is_cancelled_at_till(addressee.payment, report.refunded):
+        return Delivered(NotificationOutcome.DUPLICATE, "our own cancel gave it back")
     if addressee.excessive:
         return EXCESS
     if refund is None:
@@ -168,7 +174,8 @@ async def _hand_over_refund(
         return Delivered(NotificationOutcome.SIGNALLED)
     # The run may have ended since we looked: only now do our books have the last word.
     stored = await dependencies.stores.refunds.get(refund.id) or refund
-    if report is not None and _settles_nothing_new(stored, report):
+    fresh = await dependencies.stores.payments.get(payment.id) or payment
+    if report is not None and _settles_nothing_new(fresh, stored, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
     if stored.status is RefundStatus.PENDING:
         return _NO_WORKFLOW
@@ -252,12 +259,13 @@ def _is_decided(payment: Payment, report: PaymentReport | None, why: Attention) 
 def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:
     if payment.status is PaymentStatus.PENDING or payment.apply(report) is not payment:
         return False
+    if is_cancelled(report):
+        return is_cancelled_at_till(payment, report.refunded)
     same_trade = report.provider_reference in (None, payment.provider_reference)
-    accounted = payment.refunded + payment.refund_reserved
-    return same_trade and (report.refunded or 0) <= accounted
+    return same_trade and not unaccounted(payment, report.refunded)
 
 
-def _settles_nothing_new(refund: Refund, report: RefundReport) -> bool:
-    if refund.status is RefundStatus.PENDING:
+def _settles_nothing_new(payment: Payment, refund: Refund, report: RefundReport) -> bool:
+    if refund.status is RefundStatus.PENDING or unaccounted(payment, report.refunded):
         return False
     return report.outcome in _UNDECIDED or refund.status is FINAL_STATUS.get(report.outcome)

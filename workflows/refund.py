@@ -17,6 +17,7 @@ from domain.resolution import Resolution, ResolveAction
 from storage.refunds import ALREADY_GIVEN_BACK
 from workflows import details, search_attributes
 from workflows.attention import Calls
+from workflows.external_refunds import flag_external_refunds
 from workflows.failures import failure_of, refusal
 from workflows.owed_refund import call_where_owed, reserve
 from workflows.policies import RefundPolicy
@@ -215,6 +216,10 @@ class RefundWorkflow:
         self._state.settle(settled.refund)
         self._show_end()
         self._calls.beside(tell_merchant(self._policy, settled.event_id))
+        # Less than ours alone, and what was refunded before, is nobody else's.
+        if self._state.refunded > self._state.refund.amount + self._payment.refunded:
+            payment_id = self._state.refund.payment_id
+            await flag_external_refunds(self._calls, payment_id, self._state.refunded)
         if self._state.refund.status is RefundStatus.FAILED:
             await call_where_owed(self._calls, self._payment, self._state.refund)
 

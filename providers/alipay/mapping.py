@@ -171,21 +171,6 @@ def payment_report(fields: Mapping[str, Any], reference: str) -> PaymentReport:
     )
 
 
-def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
-    """The report, where our own doing explains why a paid trade's money went back.
-
-    Captured money was ours to refund. At the till only our own cancel gives back what nobody was
-    told of, and a cancelled payment is closed.
-    """
-    if report.mismatch is not Attention.EXTERNAL_REFUND:
-        return report
-    if payment.captured:
-        return report.model_copy(update={"mismatch": None})
-    if payment.channel is Channel.BARCODE:
-        return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
-    return report
-
-
 def has_refund(fields: Mapping[str, Any]) -> bool:
     """Whether the fields speak of money given back."""
     return bool(fields.get("gmt_refund")) or bool(fen(fields.get("refund_fee")))
@@ -214,7 +199,7 @@ def submitted(fields: Mapping[str, Any], refund: Refund) -> RefundReport:
 
     Only `fund_change` Y says that money moved by this call; N is a repeat or nothing yet, which
     only the refund query can tell (sheet 1.9). `refund_fee` is the sum of all refunds, so the
-    amount is the one that we asked for.
+    amount is the one that we asked for, and whatever else it has was refunded without us.
     """
     moved = fields.get("fund_change") == "Y"
     return RefundReport(
@@ -224,6 +209,7 @@ def submitted(fields: Mapping[str, Any], refund: Refund) -> RefundReport:
         raw_status=f"fund_change={fields.get('fund_change') or ''}",
         provider_reference=text(fields, "trade_no"),
         amount=refund.amount if moved else None,
+        refunded=fen(fields.get("refund_fee")),
         refunded_at=moment(fields.get("gmt_refund_pay")) if moved else None,
     )
 
@@ -245,10 +231,10 @@ def refund_report(fields: Mapping[str, Any], refund: Refund) -> RefundReport:
 
 
 def notified_refund(fields: Mapping[str, str], mismatch: Attention | None) -> RefundReport:
-    """The report of a refund's notification: ask now.
+    """Return the report of a refund's notification: query now.
 
     Its `refund_fee` is the sum of all the trade's refunds, never this one's amount, so it cannot
-    settle a refund by itself.
+    settle a refund by itself; it is what shows a refund that was made without us.
     """
     return RefundReport(
         reference=fields["out_trade_no"],
@@ -256,6 +242,7 @@ def notified_refund(fields: Mapping[str, str], mismatch: Attention | None) -> Re
         outcome=RefundOutcome.PENDING,
         raw_status=fields.get("trade_status", ""),
         provider_reference=text(fields, "trade_no"),
+        refunded=fen(fields.get("refund_fee")),
         refunded_at=moment(fields.get("gmt_refund")),
         mismatch=mismatch,
     )

@@ -156,21 +156,6 @@ def payment_report(transaction: Transaction, config: WechatpayConfig) -> Payment
     )
 
 
-def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
-    """The report, where our own doing explains why a paid order's money went back.
-
-    Captured money was ours to refund. At the till only our own reverse gives back what nobody was
-    told of, and a reversed payment is closed.
-    """
-    if report.mismatch is not Attention.EXTERNAL_REFUND:
-        return report
-    if payment.captured:
-        return report.model_copy(update={"mismatch": None})
-    if payment.channel is Channel.BARCODE:
-        return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
-    return report
-
-
 def bare_report(payment: Payment, outcome: Outcome, raw_status: str) -> PaymentReport:
     """A report where WeChat Pay answered with a code, or with nothing but success."""
     return PaymentReport(reference=payment.reference, outcome=outcome, raw_status=raw_status)

@@ -10,6 +10,7 @@ import httpx
 from domain.checkout import Checkout, Created
 from domain.errors import InvalidSignature, ProviderRejected, ProviderUnavailable
 from domain.notification import Acknowledgement, Notification
+from domain.own_refunds import explained
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
@@ -181,7 +182,7 @@ class WechatpayProvider:
 
     def _report(self, answer: Answer, payment: Payment) -> PaymentReport:
         report = mapping.payment_report(answer.read(Transaction), self._config)
-        return mapping.explained(report, payment)
+        return explained(report, payment)
 
     async def _charged(self, answer: Answer, payment: Payment) -> Created:
         if answer.is_success:
