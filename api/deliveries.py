@@ -4,7 +4,7 @@ A notification may be acknowledged only where its word is durable at Temporal or
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.dependencies import Dependencies
 from api.runs import RunOver, is_dealt_with, tell_late, tell_payment, tell_refund
@@ -68,8 +68,10 @@ async def deliver(
         DatabaseUnavailable: likewise.
     """
     if addressee is None:
-        return _UNKNOWN
+        # A payment's is sent again: its row may come back. A refund moves nothing of ours.
+        return replace(_UNKNOWN, parked=notification.refund is not None)
     payment = addressee.payment
+    notification = _identified(notification, payment)
     if notification.payment is not None:
         report = explained(notification.payment, payment)
         notification = notification.model_copy(update={"payment": report})
@@ -78,6 +80,26 @@ async def deliver(
     if notification.refund is not None:
         return await _refund_word(dependencies, notification, notification.refund, addressee)
     return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
+
+
+def _identified(notification: Notification, payment: Payment) -> Notification:
+    """The notification by everything in it that identifies the payment.
+
+    What it does not name is filled in; what names another order or trade does not fit.
+    """
+    refund = notification.refund
+    if refund is None:
+        return notification
+    if not notification.reference:
+        refund = refund.model_copy(update={"reference": payment.reference})
+        notification = notification.model_copy(
+            update={"reference": payment.reference, "refund": refund}
+        )
+    at_provider = notification.provider_reference
+    same_trade = not payment.captured or at_provider in (None, payment.provider_reference)
+    if notification.reference == payment.reference and same_trade:
+        return notification
+    return _marked(notification, Attention.REFERENCE_MISMATCH)
 
 
 async def word_to_its_run(

@@ -55,7 +55,8 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
         addressee = await stored.addressee(notification)
     if addressee is not None and _is_of_another_account(notification, addressee.payment):
         return await _keep_foreign(dependencies, notification, arrival)
-    keeping = asyncio.create_task(stored.record(notification, arrival))
+    found = addressee.payment.id if addressee else None
+    keeping = asyncio.create_task(stored.record(notification, arrival, found))
     try:
         if notification.change is None:
             delivered = await deliver(dependencies, notification, addressee)
@@ -65,14 +66,28 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     finally:
         # Also where nobody took it, whatever the reason.
         row = await keeping
+    alarm = _alarm_of(notification, delivered)
+    if alarm is not None:
+        await dependencies.stores.alarms.raise_alarm(alarm)
+    return Heard(delivered, row)
+
+
+def _alarm_of(notification: Notification, delivered: Delivered) -> Alarm | None:
+    account = f"{notification.provider}/{notification.account}"
     if delivered.outcome is NotificationOutcome.EXCESS:
-        limit = Alarm(
+        return Alarm(
             kind=AlarmKind.NOTIFICATION_LIMIT,
             subject=notification.reference,
-            detail=f"{notification.provider}/{notification.account}: {delivered.detail}",
+            detail=f"{account}: {delivered.detail}",
         )
-        await dependencies.stores.alarms.raise_alarm(limit)
-    return Heard(delivered, row)
+    # A store's customers buy without us, and claim it later.
+    if delivered.outcome is NotificationOutcome.UNKNOWN_REFERENCE and notification.change is None:
+        return Alarm(
+            kind=AlarmKind.UNKNOWN_REFERENCE,
+            subject=account,
+            detail=f"a genuine {notification.kind} notification names no order of ours",
+        )
+    return None
 
 
 async def note(dependencies: Dependencies, heard: Heard) -> None:

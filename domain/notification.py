@@ -21,7 +21,8 @@ class Notification(Frozen):
     """A verified notification: the report or the change that `kind` names is set.
 
     `notification_id` is the provider's own id of the message (the same on its retries);
-    `reference` is the payment's order number, and empty where a store's word names no payment.
+    `reference` is the payment's order number, and empty where the message names none of ours;
+    `provider_reference` is the payment's number at the provider, where the message has it.
     A store's word that a payment is paid is of kind `payment` and has its `change` beside it.
     `needs_confirmation` is set where the provider's own rule is that a notification proves nothing
     before a query has said the same.
@@ -32,6 +33,7 @@ class Notification(Frozen):
     notification_id: Words
     kind: NotificationKind
     reference: Words
+    provider_reference: Words | None = None
     payment: PaymentReport | None = None
     refund: RefundReport | None = None
     change: StoreChange | None = None

@@ -12,7 +12,7 @@ from workflows.external_refunds import flag_external_refunds
 from workflows.late_money import settle_late_money
 from workflows.payment_state import PaymentState
 from workflows.policies import RefundPolicy
-from workflows.steps import OWN_REFUNDS, happens, seconds_until
+from workflows.steps import WEIGHED, happens, seconds_until
 
 
 class AfterTheEnd:
@@ -34,11 +34,7 @@ class AfterTheEnd:
             await workflow.wait_condition(lambda: self._state.unsettled or self._all_is_said())
             if self._state.to_confirm:
                 await self._confirm()
-            if (
-                self._state.owes_a_settlement
-                and self._state.undone
-                and workflow.patched(OWN_REFUNDS)
-            ):
+            if self._state.owes_a_settlement and self._state.undone and workflow.patched(WEIGHED):
                 self._state.drop_late_money()
             elif self._state.owes_a_settlement:
                 await self._settle_late_money(refund_policy, late_policy)

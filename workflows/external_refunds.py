@@ -8,7 +8,7 @@ from activities.payments import PaymentActivities
 from domain.own_refunds import unaccounted
 from domain.report import Attention
 from workflows.attention import Calls
-from workflows.steps import OWN_REFUNDS, in_our_books
+from workflows.steps import WEIGHED, in_our_books
 
 
 async def flag_external_refunds(calls: Calls, payment_id: UUID, refunded: int) -> bool:
@@ -16,7 +16,7 @@ async def flag_external_refunds(calls: Calls, payment_id: UUID, refunded: int) -
 
     `refunded` is the provider's cumulative sum in minor units. Returns whether one was called.
     """
-    if not workflow.patched(OWN_REFUNDS):
+    if not workflow.patched(WEIGHED):
         return False
     stored = await in_our_books(
         calls.policy, PaymentActivities.load_payment, payment_id, "what our refunds gave back"

@@ -21,7 +21,7 @@ from workflows.giving_back import refund_duplicate_and_notify
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.refund_confirmation import attention_for
-from workflows.steps import OWN_REFUNDS, in_our_books
+from workflows.steps import WEIGHED, in_our_books
 
 
 class LateOrder(Frozen):
@@ -102,6 +102,9 @@ class LatePaymentWorkflow:
         if mismatch is not None:
             await self._flag(mismatch)
             return
+        if any(map(_names_another_order, heard)) and workflow.patched(WEIGHED):
+            # A query by our own number cannot see what another number was paid for.
+            await self._flag(Attention.REFERENCE_MISMATCH)
         before = self._payment
         self._payment = before.apply(report)
         await self._compare_refunds(before, (*heard, report))
@@ -125,7 +128,7 @@ class LatePaymentWorkflow:
         """
         refunded = max(map(refunded_without_cancel, reports))
         by_query = refunded_without_cancel(reports[-1])
-        if refunded > by_query and not workflow.patched(OWN_REFUNDS):
+        if refunded > by_query and not workflow.patched(WEIGHED):
             refunded = by_query
         if unaccounted(stored, refunded):
             await self._flag(Attention.EXTERNAL_REFUND, external(refunded))
@@ -220,5 +223,9 @@ class LatePaymentWorkflow:
 def _confirms(report: PaymentReport) -> bool:
     """Whether the payer had paid, if only until our own cancel gave it back."""
     if is_cancelled(report):
-        return workflow.patched(OWN_REFUNDS)
+        return workflow.patched(WEIGHED)
     return report.outcome is Outcome.PAID
+
+
+def _names_another_order(report: PaymentReport) -> bool:
+    return report.mismatch is Attention.REFERENCE_MISMATCH

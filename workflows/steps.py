@@ -24,9 +24,9 @@ from workflows.policies import WEBHOOK_QUEUE, Attempts, Policy
 FIRST_TASK_EVENTS = 4
 # Runs whose decisions were carried out within the task that took them go on in that way.
 DECIDED_FIRST = "a decision is on record before it is carried out"
-# Executions that took our own cancel for a stranger's refund, and a query for all that is known of
-# refunds, go on in that way.
-OWN_REFUNDS = "our own refunds are told apart from others"
+# Executions that took our own cancel for a stranger's refund, and a query for all that is known, go
+# on in that way.
+WEIGHED = "signed evidence is weighed against a query and our own refunds"
 # What operators read beside the step.
 TELL = "tell the merchant"
 

@@ -28,6 +28,7 @@ def read_notification(body: bytes, config: AlipayConfig, credentials: Credential
         notification_id=fields["notify_id"],
         kind=NotificationKind.REFUND if about_refund else NotificationKind.PAYMENT,
         reference=fields["out_trade_no"],
+        provider_reference=fields.get("trade_no"),
         payment=None if about_refund else word,
         refund=mapping.notified_refund(fields, mismatch) if about_refund else None,
     )

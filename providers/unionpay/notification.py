@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from domain.errors import InvalidSignature
+from domain.identity import parse_reference
 from domain.notification import Notification, NotificationKind
 from domain.report import Attention
 from providers.unionpay import mapping, wire
@@ -29,14 +30,14 @@ def read_notification(
             notification_id=number,
             kind=NotificationKind.PAYMENT,
             reference=report.reference,
+            provider_reference=fields.get("queryId"),
             payment=report,
         )
     if kind not in mapping.GIVING_BACK:
         raise InvalidSignature(
             f"{PROVIDER}: txnType {kind!r} is nothing of ours", provider=PROVIDER
         )
-    # Our own refunds carry the payment's number; one made at UnionPay's console has none.
-    reference = fields.get("reqReserved", "")
+    reference = _payment_reference(fields)
     refund = mapping.refund_report(fields, reference, code, mismatch)
     return Notification(
         provider=PROVIDER,
@@ -44,8 +45,19 @@ def read_notification(
         notification_id=number,
         kind=NotificationKind.REFUND,
         reference=reference,
+        provider_reference=fields.get("origQryId"),
         refund=refund,
     )
+
+
+def _payment_reference(fields: Mapping[str, str]) -> str:
+    """Return our number of the payment that a refund is of, empty where the message has none.
+
+    Our own refunds carry it; one made at UnionPay's console may name the original order (newer
+    pages, sheet 1.3), or have only UnionPay's number of the payment.
+    """
+    named = (fields.get(name, "") for name in ("reqReserved", "origOrderId"))
+    return next((number for number in named if parse_reference(number)), "")
 
 
 def read_return(form: str, config: UnionpayConfig, seal: Seal, now: datetime) -> str | None:

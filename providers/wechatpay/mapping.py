@@ -203,6 +203,7 @@ def notification(body: bytes, config: WechatpayConfig) -> Notification:
         notification_id=envelope.id,
         kind=NotificationKind.PAYMENT,
         reference=report.reference,
+        provider_reference=report.provider_reference,
         payment=report,
     )
 
@@ -224,5 +225,6 @@ def _of_refund(id_: str, notice: RefundNotice, config: WechatpayConfig) -> Notif
         notification_id=id_,
         kind=NotificationKind.REFUND,
         reference=report.reference,
+        provider_reference=notice.transaction_id,
         refund=report,
     )

@@ -76,6 +76,7 @@ class RefundNotice(Wire):
 
     mchid: str | None = None
     refund_id: str | None = None
+    transaction_id: str | None = None
     out_refund_no: str
     out_trade_no: str
     refund_status: str
