@@ -10,7 +10,7 @@ from api.dependencies import Dependencies
 from api.store_words import deliver_change
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import PaymentError
-from domain.notification import Notification, NotificationOutcome
+from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.payment import Payment
 from storage.notifications import Arrival
 
@@ -21,6 +21,7 @@ MOST_FOREIGN_KEPT = 1000
 ALARMED = (NotificationOutcome.FOREIGN, NotificationOutcome.EXCESS)
 
 _FOREIGN = Delivered(NotificationOutcome.FOREIGN, "about an order of another merchant's account")
+_OTHER = Delivered(NotificationOutcome.IGNORED, "about nothing that we do")
 _log = logging.getLogger(__name__)
 
 
@@ -48,6 +49,8 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     """
     if notification.is_foreign:
         return await _keep_foreign(dependencies, notification, arrival)
+    if notification.kind is NotificationKind.OTHER:
+        return Heard(_OTHER, None)
     stored = dependencies.stores.notifications
     # Before anything else: it is what the handing over waits for, and keeping goes on beside that.
     addressee = dependencies.expected.addressee(notification)
@@ -116,7 +119,8 @@ async def _keep_foreign(
         detail="a genuine notification names another app, seller, merchant id or account",
     )
     row = None
-    if await stored.alarms.raise_alarm(alarm) <= MOST_FOREIGN_KEPT:
+    kept = await stored.alarms.raise_alarm(alarm) <= MOST_FOREIGN_KEPT
+    if kept and notification.kind is not NotificationKind.OTHER:
         row = await stored.notifications.record(notification, arrival)
     return Heard(_FOREIGN, row)
 

@@ -10,11 +10,12 @@ from domain.text import Words
 
 
 class NotificationKind(StrEnum):
-    """What the provider talks about."""
+    """What the provider talks about; `other` is nothing that we do, and is kept in no row."""
 
     PAYMENT = "payment"
     REFUND = "refund"
     STORE = "store"
+    OTHER = "other"
 
 
 class Notification(Frozen):
@@ -25,7 +26,8 @@ class Notification(Frozen):
     `provider_reference` is the payment's number at the provider, where the message has it.
     A store's word that a payment is paid is of kind `payment` and has its `change` beside it.
     `needs_confirmation` is set where the provider's own rule is that a notification proves nothing
-    before a query has said the same.
+    before a query has said the same. `names_another_account` is set where its identity fields do,
+    and it has no report that says so.
     """
 
     provider: str
@@ -38,6 +40,7 @@ class Notification(Frozen):
     refund: RefundReport | None = None
     change: StoreChange | None = None
     needs_confirmation: bool = False
+    names_another_account: bool = False
 
     @property
     def content_hash(self) -> bytes:
@@ -50,7 +53,7 @@ class Notification(Frozen):
     @property
     def is_foreign(self) -> bool:
         """Whether it is about another app, seller or merchant id than this account's."""
-        return self.mismatch is Attention.ACCOUNT_MISMATCH
+        return self.names_another_account or self.mismatch is Attention.ACCOUNT_MISMATCH
 
     @property
     def mismatch(self) -> Attention | None:

@@ -39,6 +39,10 @@ class NotGenuine(ValueError):  # noqa: N818 - the name says what it is
     """A text that the App Store did not sign, or not in the documented form."""
 
 
+class Undocumented(NotGenuine):
+    """A text that the App Store did sign, and not in the documented form."""
+
+
 @dataclass(frozen=True)
 class _Parsed:
     chain: Chain

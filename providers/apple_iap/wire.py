@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from providers.apple_iap.jws import NotGenuine, instant
+from providers.apple_iap.jws import Undocumented, instant
 
 Instant = Annotated[datetime, BeforeValidator(instant)]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
@@ -98,9 +98,9 @@ Model = TypeVar("Model", bound=Wire)
 
 
 def shaped(model: type[Model], payload: dict[str, Any]) -> Model:
-    """The payload as the model; raises NotGenuine."""
+    """The payload as the model; raises Undocumented."""
     try:
         return model.model_validate(payload)
     except ValidationError as error:
         wrong = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
-        raise NotGenuine(f"not the documented form: {wrong}") from None
+        raise Undocumented(f"not the documented form: {wrong}") from None

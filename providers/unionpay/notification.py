@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
 from domain.identity import parse_reference
 from domain.notification import Notification, NotificationKind
 from domain.report import Attention
@@ -20,7 +20,18 @@ def read_notification(
     kind = fields.get("txnType", "")
     code = fields.get("respCode", "")
     # UnionPay numbers no messages; repeats of one say the same of the same transaction.
-    number = ".".join((kind, fields["orderId"], fields.get("queryId", ""), code))
+    number = ".".join((kind, fields.get("orderId", ""), fields.get("queryId", ""), code))
+    if kind and kind not in (mapping.CONSUME, *mapping.GIVING_BACK):
+        return Notification(
+            provider=PROVIDER,
+            account=config.name,
+            notification_id=number,
+            kind=NotificationKind.OTHER,
+            reference="",
+            names_another_account=fields.get("merId") != config.mer_id,
+        )
+    if not (kind and fields.get("orderId")):
+        raise Unreadable(f"{PROVIDER}: the message names no order", provider=PROVIDER)
     mismatch = None if fields.get("merId") == config.mer_id else Attention.ACCOUNT_MISMATCH
     if kind == mapping.CONSUME:
         report = mapping.payment_report(fields, code, is_over=False, mismatch=mismatch)
@@ -32,10 +43,6 @@ def read_notification(
             reference=report.reference,
             provider_reference=fields.get("queryId"),
             payment=report,
-        )
-    if kind not in mapping.GIVING_BACK:
-        raise InvalidSignature(
-            f"{PROVIDER}: txnType {kind!r} is nothing of ours", provider=PROVIDER
         )
     reference = _payment_reference(fields)
     refund = mapping.refund_report(fields, reference, code, mismatch)
@@ -63,7 +70,7 @@ def _payment_reference(fields: Mapping[str, str]) -> str:
 def read_return(form: str, config: UnionpayConfig, seal: Seal, now: datetime) -> str | None:
     """The order that the payer's browser comes back from; raises InvalidSignature."""
     fields = _verified(form.encode(), seal, now)
-    return fields["orderId"] if fields.get("merId") == config.mer_id else None
+    return fields.get("orderId") if fields.get("merId") == config.mer_id else None
 
 
 def _verified(body: bytes, seal: Seal, now: datetime) -> Mapping[str, str]:
@@ -72,6 +79,4 @@ def _verified(body: bytes, seal: Seal, now: datetime) -> Mapping[str, str]:
         seal.check(fields, now)
     except (wire.Malformed, NotGenuine) as error:
         raise InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER) from error
-    if not fields.get("orderId"):
-        raise InvalidSignature(f"{PROVIDER}: the message names no order", provider=PROVIDER)
     return fields

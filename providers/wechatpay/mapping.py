@@ -15,6 +15,8 @@ from providers.wechatpay.config import PROVIDER, WechatpayConfig
 from providers.wechatpay.encryption import decrypt
 from providers.wechatpay.wire import (
     Envelope,
+    Event,
+    Labelled,
     Malformed,
     RefundAnswer,
     RefundNotice,
@@ -69,6 +71,10 @@ REFUND_STATUSES = {
     "CLOSED": RefundOutcome.FAILED,
     "ABNORMAL": RefundOutcome.ABNORMAL,
 }
+
+
+# The kind of content that an event of an order or a refund has; other events are of other products.
+_ORIGINALS = {"TRANSACTION": "transaction", "REFUND": "refund"}
 
 
 def order_path(channel: Channel) -> str:
@@ -186,10 +192,19 @@ def missing_refund(refund: Refund, raw_status: str) -> RefundReport:
 
 def notification(body: bytes, config: WechatpayConfig) -> Notification:
     """The notification in a verified body; raises Malformed."""
+    event = read(Event, body)
+    subject, named, _ = event.event_type.upper().partition(".")
+    if not named:
+        raise Malformed(f"{event.event_type!r} is no type of event")
+    if _ORIGINALS.get(subject) is None or not _is_of(_ORIGINALS[subject], body):
+        return Notification(
+            provider=PROVIDER,
+            account=config.name,
+            notification_id=event.id,
+            kind=NotificationKind.OTHER,
+            reference="",
+        )
     envelope = read(Envelope, body)
-    subject = envelope.event_type.partition(".")[0]
-    if subject not in ("TRANSACTION", "REFUND"):
-        raise Malformed(f"{envelope.event_type!r} is about neither a payment nor a refund")
     plaintext = decrypt(config.api_v3_key.get_secret_value().encode(), envelope.resource)
     if subject == "REFUND":
         return _of_refund(envelope.id, read(RefundNotice, plaintext), config)
@@ -206,6 +221,11 @@ def notification(body: bytes, config: WechatpayConfig) -> Notification:
         provider_reference=report.provider_reference,
         payment=report,
     )
+
+
+def _is_of(original: str, body: bytes) -> bool:
+    """Whether an event's content is of this kind: other products use the same event types."""
+    return read(Labelled, body).resource.original_type in (None, original)
 
 
 def _of_refund(id_: str, notice: RefundNotice, config: WechatpayConfig) -> Notification:

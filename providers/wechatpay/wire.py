@@ -112,11 +112,28 @@ class Resource(Wire):
     associated_data: str = ""
 
 
-class Envelope(Wire):
-    """A notification's body."""
+class Event(Wire):
+    """What every notification's body has, of whatever product."""
 
     id: str
     event_type: str
+
+
+class Content(Wire):
+    """What an encrypted resource is of, where it says so."""
+
+    original_type: str | None = None
+
+
+class Labelled(Wire):
+    """A notification's body, as far as it says what it is about."""
+
+    resource: Content = Content()
+
+
+class Envelope(Event):
+    """A notification of an order or a refund."""
+
     resource: Resource
 
 

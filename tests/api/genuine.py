@@ -1,10 +1,13 @@
 """Any message, signed as its provider would sign it, with the keys of the house's sandbox."""
 
+import json
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 import httpx
 
@@ -13,6 +16,9 @@ from sandbox.alipay.signing import canonical
 from sandbox.alipay.signing import sign as sign_alipay
 from sandbox.unionpay.keys import KeyRing as UnionpayKeys
 from sandbox.unionpay.sealing import seal
+from sandbox.wechatpay.accounts import Accounts
+from sandbox.wechatpay.answers import signature_headers
+from sandbox.wechatpay.encryption import seal as seal_wechatpay
 from tests.api.house import House
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -79,6 +85,24 @@ class Genuine:
         content = {name: value for name, value in (content | fields).items() if value}
         body = urlencode(seal(keys, merchant, content, "utf-8"))
         return await self.http.post("/notify/unionpay/main", content=body, headers=FORM)
+
+    async def wechatpay(self, event_type: str, **resource: str) -> httpx.Response:
+        """A notification of this type, whose content is no order and no refund."""
+        merchant = list(Accounts(self.folder / "wechatpay").by_mchid.values())[-1]
+        sealed = seal_wechatpay(merchant.api_v3_key, b'{"state":"USER_PAID"}', "payscore")
+        content = {"id": str(uuid4()), "event_type": event_type, "resource": sealed | resource}
+        body = json.dumps(content).encode()
+        signed = signature_headers(merchant.notification_key(), body, datetime.now(UTC))
+        return await self.http.post("/notify/wechatpay/pubkey", content=body, headers=signed)
+
+    async def bare_alipay(self, **fields: str) -> httpx.Response:
+        """A message that is no trade's."""
+        keys = AlipayKeys(self.folder)
+        app_id, app = next((name, app) for name, app in keys.apps.items() if app.aes_key is None)
+        content = {"app_id": app_id, "charset": "utf-8", "sign_type": "RSA2"} | fields
+        text = canonical(content, without=("sign", "sign_type"))
+        content["sign"] = sign_alipay(text.encode(), app.alipay_key)
+        return await self.http.post("/notify/alipay/main", content=urlencode(content), headers=FORM)
 
 
 def _codec(fields: dict[str, str]) -> str:

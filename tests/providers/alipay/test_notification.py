@@ -4,7 +4,7 @@ from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
 import pytest
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
 from domain.notification import Notification, NotificationKind
 from domain.refund import Refund
 from domain.report import Attention, Outcome, RefundOutcome
@@ -293,3 +293,38 @@ def test_a_return_never_passes_by_the_other_rule(
     fields = {"app_id": "2021000000000001", "out_trade_no": "1"}
     with pytest.raises(InvalidSignature):
         alipay.provider(account).parse_return(alipay.form(fields, exclude=()).decode())
+
+
+DEPOSITBACK = {
+    "notify_id": "2026030100999",
+    "msg_method": "alipay.trade.refund.depositback.completed",
+    "utc_timestamp": "1772337906000",
+    "version": "1.1",
+    "app_id": "2021000000000001",
+    "biz_content": '{"trade_no":"2026030122001","dback_status":"S","dback_amount":"7.00"}',
+}
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"notify_type": "dut_user_sign"}, {"out_trade_no": FIELDS["out_trade_no"]}]
+)
+async def test_a_message_without_a_trades_state_is_about_nothing_that_we_do(
+    alipay: FakeAlipay, read: Read, change: dict[str, str]
+) -> None:
+    told = await read(alipay.form(DEPOSITBACK | change))
+    assert (told.kind, told.payment, told.refund) == (NotificationKind.OTHER, None, None)
+    assert not told.is_foreign
+
+
+async def test_another_apps_message_is_marked_whatever_it_is_about(
+    alipay: FakeAlipay, read: Read
+) -> None:
+    assert (await read(alipay.form(DEPOSITBACK | {"app_id": "2021000000000009"}))).is_foreign
+
+
+@pytest.mark.parametrize("missing", ["out_trade_no", "notify_id"])
+async def test_a_trades_message_without_its_numbers_is_genuine_and_unreadable(
+    alipay: FakeAlipay, read: Read, missing: str
+) -> None:
+    with pytest.raises(Unreadable):
+        await read(alipay.form({key: FIELDS[key] for key in FIELDS if key != missing}))
