@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from api.dependencies import Dependencies
 from api.runs import RunOver, is_dealt_with, tell_late, tell_payment, tell_refund
+from domain.decided import is_decided
 from domain.identity import late_workflow_id, parse_reference
 from domain.merchant import late_policy
 from domain.notification import Notification, NotificationOutcome
@@ -53,6 +54,7 @@ class Delivered:
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
 # Not acknowledged: the provider repeats it, and by then the sweep has started the workflow again.
 _NO_WORKFLOW = Delivered(NotificationOutcome.RECEIVED, "the refund's workflow is gone")
+_DECIDED = Delivered(NotificationOutcome.DUPLICATE, "an operator has decided about this money")
 EXCESS = Delivered(
     NotificationOutcome.EXCESS, f"{MOST_SIGNALS_A_DAY} others came about this payment in a day"
 )
@@ -110,9 +112,8 @@ async def word_to_its_run(
 ) -> Delivered | None:
     """Hand a report that the notification carries to its payment's run; None where that is over."""
     payment = addressee.payment
-    mismatch = payment.mismatch(report)
-    if mismatch is not None:
-        return await _mismatched_payment(dependencies, notification, addressee, mismatch)
+    if payment.mismatch(report) is not None:
+        return await _mismatched_payment(dependencies, notification, report, addressee)
     # Before what the same content led to: it may not have fitted then, and fit now.
     if _tells_nothing_new(payment, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
@@ -206,15 +207,20 @@ async def _hand_over_refund(
 
 
 async def _mismatched_payment(
-    dependencies: Dependencies, notification: Notification, addressee: Addressee, why: Attention
+    dependencies: Dependencies,
+    notification: Notification,
+    report: PaymentReport,
+    addressee: Addressee,
 ) -> Delivered:
     """A run that still waits parks; it may not find the mismatch by itself, so the report has it.
 
     A run that has decided does not listen any more: the late run asks the provider instead.
     """
-    marked, parked, payment = _marked(notification, why), False, addressee.payment
-    if _is_decided(payment, notification.payment, why):
-        return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
+    parked, payment = False, addressee.payment
+    why = payment.mismatch(report) or Attention.CONTRADICTION
+    marked = _marked(notification, why)
+    if is_decided(payment, report, why):
+        return _DECIDED
     if addressee.earlier is not None:
         return Delivered(NotificationOutcome.MISMATCH, "signalled before")
     if addressee.excessive:
@@ -226,8 +232,8 @@ async def _mismatched_payment(
     if not parked:
         # The decision may have been written down since we looked.
         payment = await dependencies.stores.payments.get(payment.id) or payment
-        if _is_decided(payment, notification.payment, why):
-            return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
+        if is_decided(payment, report, why):
+            return _DECIDED
         await _late(dependencies, marked, payment)
     return Delivered(NotificationOutcome.MISMATCH, why)
 
@@ -266,16 +272,6 @@ def _marked(notification: Notification, why: Attention) -> Notification:
         if report is not None
     }
     return notification.model_copy(update=update)
-
-
-def _is_decided(payment: Payment, report: PaymentReport | None, why: Attention) -> bool:
-    """Our books hold this very money: the provider only repeats what a person has settled."""
-    return (
-        why is Attention.AMOUNT_MISMATCH
-        and report is not None
-        and payment.captured == report.amount != 0
-        and payment.provider_reference == report.provider_reference
-    )
 
 
 def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:

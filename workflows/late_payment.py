@@ -7,6 +7,7 @@ from temporalio.exceptions import FailureError
 
 from activities.payments import Flag, PaymentActivities
 from activities.provider_calls import ProviderActivities
+from domain.decided import is_decided
 from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
@@ -100,7 +101,8 @@ class LatePaymentWorkflow:
         )
         mismatch = self._payment.mismatch(report)
         if mismatch is not None:
-            await self._flag(mismatch)
+            if not is_decided(self._payment, report, mismatch):
+                await self._flag(mismatch)
             return
         if any(map(_names_another_order, heard)) and workflow.patched(WEIGHED):
             # A query by our own number cannot see what another number was paid for.
@@ -199,9 +201,7 @@ class LatePaymentWorkflow:
         )
         self._ended = True
         self._payment = settled.payment
-        await refund_duplicate_and_notify(
-            self._calls, self._order.refund_policy, self._payment, settled.event_id
-        )
+        await refund_duplicate_and_notify(self._calls, self._order.refund_policy, settled)
 
     async def _flag(self, why: Attention, subject: str | None = None) -> None:
         """Call a person, once per reason and subject (the number of a refund)."""

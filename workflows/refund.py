@@ -11,7 +11,7 @@ from domain.errors import KEY_REUSED
 from domain.frozen import Frozen
 from domain.notification import Notification
 from domain.payment import Payment
-from domain.refund import Refund, RefundStatus
+from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
 from domain.resolution import Resolution, ResolveAction
 from storage.refunds import ALREADY_GIVEN_BACK
@@ -24,6 +24,10 @@ from workflows.policies import RefundPolicy
 from workflows.refund_conversation import RefundConversation
 from workflows.refund_state import RefundState
 from workflows.steps import WaitAlarm, happens, in_our_books, tell_merchant, wait_or_alarm
+
+# Seconds from a refund's request to its refusal, after which the request may have been answered.
+ANSWERED_BY = 5.0
+RECORD_REFUSAL = "a refund that is refused after its request was answered is recorded"
 
 
 class RefundOrder(Frozen):
@@ -132,6 +136,8 @@ class RefundWorkflow:
             stored = await reserve(self._policy, self._calls, self._state.refund)
         except FailureError as error:
             self._refused = refusal(error)
+            if self._refused is not None and await self._record_refusal(self._refused):
+                return
             if self._refused is None or self._refused.type != ALREADY_GIVEN_BACK:
                 await call_where_owed(self._calls, self._payment, self._state.refund, ended=False)
                 await self._hear_what_comes_late()
@@ -143,6 +149,30 @@ class RefundWorkflow:
             self._state.reserve(stored)
             if self._resumed:
                 self._state.resume()
+
+    async def _record_refusal(self, refused: ApplicationError) -> bool:
+        """Record the refused refund as failed where its merchant was told that it is taken on.
+
+        The API answers 202 after eight seconds: from five on, this counts as said.
+        """
+        waited = (workflow.now() - self._state.refund.created_at).total_seconds()
+        is_requested = self._state.refund.cause is RefundCause.REQUESTED
+        if not is_requested or waited < ANSWERED_BY or not workflow.patched(RECORD_REFUSAL):
+            return False
+        self._state.fail(failure_of(refused))
+        try:
+            recorded = await in_our_books(
+                self._policy,
+                RefundActivities.record_refused_refund,
+                self._state.refund,
+                "record that the refund was refused",
+            )
+        except FailureError:
+            return False
+        self._state.settle(recorded.refund)
+        self._show_end()
+        self._calls.beside(tell_merchant(self._policy, recorded.event_id))
+        return True
 
     async def _submit(self) -> None:
         self._show("Asking the provider to give the money back")
