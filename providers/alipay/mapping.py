@@ -15,6 +15,7 @@ from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
+from providers.tolerant import informational
 
 BEIJING = timezone(timedelta(hours=8))
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -162,7 +163,7 @@ def payment_report(fields: Mapping[str, Any], reference: str) -> PaymentReport:
         reference=str(fields.get("out_trade_no") or reference),
         outcome=outcome,
         raw_status=status,
-        provider_reference=text(fields, "trade_no"),
+        provider_reference=_number(fields, "trade_no"),
         amount=fen(fields.get("total_amount")),
         currency=text(fields, "trans_currency") or "CNY",
         refunded=refunded,
@@ -207,7 +208,7 @@ def submitted(fields: Mapping[str, Any], refund: Refund) -> RefundReport:
         refund_reference=refund.reference,
         outcome=RefundOutcome.SUCCEEDED if moved else RefundOutcome.PENDING,
         raw_status=f"fund_change={fields.get('fund_change') or ''}",
-        provider_reference=text(fields, "trade_no"),
+        provider_reference=_number(fields, "trade_no"),
         amount=refund.amount if moved else None,
         refunded=fen(fields.get("refund_fee")),
         refunded_at=moment(fields.get("gmt_refund_pay")) if moved else None,
@@ -224,7 +225,7 @@ def refund_report(fields: Mapping[str, Any], refund: Refund) -> RefundReport:
         refund_reference=str(fields.get("out_request_no") or refund.reference),
         outcome=REFUND_STATUSES.get(status or "", pending),
         raw_status=status or "",
-        provider_reference=text(fields, "trade_no"),
+        provider_reference=_number(fields, "trade_no"),
         amount=fen(fields.get("refund_amount")),
         refunded_at=moment(fields.get("gmt_refund_pay")),
     )
@@ -241,7 +242,7 @@ def notified_refund(fields: Mapping[str, str], mismatch: Attention | None) -> Re
         refund_reference=fields["out_biz_no"],
         outcome=RefundOutcome.PENDING,
         raw_status=fields.get("trade_status", ""),
-        provider_reference=text(fields, "trade_no"),
+        provider_reference=_number(fields, "trade_no"),
         refunded=fen(fields.get("refund_fee")),
         refunded_at=moment(fields.get("gmt_refund")),
         mismatch=mismatch,
@@ -252,3 +253,8 @@ def text(fields: Mapping[str, Any], name: str) -> str | None:
     """A field's text, None where it is empty or missing."""
     value = fields.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def _number(fields: Mapping[str, Any], name: str) -> str | None:
+    """A number of Alipay's, which is text and may come as a number."""
+    return informational(fields.get(name)) or None

@@ -178,22 +178,39 @@ async def test_sign_type_is_outside_for_trades_and_may_be_inside_for_others(
         assert (await read(alipay.form(market, exclude=exclude))).reference
 
 
-@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "utf-7", "\u8336"])
-async def test_a_charset_that_alipay_does_not_have_is_refused(
-    alipay: FakeAlipay, read: Read, charset: str
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "utf-7", "UTF8", "\u8336"])
+async def test_a_charset_that_alipay_does_not_have_loses_no_payment(
+    alipay: FakeAlipay, read: Read, charset: str, payment: Order
 ) -> None:
-    with pytest.raises(InvalidSignature):
-        await read(alipay.form({**FIELDS, "charset": charset}))
+    told = await read(alipay.form({**FIELDS, "charset": charset, "subject": "茶"}))
+    assert told.payment.outcome is Outcome.PAID
+    assert payment().mismatch(told.payment) is None
 
 
-async def test_bytes_that_are_not_in_the_named_charset_are_refused(
-    alipay: FakeAlipay, read: Read
+@pytest.mark.parametrize("charset", ["gbk", "utf-8"])
+async def test_bytes_that_are_not_in_the_named_charset_lose_no_payment(
+    alipay: FakeAlipay, read: Read, charset: str, payment: Order
 ) -> None:
     """Correctly signed, and still not text: the signature is over bytes."""
-    fields = {**FIELDS, "subject": "茶"}
-    assert (await read(alipay.form({**fields, "charset": "gbk"}, codec="gb18030"))).reference
-    with pytest.raises(InvalidSignature):
-        await read(alipay.form(fields, codec="gb18030"))
+    fields = {**FIELDS, "subject": "茶", "charset": charset}
+    told = await read(alipay.form(fields, codec="gb18030"))
+    assert told.payment.outcome is Outcome.PAID
+    assert payment().mismatch(told.payment) is None
+
+
+@pytest.mark.parametrize("fee", ["many", "1,00", "5.001", "NaN", "-5.00"])
+async def test_a_refunded_sum_that_is_none_is_unreadable_and_not_dropped(
+    alipay: FakeAlipay, read: Read, fee: str
+) -> None:
+    with pytest.raises(Unreadable, match="refund_fee"):
+        await read(alipay.form({**FIELDS, "refund_fee": fee}))
+
+
+async def test_a_sum_that_is_none_is_still_no_payment(
+    alipay: FakeAlipay, read: Read, payment: Order
+) -> None:
+    told = await read(alipay.form({**FIELDS, "total_amount": "null"}))
+    assert payment().mismatch(told.payment) is Attention.AMOUNT_MISMATCH
 
 
 @pytest.mark.parametrize("missing", ["out_trade_no", "notify_id"])
