@@ -212,9 +212,8 @@ class LatePaymentWorkflow:
 
     async def _call(self, why: Attention, subject: str | None) -> None:
         self._payment = self._payment.model_copy(update={"attention": why})
-        await self._calls.about_payment(
-            self._payment.id, why, f"after the end: {subject or why}", subject=subject
-        )
+        detail = f"after the end: {why}" + (f" ({subject})" if subject else "")
+        await self._calls.about_payment(self._payment.id, why, detail, subject=subject)
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._payment, headline))

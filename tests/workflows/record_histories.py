@@ -27,6 +27,7 @@ from storage.database import Database
 from tests.workflows.alarm_histories import ALARM_PATHS
 from tests.workflows.confirmation_histories import CONFIRMATION_PATHS
 from tests.workflows.disputes import parked
+from tests.workflows.evidence_histories import EVIDENCE_PATHS
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
 from tests.workflows.shop import BRISK, GIVES_UP, RefundRun, Shop, eventually
 from tests.workflows.stage import open_shop, open_temporal
@@ -333,6 +334,7 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     automatic_refund,
     *ALARM_PATHS,
     *CONFIRMATION_PATHS,
+    *EVIDENCE_PATHS,
     *STORE_PATHS,
 )
 
