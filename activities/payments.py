@@ -13,10 +13,14 @@ from storage.payments import PaymentStore
 
 
 class Settled(Frozen):
-    """The payment as it now stands in our books, and the event that tells the merchant."""
+    """The payment as it is stored, and the event that the merchant is to be sent.
+
+    `earlier_event_id` is the event of an end before this one that comes first and is still unsent.
+    """
 
     payment: Payment
     event_id: UUID | None = None
+    earlier_event_id: UUID | None = None
 
 
 class Flag(Frozen):
@@ -54,7 +58,8 @@ class PaymentActivities:
     async def finalise_payment(self, payment: Payment) -> Settled:
         """Write the final status and its one event, together."""
         stored, event_id = await self._payments.finalise(payment)
-        return Settled(payment=stored, event_id=event_id)
+        earlier = await self._payments.unsent_end(stored)
+        return Settled(payment=stored, event_id=event_id, earlier_event_id=earlier)
 
     @activity.defn
     @translated

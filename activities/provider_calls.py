@@ -16,7 +16,8 @@ from domain.alarm import Alarm, AlarmKind
 from domain.checkout import Checkout, CheckoutKind, Created
 from domain.errors import ProviderBlocked, ProviderError, ProviderRejected
 from domain.frozen import Frozen
-from domain.payment import Payment
+from domain.own_refunds import is_cancelled
+from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import Provider
@@ -123,10 +124,13 @@ class ProviderActivities:
             closed = await provider.close(payment)
         except ProviderRejected as rejection:
             raise still_pending(f"the provider will not close yet: {rejection}") from rejection
-        if closed.outcome in (Outcome.PAID, Outcome.FAILED):
+        if closed.outcome in (Outcome.PAID, Outcome.FAILED) or is_cancelled(closed):
             return Closed(report=closed)
         found = await self._ask(provider, payment)
         ended = closed.outcome is Outcome.CLOSED
+        if ended and found.outcome is Outcome.PAID and payment.channel is Channel.BARCODE:
+            # What ends an order at the till gives its money back: the query lags behind that.
+            raise still_pending(f"cancelled, and the provider still says {found.raw_status}")
         if found.outcome is Outcome.PENDING and not ended:
             raise still_pending(f"the provider still says {found.raw_status}")
         if found.outcome is Outcome.NOT_FOUND and not ended:

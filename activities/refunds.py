@@ -58,6 +58,13 @@ class RefundActivities:
 
     @activity.defn
     @translated
+    async def record_refused_refund(self, refund: Refund) -> RefundSettled:
+        """Record a failed refund that never held anything. Raises NotFound."""
+        event_id = await self._refunds.record_refused(refund)
+        return RefundSettled(refund=refund, event_id=event_id)
+
+    @activity.defn
+    @translated
     async def settle_refund(self, refund: Refund) -> RefundSettled:
         """Write the refund's end: given back, or released for another refund."""
         stored, event_id = await self._refunds.settle(refund)

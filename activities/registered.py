@@ -55,6 +55,7 @@ class Activities:
             payments.clear_flag,
             refunds.reserve_refund,
             refunds.load_refund,
+            refunds.record_refused_refund,
             refunds.settle_refund,
             refunds.record_external_refund,
             refunds.flag_refund,

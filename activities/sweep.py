@@ -84,11 +84,12 @@ class PaymentFinding(Frozen):
 
 
 class RefundFinding(Frozen):
-    """With what the refund's workflow is started again."""
+    """With what the refund's workflow is started again: its channel's rules as they are now."""
 
     finding: Finding
     refund: Refund
     payment: Payment
+    rules: ChannelRules = ChannelRules()
 
 
 class Page(Frozen):
@@ -164,7 +165,11 @@ class SweepActivities:
         for row in await self._unfinished.refunds(before, only=list(findings)):
             payment = await self._payments.get(row.payment_id)
             if payment is not None:
-                found.append(RefundFinding(finding=findings[row.id], refund=row, payment=payment))
+                rules = self._registry.channel_rules(payment)
+                finding = findings[row.id]
+                found.append(
+                    RefundFinding(finding=finding, refund=row, payment=payment, rules=rules)
+                )
         return Findings(examined=len(page), found=found, next=_next(page))
 
     @activity.defn

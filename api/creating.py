@@ -4,7 +4,6 @@ Our books answer a repeat; else an eager start or an update-with-start begins th
 Where no answer comes in time, the run's own input says what was asked for first.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -15,11 +14,11 @@ from api.errors import unavailable
 from api.ordered import payment_order, refund_order
 from api.problems import ProviderWords, Refusal
 from api.proposals import Shelf, propose_payment, propose_refund, refuse_refund
+from api.refusals import payment_refusal, refund_refusal
 from api.runs import (
     NoAnswerYet,
     RunOver,
     create_refund,
-    payment_refusal,
 )
 from api.schemas import PaymentRequest, RefundRequest
 from domain.checkout import CheckoutKind
@@ -101,7 +100,8 @@ async def make_refund(
         if known.status is not RefundStatus.PENDING:
             return _refund_answer(known, HTTPStatus.OK)
     proposed = known or propose_refund(payment, request, key, identity, datetime.now(UTC))
-    order = RefundOrder(refund=proposed, payment=payment, policy=refund_policy())
+    policy = refund_policy(dependencies.registry.channel_rules(payment))
+    order = RefundOrder(refund=proposed, payment=payment, policy=policy)
     try:
         refund = await create_refund(dependencies.temporal, order)
     except NoAnswerYet:
@@ -110,7 +110,7 @@ async def make_refund(
     except RunOver:
         found = await refunds.get(proposed.id)
         if found is None:
-            raise _used_up() from None
+            raise await _refused_refund(dependencies, proposed) from None
         _same_request(found, proposed.request_hash)
         return _refund_answer(found, HTTPStatus.OK)
     new = known is None and refund.created_at == proposed.created_at
@@ -129,6 +129,7 @@ def _order(dependencies: Dependencies, merchant: Merchant, proposed: Payment) ->
             closable=rules.closable,
             refundable=rules.refundable,
         ),
+        refund_policy=refund_policy(rules),
         late_policy=late_policy(merchant, refundable=rules.refundable),
     )
 
@@ -179,8 +180,13 @@ async def _unanswered_refund(dependencies: Dependencies, proposed: Refund) -> Re
             raise unavailable()
         _same_request(order.refund, proposed.request_hash)
         stored = order.refund
-        with suppress(Conflict):
+        try:
             stored = await refunds.reserve(order.refund)
+        except Conflict:
+            # Where the workflow has refused it, too, that is the answer. Else it records its end.
+            refused = await refund_refusal(dependencies.temporal, proposed.id)
+            if refused is not None:
+                raise refused from None
     return stored
 
 
@@ -190,6 +196,14 @@ async def _refused_before(dependencies: Dependencies, proposed: Payment) -> Exce
     if order is None or order.payment.request_hash != proposed.request_hash:
         return _used_up()
     return await payment_refusal(dependencies.temporal, proposed.id) or _used_up()
+
+
+async def _refused_refund(dependencies: Dependencies, proposed: Refund) -> Exception:
+    """The same of a refund."""
+    order = await refund_order(dependencies.temporal, proposed.id)
+    if order is None or order.refund.request_hash != proposed.request_hash:
+        return _used_up()
+    return await refund_refusal(dependencies.temporal, proposed.id) or _used_up()
 
 
 def _used_up() -> Refusal:

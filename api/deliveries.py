@@ -4,20 +4,22 @@ A notification may be acknowledged only where its word is durable at Temporal or
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from api.dependencies import Dependencies
 from api.runs import RunOver, is_dealt_with, tell_late, tell_payment, tell_refund
+from domain.decided import is_decided
 from domain.identity import late_workflow_id, parse_reference
 from domain.merchant import late_policy
 from domain.notification import Notification, NotificationOutcome
+from domain.own_refunds import explained, is_cancelled, is_cancelled_at_till, unaccounted
 from domain.payment import Payment, PaymentStatus
 from domain.refund import FINAL_STATUS, Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
 from storage.notifications import MOST_SIGNALS_A_DAY, Addressee
 from workflows.late_payment import LateOrder
-from workflows.policies import payment_policy
+from workflows.policies import payment_policy, refund_policy
 
 ACKNOWLEDGED = frozenset(
     {
@@ -52,6 +54,7 @@ class Delivered:
 _UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
 # Not acknowledged: the provider repeats it, and by then the sweep has started the workflow again.
 _NO_WORKFLOW = Delivered(NotificationOutcome.RECEIVED, "the refund's workflow is gone")
+_DECIDED = Delivered(NotificationOutcome.DUPLICATE, "an operator has decided about this money")
 EXCESS = Delivered(
     NotificationOutcome.EXCESS, f"{MOST_SIGNALS_A_DAY} others came about this payment in a day"
 )
@@ -67,14 +70,38 @@ async def deliver(
         DatabaseUnavailable: likewise.
     """
     if addressee is None:
-        return _UNKNOWN
-    report, payment = notification.payment, addressee.payment
-    if report is not None:
+        # A payment's is sent again: its row may come back. A refund moves nothing of ours.
+        return replace(_UNKNOWN, parked=notification.refund is not None)
+    payment = addressee.payment
+    notification = _identified(notification, payment)
+    if notification.payment is not None:
+        report = explained(notification.payment, payment)
+        notification = notification.model_copy(update={"payment": report})
         told = await signal_workflow(dependencies, notification, report, addressee)
         return told or await start_late_workflow(dependencies, notification, report, payment)
     if notification.refund is not None:
         return await _refund_word(dependencies, notification, notification.refund, addressee)
     return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
+
+
+def _identified(notification: Notification, payment: Payment) -> Notification:
+    """The notification by everything in it that identifies the payment.
+
+    What it does not name is filled in; what names another order or trade does not fit.
+    """
+    refund = notification.refund
+    if refund is None:
+        return notification
+    if not notification.reference:
+        refund = refund.model_copy(update={"reference": payment.reference})
+        notification = notification.model_copy(
+            update={"reference": payment.reference, "refund": refund}
+        )
+    at_provider = notification.provider_reference
+    same_trade = not payment.captured or at_provider in (None, payment.provider_reference)
+    if notification.reference == payment.reference and same_trade:
+        return notification
+    return _marked(notification, Attention.REFERENCE_MISMATCH)
 
 
 async def signal_workflow(
@@ -85,13 +112,13 @@ async def signal_workflow(
 ) -> Delivered | None:
     """Signal the payment's workflow, with the notification's report; None where it has ended."""
     payment = addressee.payment
-    mismatch = payment.mismatch(report)
-    if mismatch is not None:
-        return await _mismatched_payment(dependencies, notification, addressee, mismatch)
-    if (repeated := await repeat_of(dependencies, addressee)) is not None:
-        return repeated
+    if payment.mismatch(report) is not None:
+        return await _mismatched_payment(dependencies, notification, report, addressee)
+    # Before what the same content led to: it may not have fitted then, and fit now.
     if _tells_nothing_new(payment, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
+    if (repeated := await repeat_of(dependencies, addressee)) is not None:
+        return repeated
     if addressee.excessive:
         return EXCESS
     try:
@@ -143,8 +170,10 @@ async def _refund_word(
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
     fits = refund is not None and refund.mismatch(report) is None
-    if refund is not None and fits and _settles_nothing_new(refund, report):
+    if refund is not None and fits and _settles_nothing_new(addressee.payment, refund, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {refund.status}")
+    if refund is None and is_cancelled_at_till(addressee.payment, report.refunded):
+        return Delivered(NotificationOutcome.DUPLICATE, "our own cancel gave it back")
     if addressee.excessive:
         return EXCESS
     if refund is None:
@@ -168,7 +197,8 @@ async def _hand_over_refund(
         return Delivered(NotificationOutcome.SIGNALLED)
     # The run may have ended since we looked: only now do our books have the last word.
     stored = await dependencies.stores.refunds.get(refund.id) or refund
-    if report is not None and _settles_nothing_new(stored, report):
+    fresh = await dependencies.stores.payments.get(payment.id) or payment
+    if report is not None and _settles_nothing_new(fresh, stored, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
     if stored.status is RefundStatus.PENDING:
         return _NO_WORKFLOW
@@ -177,15 +207,20 @@ async def _hand_over_refund(
 
 
 async def _mismatched_payment(
-    dependencies: Dependencies, notification: Notification, addressee: Addressee, why: Attention
+    dependencies: Dependencies,
+    notification: Notification,
+    report: PaymentReport,
+    addressee: Addressee,
 ) -> Delivered:
     """A run that still waits parks; it may not find the mismatch by itself, so the report has it.
 
     A run that has decided does not listen any more: the late run asks the provider instead.
     """
-    marked, parked, payment = _marked(notification, why), False, addressee.payment
-    if _is_decided(payment, notification.payment, why):
-        return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
+    parked, payment = False, addressee.payment
+    why = payment.mismatch(report) or Attention.CONTRADICTION
+    marked = _marked(notification, why)
+    if is_decided(payment, report, why):
+        return _DECIDED
     if addressee.earlier is not None:
         return Delivered(NotificationOutcome.MISMATCH, "signalled before")
     if addressee.excessive:
@@ -197,8 +232,8 @@ async def _mismatched_payment(
     if not parked:
         # The decision may have been written down since we looked.
         payment = await dependencies.stores.payments.get(payment.id) or payment
-        if _is_decided(payment, notification.payment, why):
-            return Delivered(NotificationOutcome.DUPLICATE, "a person has decided about this money")
+        if is_decided(payment, report, why):
+            return _DECIDED
         await _late(dependencies, marked, payment)
     return Delivered(NotificationOutcome.MISMATCH, why)
 
@@ -223,6 +258,7 @@ async def _late(
     order = LateOrder(
         payment=payment,
         policy=payment_policy(payment.channel, refundable=rules.refundable),
+        refund_policy=refund_policy(rules),
         late_policy=late_policy(merchant, refundable=rules.refundable),
     )
     await tell_late(dependencies.temporal, order, notification)
@@ -238,25 +274,16 @@ def _marked(notification: Notification, why: Attention) -> Notification:
     return notification.model_copy(update=update)
 
 
-def _is_decided(payment: Payment, report: PaymentReport | None, why: Attention) -> bool:
-    """Our books hold this very money: the provider only repeats what a person has settled."""
-    return (
-        why is Attention.AMOUNT_MISMATCH
-        and report is not None
-        and payment.captured == report.amount != 0
-        and payment.provider_reference == report.provider_reference
-    )
-
-
 def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:
     if payment.status is PaymentStatus.PENDING or payment.apply(report) is not payment:
         return False
+    if is_cancelled(report):
+        return is_cancelled_at_till(payment, report.refunded)
     same_trade = report.provider_reference in (None, payment.provider_reference)
-    accounted = payment.refunded + payment.refund_reserved
-    return same_trade and (report.refunded or 0) <= accounted
+    return same_trade and not unaccounted(payment, report.refunded)
 
 
-def _settles_nothing_new(refund: Refund, report: RefundReport) -> bool:
-    if refund.status is RefundStatus.PENDING:
+def _settles_nothing_new(payment: Payment, refund: Refund, report: RefundReport) -> bool:
+    if refund.status is RefundStatus.PENDING or unaccounted(payment, report.refunded):
         return False
     return report.outcome in _UNDECIDED or refund.status is FINAL_STATUS.get(report.outcome)

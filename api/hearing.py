@@ -10,7 +10,7 @@ from api.dependencies import Dependencies
 from api.store_notifications import deliver_change
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import PaymentError
-from domain.notification import Notification, NotificationOutcome
+from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.payment import Payment
 from storage.notifications import Arrival
 
@@ -22,6 +22,7 @@ MOST_UNKNOWN_KEPT = 1000
 ALARMED = (NotificationOutcome.FOREIGN, NotificationOutcome.EXCESS)
 
 _FOREIGN = Delivered(NotificationOutcome.FOREIGN, "about an order of another merchant's account")
+_OTHER = Delivered(NotificationOutcome.IGNORED, "about nothing that we do")
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +50,8 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     """
     if notification.is_foreign:
         return await _keep_foreign(dependencies, notification, arrival)
+    if notification.kind is NotificationKind.OTHER:
+        return Heard(_OTHER, None)
     stored = dependencies.stores.notifications
     # Before anything else: it is what the handing over waits for, and keeping goes on beside that.
     addressee = dependencies.expected.addressee(notification)
@@ -58,7 +61,8 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
         return await _keep_foreign(dependencies, notification, arrival)
     if addressee is None and notification.change is None:
         return await _keep_unknown(dependencies, notification, arrival)
-    keeping = asyncio.create_task(stored.record(notification, arrival))
+    found = addressee.payment.id if addressee else None
+    keeping = asyncio.create_task(stored.record(notification, arrival, found))
     try:
         if notification.change is None:
             delivered = await deliver(dependencies, notification, addressee)
@@ -100,6 +104,8 @@ async def _keep_foreign(
         detail="a genuine notification names another app, seller, merchant id or account",
     )
     await stored.alarms.raise_alarm(alarm)
+    if notification.kind is NotificationKind.OTHER:
+        return Heard(_FOREIGN, None)
     row = await stored.notifications.record_bounded(
         notification, arrival, NotificationOutcome.FOREIGN, MOST_FOREIGN_KEPT
     )
@@ -109,8 +115,17 @@ async def _keep_foreign(
 async def _keep_unknown(
     dependencies: Dependencies, notification: Notification, arrival: Arrival
 ) -> Heard:
-    """Keep the evidence; who holds an account's shared secret signs as the provider does."""
+    """Raise an alarm for the account and keep the evidence.
+
+    Who holds an account's shared secret signs as the provider does.
+    """
     delivered = await deliver(dependencies, notification, None)
+    alarm = Alarm(
+        kind=AlarmKind.UNKNOWN_REFERENCE,
+        subject=f"{notification.provider}/{notification.account}",
+        detail=f"a genuine {notification.kind} notification names no order of ours",
+    )
+    await dependencies.stores.alarms.raise_alarm(alarm)
     row = await dependencies.stores.notifications.record_bounded(
         notification, arrival, delivered.outcome, MOST_UNKNOWN_KEPT
     )

@@ -7,6 +7,7 @@ notification again.
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -18,7 +19,8 @@ from api.dependencies import Dependencies, Deps
 from api.hearing import ALARMED, Heard, note, take
 from api.openapi import problems
 from api.problems import Refusal
-from domain.errors import InvalidRequest, InvalidSignature, PaymentError
+from domain.alarm import Alarm, AlarmKind
+from domain.errors import InvalidRequest, InvalidSignature, PaymentError, Unreadable
 from domain.notification import Notification, NotificationOutcome
 from providers.base import Provider
 from storage.notifications import Arrival
@@ -49,6 +51,10 @@ async def receive_notification(
     try:
         async with asyncio.timeout(NOTIFY_SECONDS):
             heard = await _handle(dependencies, source, request.headers, body)
+    except Unreadable as error:
+        _log.error("unreadable notification at %s/%s: %s", provider, account, error.message)
+        await _alarm(dependencies, source, error)
+        return _refuse(dependencies, source, "unreadable", "not as documented")
     except InvalidSignature as error:
         # No word of it is believed, so no word of it is kept.
         _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
@@ -68,6 +74,17 @@ async def receive_notification(
         answer = _refuse(dependencies, source, delivered.outcome, str(delivered.outcome))
     answer.background = BackgroundTask(note, dependencies, heard)
     return answer
+
+
+async def _alarm(dependencies: Dependencies, source: Provider, error: Unreadable) -> None:
+    """Call an operator; where that fails, the provider's repeat tries again."""
+    alarm = Alarm(
+        kind=AlarmKind.UNREADABLE_NOTIFICATION,
+        subject=f"{source.name}/{source.account}",
+        detail=error.message,
+    )
+    with suppress(PaymentError):
+        await dependencies.stores.alarms.raise_alarm(alarm)
 
 
 async def _handle(

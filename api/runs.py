@@ -15,7 +15,6 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowExecutionStatus,
-    WorkflowFailureError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -140,19 +139,6 @@ async def sync_payment(client: Client, payment: Payment, now: datetime) -> Synce
         )
 
 
-async def payment_refusal(client: Client, payment_id: UUID) -> Conflict | InvalidRequest | None:
-    """Why the payment's run, which has ended, refused its request; None where it did not."""
-    handle = client.get_workflow_handle(payment_workflow_id(payment_id))
-    try:
-        async with bounded(within=LOOK):
-            await handle.result(rpc_timeout=LOOK)
-    except WorkflowFailureError as error:
-        return _told(error.cause)
-    except (NoAnswerYet, RunOver):
-        return None
-    return None
-
-
 async def tell_payment(client: Client, payment_id: UUID, notification: Notification) -> None:
     """Hand the provider's word to the payment's run; once this returns, it is durable.
 
@@ -256,7 +242,7 @@ async def bounded(
         # Of our converter: an answer that no worker of ours has encrypted is none.
         raise NoAnswerYet from error
     except RPCError as error:
-        if error.status in _GONE:
+        if error.status in _GONE or _closed_with_update(error):
             raise RunOver from error
         raise
     except RuntimeError as error:
@@ -267,6 +253,14 @@ async def bounded(
     finally:
         if operation is not None:
             await _consume(operation)
+
+
+def _closed_with_update(error: RPCError) -> bool:
+    """Whether the workflow closed in the task that it took, or refused, the update in.
+
+    Temporal has no code of its own for that: the update is aborted, and its refusal is lost.
+    """
+    return error.status is RPCStatusCode.ABORTED and "closing workflow" in error.message
 
 
 def refusal(cause: BaseException | None) -> Exception:

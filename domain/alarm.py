@@ -11,6 +11,8 @@ class AlarmKind(StrEnum):
 
     # Subject: the account, `<provider>/<name>`.
     FOREIGN_NOTIFICATION = "foreign_notification"
+    UNKNOWN_REFERENCE = "unknown_reference"
+    UNREADABLE_NOTIFICATION = "unreadable_notification"
     # Subject: the payment's id, as 32 hex characters.
     NOTIFICATION_LIMIT = "notification_limit"
     UNMATCHED_PURCHASE = "unmatched_purchase"

@@ -14,6 +14,7 @@ PaymentError                    code, message
    ├─ OutcomeUnknown            timeout, 5xx, garbled or badly signed answer
    │                            -> retry only with the same reference, and ask first
    └─ InvalidSignature          an inbound message that is not theirs -> never acted on
+      └─ Unreadable             theirs, and not as documented -> never acted on, an alarm
 
 A badly signed answer to our own call is OutcomeUnknown, not InvalidSignature: the money may have
 moved.
@@ -128,3 +129,12 @@ class InvalidSignature(ProviderError):  # noqa: N818
     """An inbound message that the provider did not sign, or that is stale: changes nothing."""
 
     code = "invalid_signature"
+
+
+class Unreadable(InvalidSignature):
+    """An inbound message that the provider did sign, in a form that it does not document.
+
+    It may tell of money: it is refused, so that the provider repeats it, and operators are called.
+    """
+
+    code = "unreadable"

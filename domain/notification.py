@@ -10,21 +10,24 @@ from domain.text import Words
 
 
 class NotificationKind(StrEnum):
-    """What the provider talks about."""
+    """What the provider talks about; `other` is nothing that we do, and is kept in no row."""
 
     PAYMENT = "payment"
     REFUND = "refund"
     STORE = "store"
+    OTHER = "other"
 
 
 class Notification(Frozen):
     """A verified notification: the report or the change that `kind` names is set.
 
     `notification_id` is the provider's own id of the message (the same on its retries);
-    `reference` is the payment's order number, and empty where a store's word names no payment.
+    `reference` is the payment's order number, and empty where the message names none of ours;
+    `provider_reference` is the payment's number at the provider, where the message has it.
     A store's word that a payment is paid is of kind `payment` and has its `change` beside it.
     `needs_confirmation` is set where the provider's own rule is that a notification proves nothing
-    before a query has said the same.
+    before a query has said the same. `names_another_account` is set where its identity fields do,
+    and it has no report that says so.
     """
 
     provider: str
@@ -32,10 +35,12 @@ class Notification(Frozen):
     notification_id: Words
     kind: NotificationKind
     reference: Words
+    provider_reference: Words | None = None
     payment: PaymentReport | None = None
     refund: RefundReport | None = None
     change: StoreChange | None = None
     needs_confirmation: bool = False
+    names_another_account: bool = False
 
     @property
     def content_hash(self) -> bytes:
@@ -48,7 +53,7 @@ class Notification(Frozen):
     @property
     def is_foreign(self) -> bool:
         """Whether it is about another app, seller or merchant id than this account's."""
-        return self.mismatch is Attention.ACCOUNT_MISMATCH
+        return self.names_another_account or self.mismatch is Attention.ACCOUNT_MISMATCH
 
     @property
     def mismatch(self) -> Attention | None:

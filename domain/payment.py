@@ -19,6 +19,9 @@ from domain.report import MISMATCHES, Attention, Outcome, PaymentReport
 from domain.resolution import ResolveAction
 from domain.text import Words
 
+# The raw status of a payment that an operator closed over a report that did not fit.
+CLOSED_BY_OPERATOR = "closed by an operator"
+
 
 class Channel(StrEnum):
     """How the payer meets the payment."""
@@ -234,12 +237,19 @@ class Payment(Frozen):
         if self.status is not PaymentStatus.PENDING or action is ResolveAction.ASK_AGAIN:
             return cleared
         if action is ResolveAction.CLOSE:
-            return closed
+            return closed if report is None else closed._judged(report)  # noqa: SLF001 - see below
         if report is None:
             # The dispute was settled while the decision was on its way: nothing to take or give.
             return cleared
         found = closed if action is ResolveAction.REFUND else cleared
         return found._capture(report)  # noqa: SLF001 - the same class
+
+    def _judged(self, report: PaymentReport) -> Self:
+        """The trade that an operator closed the payment over: its repeats are decided on."""
+        reference = report.provider_reference or self.provider_reference
+        return self.model_copy(
+            update={"raw_status": CLOSED_BY_OPERATOR, "provider_reference": reference}
+        )
 
     def _capture(self, report: PaymentReport) -> Self:
         on_time = self.status is PaymentStatus.PENDING

@@ -105,7 +105,10 @@ class PaymentReport(Frozen):
 
 
 class RefundReport(Frozen):
-    """A provider's word on one refund. `amount` is this refund's, in minor units."""
+    """A provider's report of one refund. `amount` is this refund's, in minor units.
+
+    `refunded` is the provider's cumulative refunded sum of the payment where it says one.
+    """
 
     reference: Words
     refund_reference: Words
@@ -113,6 +116,7 @@ class RefundReport(Frozen):
     raw_status: Words
     provider_reference: Words | None = None
     amount: int | None = None
+    refunded: int | None = None
     refunded_at: datetime | None = None
     mismatch: Attention | None = None
     code: Words | None = None

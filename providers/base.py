@@ -68,7 +68,9 @@ class ChannelRules:
     `longest_expiry` the provider's bounds, `local` is true where the checkout is only signed here
     and no call is made, `asking` the provider's own cadence of questions where it has one,
     `closable` false where only its time ends an order, `refundable` false where only the provider
-    itself gives money back, `subject_excludes` the characters that it takes in no subject.
+    itself gives money back, `subject_excludes` the characters that it takes in no subject,
+    `refund_final_within` how long the provider may report a refund as pending before an operator is
+    called: the longest that it documents.
     """
 
     needs: tuple[str, ...] = ()
@@ -80,6 +82,8 @@ class ChannelRules:
     closable: bool = True
     refundable: bool = True
     subject_excludes: str = ""
+    # Three working days (WeChat Pay's longest, to a bank card) around a week of holidays.
+    refund_final_within: timedelta = timedelta(days=10)
 
 
 class Provider(Protocol):

@@ -8,11 +8,12 @@ import httpx
 from pydantic import BaseModel, SecretStr
 
 from domain.errors import InvalidRequest
+from domain.payment import Payment
 from providers.alipay import provider as alipay
 from providers.alipay.config import AlipayConfig
 from providers.apple_iap import provider as apple_iap
 from providers.apple_iap.config import AppleIapConfig
-from providers.base import Provider
+from providers.base import ChannelRules, Provider
 from providers.unionpay import provider as unionpay
 from providers.unionpay.config import UnionpayConfig
 from providers.wechatpay import provider as wechatpay
@@ -99,6 +100,11 @@ class Registry:
         if account not in accounts:
             raise InvalidRequest(f"There is no {provider} account {account!r}.", param="account")
         return accounts[account]
+
+    def channel_rules(self, payment: Payment) -> ChannelRules:
+        """Return its channel's rules; the defaults where that is not configured any more."""
+        found = self._accounts.get(payment.provider, {}).get(payment.account)
+        return found.channels.get(payment.channel, ChannelRules()) if found else ChannelRules()
 
     def default_account(self, provider: str) -> str:
         """The account that a request which names none means; raises InvalidRequest."""

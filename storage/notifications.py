@@ -3,7 +3,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, bindparam, func, literal, literal_column, select, text, update
+from sqlalchemy import (
+    RowMapping,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.frozen import Frozen
@@ -13,7 +26,7 @@ from domain.payment import Payment
 from storage import owning
 from storage.database import Database
 from storage.rows import to_payment
-from storage.tables import notifications, payments
+from storage.tables import notifications, payments, refunds
 
 # A workflow may be sent so many different notifications a day; a provider sends a handful, and
 # Temporal ends an execution that was sent 10,000.
@@ -54,6 +67,23 @@ _EXCESSIVE = (
     select(func.count()).select_from(_SIGNALS).scalar_subquery() == MOST_SIGNALS_A_DAY
 ).label("excessive")
 _ADDRESSEE = select(*payments.c, _EARLIER, _EXCESSIVE).where(payments.c.id == bindparam("payment"))
+# One captured payment at most has a number of the provider's (payments_one_per_provider_reference).
+_BY_PROVIDERS_NUMBER = and_(
+    payments.c.provider == bindparam("provider"),
+    payments.c.account == bindparam("account"),
+    payments.c.provider_reference == bindparam("provider_reference"),
+    payments.c.captured > 0,
+)
+_OF_REFUND = payments.c.id.in_(
+    select(refunds.c.payment_id).where(refunds.c.id == bindparam("refund", type_=Uuid()))
+)
+# What else identifies a payment, where no row has the number that the message calls it by.
+_OTHERWISE_NAMED = (
+    select(*payments.c, _EARLIER, _EXCESSIVE)
+    .where(or_(_BY_PROVIDERS_NUMBER, _OF_REFUND))
+    .order_by(_BY_PROVIDERS_NUMBER.desc().nulls_last())
+    .limit(1)
+)
 _BUYER = owning.PAYMENT.add_columns(_EARLIER, _EXCESSIVE)
 _INSERT = insert(notifications)
 _KEEP = _INSERT.on_conflict_do_update(
@@ -166,10 +196,18 @@ class NotificationStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, notification: Notification, arrival: Arrival) -> UUID:
-        """Keep it as `received`, or count it where it was kept; returns its row's id for `note`."""
+    async def record(
+        self, notification: Notification, arrival: Arrival, payment_id: UUID | None = None
+    ) -> UUID:
+        """Keep it as `received`, or count it where it was kept; returns its row's id for `note`.
+
+        `payment_id` is the payment that it was found to be for; None for the one that it names.
+        """
+        values = _row(notification, arrival)
+        if payment_id is not None:
+            values["payment_id"] = payment_id
         async with self._database.statement() as connection:
-            kept = await connection.execute(_KEEP, _row(notification, arrival))
+            kept = await connection.execute(_KEEP, values)
             row_id: UUID = kept.scalar_one()
         return row_id
 
@@ -213,26 +251,19 @@ class NotificationStore:
             await connection.execute(_NOTE, said)
 
     async def addressee(self, notification: Notification) -> Addressee | None:
-        """Whom the notification is for; None where it names no payment of ours.
+        """Whom the notification is for; None where nothing in it names a payment of ours.
 
         A store's word is for the payment that its purchase belongs to.
         """
         purchase = notification.change.standing if notification.change else None
         payment_id = parse_reference(notification.reference)
+        row = None
         if purchase is not None:
-            statement, named = _BUYER, owning.named(purchase)
+            row = await self._find(_BUYER, notification, **owning.named(purchase))
         elif payment_id is not None:
-            statement, named = _ADDRESSEE, {"payment": payment_id}
-        else:
-            return None
-        async with self._database.statement() as connection:
-            same = {
-                "provider": notification.provider,
-                "account": notification.account,
-                "content_hash": notification.content_hash,
-            }
-            found = await connection.execute(statement, named | same)
-            row = found.mappings().one_or_none()
+            row = await self._find(_ADDRESSEE, notification, payment=payment_id)
+        if row is None and purchase is None:
+            row = await self._otherwise_named(notification)
         if row is None:
             return None
         columns = dict(row)
@@ -240,6 +271,29 @@ class NotificationStore:
         return Addressee(
             to_payment(columns), NotificationOutcome(earlier) if earlier else None, excessive
         )
+
+    async def _otherwise_named(self, notification: Notification) -> RowMapping | None:
+        refund = notification.refund
+        refund_id = parse_reference(refund.refund_reference) if refund else None
+        number = notification.provider_reference
+        if refund_id is None and number is None:
+            return None
+        return await self._find(
+            _OTHERWISE_NAMED, notification, provider_reference=number, refund=refund_id
+        )
+
+    async def _find(
+        self, statement: Select[Any], notification: Notification, **named: object
+    ) -> RowMapping | None:
+        same = {
+            "provider": notification.provider,
+            "account": notification.account,
+            "content_hash": notification.content_hash,
+        }
+        async with self._database.statement() as connection:
+            found = await connection.execute(statement, named | same)
+            row: RowMapping | None = found.mappings().one_or_none()
+        return row
 
     async def list_for_payment(self, payment_id: UUID) -> list[NotificationRecord]:
         """Oldest first."""

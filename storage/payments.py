@@ -10,10 +10,10 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from domain.checkout import Created
 from domain.errors import KEY_REUSED, Conflict, NotFound, ReportMismatch, StatementRefused
-from domain.event import PAYMENT_EVENTS, EventType, payment_data
+from domain.event import PAYMENT_EVENTS, DeliveryStatus, EventType, payment_data
 from domain.frozen import Frozen
 from domain.identity import event_id
-from domain.payment import Channel, Payment, PaymentStatus
+from domain.payment import LATE_TRANSITIONS, Channel, Payment, PaymentStatus
 from domain.report import Attention
 from storage import payment_statements as statements
 from storage.database import Database, violated
@@ -21,7 +21,7 @@ from storage.granting import grant_purchase
 from storage.outbox import Alarm, Entry, raise_alarm
 from storage.page import LARGEST_PAGE, Page, one_page, to_page
 from storage.rows import named, to_payment
-from storage.tables import payments
+from storage.tables import events, payments
 
 
 class PaymentFilters(Frozen):
@@ -94,6 +94,23 @@ class PaymentStore:
         )
         final = await self._append(statements.FINALISE, payment, entry)
         return await self._as_told(payment.id, final)
+
+    async def unsent_end(self, payment: Payment) -> UUID | None:
+        """Return the event of the end before this one that no delivery has settled, if any.
+
+        Late money that was accepted has made a second end.
+        """
+        if not payment.late or payment.status is not PaymentStatus.SUCCEEDED:
+            return None
+        ends = [PAYMENT_EVENTS[status].value for status in LATE_TRANSITIONS]
+        statement = select(events.c.id).where(
+            events.c.payment_id == payment.id,
+            events.c.type.in_(ends),
+            events.c.delivery == DeliveryStatus.WAITING.value,
+        )
+        async with self._database.statement() as connection:
+            found: UUID | None = await connection.scalar(statement)
+        return found
 
     async def capture_late(self, payment: Payment) -> Payment:
         """Count money that came for a closed or failed payment; the row as it then is.

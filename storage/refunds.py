@@ -2,6 +2,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from sqlalchemy.exc import IntegrityError
 
 from domain.errors import KEY_REUSED, Conflict, NotFound
@@ -12,8 +13,8 @@ from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
 from storage import refund_statements as statements
 from storage.database import Database, violated
-from storage.outbox import Alarm, Entry, raise_alarm
-from storage.rows import to_payment, to_refund
+from storage.outbox import Alarm, Entry, append_once, raise_alarm
+from storage.rows import refund_values, to_payment, to_refund
 from storage.tables import payments, refunds
 
 # Why a refund that we owe finds nothing to take: only the first may change.
@@ -49,6 +50,24 @@ class RefundStore:
         if stored.request_hash != refund.request_hash:
             raise Conflict(KEY_REUSED, code="idempotency_key_reused")
         return stored
+
+    async def record_refused(self, refund: Refund) -> UUID:
+        """Record a failed refund that never held anything, and append its event; the event's id.
+
+        For one whose merchant was answered before the money was found missing. NotFound where there
+        is no such payment.
+        """
+        entry = _ended(refund)
+        async with self._database.transaction() as connection:
+            owner = select(payments.c.id).where(
+                payments.c.id == refund.payment_id, payments.c.merchant_id == refund.merchant_id
+            )
+            if (await connection.execute(owner.with_for_update())).first() is None:
+                raise NotFound("There is no such payment.")
+            row = insert_or_skip(refunds).values(refund_values(refund)).on_conflict_do_nothing()
+            await connection.execute(row)
+            await append_once(connection, refund.payment_id, entry, subject=refund.reference)
+        return entry.id
 
     async def settle(self, refund: Refund) -> tuple[Refund, UUID | None]:
         """Write the refund's end, move the payment's sums, append the event.

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import CompoundSelect, Select, Table, Uuid, literal, or_, select, tuple_
 
-from domain.event import PAYMENT_EVENTS, REFUND_EVENTS, DeliveryStatus
+from domain.event import PAYMENT_EVENTS, REFUND_EVENTS, DeliveryStatus, EventType
 from domain.frozen import Frozen
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundCause, RefundStatus
@@ -57,11 +57,14 @@ class UnfinishedStore:
             payments.c.attention.is_(None),
             payments.c.created_at < created_before,
         )
-        # What came late, the late workflow announces.
+        # What came late, the late workflow announces; that it had ended before, nothing else does.
         unannounced = (
             _unannounced(created_before)
             .join(payments, payments.c.id == events.c.payment_id)
-            .where(events.c.refund_id.is_(None), ~payments.c.late)
+            .where(
+                events.c.refund_id.is_(None),
+                ~payments.c.late | (events.c.type != EventType.PAYMENT_SUCCEEDED.value),
+            )
         )
         unfinished = pending.union(owing, unannounced.with_only_columns(events.c.payment_id))
         return [

@@ -8,10 +8,11 @@ from domain.payment import PaymentStatus
 from domain.report import Attention, PaymentReport
 from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
+from workflows.external_refunds import flag_external_refunds
 from workflows.late_money import settle_late_money
 from workflows.payment_state import PaymentState
 from workflows.policies import RefundPolicy
-from workflows.steps import happens, seconds_until
+from workflows.steps import WEIGHED, happens, seconds_until
 
 
 class AfterTheEnd:
@@ -33,8 +34,12 @@ class AfterTheEnd:
             await workflow.wait_condition(lambda: self._state.unsettled or self._all_is_said())
             if self._state.to_confirm:
                 await self._confirm()
-            if self._state.owes_a_settlement:
+            if self._state.owes_a_settlement and self._state.undone and workflow.patched(WEIGHED):
+                self._state.drop_late_money()
+            elif self._state.owes_a_settlement:
                 await self._settle_late_money(refund_policy, late_policy)
+            if refunded := self._state.take_refunded():
+                await self._flag_external_refunds(refunded)
             if self._state.disputed is not None:
                 disputed, self._state.disputed = self._state.disputed, None
                 if self._is_another_purchase(disputed):
@@ -70,6 +75,10 @@ class AfterTheEnd:
                 return
         self._state.claimed = None
         await self._flag.up(Attention.CONTRADICTION)
+
+    async def _flag_external_refunds(self, refunded: int) -> None:
+        if await flag_external_refunds(self._calls, self._state.payment.id, refunded):
+            self._state.flag(Attention.EXTERNAL_REFUND)
 
     async def _settle_late_money(
         self, refund_policy: RefundPolicy, late_policy: LatePolicy

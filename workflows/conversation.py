@@ -9,12 +9,13 @@ from temporalio.exceptions import FailureError
 from activities.fast_path import Placed
 from activities.provider_calls import Closing, ProviderActivities, Submission
 from domain.checkout import Created
-from domain.payment import Failure
+from domain.own_refunds import is_cancelled
+from domain.payment import Channel, Failure
 from domain.report import PaymentReport
 from workflows.failures import failure_of, rejection
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, provider_queue
-from workflows.steps import happens, seconds_until
+from workflows.steps import WEIGHED, happens, seconds_until
 
 
 class Conversation:
@@ -101,6 +102,9 @@ class Conversation:
             ),
         )
         await workflow.wait_condition(lambda: closing.done() or self._state.decided)
+        if not closing.done() and self._gives_money_back():
+            # Paid, says a notification, while our cancel may be what gives it back.
+            await workflow.wait_condition(closing.done)
         if not closing.done():
             closing.cancel()
             return True
@@ -108,6 +112,8 @@ class Conversation:
             closed = closing.result()
         except FailureError:
             return False
+        if is_cancelled(closed.report) and self._gives_money_back():
+            self._state.forget_money()
         self._state.hear(closed.report)
         self._state.unknown_there = closed.unknown_there
         return True
@@ -144,6 +150,11 @@ class Conversation:
                 # The attempt that was on its way when we gave up may still be executed.
                 self._doubtful_until = workflow.now() + timedelta(seconds=self._policy.in_flight)
             raise
+
+    def _gives_money_back(self) -> bool:
+        """Whether what the order is ended by refunds it where it was paid (Alipay, WeChat Pay)."""
+        cancelled = self._state.payment.channel is Channel.BARCODE and self._policy.closable
+        return cancelled and self._state.payment.is_paid and workflow.patched(WEIGHED)
 
     def _until_expiry(self) -> float:
         return seconds_until(self._state.payment.expires_at)

@@ -4,6 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from activities.entitlements import EntitlementActivities
+from activities.payments import Flag, PaymentActivities
 from domain.frozen import Frozen
 from domain.payment import Payment
 from domain.report import Attention
@@ -11,7 +12,7 @@ from domain.store_change import StoreWord
 from workflows import details
 from workflows.attention import Calls
 from workflows.policies import StorePolicy, store_policy
-from workflows.steps import in_our_books, tell_merchant
+from workflows.steps import WaitAlarm, in_our_books, tell_merchant
 
 
 class EntitlementOrder(Frozen):
@@ -38,6 +39,7 @@ class EntitlementWorkflow:
         self._calls = Calls(order.policy)
         self._inbox: list[StoreWord] = []
         self._heard: set[str] = set()
+        self._overdue: set[str] = set()
 
     @workflow.run
     async def run(self, order: EntitlementOrder) -> list[str]:
@@ -62,7 +64,11 @@ class EntitlementWorkflow:
         workflow.set_current_details(details.store_now(word.change))
         try:
             changed = await in_our_books(
-                self._policy, EntitlementActivities.apply_change, word, word.change.raw_type
+                self._policy,
+                EntitlementActivities.apply_change,
+                word,
+                word.change.raw_type,
+                alarm=self._alarm_of(word),
             )
         except FailureError:
             await self._calls.about_payment(
@@ -72,5 +78,33 @@ class EntitlementWorkflow:
                 subject=word.word_id,
             )
             return
+        finally:
+            await self._no_longer_waits(word)
         for event_id in changed.event_ids:
             self._calls.beside(tell_merchant(self._policy, event_id))
+
+    def _alarm_of(self, word: StoreWord) -> WaitAlarm | None:
+        if self._policy.alarm_after is None:
+            return None
+
+        async def call() -> None:
+            self._overdue.add(word.word_id)
+            await self._calls.about_payment(
+                word.payment_id,
+                Attention.OUTCOME_UNKNOWN,
+                f"the store's {word.change.raw_type} waits for the payment",
+                subject=word.word_id,
+            )
+
+        return WaitAlarm(self._policy.alarm_after, call)
+
+    async def _no_longer_waits(self, word: StoreWord) -> None:
+        """Clear the flag with the last change that waited for the payment."""
+        if word.word_id not in self._overdue:
+            return
+        self._overdue.remove(word.word_id)
+        if not self._overdue:
+            flag = Flag(
+                payment_id=word.payment_id, attention=Attention.OUTCOME_UNKNOWN, detail="applied"
+            )
+            await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")

@@ -5,7 +5,7 @@ from uuid import UUID
 from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from activities.payments import PaymentActivities
+from activities.payments import PaymentActivities, Settled
 from activities.webhooks import Tried
 from domain.identity import automatic_refund_id, refund_workflow_id
 from domain.payment import Payer, Payment
@@ -87,14 +87,17 @@ async def tell_the_end(
 async def refund_duplicate_and_notify(
     calls: Calls,
     refund_policy: RefundPolicy,
-    payment: Payment,
-    event_id: UUID | None,
+    settled: Settled,
     tried: Tried | None = None,
 ) -> None:
     """Refund a payment whose order was already paid, and send the merchant the final event.
 
-    The delivery goes on while the workflow does; `tried` is as for `tell_merchant`.
+    The delivery goes on while the workflow does; `tried` is as for `tell_merchant`. An end that
+    lost workflow tasks wrote, and accepted late money overtook, is sent first.
     """
+    payment = settled.payment
+    if settled.earlier_event_id is not None:
+        calls.beside(tell_merchant(calls.policy, settled.earlier_event_id))
     if payment.duplicate:
         await give_back(
             calls,
@@ -103,4 +106,4 @@ async def refund_duplicate_and_notify(
             RefundCause.DUPLICATE_PAYMENT,
             "the order was already paid",
         )
-    calls.beside(tell_the_end(calls, refund_policy, payment, event_id, tried))
+    calls.beside(tell_the_end(calls, refund_policy, payment, settled.event_id, tried))

@@ -7,19 +7,22 @@ from temporalio.exceptions import FailureError
 
 from activities.payments import Flag, PaymentActivities
 from activities.provider_calls import ProviderActivities
+from domain.decided import is_decided
 from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
+from domain.own_refunds import is_cancelled, refunded_without_cancel, unaccounted
 from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundReport
 from workflows import details, search_attributes
 from workflows.attention import Calls
+from workflows.external_refunds import external
 from workflows.failures import refusal
 from workflows.giving_back import refund_duplicate_and_notify
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.refund_confirmation import attention_for
-from workflows.steps import in_our_books
+from workflows.steps import WEIGHED, in_our_books
 
 
 class LateOrder(Frozen):
@@ -98,12 +101,15 @@ class LatePaymentWorkflow:
         )
         mismatch = self._payment.mismatch(report)
         if mismatch is not None:
-            await self._flag(mismatch)
+            if not is_decided(self._payment, report, mismatch):
+                await self._flag(mismatch)
             return
+        if any(map(_names_another_order, heard)) and workflow.patched(WEIGHED):
+            # A query by our own number cannot see what another number was paid for.
+            await self._flag(Attention.REFERENCE_MISMATCH)
         before = self._payment
         self._payment = before.apply(report)
-        if (report.refunded or 0) > before.refunded + before.refund_reserved:
-            await self._flag(Attention.EXTERNAL_REFUND)
+        await self._compare_refunds(before, (*heard, report))
         try:
             if before.status is PaymentStatus.PENDING and self._payment is not before:
                 await self._finalise()
@@ -115,6 +121,19 @@ class LatePaymentWorkflow:
         except FailureError:
             # Our books refuse it: another payment holds the same provider's number.
             await self._flag(Attention.CONTRADICTION)
+
+    async def _compare_refunds(self, stored: Payment, reports: tuple[PaymentReport, ...]) -> None:
+        """Flag what the provider has refunded without us, by whichever report says most.
+
+        A query, the last of the reports, may say nothing of refunds: it never takes back what a
+        notification has said.
+        """
+        refunded = max(map(refunded_without_cancel, reports))
+        by_query = refunded_without_cancel(reports[-1])
+        if refunded > by_query and not workflow.patched(WEIGHED):
+            refunded = by_query
+        if unaccounted(stored, refunded):
+            await self._flag(Attention.EXTERNAL_REFUND, external(refunded))
 
     async def _settle_late_money(self) -> None:
         self._show("Money came late")
@@ -129,11 +148,11 @@ class LatePaymentWorkflow:
     async def _ask_until_confirmed(self, report: PaymentReport) -> PaymentReport:
         """The provider signed that it was paid: a query that knows nothing of it may lag behind."""
         for wait in self._policy.confirmation_waits:
-            if report.outcome is Outcome.PAID:
+            if _confirms(report):
                 return report
             await workflow.sleep(wait)
             report = await self._ask()
-        if report.outcome is not Outcome.PAID:
+        if not _confirms(report):
             await self._flag(Attention.CONTRADICTION)
         return report
 
@@ -182,9 +201,7 @@ class LatePaymentWorkflow:
         )
         self._ended = True
         self._payment = settled.payment
-        await refund_duplicate_and_notify(
-            self._calls, self._order.refund_policy, self._payment, settled.event_id
-        )
+        await refund_duplicate_and_notify(self._calls, self._order.refund_policy, settled)
 
     async def _flag(self, why: Attention, subject: str | None = None) -> None:
         """Call a person, once per reason and subject (the number of a refund)."""
@@ -195,9 +212,19 @@ class LatePaymentWorkflow:
 
     async def _call(self, why: Attention, subject: str | None) -> None:
         self._payment = self._payment.model_copy(update={"attention": why})
-        await self._calls.about_payment(
-            self._payment.id, why, f"after the end: {why}", subject=subject
-        )
+        detail = f"after the end: {why}" + (f" ({subject})" if subject else "")
+        await self._calls.about_payment(self._payment.id, why, detail, subject=subject)
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._payment, headline))
+
+
+def _confirms(report: PaymentReport) -> bool:
+    """Whether the payer had paid, if only until our own cancel gave it back."""
+    if is_cancelled(report):
+        return workflow.patched(WEIGHED)
+    return report.outcome is Outcome.PAID
+
+
+def _names_another_order(report: PaymentReport) -> bool:
+    return report.mismatch is Attention.REFERENCE_MISMATCH

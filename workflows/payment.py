@@ -253,11 +253,7 @@ class PaymentWorkflow:
         await self._flag.down()
         self._mark_end()
         await refund_duplicate_and_notify(
-            self._calls,
-            self._refund_policy,
-            self._state.payment,
-            ended.settled.event_id,
-            ended.tried,
+            self._calls, self._refund_policy, ended.settled, ended.tried
         )
 
     def _mark_end(self) -> None:

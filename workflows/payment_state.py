@@ -1,6 +1,7 @@
 """What a payment's run knows: pure, so that every order of words and decisions can be tried."""
 
 from domain.checkout import Created
+from domain.own_refunds import is_cancelled, refunded_without_cancel
 from domain.payment import Failure, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import Resolution, ResolveAction
@@ -37,7 +38,9 @@ class PaymentState:
     `unknown_there` whether the order was closed without the provider ever having seen it.
     `claimed` is a notification of money that no query has confirmed so far, `to_confirm` whether
     the provider must be asked now. `held` is what an earlier execution, which was lost, had called
-    an operator for: its report is lost too, and only money or the operator overrules it.
+    an operator for: its report is lost too, and only money or the operator overrules it. `refunded`
+    is the most that a report said was refunded in all, `undone` whether our own cancel gave back
+    what the payer had just paid.
     """
 
     def __init__(self, payment: Payment) -> None:
@@ -54,6 +57,9 @@ class PaymentState:
         self.final = False
         self.unknown_there = False
         self.held: Attention | None = None
+        self.refunded = 0
+        self.undone = False
+        self._compared = 0
         self._late_money_settled = False
 
     @property
@@ -91,7 +97,8 @@ class PaymentState:
     @property
     def unsettled(self) -> bool:
         """Something came after the end that must be dealt with."""
-        return self.owes_a_settlement or self.disputed is not None or self.to_confirm
+        waits = self.owes_a_settlement or self.disputed is not None or self.to_confirm
+        return waits or self.refunded > self._compared
 
     def hear_claim(self, report: PaymentReport) -> None:
         """Take a notification that is no proof yet: the provider is to be asked."""
@@ -114,11 +121,28 @@ class PaymentState:
         if self.pending and self._denies_the_claim(report):
             self.disputed = self.claimed
             return
+        self.undone = self.undone or is_cancelled(report)
+        self.refunded = max(self.refunded, refunded_without_cancel(report))
         if report.outcome is Outcome.PAID:
             self.paid = report
             self.disputed = self.claimed = None
             self.to_confirm = False
         self.payment = self.payment.apply(report)
+
+    def forget_money(self) -> None:
+        """Our own cancel gave back what a notification said was paid."""
+        self.paid = self.claimed = None
+        self._change(**_NO_MONEY, status=PaymentStatus.PENDING)
+
+    def drop_late_money(self) -> None:
+        """The payer paid in the moment of our own cancel: nothing is here, and nothing is owed."""
+        self._late_money_settled = True
+        self._change(**_NO_MONEY)
+
+    def take_refunded(self) -> int:
+        """Return `refunded`, which is then dealt with, or 0 where that was done before."""
+        told, self._compared = self.refunded > self._compared, self.refunded
+        return self.refunded if told else 0
 
     def dispel(self, disputed: PaymentReport, found: PaymentReport) -> bool:
         """Hear what a question about the dispute found; False where the dispute still stands.

@@ -13,7 +13,7 @@ from temporalio.workflow import ActivityConfig, LocalActivityConfig
 
 from domain.frozen import Frozen
 from domain.payment import Channel
-from providers.base import Asking
+from providers.base import Asking, ChannelRules
 
 TASK_QUEUE = "payments"
 # Runs that an API process starts and carries itself; workers poll it too, and go on where such a
@@ -122,7 +122,9 @@ TURN = Attempts(timeout=15, first_wait=2, backoff=1.5, longest_wait=60)
 # A store's word may be faster than the payment that it is about: the word waits for the money to be
 # written down, for as long as a person may need to decide about it, then a person is called.
 STORE_LEDGER = Attempts(timeout=15, total=7 * 24 * 3600, first_wait=1, longest_wait=600)
-# A refund may take a bank days: ask fast at first, then hourly, for ever.
+# As long as the outcome of a submission may stay unknown.
+STORE_ALARM = 3600.0
+# A refund may take a bank days: query fast at first, then hourly, until it is final.
 REFUND_POLL = Attempts(timeout=35, first_wait=5, backoff=2, longest_wait=3600)
 # Between queries about a signed notification that a query does not confirm, in seconds.
 CONFIRMATION_WAITS = (2.0, 10.0, 60.0, 300.0)
@@ -166,13 +168,16 @@ class PaymentPolicy(_Steps):
 class RefundPolicy(_Steps):
     """How one refund is carried. `grace` and `alarm_after` are seconds.
 
-    `grace` is the silence before the provider is asked; `alarm_after` how long a submission may
-    stay unanswered before a person is told; `confirmation_waits` come between queries about a
+    `grace` is the silence before the provider is queried; `alarm_after` how long a submission may
+    stay unanswered, or the money of an automatic refund be held by others, before an operator is
+    called; `final_within` how long the provider may report the refund as pending before that (None:
+    refunds of releases that set no limit); `confirmation_waits` come between queries about a
     notification that contradicts the end (replicas lag by seconds, an outage by minutes).
     """
 
     grace: float = 10
     alarm_after: float = 3600
+    final_within: float | None = None
     confirmation_waits: tuple[float, ...] = CONFIRMATION_WAITS
     poll: Attempts = REFUND_POLL
     ledger_fast: Attempts = LEDGER_FAST
@@ -185,8 +190,13 @@ class RefundPolicy(_Steps):
 
 
 class StorePolicy(_Steps):
-    """How a store's words on what it sold are carried."""
+    """How a store's reports of changes are applied.
 
+    `alarm_after` is how many seconds a change may wait for its payment before an operator is called
+    (None: changes of releases that set no limit); it waits on until `ledger_slow` ends.
+    """
+
+    alarm_after: float | None = None
     ledger_fast: Attempts = LEDGER_FAST
     ledger_slow: Attempts = STORE_LEDGER
     webhook: Attempts = WEBHOOK
@@ -245,11 +255,12 @@ def payment_policy(
     return policy.model_copy(update=update)
 
 
-def refund_policy() -> RefundPolicy:
-    """The policy of a refund that starts now."""
-    return RefundPolicy(webhook_fast=WEBHOOK_FAST)
+def refund_policy(rules: ChannelRules | None = None) -> RefundPolicy:
+    """Return the policy of a refund that starts now, by its payment's channel (None: any)."""
+    final_within = (rules or ChannelRules()).refund_final_within.total_seconds()
+    return RefundPolicy(webhook_fast=WEBHOOK_FAST, final_within=final_within)
 
 
 def store_policy() -> StorePolicy:
-    """The policy of a run that deals with a store's words."""
-    return StorePolicy()
+    """Return the policy of a workflow that applies a store's changes."""
+    return StorePolicy(alarm_after=STORE_ALARM)

@@ -6,23 +6,28 @@ from contextlib import suppress
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
 
-from activities.payments import PaymentActivities
 from activities.refunds import RefundActivities
 from domain.errors import KEY_REUSED
 from domain.frozen import Frozen
 from domain.notification import Notification
-from domain.payment import Payment, PaymentStatus
+from domain.payment import Payment
 from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
 from domain.resolution import Resolution, ResolveAction
 from storage.refunds import ALREADY_GIVEN_BACK
 from workflows import details, search_attributes
 from workflows.attention import Calls
+from workflows.external_refunds import flag_external_refunds
 from workflows.failures import failure_of, refusal
+from workflows.owed_refund import call_where_owed, reserve
 from workflows.policies import RefundPolicy
 from workflows.refund_conversation import RefundConversation
 from workflows.refund_state import GOES_ON, RefundState
-from workflows.steps import happens, in_our_books, tell_merchant
+from workflows.steps import WaitAlarm, happens, in_our_books, tell_merchant, wait_or_alarm
+
+# Seconds from a refund's request to its refusal, after which the request may have been answered.
+ANSWERED_BY = 5.0
+RECORD_REFUSAL = "a refund that is refused after its request was answered is recorded"
 
 
 class RefundOrder(Frozen):
@@ -128,16 +133,13 @@ class RefundWorkflow:
     async def _reserve(self) -> None:
         self._show("Setting the money aside")
         try:
-            stored = await in_our_books(
-                self._policy,
-                RefundActivities.reserve_refund,
-                self._state.refund,
-                "set the money aside",
-            )
+            stored = await reserve(self._policy, self._calls, self._state.refund)
         except FailureError as error:
             self._refused = refusal(error)
+            if self._refused is not None and await self._record_refusal(self._refused):
+                return
             if self._refused is None or self._refused.type != ALREADY_GIVEN_BACK:
-                await self._own_promise_broken()
+                await call_where_owed(self._calls, self._payment, self._state.refund, ended=False)
                 await self._hear_what_comes_late()
                 raise
             self._state.fail(failure_of(self._refused))
@@ -148,6 +150,30 @@ class RefundWorkflow:
             if self._resumed:
                 self._state.resume()
 
+    async def _record_refusal(self, refused: ApplicationError) -> bool:
+        """Record the refused refund as failed where its merchant was told that it is taken on.
+
+        The API answers 202 after eight seconds: from five on, this counts as said.
+        """
+        waited = (workflow.now() - self._state.refund.created_at).total_seconds()
+        is_requested = self._state.refund.cause is RefundCause.REQUESTED
+        if not is_requested or waited < ANSWERED_BY or not workflow.patched(RECORD_REFUSAL):
+            return False
+        self._state.fail(failure_of(refused))
+        try:
+            recorded = await in_our_books(
+                self._policy,
+                RefundActivities.record_refused_refund,
+                self._state.refund,
+                "record that the refund was refused",
+            )
+        except FailureError:
+            return False
+        self._state.settle(recorded.refund)
+        self._show_end()
+        self._calls.beside(tell_merchant(self._policy, recorded.event_id))
+        return True
+
     async def _submit(self) -> None:
         self._show("Asking the provider to give the money back")
         await self._provider.submit()
@@ -156,6 +182,7 @@ class RefundWorkflow:
         while self._state.pending:
             if self._state.resolution is not None:
                 self._state.resolve(self._state.resolution)
+                self._provider.restart_alarm()
             elif self._state.doubt is not None:
                 await self._settle_doubt(self._state.doubt)
             elif self._state.to_confirm:
@@ -165,19 +192,16 @@ class RefundWorkflow:
             elif not self._state.waited:
                 await self._wait_for_word()
             else:
-                await self._provider.poll()
+                await self._provider.poll(self._flag_unknown)
 
     async def _submit_again(self) -> None:
-        """Until the provider answers: a person is told after a while, and the asking goes on."""
+        """Until the provider answers: an operator is called after a while, and querying goes on."""
         sending = self._provider.submit_again()
-
-        def over() -> bool:
-            return sending.done() or self._state.moved
-
-        if not await happens(over, self._policy.alarm_after, "the provider does not answer"):
-            if self._state.refund.attention is not Attention.REFUND_BLOCKED:
-                await self._flag(Attention.OUTCOME_UNKNOWN)
-            await workflow.wait_condition(over)
+        await wait_or_alarm(
+            lambda: sending.done() or self._state.moved,
+            WaitAlarm(self._policy.alarm_after, self._flag_unknown),
+            "the provider does not answer",
+        )
         await self._provider.hear_out(sending)
 
     async def _wait_for_word(self) -> None:
@@ -222,33 +246,12 @@ class RefundWorkflow:
         self._state.settle(settled.refund)
         self._show_end()
         self._calls.beside(tell_merchant(self._policy, settled.event_id))
+        # Less than ours alone, and what was refunded before, is nobody else's.
+        if self._state.refunded > self._state.refund.amount + self._payment.refunded:
+            payment_id = self._state.refund.payment_id
+            await flag_external_refunds(self._calls, payment_id, self._state.refunded)
         if self._state.refund.status is RefundStatus.FAILED:
-            await self._own_promise_broken(freed=await self._frees_what_is_owed())
-
-    async def _own_promise_broken(self, *, freed: bool = False) -> None:
-        """Money that we owe back (late, duplicate, veto) is still here: a person must know."""
-        refund = self._state.refund
-        if freed or refund.cause is not RefundCause.REQUESTED:
-            await self._calls.about_payment(
-                refund.payment_id,
-                Attention.REFUND_FAILED,
-                f"the refund for {refund.cause} failed",
-            )
-
-    async def _frees_what_is_owed(self) -> bool:
-        """The merchant's own refund held money of a payment that goes back as a whole.
-
-        Our refund took what was left beside it, so nobody is after this part any more.
-        """
-        if not _is_owed(self._payment):
-            return False
-        payment = await in_our_books(
-            self._policy,
-            PaymentActivities.load_payment,
-            self._state.refund.payment_id,
-            "whether the money is owed back",
-        )
-        return _is_owed(payment) and payment.refundable > 0
+            await call_where_owed(self._calls, self._payment, self._state.refund)
 
     async def _hear_what_comes_late(self) -> None:
         """Until the merchant knows; a word that contradicts the end may come meanwhile."""
@@ -279,6 +282,10 @@ class RefundWorkflow:
         self._show("Flagged for a person")
         await self._calls.about_refund(self._state.refund.id, why, self._state.detail(why))
 
+    async def _flag_unknown(self) -> None:
+        if self._state.refund.attention is not Attention.REFUND_BLOCKED:
+            await self._flag(Attention.OUTCOME_UNKNOWN)
+
     def _show_end(self) -> None:
         self._show("Settled")
         workflow.upsert_search_attributes(
@@ -290,9 +297,3 @@ class RefundWorkflow:
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.refund_now(self._state.refund, headline))
-
-
-def _is_owed(payment: Payment) -> bool:
-    """Late money that was not accepted, and a second payment of one order, go back."""
-    late = payment.late and payment.status is not PaymentStatus.SUCCEEDED
-    return late or payment.duplicate

@@ -1,5 +1,7 @@
 """A refund's conversation with its provider: submit, ask. Every call may be repeated."""
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from functools import partial
 
 from temporalio import workflow
@@ -12,6 +14,7 @@ from workflows.failures import blockage, failure_of, rejection
 from workflows.policies import RefundPolicy, provider_queue
 from workflows.refund_confirmation import confirmation
 from workflows.refund_state import GOES_ON, RefundState
+from workflows.steps import WaitAlarm, seconds_until, wait_or_alarm
 
 Sending = workflow.ActivityHandle[RefundReport]
 
@@ -24,6 +27,7 @@ class RefundConversation:
         self._policy = policy
         self._payment = payment
         self._queue = provider_queue(state.refund.provider)
+        self._alarm_at: datetime | None = None
 
     async def submit(self) -> None:
         """One try inside the workflow task. Where it tells nothing, the refund is not `taken`."""
@@ -61,14 +65,25 @@ class RefundConversation:
         else:
             self._state.take(report)
 
-    async def poll(self) -> None:
-        """Ask until the word is final; a notification or a person may come first."""
+    async def poll(self, alarm: Callable[[], Awaitable[None]]) -> None:
+        """Query until the report is final; a notification or an operator may come first.
+
+        `alarm` is called once where the refund has been pending for longer than the policy lets it.
+        """
         asking = workflow.start_activity_method(
             ProviderActivities.poll_refund,
             self._submission(),
             **self._policy.poll.activity("ask until the refund is final", queue=self._queue),
         )
-        await workflow.wait_condition(lambda: self._state.moved or asking.done())
+
+        def over() -> bool:
+            return self._state.moved or asking.done()
+
+        within = self._seconds_to_alarm()
+        if within is None:
+            await workflow.wait_condition(over)
+        else:
+            await wait_or_alarm(over, WaitAlarm(within, alarm), "the refund is not final")
         if not asking.done():
             asking.cancel()
             return
@@ -81,6 +96,10 @@ class RefundConversation:
                 return
             self._state.doubt = Attention.OUTCOME_UNKNOWN
             workflow.logger.warning("polling the refund ended: %s", error)
+
+    def restart_alarm(self) -> None:
+        """Give the provider the policy's whole time again: an operator wants it queried on."""
+        self._alarm_at = None
 
     async def ask(self, summary: str) -> None:
         """What the provider says now. Raises FailureError where it does not say within 30 s."""
@@ -101,6 +120,15 @@ class RefundConversation:
             self._submission(),
             **self._policy.call_slow.activity(summary, queue=self._queue, total=within),
         )
+
+    def _seconds_to_alarm(self) -> float | None:
+        """None where no alarm is due: without a limit, or with an operator called already."""
+        limit = self._policy.final_within
+        if limit is None or self._state.refund.attention is not None:
+            return None
+        if self._alarm_at is None:
+            self._alarm_at = workflow.now() + timedelta(seconds=limit)
+        return seconds_until(self._alarm_at)
 
     def _hear_refusal(self, error: FailureError) -> bool:
         """Take a definite no; False where the error is none."""

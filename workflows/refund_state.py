@@ -14,6 +14,7 @@ _NOT_THIS_MONEY = (Attention.CURRENCY_MISMATCH, Attention.PRODUCT_MISMATCH)
 class RefundState:
     """The refund as the run believes it, and what it was told and asked. No I/O, no clock.
 
+    `refunded` is the most that a report said was refunded of the payment in all.
     `doubt` is why a person must be called, `contradiction` what was wrong with a word after the
     end, `decided` whether a person has decided, `taken` whether the provider has answered the
     submission, `waited` whether its grace is over, `settled` whether our books have the end.
@@ -30,6 +31,7 @@ class RefundState:
         self.claimed: RefundReport | None = None
         self.to_confirm = False
         self.resolution: Resolution | None = None
+        self.refunded = 0
         self.decided = False
         self.taken = False
         self.waited = False
@@ -71,6 +73,8 @@ class RefundState:
     def hear(self, report: RefundReport) -> None:
         """The provider's word; one that does not fit changes nothing but calls a person."""
         mismatch = self.refund.mismatch(report)
+        if mismatch is None:
+            self.refunded = max(self.refunded, report.refunded or 0)
         if not self.pending:
             self.contradiction = mismatch or self._contradicted_by(report) or self.contradiction
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -23,6 +24,9 @@ from workflows.policies import WEBHOOK_QUEUE, Attempts, Policy
 FIRST_TASK_EVENTS = 4
 # Runs whose decisions were carried out within the task that took them go on in that way.
 DECIDED_FIRST = "a decision is on record before it is carried out"
+# Executions that took our own cancel for a stranger's refund, and a query for all that is known, go
+# on in that way.
+WEIGHED = "signed evidence is weighed against a query and our own refunds"
 # What operators read beside the step.
 TELL = "tell the merchant"
 
@@ -32,18 +36,28 @@ Result = TypeVar("Result")
 Step = Callable[[Any, Argument], Awaitable[Result]]
 
 
-async def in_our_books(
+@dataclass(frozen=True)
+class WaitAlarm:
+    """Calls an operator, once, where a wait takes more than `after` seconds."""
+
+    after: float
+    call: Callable[[], Awaitable[None]]
+
+
+async def in_our_books(  # noqa: PLR0913 - what the step needs, and two rare traits of its wait
     policy: Policy,
     step: Step[Argument, Result],
     argument: Argument,
     summary: str,
     *,
     queued: bool = False,
+    alarm: WaitAlarm | None = None,
 ) -> Result:
     """Read or write our books, waiting for as long as the database is away.
 
     `queued` where what led here must be on record before it is done: a task that is lost takes a
-    person's decision with it. Raises FailureError only for a definite no.
+    person's decision with it; `alarm` where an operator must know that it takes long. Raises
+    FailureError only for a definite no.
     """
     within_task = not (queued and workflow.patched(DECIDED_FIRST))
     try:
@@ -54,9 +68,10 @@ async def in_our_books(
     except FailureError as error:
         if refusal(error):
             raise
-    return await workflow.execute_activity_method(
-        step, argument, **policy.ledger_slow.activity(summary)
-    )
+    waiting = workflow.start_activity_method(step, argument, **policy.ledger_slow.activity(summary))
+    if alarm is not None:
+        await wait_or_alarm(waiting.done, alarm, f"{summary}: takes too long")
+    return await waiting
 
 
 async def tell_merchant(
@@ -152,6 +167,13 @@ async def happens(condition: Callable[[], bool], within: float, summary: str) ->
     except asyncio.TimeoutError:  # noqa: UP041 - temporalio raises asyncio's name for it
         return condition()
     return True
+
+
+async def wait_or_alarm(condition: Callable[[], bool], alarm: WaitAlarm, summary: str) -> None:
+    """Wait for a condition, and raise the alarm once where it takes longer than that says."""
+    if not await happens(condition, alarm.after, summary):
+        await alarm.call()
+        await workflow.wait_condition(condition)
 
 
 def seconds_until(moment: datetime) -> float:

@@ -126,7 +126,10 @@ def _execution(found: PaymentFinding | RefundFinding) -> tuple[Any, Any, StartOp
     """The workflow, its input and options. It submits nothing before it has queried."""
     if isinstance(found, RefundFinding):
         refund = RefundOrder(
-            refund=found.refund, payment=found.payment, policy=refund_policy(), resumed=True
+            refund=found.refund,
+            payment=found.payment,
+            policy=refund_policy(found.rules),
+            resumed=True,
         )
         return RefundWorkflow.run, refund, refund_options(refund)
     rules = found.rules
@@ -139,6 +142,7 @@ def _execution(found: PaymentFinding | RefundFinding) -> tuple[Any, Any, StartOp
             closable=rules.closable,
             refundable=rules.refundable,
         ),
+        refund_policy=refund_policy(rules),
         late_policy=found.late_policy,
         resumed=True,
     )

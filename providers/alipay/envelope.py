@@ -8,7 +8,9 @@ import json
 import re
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any
+
+from providers.tolerant import whole_number
 
 ERROR_NODE = "error_response"
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -97,8 +99,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse, parse_float=Decimal)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_float=Decimal,
+    parse_int=whole_number,
+)

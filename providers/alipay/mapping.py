@@ -15,6 +15,7 @@ from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
+from providers.tolerant import informational
 
 BEIJING = timezone(timedelta(hours=8))
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -44,7 +45,8 @@ class Plan:
     rules: ChannelRules
 
 
-_RULES = ChannelRules(subject_excludes=_NOT_IN_SUBJECT)
+# A query ten seconds after the refund knows what became of it (sheet 1.9).
+_RULES = ChannelRules(subject_excludes=_NOT_IN_SUBJECT, refund_final_within=timedelta(hours=1))
 PLANS: dict[Channel, Plan] = {
     Channel.APP: Plan(
         "alipay.trade.app.pay",
@@ -167,28 +169,13 @@ def payment_report(
         reference=str(fields.get("out_trade_no") or reference),
         outcome=outcome,
         raw_status=status,
-        provider_reference=text(fields, "trade_no"),
+        provider_reference=_number(fields, "trade_no"),
         amount=fen(fields.get("total_amount")),
         currency=text(fields, "trans_currency") or "CNY",
         refunded=refunded,
         paid_at=moment(fields.get("send_pay_date") or fields.get("gmt_payment")),
         mismatch=mismatch,
     )
-
-
-def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
-    """The report, where our own doing explains why a paid trade's money went back.
-
-    Captured money was ours to refund. At the till only our own cancel gives back what nobody was
-    told of, and a cancelled payment is closed.
-    """
-    if report.mismatch is not Attention.EXTERNAL_REFUND:
-        return report
-    if payment.captured:
-        return report.model_copy(update={"mismatch": None})
-    if payment.channel is Channel.BARCODE:
-        return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
-    return report
 
 
 def _credit_mode(fields: Mapping[str, Any]) -> str | None:
@@ -226,7 +213,7 @@ def submitted(fields: Mapping[str, Any], refund: Refund) -> RefundReport:
 
     Only `fund_change` Y says that money moved by this call; N is a repeat or nothing yet, which
     only the refund query can tell (sheet 1.9). `refund_fee` is the sum of all refunds, so the
-    amount is the one that we asked for.
+    amount is the one that we asked for, and whatever else it has was refunded without us.
     """
     moved = fields.get("fund_change") == "Y"
     return RefundReport(
@@ -234,8 +221,9 @@ def submitted(fields: Mapping[str, Any], refund: Refund) -> RefundReport:
         refund_reference=refund.reference,
         outcome=RefundOutcome.SUCCEEDED if moved else RefundOutcome.PENDING,
         raw_status=f"fund_change={fields.get('fund_change') or ''}",
-        provider_reference=text(fields, "trade_no"),
+        provider_reference=_number(fields, "trade_no"),
         amount=refund.amount if moved else None,
+        refunded=fen(fields.get("refund_fee")),
         refunded_at=moment(fields.get("gmt_refund_pay")) if moved else None,
     )
 
@@ -250,24 +238,25 @@ def refund_report(fields: Mapping[str, Any], refund: Refund) -> RefundReport:
         refund_reference=str(fields.get("out_request_no") or refund.reference),
         outcome=REFUND_STATUSES.get(status or "", pending),
         raw_status=status or "",
-        provider_reference=text(fields, "trade_no"),
+        provider_reference=_number(fields, "trade_no"),
         amount=fen(fields.get("refund_amount")),
         refunded_at=moment(fields.get("gmt_refund_pay")),
     )
 
 
 def notified_refund(fields: Mapping[str, str], mismatch: Attention | None) -> RefundReport:
-    """The report of a refund's notification: ask now.
+    """Return the report of a refund's notification: query now.
 
     Its `refund_fee` is the sum of all the trade's refunds, never this one's amount, so it cannot
-    settle a refund by itself.
+    settle a refund by itself; it is what shows a refund that was made without us.
     """
     return RefundReport(
         reference=fields["out_trade_no"],
         refund_reference=fields["out_biz_no"],
         outcome=RefundOutcome.PENDING,
         raw_status=fields.get("trade_status", ""),
-        provider_reference=text(fields, "trade_no"),
+        provider_reference=_number(fields, "trade_no"),
+        refunded=fen(fields.get("refund_fee")),
         refunded_at=moment(fields.get("gmt_refund")),
         mismatch=mismatch,
     )
@@ -277,3 +266,8 @@ def text(fields: Mapping[str, Any], name: str) -> str | None:
     """A field's text, None where it is empty or missing."""
     value = fields.get(name)
     return value if isinstance(value, str) and value else None
+
+
+def _number(fields: Mapping[str, Any], name: str) -> str | None:
+    """A number of Alipay's, which is text and may come as a number."""
+    return informational(fields.get(name)) or None

@@ -2,7 +2,7 @@
 
 from urllib.parse import unquote_to_bytes
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
 from domain.notification import Notification, NotificationKind
 from domain.report import Attention
 from providers.alipay import mapping, signing
@@ -16,8 +16,17 @@ def read_notification(body: bytes, config: AlipayConfig, credentials: Credential
     """Verify the raw form, then map it; raises InvalidSignature."""
     form = read_form(body)
     fields = verified(form, credentials, is_return=False)
-    if not (fields.get("out_trade_no") and fields.get("notify_id")):
-        raise _refused("it is about no trade")
+    if not _is_about_a_trade(fields):
+        return Notification(
+            provider="alipay",
+            account=config.name,
+            notification_id=fields.get("notify_id", ""),
+            kind=NotificationKind.OTHER,
+            reference="",
+            names_another_account=fields.get("app_id") != config.app_id,
+        )
+    if "refund_fee" in fields and mapping.fen(fields["refund_fee"]) is None:
+        raise Unreadable("The message's refund_fee is no sum of money.", provider="alipay")
     mismatch = None if is_ours(fields, config) else Attention.ACCOUNT_MISMATCH
     about_refund = bool(fields.get("out_biz_no")) and mapping.has_refund(fields)
     report = mapping.payment_report(fields, fields["out_trade_no"], config.credit_pay_modes)
@@ -28,9 +37,23 @@ def read_notification(body: bytes, config: AlipayConfig, credentials: Credential
         notification_id=fields["notify_id"],
         kind=NotificationKind.REFUND if about_refund else NotificationKind.PAYMENT,
         reference=fields["out_trade_no"],
+        provider_reference=fields.get("trade_no"),
         payment=None if about_refund else word,
         refund=mapping.notified_refund(fields, mismatch) if about_refund else None,
     )
+
+
+def _is_about_a_trade(fields: dict[str, str]) -> bool:
+    """Whether a verified message is a trade's, not one of the many that Alipay sends an app.
+
+    The others have a type of their own, or a `msg_method`, and no state of a trade
+    (`alipay.trade.refund.depositback.completed`). Raises Unreadable for a trade's without numbers.
+    """
+    if fields.get("notify_type") != _TRADE.decode() and "trade_status" not in fields:
+        return False
+    if not (fields.get("out_trade_no") and fields.get("notify_id")):
+        raise Unreadable("The message is about a trade and names none.", provider="alipay")
+    return True
 
 
 def read_return(query: str, config: AlipayConfig, credentials: Credentials) -> str:
@@ -87,14 +110,17 @@ def verified(
 
 
 def _as_text(form: dict[bytes, bytes]) -> dict[str, str]:
+    """The verified form as text: whatever decides anything is ASCII, in every charset of Alipay's.
+
+    An unknown or wrong charset only spoils what is for display.
+    """
     charset = form.get(b"charset", b"utf-8").decode("ascii", "replace").lower()
-    if charset not in CODECS:
-        raise _refused("its charset is unknown")
-    codec = CODECS[charset]
-    try:
-        return {key.decode("ascii"): value.decode(codec) for key, value in form.items()}
-    except UnicodeDecodeError as error:
-        raise _refused("it is not in the charset that it names") from error
+    codec = CODECS.get(charset, "utf-8")
+    return {
+        key.decode("ascii"): value.decode(codec, "replace")
+        for key, value in form.items()
+        if key.isascii()
+    }
 
 
 def _refused(reason: str) -> InvalidSignature:

@@ -9,6 +9,7 @@ import httpx
 from domain.checkout import Checkout, CheckoutKind, Created
 from domain.errors import OutcomeUnknown
 from domain.notification import Acknowledgement, Notification
+from domain.own_refunds import explained
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
@@ -144,7 +145,7 @@ class AlipayProvider:
         report = mapping.payment_report(
             answer.fields, payment.reference, self._config.credit_pay_modes
         )
-        return mapping.explained(report, payment)
+        return explained(report, payment)
 
     async def _cancel(self, payment: Payment) -> PaymentReport:
         """Cancel at the till. Cancelling gives a paid trade's money back, so ask first."""

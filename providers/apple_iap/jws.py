@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from providers.apple_iap.certificates import Chain, Trust, UntrustedCertificate
+from providers.tolerant import whole_number
 
 _ALGORITHM = "ES256"
 _HALF = 32
@@ -37,6 +38,10 @@ _LATEST_MILLISECONDS = 100_000_000_000_000
 
 class NotGenuine(ValueError):  # noqa: N818 - the name says what it is
     """A text that the App Store did not sign, or not in the documented form."""
+
+
+class Undocumented(NotGenuine):
+    """A text that the App Store did sign, and not in the documented form."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def instant(milliseconds: object) -> datetime:
 def parse_object(content: str | bytes) -> dict[str, Any]:
     """One JSON object; raises NotGenuine."""
     try:
-        value = json.loads(content)
+        value = json.loads(content, parse_int=whole_number)
     except (ValueError, RecursionError) as error:
         raise NotGenuine("not JSON") from error
     if not isinstance(value, dict):

@@ -1,6 +1,6 @@
 """Reading what the App Store tells us, by notification or by the buyer's hand."""
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
 from domain.notification import Notification, NotificationKind
 from domain.purchase import Purchase
 from domain.report import Attention
@@ -8,7 +8,7 @@ from domain.store_change import Change, StoreChange
 from providers.apple_iap import mapping
 from providers.apple_iap.changes import meaning_of, raw_type
 from providers.apple_iap.config import PROVIDER, AppleIapConfig
-from providers.apple_iap.jws import LARGEST, NotGenuine, parse_object
+from providers.apple_iap.jws import LARGEST, NotGenuine, Undocumented, parse_object
 from providers.apple_iap.verifier import Verifier
 from providers.apple_iap.wire import Data, Message
 
@@ -43,7 +43,14 @@ class Reader:
             change = self._change(message, found, meaning.change) if is_ours else None
             return self._sale(message.notification_uuid, found, raw, change)
         if not is_ours:
-            raise NotGenuine("the message is about another app")
+            return Notification(
+                provider=PROVIDER,
+                account=self._account,
+                notification_id=message.notification_uuid,
+                kind=NotificationKind.STORE,
+                reference="",
+                names_another_account=True,
+            )
         return self._word(message.notification_uuid, self._change(message, found, meaning.change))
 
     def brought(self, signed: str) -> Notification:
@@ -143,4 +150,5 @@ def _signed_payload(body: bytes) -> str:
 
 
 def _refused(error: NotGenuine) -> InvalidSignature:
-    return InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER)
+    kind = Unreadable if isinstance(error, Undocumented) else InvalidSignature
+    return kind(f"{PROVIDER}: {error}", provider=PROVIDER)

@@ -1,19 +1,31 @@
 """The shapes on the App Store's wire, read strictly; `mapping.py` says what they mean.
 
-Only fields that decide something are named: new ones will appear, and are ignored. What a field
-may say is left open too, or a new value would make the whole message unreadable.
+Only fields that are used are named, for new ones will appear; those that decide nothing are read
+tolerantly. What a field may say is left open too, or a new value would make the whole message
+unreadable.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from providers.apple_iap.jws import NotGenuine, instant
+from providers.apple_iap.jws import Undocumented, instant
+from providers.tolerant import Informational
 
 Instant = Annotated[datetime, BeforeValidator(instant)]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+def _without_null(*, default: object) -> Callable[[object], object]:
+    """Return what takes null for a field that is absent."""
+    return lambda value: default if value is None else value
+
+
+def _whole_or_none(value: object) -> int | None:
+    return value if type(value) is int else None
 
 
 class Wire(BaseModel):
@@ -40,27 +52,26 @@ class Transaction(Wire):
     purchase_date: Instant
     signed_date: Instant
     app_account_token: str | None = None
-    quantity: int = Field(default=1, ge=1, lt=2**31)
+    quantity: Annotated[int, BeforeValidator(_without_null(default=1)), Field(ge=1, lt=2**31)] = 1
     in_app_ownership_type: str | None = None
     expires_date: Instant | None = None
     revocation_date: Instant | None = None
-    revocation_reason: int | None = None
     revocation_type: str | None = None
     revocation_percentage: int | None = None
-    is_upgraded: bool = False
+    is_upgraded: Annotated[bool, BeforeValidator(_without_null(default=False))] = False
     offer_type: int | None = None
     offer_discount_type: str | None = None
     transaction_reason: str | None = None
     price: int | None = None
     currency: str | None = None
-    storefront: str | None = None
+    storefront: Informational = None
 
 
 class Renewal(Wire):
     """JWSRenewalInfoDecodedPayload."""
 
     environment: Text
-    auto_renew_status: int | None = None
+    auto_renew_status: Annotated[int | None, BeforeValidator(_whole_or_none)] = None
     grace_period_expires_date: Instant | None = None
 
 
@@ -72,7 +83,7 @@ class Data(Wire):
     environment: str | None = None
     signed_transaction_info: str | None = None
     signed_renewal_info: str | None = None
-    consumption_request_reason: str | None = None
+    consumption_request_reason: Informational = None
 
 
 class Message(Wire):
@@ -98,9 +109,9 @@ Model = TypeVar("Model", bound=Wire)
 
 
 def shaped(model: type[Model], payload: dict[str, Any]) -> Model:
-    """The payload as the model; raises NotGenuine."""
+    """The payload as the model; raises Undocumented."""
     try:
         return model.model_validate(payload)
     except ValidationError as error:
         wrong = ", ".join(".".join(map(str, one["loc"])) for one in error.errors())
-        raise NotGenuine(f"not the documented form: {wrong}") from None
+        raise Undocumented(f"not the documented form: {wrong}") from None

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from domain.payment import Channel, Payment
@@ -45,29 +45,32 @@ class Plan:
 _FRONT_ASKING = Asking(silence=300, first_wait=300, backoff=2, longest_wait=3600)
 _APP_ASKING = Asking(silence=180, first_wait=120, backoff=2, longest_wait=3600)
 _BACK_ASKING = Asking(silence=1, first_wait=1, backoff=2, longest_wait=32)
-_LONGEST = timedelta(hours=2)
+# The sheet's cadence ends within minutes and leaves the rest to the next day's bill (section 1.9).
+_RULES = ChannelRules(
+    closable=False, longest_expiry=timedelta(hours=2), refund_final_within=timedelta(days=2)
+)
 
 PLANS: dict[Channel, Plan] = {
     Channel.APP: Plan(
         "appTransReq.do", "01", _GATEWAY_PRODUCT, _PHONE,
-        ChannelRules(closable=False, longest_expiry=_LONGEST, asking=_APP_ASKING),
+        replace(_RULES, asking=_APP_ASKING),
     ),
     Channel.PAGE: Plan(
         "frontTransReq.do", "01", _GATEWAY_PRODUCT, _DESKTOP,
-        ChannelRules(closable=False, longest_expiry=_LONGEST, local=True, asking=_FRONT_ASKING),
+        replace(_RULES, local=True, asking=_FRONT_ASKING),
     ),
     Channel.WAP: Plan(
         "frontTransReq.do", "01", _GATEWAY_PRODUCT, _PHONE,
-        ChannelRules(closable=False, longest_expiry=_LONGEST, local=True, asking=_FRONT_ASKING),
+        replace(_RULES, local=True, asking=_FRONT_ASKING),
     ),
     Channel.QR: Plan(
         "backTransReq.do", "07", _QR_PRODUCT, _PHONE,
-        ChannelRules(closable=False, longest_expiry=_LONGEST),
+        _RULES,
     ),
     Channel.BARCODE: Plan(
         "backTransReq.do", "06", _QR_PRODUCT, _PHONE,
-        ChannelRules(
-            closable=False,
+        replace(
+            _RULES,
             needs=("auth_code",),
             default_expiry=timedelta(minutes=2),
             longest_expiry=timedelta(minutes=15),

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
+from domain.identity import parse_reference
 from domain.notification import Notification, NotificationKind
 from domain.report import Attention
 from providers.unionpay import mapping, wire
@@ -19,7 +20,18 @@ def read_notification(
     kind = fields.get("txnType", "")
     code = fields.get("respCode", "")
     # UnionPay numbers no messages; repeats of one say the same of the same transaction.
-    number = ".".join((kind, fields["orderId"], fields.get("queryId", ""), code))
+    number = ".".join((kind, fields.get("orderId", ""), fields.get("queryId", ""), code))
+    if kind and kind not in (mapping.CONSUME, *mapping.GIVING_BACK):
+        return Notification(
+            provider=PROVIDER,
+            account=config.name,
+            notification_id=number,
+            kind=NotificationKind.OTHER,
+            reference="",
+            names_another_account=fields.get("merId") != config.mer_id,
+        )
+    if not (kind and fields.get("orderId")):
+        raise Unreadable(f"{PROVIDER}: the message names no order", provider=PROVIDER)
     mismatch = None if fields.get("merId") == config.mer_id else Attention.ACCOUNT_MISMATCH
     if kind == mapping.CONSUME:
         report = mapping.payment_report(fields, code, is_over=False, mismatch=mismatch)
@@ -29,14 +41,10 @@ def read_notification(
             notification_id=number,
             kind=NotificationKind.PAYMENT,
             reference=report.reference,
+            provider_reference=fields.get("queryId"),
             payment=report,
         )
-    if kind not in mapping.GIVING_BACK:
-        raise InvalidSignature(
-            f"{PROVIDER}: txnType {kind!r} is nothing of ours", provider=PROVIDER
-        )
-    # Our own refunds carry the payment's number; one made at UnionPay's console has none.
-    reference = fields.get("reqReserved", "")
+    reference = _payment_reference(fields)
     refund = mapping.refund_report(fields, reference, code, mismatch)
     return Notification(
         provider=PROVIDER,
@@ -44,14 +52,25 @@ def read_notification(
         notification_id=number,
         kind=NotificationKind.REFUND,
         reference=reference,
+        provider_reference=fields.get("origQryId"),
         refund=refund,
     )
+
+
+def _payment_reference(fields: Mapping[str, str]) -> str:
+    """Return our number of the payment that a refund is of, empty where the message has none.
+
+    Our own refunds carry it; one made at UnionPay's console may name the original order (newer
+    pages, sheet 1.3), or have only UnionPay's number of the payment.
+    """
+    named = (fields.get(name, "") for name in ("reqReserved", "origOrderId"))
+    return next((number for number in named if parse_reference(number)), "")
 
 
 def read_return(form: str, config: UnionpayConfig, seal: Seal, now: datetime) -> str | None:
     """The order that the payer's browser comes back from; raises InvalidSignature."""
     fields = _verified(form.encode(), seal, now)
-    return fields["orderId"] if fields.get("merId") == config.mer_id else None
+    return fields.get("orderId") if fields.get("merId") == config.mer_id else None
 
 
 def _verified(body: bytes, seal: Seal, now: datetime) -> Mapping[str, str]:
@@ -60,6 +79,4 @@ def _verified(body: bytes, seal: Seal, now: datetime) -> Mapping[str, str]:
         seal.check(fields, now)
     except (wire.Malformed, NotGenuine) as error:
         raise InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER) from error
-    if not fields.get("orderId"):
-        raise InvalidSignature(f"{PROVIDER}: the message names no order", provider=PROVIDER)
     return fields

@@ -13,23 +13,25 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256, SM3, Hash
 
+from providers.tolerant import UNDECODABLE
+
 RSA, SHA256_KEYED, SM3_KEYED = "01", "11", "12"
 SIGNATURE = "signature"
 # What `encoding` may say, and Python's codec for it; we send UTF-8, and so does UnionPay in return.
-_CODECS = {"utf-8": "utf-8", "gbk": "gb18030"}
+_CODECS = {"gbk": "gb18030", "gb2312": "gb18030", "gb18030": "gb18030"}
 _CLOSING = {"{": "}", "[": "]"}
 _DIGESTS: dict[str, type[SHA256] | type[SM3]] = {SHA256_KEYED: SHA256, SM3_KEYED: SM3}
 
 
 def codec_of(fields: Mapping[str, str]) -> str:
-    """The codec of a message, by its own `encoding`."""
+    """The codec of a message, by its own `encoding`: UTF-8 for one that we do not know."""
     return _CODECS.get(fields.get("encoding", "").lower(), "utf-8")
 
 
 def canonical(fields: Mapping[str, str]) -> bytes:
     """`key=value` joined by `&` in ASCII order, values raw; nothing empty, no signature."""
     kept = sorted((key, value) for key, value in fields.items() if value and key != SIGNATURE)
-    return "&".join(f"{key}={value}" for key, value in kept).encode(codec_of(fields))
+    return "&".join(f"{key}={value}" for key, value in kept).encode(codec_of(fields), UNDECODABLE)
 
 
 def is_unambiguous(fields: Mapping[str, str]) -> bool:
@@ -86,7 +88,8 @@ def keyed_digest(method: str, secure_key: str, fields: Mapping[str, str]) -> str
 def is_keyed_digest(method: str, secure_key: str, fields: Mapping[str, str]) -> bool:
     """Whether the `signature` among the fields was made with the secure key."""
     expected = keyed_digest(method, secure_key, fields)
-    return hmac.compare_digest(expected.encode(), fields.get(SIGNATURE, "").encode())
+    said = fields.get(SIGNATURE, "").encode(errors="replace")
+    return hmac.compare_digest(expected.encode(), said)
 
 
 def _hex(algorithm: type[SHA256] | type[SM3], content: bytes) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlencode
 
+from providers.tolerant import UNDECODABLE
 from providers.unionpay.signing import awaited_after, codec_of
 
 BEIJING = timezone(timedelta(hours=8))
@@ -34,7 +35,7 @@ def parse_form(body: bytes) -> dict[str, str]:
             keep_blank_values=True,
             strict_parsing=True,
             encoding=codec_of(named),
-            errors="strict",
+            errors=UNDECODABLE,
         )
     except ValueError as error:
         raise Malformed("the message is no form") from error
@@ -78,6 +79,7 @@ def _decoded(body: bytes) -> str:
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:
+        # Read in another charset, a byte of a character may pass for a bracket.
         raise Malformed("the message is not UTF-8") from error
 
 

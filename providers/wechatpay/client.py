@@ -173,7 +173,7 @@ def _answer(operation: Operation, response: httpx.Response, *, is_signed: bool) 
         response.status_code,
         response.content,
         code=refusal.code if refusal else None,
-        message=refusal.message if refusal else "",
+        message=(refusal.message if refusal else None) or "",
         retry_after=_seconds(response.headers.get("retry-after", "")),
         is_signed=is_signed,
     )

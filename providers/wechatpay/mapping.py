@@ -15,6 +15,8 @@ from providers.wechatpay.config import PROVIDER, WechatpayConfig
 from providers.wechatpay.encryption import decrypt
 from providers.wechatpay.wire import (
     Envelope,
+    Event,
+    Labelled,
     Malformed,
     RefundAnswer,
     RefundNotice,
@@ -71,6 +73,10 @@ REFUND_STATUSES = {
     "CLOSED": RefundOutcome.FAILED,
     "ABNORMAL": RefundOutcome.ABNORMAL,
 }
+
+
+# The kind of content that an event of an order or a refund has; other events are of other products.
+_ORIGINALS = {"TRANSACTION": "transaction", "REFUND": "refund"}
 
 
 def order_path(channel: Channel) -> str:
@@ -158,21 +164,6 @@ def payment_report(transaction: Transaction, config: WechatpayConfig) -> Payment
     )
 
 
-def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
-    """The report, where our own doing explains why a paid order's money went back.
-
-    Captured money was ours to refund. At the till only our own reverse gives back what nobody was
-    told of, and a reversed payment is closed.
-    """
-    if report.mismatch is not Attention.EXTERNAL_REFUND:
-        return report
-    if payment.captured:
-        return report.model_copy(update={"mismatch": None})
-    if payment.channel is Channel.BARCODE:
-        return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
-    return report
-
-
 def bare_report(payment: Payment, outcome: Outcome, raw_status: str) -> PaymentReport:
     """A report where WeChat Pay answered with a code, or with nothing but success."""
     return PaymentReport(reference=payment.reference, outcome=outcome, raw_status=raw_status)
@@ -203,10 +194,19 @@ def missing_refund(refund: Refund, raw_status: str) -> RefundReport:
 
 def notification(body: bytes, config: WechatpayConfig) -> Notification:
     """The notification in a verified body; raises Malformed."""
+    event = read(Event, body)
+    subject, named, _ = event.event_type.upper().partition(".")
+    if not named:
+        raise Malformed(f"{event.event_type!r} is no type of event")
+    if _ORIGINALS.get(subject) is None or not _is_of(_ORIGINALS[subject], body):
+        return Notification(
+            provider=PROVIDER,
+            account=config.name,
+            notification_id=event.id,
+            kind=NotificationKind.OTHER,
+            reference="",
+        )
     envelope = read(Envelope, body)
-    subject = envelope.event_type.partition(".")[0]
-    if subject not in ("TRANSACTION", "REFUND"):
-        raise Malformed(f"{envelope.event_type!r} is about neither a payment nor a refund")
     plaintext = decrypt(config.api_v3_key.get_secret_value().encode(), envelope.resource)
     if subject == "REFUND":
         return _of_refund(envelope.id, read(RefundNotice, plaintext), config)
@@ -220,8 +220,14 @@ def notification(body: bytes, config: WechatpayConfig) -> Notification:
         notification_id=envelope.id,
         kind=NotificationKind.PAYMENT,
         reference=report.reference,
+        provider_reference=report.provider_reference,
         payment=report,
     )
+
+
+def _is_of(original: str, body: bytes) -> bool:
+    """Whether an event's content is of this kind: other products use the same event types."""
+    return read(Labelled, body).resource.original_type in (None, original)
 
 
 def _of_refund(id_: str, notice: RefundNotice, config: WechatpayConfig) -> Notification:
@@ -241,5 +247,6 @@ def _of_refund(id_: str, notice: RefundNotice, config: WechatpayConfig) -> Notif
         notification_id=id_,
         kind=NotificationKind.REFUND,
         reference=report.reference,
+        provider_reference=notice.transaction_id,
         refund=report,
     )

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 
 from domain.checkout import Checkout, Created
-from domain.errors import InvalidSignature, ProviderRejected, ProviderUnavailable
+from domain.errors import InvalidSignature, ProviderRejected, ProviderUnavailable, Unreadable
 from domain.notification import Acknowledgement, Notification
+from domain.own_refunds import explained
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
@@ -146,9 +147,12 @@ class WechatpayProvider:
         """Verify the raw bytes (and their age), decrypt, and say what they tell."""
         try:
             await self._client.keys.verify(headers, body)
-            return mapping.notification(body, self._config)
         except (BadSignature, Malformed) as error:
             raise InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER) from error
+        try:
+            return mapping.notification(body, self._config)
+        except Malformed as error:
+            raise Unreadable(f"{PROVIDER}: {error}", provider=PROVIDER) from error
 
     def parse_return(self, query: str) -> str | None:  # noqa: ARG002 - WeChat Pay signs no return
         """None: whoever comes back from h5 carries no proof."""
@@ -185,7 +189,7 @@ class WechatpayProvider:
 
     def _report(self, answer: Answer, payment: Payment) -> PaymentReport:
         report = mapping.payment_report(answer.read(Transaction), self._config)
-        return mapping.explained(report, payment)
+        return explained(report, payment)
 
     async def _charged(self, answer: Answer, payment: Payment) -> Created:
         if answer.is_success:

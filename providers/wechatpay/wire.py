@@ -11,6 +11,12 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from domain.text import keepable
+from providers.tolerant import (
+    EmptyText,
+    Informational,
+    NumberText,
+    whole_number,
+)
 
 # The largest genuine message (a list of several certificates) is about 20 kB.
 LARGEST_MESSAGE = 256 * 1024
@@ -33,6 +39,10 @@ def _instant(value: object) -> datetime | None:
 Instant = Annotated[datetime | None, BeforeValidator(_instant)]
 
 
+def _amount(value: object) -> object:
+    return {} if value is None else value
+
+
 class Wire(BaseModel):
     """One JSON object: no coercion, unknown fields ignored, values kept out of error messages."""
 
@@ -47,6 +57,10 @@ class Amount(Wire):
     currency: str | None = None
 
 
+# Null is no sum: a report of money without one does not fit its payment.
+Amounts = Annotated[Amount, BeforeValidator(_amount)]
+
+
 class Transaction(Wire):
     """An order: the query's answer, and the plaintext of a payment notification."""
 
@@ -55,32 +69,33 @@ class Transaction(Wire):
     out_trade_no: str
     transaction_id: str | None = None
     trade_state: str
-    trade_state_desc: str | None = None
+    trade_state_desc: Informational = None
     success_time: Instant = None
-    amount: Amount = Amount()
+    amount: Amounts = Amount()
 
 
 class RefundAnswer(Wire):
     """A refund, as the API answers it."""
 
-    refund_id: str | None = None
+    refund_id: Informational = None
     out_refund_no: str
     out_trade_no: str
     status: str
     success_time: Instant = None
-    amount: Amount = Amount()
+    amount: Amounts = Amount()
 
 
 class RefundNotice(Wire):
     """A refund, as a notification tells it: `refund_status`, and whose merchant id."""
 
     mchid: str | None = None
-    refund_id: str | None = None
+    refund_id: Informational = None
+    transaction_id: Informational = None
     out_refund_no: str
     out_trade_no: str
     refund_status: str
     success_time: Instant = None
-    amount: Amount = Amount()
+    amount: Amounts = Amount()
 
 
 class Prepay(Wire):
@@ -108,14 +123,31 @@ class Resource(Wire):
     algorithm: str
     ciphertext: str
     nonce: str
-    associated_data: str = ""
+    associated_data: EmptyText = ""
 
 
-class Envelope(Wire):
-    """A notification's body."""
+class Event(Wire):
+    """What every notification's body has, of whatever product."""
 
-    id: str
+    id: NumberText
     event_type: str
+
+
+class Content(Wire):
+    """What an encrypted resource is of, where it says so."""
+
+    original_type: Informational = None
+
+
+class Labelled(Wire):
+    """A notification's body, as far as it says what it is about."""
+
+    resource: Content = Content()
+
+
+class Envelope(Event):
+    """A notification of an order or a refund."""
+
     resource: Resource
 
 
@@ -136,7 +168,7 @@ class Refusal(Wire):
     """The body of an error."""
 
     code: str
-    message: str = ""
+    message: Informational = None
 
 
 Model = TypeVar("Model", bound=Wire)
@@ -160,11 +192,13 @@ def _parse(body: bytes) -> Any:
         raise Malformed("the message is too large")
     try:
         return json.loads(
-            body.decode(), object_pairs_hook=_without_repeats, parse_constant=_no_constant
+            body.decode(errors="replace"),
+            object_pairs_hook=_without_repeats,
+            parse_int=whole_number,
         )
     except Malformed:
         raise
-    # Deep nesting exhausts the stack, a number of thousands of digits is a ValueError.
+    # Deep nesting exhausts the stack.
     except (ValueError, RecursionError):
         raise Malformed("the message is not JSON") from None
 
@@ -175,7 +209,3 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise Malformed("the message has a key twice")
     return {key: keepable(value) if isinstance(value, str) else value for key, value in pairs}
-
-
-def _no_constant(name: str) -> Any:
-    raise Malformed(f"the message holds {name}")

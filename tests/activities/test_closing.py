@@ -9,7 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.errors import STILL_PENDING
 from activities.provider_calls import Closed, Closing, ProviderActivities
-from domain.payment import Payment
+from domain.payment import Channel, Payment
 from domain.report import Outcome
 from providers.registry import Registry
 from storage.alarms import AlarmStore
@@ -21,13 +21,15 @@ MINUTE = timedelta(minutes=1)
 ORDER = payment().model_copy(update={"provider": "scripted", "account": "main"})
 
 
-async def close(provider: ScriptedProvider, doubtful: timedelta | None = None) -> Closed:
+async def close(
+    provider: ScriptedProvider, doubtful: timedelta | None = None, order: Payment = ORDER
+) -> Closed:
     """`doubtful` is for how long from now a submission may still arrive."""
     steps = ProviderActivities(
         Registry([provider]), cast("PaymentStore", None), cast("AlarmStore", None)
     )
     until = None if doubtful is None else datetime.now(UTC) + doubtful
-    closing = Closing(payment=ORDER, doubtful_until=until)
+    closing = Closing(payment=order, doubtful_until=until)
     return await ActivityEnvironment().run(steps.close_payment, closing)
 
 
@@ -81,3 +83,24 @@ async def test_an_order_that_the_provider_closed_was_seen_there_whatever_a_repli
     closed = await close(provider, MINUTE)
 
     assert (closed.report.outcome, closed.unknown_there) == (Outcome.CLOSED, False)
+
+
+async def test_a_query_that_lags_behind_a_cancel_at_the_till_makes_no_success() -> None:
+    till = ORDER.model_copy(update={"channel": Channel.BARCODE})
+    provider = knowing(Outcome.PENDING, till)
+    provider.script("query", till.reference, Fault(report=report(till, Outcome.PAID)))
+
+    with pytest.raises(ApplicationError) as later:
+        await close(provider, order=till)
+
+    assert later.value.type == STILL_PENDING
+    assert (await close(provider, order=till)).report.outcome is Outcome.CLOSED
+
+
+async def test_a_cancel_that_gave_the_money_back_is_believed_without_a_query() -> None:
+    till = ORDER.model_copy(update={"channel": Channel.BARCODE})
+    undone = report(till, Outcome.CLOSED).model_copy(update={"refunded": till.amount})
+    provider = knowing(Outcome.PAID, till)
+    provider.script("close", till.reference, Fault(report=undone))
+
+    assert (await close(provider, order=till)).report == undone

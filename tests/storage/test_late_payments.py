@@ -3,12 +3,14 @@ from datetime import timedelta
 import pytest
 
 from domain.errors import NotFound, ReportMismatch
+from domain.event import DeliveryStatus
 from domain.identity import event_id
 from domain.payment import Payment, PaymentStatus
 from domain.purchase import Offer
 from domain.refund import RefundStatus
 from domain.report import PaymentReport
 from storage.database import Database
+from storage.events import EventStore
 from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from storage.unfinished import UnfinishedStore
@@ -174,3 +176,24 @@ async def test_one_purchase_for_nothing_pays_one_payment(
 
     with pytest.raises(ReportMismatch):
         await payments.finalise(other.apply(report))
+
+
+async def test_an_end_before_late_money_that_nobody_was_sent_is_found_by_the_sweep(
+    database: Database, payments: PaymentStore, shut: Payment, stored_events: EventRows
+) -> None:
+    late = await payments.capture_late(paid_late(shut))
+    soon = late.created_at + timedelta(days=365)
+    unfinished = UnfinishedStore(database)
+
+    assert await payments.unsent_end(late) is None
+    accepted, _ = await payments.accept_late(late.id)
+    earlier = event_id(late.id, PaymentStatus.CLOSED)
+    assert await payments.unsent_end(accepted) == earlier
+    assert [row.id for row in await unfinished.payments(soon, only=[late.id])] == [late.id]
+
+    events = EventStore(database)
+    await events.mark(earlier, DeliveryStatus.DELIVERED)
+    assert await payments.unsent_end(accepted) is None
+    # What the late workflow announces is none of the sweep's business.
+    assert [row["delivery"] for row in await stored_events(late.id)][-1] == "waiting"
+    assert await unfinished.payments(soon, only=[late.id]) == []

@@ -26,8 +26,10 @@ from embedded.stack import Stack
 from engine.external_refunds import record_external_refund
 from storage.database import Database
 from tests.domain.making import at_console
+from tests.workflows.alarm_histories import ALARM_PATHS
 from tests.workflows.confirmation_histories import CONFIRMATION_PATHS
 from tests.workflows.disputes import parked
+from tests.workflows.evidence_histories import EVIDENCE_PATHS
 from tests.workflows.scripted import Fault, Order, rejected, report, unknown
 from tests.workflows.shop import BRISK, GIVES_UP, RefundRun, Shop, eventually
 from tests.workflows.stage import open_shop, open_temporal
@@ -339,7 +341,9 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     late_in_the_same_run,
     automatic_refund,
     external_refund_recorded,
+    *ALARM_PATHS,
     *CONFIRMATION_PATHS,
+    *EVIDENCE_PATHS,
     *STORE_PATHS,
 )
 

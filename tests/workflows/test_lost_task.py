@@ -92,6 +92,24 @@ async def test_the_merchant_is_told_of_an_end_that_a_lost_late_task_wrote(shop: 
     assert shop.merchants.heard(stored) == ["payment.succeeded"]
 
 
+async def test_an_end_that_accepted_late_money_overtook_in_lost_tasks_is_sent_first(
+    shop: Shop,
+) -> None:
+    order = await shop.order(late=LatePolicy.ACCEPT)
+    stored = await shop.payments.record(order.payment)
+    await shop.provider.create(stored)
+    # The first task closed it and died; the second had the money in hand, accepted it and died.
+    closed, _ = await shop.payments.finalise(stored.apply(report(stored, Outcome.CLOSED)))
+    await shop.payments.capture_late(closed.apply(report(closed, Outcome.PAID, closed.amount)))
+    await shop.payments.accept_late(closed.id)
+
+    run = await shop.start(order)
+    await shop.notify(run, order)
+
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
+    assert shop.merchants.heard(stored) == ["payment.closed", "payment.succeeded"]
+
+
 def _done(refund: Refund) -> Refund:
     return refund.model_copy(update={"status": RefundStatus.SUCCEEDED})
 

@@ -13,7 +13,7 @@ from domain.report import Attention, RefundOutcome
 from tests.workflows.shop import BRISK, RefundRun, Shop, eventually
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
-from workflows.policies import Attempts
+from workflows.policies import Attempts, RefundPolicy
 from workflows.refund import RefundWorkflow
 
 VETO = WebhookAnswer(status=200, decision="refund", reason="sold out")
@@ -29,9 +29,13 @@ def owed_run(shop: Shop, payment: Payment) -> RefundRun:
     return shop.client.get_workflow_handle_for(RefundWorkflow.run, refund_workflow_id(owed))
 
 
-async def vetoed_while_all_is_held(shop: Shop) -> tuple[Payment, Refund]:
+async def vetoed_while_all_is_held(
+    shop: Shop, policy: RefundPolicy | None = None
+) -> tuple[Payment, Refund]:
     """A veto that finds every fen held by a refund of the merchant's own."""
     order = await shop.order(policy=PATIENT)
+    if policy is not None:
+        order = order.model_copy(update={"refund_policy": policy})
     run, payment = await shop.pending(order)
     shop.merchants.answers[payment.id] = [DOWN] * 50
     shop.provider.pay(payment.reference)

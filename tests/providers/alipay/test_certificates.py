@@ -129,7 +129,10 @@ async def test_a_new_certificate_is_fetched_once_and_then_known(
     assert (await provider.query(payment())).outcome == "paid"
     assert alipay.methods() == [QUERY, DOWNLOAD, QUERY]
     assert alipay.content(1) == {"alipay_cert_sn": number}
-    body = alipay.form({"notify_id": "1", "out_trade_no": "2", "app_id": "2021000000000001"})
+    body = alipay.form(
+        {"notify_id": "1", "out_trade_no": "2", "app_id": "2021000000000001"}
+        | {"notify_type": "trade_status_sync"}
+    )
     assert (await provider.parse_notification({}, body)).reference == "2"
 
 

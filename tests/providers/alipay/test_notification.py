@@ -4,7 +4,7 @@ from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
 import pytest
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
 from domain.notification import Notification, NotificationKind
 from domain.refund import Refund
 from domain.report import Attention, Outcome, RefundOutcome
@@ -178,22 +178,39 @@ async def test_sign_type_is_outside_for_trades_and_may_be_inside_for_others(
         assert (await read(alipay.form(market, exclude=exclude))).reference
 
 
-@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "utf-7", "\u8336"])
-async def test_a_charset_that_alipay_does_not_have_is_refused(
-    alipay: FakeAlipay, read: Read, charset: str
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "utf-7", "UTF8", "\u8336"])
+async def test_a_charset_that_alipay_does_not_have_loses_no_payment(
+    alipay: FakeAlipay, read: Read, charset: str, payment: Order
 ) -> None:
-    with pytest.raises(InvalidSignature):
-        await read(alipay.form({**FIELDS, "charset": charset}))
+    told = await read(alipay.form({**FIELDS, "charset": charset, "subject": "茶"}))
+    assert told.payment.outcome is Outcome.PAID
+    assert payment().mismatch(told.payment) is None
 
 
-async def test_bytes_that_are_not_in_the_named_charset_are_refused(
-    alipay: FakeAlipay, read: Read
+@pytest.mark.parametrize("charset", ["gbk", "utf-8"])
+async def test_bytes_that_are_not_in_the_named_charset_lose_no_payment(
+    alipay: FakeAlipay, read: Read, charset: str, payment: Order
 ) -> None:
     """Correctly signed, and still not text: the signature is over bytes."""
-    fields = {**FIELDS, "subject": "茶"}
-    assert (await read(alipay.form({**fields, "charset": "gbk"}, codec="gb18030"))).reference
-    with pytest.raises(InvalidSignature):
-        await read(alipay.form(fields, codec="gb18030"))
+    fields = {**FIELDS, "subject": "茶", "charset": charset}
+    told = await read(alipay.form(fields, codec="gb18030"))
+    assert told.payment.outcome is Outcome.PAID
+    assert payment().mismatch(told.payment) is None
+
+
+@pytest.mark.parametrize("fee", ["many", "1,00", "5.001", "NaN", "-5.00"])
+async def test_a_refunded_sum_that_is_none_is_unreadable_and_not_dropped(
+    alipay: FakeAlipay, read: Read, fee: str
+) -> None:
+    with pytest.raises(Unreadable, match="refund_fee"):
+        await read(alipay.form({**FIELDS, "refund_fee": fee}))
+
+
+async def test_a_sum_that_is_none_is_still_no_payment(
+    alipay: FakeAlipay, read: Read, payment: Order
+) -> None:
+    told = await read(alipay.form({**FIELDS, "total_amount": "null"}))
+    assert payment().mismatch(told.payment) is Attention.AMOUNT_MISMATCH
 
 
 @pytest.mark.parametrize("missing", ["out_trade_no", "notify_id"])
@@ -293,3 +310,38 @@ def test_a_return_never_passes_by_the_other_rule(
     fields = {"app_id": "2021000000000001", "out_trade_no": "1"}
     with pytest.raises(InvalidSignature):
         alipay.provider(account).parse_return(alipay.form(fields, exclude=()).decode())
+
+
+DEPOSITBACK = {
+    "notify_id": "2026030100999",
+    "msg_method": "alipay.trade.refund.depositback.completed",
+    "utc_timestamp": "1772337906000",
+    "version": "1.1",
+    "app_id": "2021000000000001",
+    "biz_content": '{"trade_no":"2026030122001","dback_status":"S","dback_amount":"7.00"}',
+}
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"notify_type": "dut_user_sign"}, {"out_trade_no": FIELDS["out_trade_no"]}]
+)
+async def test_a_message_without_a_trades_state_is_about_nothing_that_we_do(
+    alipay: FakeAlipay, read: Read, change: dict[str, str]
+) -> None:
+    told = await read(alipay.form(DEPOSITBACK | change))
+    assert (told.kind, told.payment, told.refund) == (NotificationKind.OTHER, None, None)
+    assert not told.is_foreign
+
+
+async def test_another_apps_message_is_marked_whatever_it_is_about(
+    alipay: FakeAlipay, read: Read
+) -> None:
+    assert (await read(alipay.form(DEPOSITBACK | {"app_id": "2021000000000009"}))).is_foreign
+
+
+@pytest.mark.parametrize("missing", ["out_trade_no", "notify_id"])
+async def test_a_trades_message_without_its_numbers_is_genuine_and_unreadable(
+    alipay: FakeAlipay, read: Read, missing: str
+) -> None:
+    with pytest.raises(Unreadable):
+        await read(alipay.form({key: FIELDS[key] for key in FIELDS if key != missing}))

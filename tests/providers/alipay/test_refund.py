@@ -117,6 +117,15 @@ async def test_a_failed_refund_call_says_whether_money_may_have_moved(
     assert alipay.methods() == [REFUND]
 
 
+async def test_a_refund_query_without_a_status_leaves_the_refund_pending(
+    alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund
+) -> None:
+    named = {"out_request_no": refund.reference, "refund_amount": "7.00"}
+    alipay.nodes[REFUND_QUERY] = OK | named
+    report = await provider.query_refund(refund, payment())
+    assert (report.outcome, refund.mismatch(report)) == (RefundOutcome.PENDING, None)
+
+
 async def test_a_refund_that_was_not_done_is_not_found(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund
 ) -> None:

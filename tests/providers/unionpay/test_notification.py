@@ -3,7 +3,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
 from domain.notification import NotificationKind
 from domain.report import Attention, Outcome, RefundOutcome
 from providers.unionpay.provider import UnionpayProvider
@@ -97,12 +97,22 @@ async def test_another_merchants_message_is_marked(
     assert provider.parse_return(body.decode()) is None
 
 
-@pytest.mark.parametrize("change", [{"txnType": "11"}, {"txnType": ""}, {"orderId": ""}])
-async def test_a_message_that_is_nothing_of_ours_is_refused(
+@pytest.mark.parametrize("change", [{"txnType": ""}, {"orderId": ""}])
+async def test_a_message_that_says_too_little_is_genuine_and_unreadable(
     gateway: FakeGateway, provider: UnionpayProvider, change: dict[str, str]
 ) -> None:
-    with pytest.raises(InvalidSignature):
+    with pytest.raises(Unreadable):
         await provider.parse_notification({}, gateway.form(PAID | change))
+
+
+@pytest.mark.parametrize("merchant", ["ours", "777290058110097"])
+async def test_a_transaction_of_another_product_is_about_nothing_that_we_do(
+    gateway: FakeGateway, provider: UnionpayProvider, merchant: str
+) -> None:
+    change = {"txnType": "11"} | ({} if merchant == "ours" else {"merId": merchant})
+    told = await provider.parse_notification({}, gateway.form(PAID | change))
+    assert (told.kind, told.payment, told.refund) == (NotificationKind.OTHER, None, None)
+    assert told.is_foreign is (merchant != "ours")
 
 
 async def test_a_merchants_key_cannot_tell_us_anything(

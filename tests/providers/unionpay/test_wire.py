@@ -55,7 +55,7 @@ def test_a_form_is_read_in_its_own_charset() -> None:
     assert wire.parse_form(text.encode()) == {"encoding": "GBK", "respMsg": "成功", "empty": ""}
 
 
-@pytest.mark.parametrize("body", [b"a", b"a=%ff", b"a=1&a=1", b"\xff", b"=1", b"a b=1"])
+@pytest.mark.parametrize("body", [b"a", b"a=1&a=1", b"\xff", b"=1", b"a b=1"])
 def test_what_is_no_form_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
         wire.parse_form(body)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
 from domain.notification import NotificationKind
 from domain.payment import Payment
 from domain.refund import Refund
@@ -238,14 +238,37 @@ async def test_a_signed_resource_that_does_not_open_is_refused(
         await provider.parse_notification(wechat.seal(body), body)
 
 
-@pytest.mark.parametrize(
-    "event", ["COUPON.USE", "PAYSCORE.USER_CONFIRM", "", "transaction.success"]
-)
-async def test_an_event_that_is_not_ours_to_handle_is_refused(
+@pytest.mark.parametrize("event", ["COUPON.USE", "PAYSCORE.USER_CONFIRM"])
+async def test_an_event_of_another_product_is_about_nothing_that_we_do(
     provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any], event: str
 ) -> None:
-    with pytest.raises(InvalidSignature, match="neither a payment nor a refund"):
-        await provider.parse_notification(*wechat.notify(transaction, event))
+    told = await provider.parse_notification(*wechat.notify(transaction, event))
+    assert (told.kind, told.reference, told.payment) == (NotificationKind.OTHER, "", None)
+
+
+async def test_content_of_another_product_is_about_nothing_that_we_do(
+    provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any]
+) -> None:
+    _, sealed = wechat.notify(transaction)
+    content = json.loads(sealed)
+    content["resource"]["original_type"] = "profitsharing"
+    body = json.dumps(content).encode()
+    told = await provider.parse_notification(wechat.seal(body), body)
+    assert told.kind is NotificationKind.OTHER
+
+
+async def test_an_event_in_another_case_is_read(
+    provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any]
+) -> None:
+    told = await provider.parse_notification(*wechat.notify(transaction, "transaction.success"))
+    assert told.kind is NotificationKind.PAYMENT
+
+
+async def test_an_event_without_a_type_is_genuine_and_unreadable(
+    provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any]
+) -> None:
+    with pytest.raises(Unreadable):
+        await provider.parse_notification(*wechat.notify(transaction, ""))
 
 
 async def test_a_refund_dressed_as_a_payment_is_refused(

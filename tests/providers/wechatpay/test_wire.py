@@ -24,8 +24,7 @@ GOOD = '{"out_trade_no":"n1","trade_state":"SUCCESS"'
         b'{"code":"A","detail":{"x":1,"x":2}}',
         b'{"code":7}',
         b'{"message":"no code"}',
-        b'{"code":"A","detail":NaN}',
-        b'{"code":"A","detail":' + b"9" * 5000 + b"}",
+        b'{"code":NaN}',
         b'{"code":"A","detail":"' + b"x" * 300_000 + b'"}',
     ],
 )

@@ -1,0 +1,47 @@
+"""Which of the money that went back is our own doing, and which was refunded without us. Pure."""
+
+from domain.payment import Channel, Payment, PaymentStatus
+from domain.report import Attention, Outcome, PaymentReport
+
+# Without a capture, nobody but our cancel gives money back at the till.
+_CANCELLABLE = (PaymentStatus.PENDING, PaymentStatus.CLOSED)
+
+
+def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
+    """Return the report, where our own doing explains why a paid order's money went back.
+
+    Captured money was ours to refund: `unaccounted` says of how much that is true. At the till only
+    our own cancel gives back what nobody was told of, and a cancelled payment is closed.
+    """
+    if report.mismatch is not Attention.EXTERNAL_REFUND:
+        return report
+    if payment.captured:
+        return report.model_copy(update={"mismatch": None})
+    if payment.channel is Channel.BARCODE and payment.status in _CANCELLABLE:
+        return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
+    return report
+
+
+def is_cancelled(report: PaymentReport) -> bool:
+    """Whether the report says that our own cancel gave back what the payer had just paid."""
+    return report.outcome is Outcome.CLOSED and bool(report.refunded)
+
+
+def refunded_without_cancel(report: PaymentReport) -> int:
+    """Return the cumulative refunded sum that the report says, 0 for none or our own cancel's."""
+    return 0 if is_cancelled(report) else report.refunded or 0
+
+
+def is_cancelled_at_till(payment: Payment, refunded: int | None) -> bool:
+    """Whether a refund of so much of the payment can only be our own cancel's."""
+    closed = payment.channel is Channel.BARCODE and payment.status is PaymentStatus.CLOSED
+    return closed and not payment.captured and refunded == payment.amount
+
+
+def unaccounted(payment: Payment, refunded: int | None) -> int:
+    """Return how much more the provider has refunded in all than our refunds gave back or hold.
+
+    `refunded` is the provider's cumulative sum in minor units, None where it says none. A refund of
+    ours holds its money before it is sent, so that a fresh row never lacks one.
+    """
+    return max((refunded or 0) - payment.refunded - payment.refund_reserved, 0)
