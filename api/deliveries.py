@@ -17,7 +17,8 @@ from domain.payment import Payment, PaymentStatus
 from domain.refund import FINAL_STATUS, Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
-from storage.notifications import MOST_SIGNALS_A_DAY, Addressee
+from storage.notification_statements import MOST_SIGNALS_A_DAY
+from storage.notifications import Addressee
 from workflows.late_payment import LateOrder
 from workflows.policies import payment_policy, refund_policy
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from domain.checkout import Checkout
 from domain.frozen import Frozen
-from domain.money import Amount, Currency, minor_units
+from domain.money import Amount, Currency
 from domain.purchase import Offer, Purchase
 from domain.report import MISMATCHES, Attention, Outcome, PaymentReport
 from domain.resolution import ResolveAction
@@ -269,21 +269,9 @@ class Payment(Frozen):
     def _captured_by(self, report: PaymentReport) -> int:
         if self.product_id is None:
             return report.amount or 0
-        return self.amount if report.purchase is None else self._charged_by(report.purchase)
-
-    def _charged_by(self, purchase: Purchase) -> int:
-        """What the buyer was charged, in minor units of the payment's currency.
-
-        The list price stands in for a full price that we cannot say exactly: in another currency,
-        not told, or of several units, where Apple does not document whether `price` is of one or
-        of all. It never stands in for the price of an offer, which is lower.
-        """
-        if purchase.test_in_production or purchase.price == 0:
-            return 0
-        comparable = purchase.price is not None and purchase.currency == self.currency
-        if comparable and (self.quantity == 1 or purchase.offer is not None):
-            return minor_units(purchase.price or 0, self.currency)
-        return 0 if purchase.offer is not None else self.amount
+        if report.purchase is None:
+            return self.amount
+        return report.purchase.charged(self.amount, self.currency, self.quantity)
 
 
 def _told_by_store(purchase: Purchase | None) -> dict[str, object]:

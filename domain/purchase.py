@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import model_validator
 
 from domain.frozen import Frozen
+from domain.money import minor_units
 from domain.product import ProductType
 from domain.text import Words
 
@@ -77,3 +78,17 @@ class Purchase(Frozen):
         if isinstance(data, dict) and "app" not in data:
             return data | {"app": data.get("account")}
         return data
+
+    def charged(self, list_price: int, currency: str, quantity: int) -> int:
+        """What the buyer was charged, in minor units of `currency`.
+
+        The list price stands in for a full price that we cannot say exactly: in another currency,
+        not told, or of several units, where Apple does not document whether `price` is of one or
+        of all. It never stands in for the price of an offer, which is lower.
+        """
+        if self.test_in_production or self.price == 0:
+            return 0
+        comparable = self.price is not None and self.currency == currency
+        if comparable and (quantity == 1 or self.offer is not None):
+            return minor_units(self.price or 0, currency)
+        return 0 if self.offer is not None else list_price

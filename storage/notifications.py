@@ -1,133 +1,23 @@
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     RowMapping,
     Select,
-    Uuid,
-    and_,
-    bindparam,
-    func,
-    literal,
-    literal_column,
-    or_,
     select,
-    text,
-    update,
 )
-from sqlalchemy.dialects.postgresql import insert
 
 from domain.frozen import Frozen
 from domain.identity import parse_reference
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.payment import Payment
+from storage import notification_statements as statements
 from storage import owning
 from storage.database import Database
 from storage.rows import to_payment
-from storage.tables import notifications, payments, refunds
-
-# A workflow may be sent so many different notifications a day; a provider sends a handful, and
-# Temporal ends an execution that was sent 10,000.
-MOST_SIGNALS_A_DAY = 100
-_DAY = timedelta(days=1)
-# What a workflow was sent: a repeat need not be sent again.
-HANDED_OVER = (
-    NotificationOutcome.SIGNALLED,
-    NotificationOutcome.LATE,
-    NotificationOutcome.MISMATCH,
-)
-_HANDED_OVER = notifications.c.outcome.in_([outcome.value for outcome in HANDED_OVER])
-
-# Built once: building a statement costs more than PostgreSQL takes to run it.
-_SAME_CONTENT = (
-    notifications.c.provider == bindparam("provider"),
-    notifications.c.account == bindparam("account"),
-    notifications.c.content_hash == bindparam("content_hash"),
-)
-_EARLIER = (
-    select(notifications.c.outcome)
-    .where(*_SAME_CONTENT, _HANDED_OVER)
-    .scalar_subquery()
-    .label("earlier")
-)
-_SIGNALS = (
-    select(literal(1))
-    .where(
-        notifications.c.payment_id == payments.c.id,
-        notifications.c.received_at > func.now() - _DAY,
-        _HANDED_OVER,
-    )
-    .correlate(payments)
-    .limit(MOST_SIGNALS_A_DAY)
-    .subquery()
-)
-_EXCESSIVE = (
-    select(func.count()).select_from(_SIGNALS).scalar_subquery() == MOST_SIGNALS_A_DAY
-).label("excessive")
-_ADDRESSEE = select(*payments.c, _EARLIER, _EXCESSIVE).where(payments.c.id == bindparam("payment"))
-# One captured payment at most has a number of the provider's (payments_one_per_provider_reference).
-_BY_PROVIDERS_NUMBER = and_(
-    payments.c.provider == bindparam("provider"),
-    payments.c.account == bindparam("account"),
-    payments.c.provider_reference == bindparam("provider_reference"),
-    payments.c.captured > 0,
-)
-_OF_REFUND = payments.c.id.in_(
-    select(refunds.c.payment_id).where(refunds.c.id == bindparam("refund", type_=Uuid()))
-)
-# What else identifies a payment, where no row has the number that the message calls it by.
-_OTHERWISE_NAMED = (
-    select(*payments.c, _EARLIER, _EXCESSIVE)
-    .where(or_(_BY_PROVIDERS_NUMBER, _OF_REFUND))
-    .order_by(_BY_PROVIDERS_NUMBER.desc().nulls_last())
-    .limit(1)
-)
-_BUYER = owning.PAYMENT.add_columns(_EARLIER, _EXCESSIVE)
-_INSERT = insert(notifications)
-_KEEP = _INSERT.on_conflict_do_update(
-    constraint="notifications_kept_once",
-    set_={
-        "repeats": notifications.c.repeats + 1,
-        "last_received_at": _INSERT.excluded.received_at,
-    },
-).returning(notifications.c.id)
-_REPEAT = (
-    update(notifications)
-    # An update's parameters cannot have its columns' names.
-    .where(
-        notifications.c.provider == bindparam("of_provider"),
-        notifications.c.account == bindparam("of_account"),
-        notifications.c.content_hash == bindparam("of_content"),
-    )
-    .values(repeats=notifications.c.repeats + 1, last_received_at=bindparam("received"))
-    .returning(notifications.c.id)
-)
-_TODAY = text("date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'")
-
-
-def _kept_today(outcome: NotificationOutcome) -> Select[Any]:
-    row = select(literal(1)).where(
-        notifications.c.provider == bindparam("provider"),
-        notifications.c.account == bindparam("account"),
-        # As its index has it, not as a parameter: only so is the index used.
-        notifications.c.outcome == literal_column(f"'{outcome.value}'"),
-        notifications.c.received_at >= _TODAY,
-    )
-    return select(func.count()).select_from(row.limit(bindparam("most")).subquery())
-
-
-_KEPT_TODAY = {
-    outcome: _kept_today(outcome)
-    for outcome in (NotificationOutcome.FOREIGN, NotificationOutcome.UNKNOWN_REFERENCE)
-}
-# What a workflow was sent stays on record, whatever a repeat led to.
-_NOTE = (
-    update(notifications)
-    .where(notifications.c.id == bindparam("row"), ~_HANDED_OVER)
-    .values(outcome=bindparam("led_to"), detail=bindparam("why"))
-)
+from storage.tables import notifications
 
 
 @dataclass(frozen=True)
@@ -207,7 +97,7 @@ class NotificationStore:
         if payment_id is not None:
             values["payment_id"] = payment_id
         async with self._database.statement() as connection:
-            kept = await connection.execute(_KEEP, values)
+            kept = await connection.execute(statements.KEEP, values)
             row_id: UUID = kept.scalar_one()
         return row_id
 
@@ -232,15 +122,15 @@ class NotificationStore:
             "received": arrival.received_at,
         }
         async with self._database.transaction() as connection:
-            known = await connection.execute(_REPEAT, same)
+            known = await connection.execute(statements.REPEAT, same)
             if (repeated := known.one_or_none()) is not None:
                 again: UUID = repeated.id
                 return again
-            today = await connection.execute(_KEPT_TODAY[outcome], of | {"most": most})
+            today = await connection.execute(statements.KEPT_TODAY[outcome], of | {"most": most})
             if today.scalar_one() >= most:
                 return None
             values = _row(notification, arrival) | {"outcome": outcome.value}
-            kept = await connection.execute(_KEEP, values)
+            kept = await connection.execute(statements.KEEP, values)
             row_id: UUID = kept.scalar_one()
         return row_id
 
@@ -248,7 +138,7 @@ class NotificationStore:
         """Write down what a kept delivery led to."""
         said = {"row": row, "led_to": outcome.value, "why": detail}
         async with self._database.statement() as connection:
-            await connection.execute(_NOTE, said)
+            await connection.execute(statements.NOTE, said)
 
     async def addressee(self, notification: Notification) -> Addressee | None:
         """Whom the notification is for; None where nothing in it names a payment of ours.
@@ -259,9 +149,9 @@ class NotificationStore:
         payment_id = parse_reference(notification.reference)
         row = None
         if purchase is not None:
-            row = await self._find(_BUYER, notification, **owning.named(purchase))
+            row = await self._find(statements.BUYER, notification, **owning.named(purchase))
         elif payment_id is not None:
-            row = await self._find(_ADDRESSEE, notification, payment=payment_id)
+            row = await self._find(statements.ADDRESSEE, notification, payment=payment_id)
         if row is None and purchase is None:
             row = await self._otherwise_named(notification)
         if row is None:
@@ -279,7 +169,7 @@ class NotificationStore:
         if refund_id is None and number is None:
             return None
         return await self._find(
-            _OTHERWISE_NAMED, notification, provider_reference=number, refund=refund_id
+            statements.OTHERWISE_NAMED, notification, provider_reference=number, refund=refund_id
         )
 
     async def _find(

@@ -13,7 +13,7 @@ KINDS = [
 def test_every_kind_has_a_code_of_its_own() -> None:
     codes = [kind.code for kind in KINDS]
 
-    assert len(codes) == len(set(codes)) == 12
+    assert len(codes) == len(set(codes)) == 13
 
 
 def test_an_error_can_be_more_precise_without_changing_its_kind() -> None:

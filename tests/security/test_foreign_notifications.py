@@ -15,7 +15,8 @@ from api.deliveries import repeat_of
 from domain.identity import late_workflow_id
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.report import Outcome, PaymentReport
-from storage.notifications import MOST_SIGNALS_A_DAY, Addressee, Arrival
+from storage.notification_statements import MOST_SIGNALS_A_DAY
+from storage.notifications import Addressee, Arrival
 from tests.api.house import House, ProviderSide, Shop
 from tests.security.foreign import ACCOUNTS, Traces, events, pay, pending
 

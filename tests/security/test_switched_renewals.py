@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from domain.notification import Notification, NotificationKind, NotificationOutcome
-from storage.notifications import MOST_SIGNALS_A_DAY, Arrival
+from storage.notification_statements import MOST_SIGNALS_A_DAY
+from storage.notifications import Arrival
 from tests.api.buyer import MONTHLY, Buyer
 from tests.api.house import House, Shop, eventually
 
