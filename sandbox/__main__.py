@@ -32,9 +32,14 @@ def main() -> None:
     app = create_app(args.data, base_url, production_url=production_url, time_scale=args.time_scale)
     sys.stdout.write(f"sandbox ready at {base_url}, manifest {args.data / 'sandbox.json'}\n")
     sys.stdout.flush()
-    # A scripted lost answer ends in an exception by design; uvicorn would print each of them.
+    # A scripted lost answer ends in an exception by design; uvicorn would print each of them. Its
+    # parser in C writes every header's name in lower case, which the providers do not.
     config = uvicorn.Config(
-        app, log_level="critical", access_log=False, timeout_keep_alive=KEEP_ALIVE_SECONDS
+        app,
+        http="h11",
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     uvicorn.Server(config).run(listeners)
 

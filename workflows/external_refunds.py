@@ -1,13 +1,19 @@
-"""Refunds that the provider made without us: found by its cumulative sum, and flagged."""
+"""Refunds that the provider made without us: recorded where it says all of them, else flagged."""
 
 from uuid import UUID
 
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 from activities.payments import PaymentActivities
+from activities.refunds import RefundActivities
 from domain.own_refunds import unaccounted
-from domain.report import Attention
+from domain.payment import Payment
+from domain.refund import ConsoleRefund, external_refund
+from domain.report import Attention, RefundOutcome, RefundReport
 from workflows.attention import Calls
+from workflows.policies import Policy
+from workflows.refund_confirmation import load_refund
 from workflows.steps import WEIGHED, in_our_books
 
 
@@ -27,6 +33,37 @@ async def flag_external_refunds(calls: Calls, payment_id: UUID, refunded: int) -
     why = Attention.EXTERNAL_REFUND
     await calls.about_payment(payment_id, why, f"after the end: {subject}", subject=subject)
     return True
+
+
+async def record_external_refund(
+    policy: Policy, payment: Payment, report: RefundReport
+) -> UUID | None:
+    """Record the refund of a notification that names no refund of ours; its event's id.
+
+    None where that cannot be done: the report leaves something open, the refund is ours, or it is
+    more than is refundable here. Then it is for an operator.
+    """
+    is_complete = report.outcome is RefundOutcome.SUCCEEDED and bool(report.amount)
+    if not is_complete or report.mismatch is not None or report.reference != payment.reference:
+        return None
+    if await load_refund(policy, report) is not None:
+        return None
+    made = ConsoleRefund(
+        number=report.refund_reference,
+        amount=report.amount or 0,
+        refunded_at=report.refunded_at or workflow.now(),
+        raw_status=report.raw_status,
+    )
+    try:
+        settled = await in_our_books(
+            policy,
+            RefundActivities.record_external_refund,
+            external_refund(payment, made),
+            "record the refund",
+        )
+    except FailureError:
+        return None
+    return settled.event_id
 
 
 def external(refunded: int) -> str:

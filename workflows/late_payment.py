@@ -16,13 +16,13 @@ from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundReport
 from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.external_refunds import external
+from workflows.external_refunds import external, record_external_refund
 from workflows.failures import refusal
 from workflows.giving_back import refund_duplicate_and_notify
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.refund_confirmation import attention_for
-from workflows.steps import WEIGHED, in_our_books
+from workflows.steps import WEIGHED, in_our_books, tell_merchant
 
 
 class LateOrder(Frozen):
@@ -67,7 +67,7 @@ class LatePaymentWorkflow:
                 refund = notification.refund
                 if refund is not None and notification.needs_confirmation and not refund.mismatch:
                     claims.append(refund)
-                elif refund is not None:
+                elif refund is not None and not await self._record(refund):
                     why = notification.mismatch or Attention.EXTERNAL_REFUND
                     await self._flag(why, refund.refund_reference)
             reports = [notification.payment for notification in batch if notification.payment]
@@ -84,6 +84,15 @@ class LatePaymentWorkflow:
     def notify(self, notification: Notification) -> None:
         """Keep the provider's word; repeats are answered together."""
         self._inbox.append(notification)
+
+    async def _record(self, report: RefundReport) -> bool:
+        """Record what went back at the provider's console, where the notification says it all."""
+        if not workflow.patched("a refund made without us is recorded"):
+            return False
+        event_id = await record_external_refund(self._policy, self._payment, report)
+        if event_id is not None:
+            self._calls.beside(tell_merchant(self._policy, event_id))
+        return event_id is not None
 
     async def _confirm_refund(self, claim: RefundReport) -> None:
         self._show("Querying whether a refund's notification holds")

@@ -12,7 +12,7 @@ from domain.identity import parse_reference
 from domain.payment import Payment
 from domain.refund import FINAL_STATUS, Refund
 from domain.report import Attention, RefundOutcome, RefundReport
-from workflows.policies import PaymentPolicy, provider_queue
+from workflows.policies import PaymentPolicy, Policy, provider_queue
 from workflows.steps import in_our_books
 
 
@@ -46,7 +46,7 @@ async def attention_for(
     A refund that was made at the provider's console has no record here, and no query finds it: its
     notification is all there is, and moves nothing.
     """
-    refund = await _load(policy, claim)
+    refund = await load_refund(policy, claim)
     if refund is None:
         return Attention.EXTERNAL_REFUND
     mismatch = refund.mismatch(claim)
@@ -62,7 +62,8 @@ async def attention_for(
     return refund.mismatch(found) or (None if agrees else Attention.EXTERNAL_REFUND)
 
 
-async def _load(policy: PaymentPolicy, claim: RefundReport) -> Refund | None:
+async def load_refund(policy: Policy, claim: RefundReport) -> Refund | None:
+    """Return our refund that the report names, as it is stored; None where there is none."""
     refund_id = parse_reference(claim.refund_reference)
     if refund_id is None:
         return None

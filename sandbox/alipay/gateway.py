@@ -38,6 +38,8 @@ CALL_FAULTS = (
     "refund_status",
     "fund_change_n",
     "empty_refund_query",
+    "error_code",
+    "credit_pay_mode",
 )
 PAGE_ERROR = """<!doctype html><html lang="zh"><meta charset="utf-8"><title>支付宝</title>
 <body><h1>调试错误，请回到请求来源地，重新发起请求。</h1>

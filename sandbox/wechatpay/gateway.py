@@ -27,6 +27,7 @@ CALL_FAULTS = (
     "pending",
     "refund_status",
     "empty_refund_query",
+    "error_code",
     *ANSWER_FLAWS,
 )
 

@@ -11,7 +11,6 @@ from domain.identity import payment_workflow_id
 from domain.notification import NotificationOutcome
 from domain.payment import PaymentStatus
 from domain.refund import Refund
-from domain.report import Attention
 from tests.api.house import House, ProviderSide, Shop, eventually, order
 
 
@@ -191,7 +190,7 @@ async def _close_in_our_books_only(house: House, made: dict[str, Any]) -> None:
     await payments.finalise(payment.model_copy(update={"status": PaymentStatus.CLOSED}))
 
 
-async def test_a_refund_made_at_the_providers_console_calls_a_person(
+async def test_a_refund_made_at_the_providers_console_is_recorded(
     shop: Shop, provider: ProviderSide, house: House, outcomes: Any
 ) -> None:
     made = await shop.pending()
@@ -221,10 +220,11 @@ async def test_a_refund_made_at_the_providers_console_calls_a_person(
     assert answer["accepted"]
     assert "late" in await outcomes(made)
 
-    async def flagged() -> bool:
-        return bool((await shop.read(made))["attention"] == Attention.EXTERNAL_REFUND)
+    async def recorded() -> bool:
+        return bool((await shop.read(made))["refunded"] == refund.amount)
 
-    await eventually(flagged)
+    await eventually(recorded)
+    assert (await shop.read(made))["attention"] is None
 
 
 async def test_while_temporal_is_down_the_provider_is_asked_to_send_again(

@@ -90,12 +90,26 @@ async def test_what_is_refundable_is_right_and_the_attention_ends(
     found = await order.shows(refunded=300, attention=None)
     assert found["refundable"] == 700
     [refund] = await order.refunds()
-    assert (refund["cause"], refund["reason"]) == ("provider", "Ann: broken on arrival")
+    assert (refund["cause"], refund["status"]) == ("provider", "succeeded")
 
     async def sent_once() -> None:
         assert (await order.heard()).count("refund.succeeded") == 1
 
     await eventually(sent_once)
+
+
+async def test_a_complete_notification_records_it_by_itself(whole_stack: Stack, shop: Shop) -> None:
+    order = shop.order("wechatpay")
+    await order.create()
+    await order.pay()
+    await order.shows(status="succeeded")
+
+    for _ in range(2):
+        await refund_at_the_console(whole_stack, order, 300)
+
+    assert (await order.shows(refunded=600, attention=None))["refundable"] == 400
+    assert [refund["cause"] for refund in await order.refunds()] == ["provider"] * 2
+    await order.told("payment.succeeded", "refund.succeeded", "refund.succeeded")
 
 
 async def test_more_than_was_paid_is_not_recorded(whole_stack: Stack, shop: Shop) -> None:

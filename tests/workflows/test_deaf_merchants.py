@@ -138,7 +138,8 @@ async def test_the_late_run_answers_the_next_word_while_nobody_listens_to_the_fi
     await run.terminate("lost with its server")
     await shop.late(order, payment)
     await eventually(lambda: _is_late(shop, payment))
-    refund = shop.refund_order(payment, 500).refund
+    # More than was paid, so that it cannot be recorded.
+    refund = shop.refund_order(payment, 2500).refund
 
     await shop.late(order, payment, notification(shop.provider.refund_report(refund)))
 

@@ -1,8 +1,12 @@
+from typing import Any
+
+import pytest
+
 from domain.identity import automatic_refund_id
 from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
 from domain.refund import RefundCause
-from domain.report import Attention, Outcome
+from domain.report import Attention, Outcome, RefundOutcome
 from tests.workflows.scripted import Fault, notification, rejected, report, unknown
 from tests.workflows.shop import BRISK, Shop
 from webhooks.answers import WebhookAnswer
@@ -165,16 +169,48 @@ async def test_late_money_that_is_welcome_is_accepted_once(shop: Shop) -> None:
     assert shop.merchants.heard(payment) == ["payment.closed", "payment.succeeded"]
 
 
-async def test_a_refund_that_nobody_here_asked_for_calls_a_person(shop: Shop) -> None:
+async def test_a_refund_that_nobody_here_asked_for_is_recorded_once(shop: Shop) -> None:
     order = await shop.order()
     payment = await shop.paid(order)
     refund = shop.refund_order(payment, 500).refund
     word = notification(shop.provider.refund_report(refund))
 
     await (await shop.late(order, payment, word, word)).result()
+    await (await shop.late(order, payment, word)).result()
 
     row = await shop.row(payment)
-    assert (row.attention, row.refunded) == (Attention.EXTERNAL_REFUND, 0)
+    assert (row.attention, row.refunded, row.refund_reserved) == (None, 500, 0)
+    [recorded] = await shop.refunds.list_for_payment(payment.id)
+    assert (recorded.cause, recorded.amount) == (RefundCause.PROVIDER, 500)
+    assert recorded.provider_reference == refund.reference
+    assert shop.merchants.heard(payment) == ["payment.succeeded", "refund.succeeded"]
+
+
+@pytest.mark.parametrize(
+    "leaves_open",
+    [
+        {"amount": None},
+        {"amount": 2000},
+        {"outcome": RefundOutcome.PENDING},
+        {"outcome": RefundOutcome.FAILED},
+        {"reference": "0" * 32},
+        {"mismatch": Attention.ACCOUNT_MISMATCH},
+    ],
+    ids=["no amount", "more than was paid", "pending", "failed", "another order", "mismatch"],
+)
+async def test_a_refund_made_without_us_that_leaves_something_open_calls_an_operator(
+    shop: Shop, leaves_open: dict[str, Any]
+) -> None:
+    order = await shop.order()
+    payment = await shop.paid(order)
+    said = shop.provider.refund_report(shop.refund_order(payment, 500).refund)
+    word = notification(said.model_copy(update=leaves_open))
+
+    await (await shop.late(order, payment, word, word)).result()
+
+    row = await shop.row(payment)
+    assert (row.attention is not None, row.refunded) == (True, 0)
+    assert await shop.refunds.list_for_payment(payment.id) == []
     assert shop.merchants.heard(payment) == ["payment.succeeded", "payment.attention"]
 
 
