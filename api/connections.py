@@ -81,7 +81,10 @@ class Crowd:
         greatest = max(self._by_network.values(), key=len)
         unfinished = (each for each in greatest if each.is_unfinished and each is not newest)
         idle = [each for each in greatest if each.idle_since is not None]
-        longest = min(idle, key=lambda each: each.idle_since or 0.0, default=newest)
+        # Where each of them is being answered, the oldest goes all the same; the newest of a
+        # network with fewer has not had its turn.
+        oldest = newest if newest in greatest else next(iter(greatest))
+        longest = min(idle, key=lambda each: each.idle_since or 0.0, default=oldest)
         return next(unfinished, longest)
 
 
@@ -167,16 +170,18 @@ class PromptProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; a trailer, after the body, counts as one."""
+        """Take a header; a trailer, after the body, is counted and dropped (RFC 9110, 6.5.1)."""
         self._headers += 1
         self._count_head(len(name) + len(value))
-        super().on_header(name, value)
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin the request, unless it is to be parsed anew."""
         if not self.parser.should_upgrade():
-            self._in_head = False
             super().on_headers_complete()
+            # Not before: the address may be none.
+            self._in_head = False
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""

@@ -6,6 +6,7 @@ from typing import Annotated, Self, cast
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api.acknowledged import Acknowledged
 from api.catalogue import Catalogue
 from api.eager import EagerStart
 from api.expected import ExpectedPayments
@@ -71,6 +72,7 @@ class Dependencies:
     catalogue: Catalogue = field(default_factory=Catalogue)
     eager: EagerStart = field(default_factory=EagerStart)
     expected: ExpectedPayments = field(default_factory=ExpectedPayments)
+    acknowledged: Acknowledged = field(default_factory=Acknowledged)
 
 
 # FastAPI runs what is not async in a thread of its own, and waits for that thread at every request.

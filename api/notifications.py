@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.background import BackgroundTask
 from temporalio.service import RPCError
 
+from api.acknowledged import digest_of
 from api.dependencies import Dependencies, Deps
 from api.hearing import ALARMED, Heard, note, take
 from api.openapi import problems
@@ -48,11 +49,16 @@ async def receive_notification(
     """For providers only. The address that they are given when a payment is made."""
     source = _source(dependencies, provider, account)
     body = await request.body()
+    digest = digest_of(provider, account, request.headers, body)
+    if digest in dependencies.acknowledged:
+        request.state.is_genuine, request.state.is_news = True, False
+        dependencies.metrics.notification(provider, account, NotificationOutcome.DUPLICATE)
+        return _answer(source, accepted=True)
     try:
         async with asyncio.timeout(NOTIFY_SECONDS):
             heard = await _handle(dependencies, source, request.headers, body)
     except Unreadable as error:
-        _log.error("unreadable notification at %s/%s: %s", provider, account, error.message)
+        _log.warning("unreadable notification at %s/%s: %s", provider, account, error.message)
         await _alarm(dependencies, source, error)
         return _refuse(dependencies, source, "unreadable", "not as documented")
     except InvalidSignature as error:
@@ -66,6 +72,9 @@ async def receive_notification(
     delivered = heard.delivered
     request.state.is_genuine, request.state.is_news = True, delivered.outcome in _NEWS
     if delivered.acknowledged:
+        # A parked one may be somebody's by the time that it comes again.
+        if not delivered.parked:
+            dependencies.acknowledged.add(digest)
         dependencies.metrics.notification(provider, account, delivered.outcome)
         answer = _answer(source, accepted=True)
     else:

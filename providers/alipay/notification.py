@@ -25,9 +25,9 @@ def read_notification(body: bytes, config: AlipayConfig, credentials: Credential
             reference="",
             names_another_account=fields.get("app_id") != config.app_id,
         )
-    if "refund_fee" in fields and mapping.fen(fields["refund_fee"]) is None:
-        raise Unreadable("The message's refund_fee is no sum of money.", provider="alipay")
     mismatch = None if is_ours(fields, config) else Attention.ACCOUNT_MISMATCH
+    if not mismatch and "refund_fee" in fields and mapping.fen(fields["refund_fee"]) is None:
+        raise Unreadable("The message's refund_fee is no sum of money.", provider="alipay")
     about_refund = bool(fields.get("out_biz_no")) and mapping.has_refund(fields)
     report = mapping.payment_report(fields, fields["out_trade_no"], config.credit_pay_modes)
     word = report.model_copy(update={"mismatch": mismatch or report.mismatch})

@@ -86,6 +86,10 @@ class Data(Wire):
     consumption_request_reason: Informational = None
 
 
+# Where a notification says what it is about, by their names on the wire.
+NOTIFIED_PLACES = ("data", "summary", "externalPurchaseToken", "appData")
+
+
 class Message(Wire):
     """responseBodyV2DecodedPayload; what it is about stands in one of four places."""
 

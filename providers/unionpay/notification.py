@@ -21,18 +21,21 @@ def read_notification(
     code = fields.get("respCode", "")
     # UnionPay numbers no messages; repeats of one say the same of the same transaction.
     number = ".".join((kind, fields.get("orderId", ""), fields.get("queryId", ""), code))
-    if kind and kind not in (mapping.CONSUME, *mapping.GIVING_BACK):
+    is_ours = fields.get("merId") == config.mer_id
+    names_an_order = bool(kind and fields.get("orderId"))
+    is_other = bool(kind) and kind not in (mapping.CONSUME, *mapping.GIVING_BACK)
+    if is_other or not (is_ours or names_an_order):
         return Notification(
             provider=PROVIDER,
             account=config.name,
             notification_id=number,
             kind=NotificationKind.OTHER,
             reference="",
-            names_another_account=fields.get("merId") != config.mer_id,
+            names_another_account=not is_ours,
         )
-    if not (kind and fields.get("orderId")):
+    if not names_an_order:
         raise Unreadable(f"{PROVIDER}: the message names no order", provider=PROVIDER)
-    mismatch = None if fields.get("merId") == config.mer_id else Attention.ACCOUNT_MISMATCH
+    mismatch = None if is_ours else Attention.ACCOUNT_MISMATCH
     if kind == mapping.CONSUME:
         report = mapping.payment_report(fields, code, is_over=False, mismatch=mismatch)
         return Notification(

@@ -33,6 +33,7 @@ class Application:
 
     def __init__(self) -> None:
         self.parts = 0
+        self.headers: list[bytes] = []
         self.requests = 0
         self.may_answer = asyncio.Event()
         self.may_answer.set()
@@ -48,6 +49,7 @@ class Application:
             size += len(message["body"])
             more = message["more_body"]
         await self.may_answer.wait()
+        self.headers += [name for name, _ in scope["headers"]]
         body = str(size).encode()
         length = str(len(body)).encode()
         headers = [(b"content-length", length)]
@@ -187,6 +189,27 @@ async def test_who_offers_another_protocol_is_answered_in_this_one(protocol: byt
     assert application.requests == len(bodies)
 
 
+async def test_a_trailer_is_never_a_header() -> None:
+    """A proxy that sets or strips a header has not looked at what comes after the body."""
+    sized = CHUNKED + b"3\r\nabc\r\n0\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n"
+    async with served() as (application, address):
+        answer = await sent(address, sized, GET[:-2] + b"Connection: close\r\n\r\n")
+
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert b"x-forwarded-for" not in application.headers
+
+
+@pytest.mark.parametrize("target", [b"http:///x", b"http://a:99999/x", b"http://[::1/x"])
+async def test_an_address_that_is_none_is_never_an_error_in_the_log(
+    caplog: pytest.LogCaptureFixture, target: bytes
+) -> None:
+    async with served() as (_, address):
+        answer = await sent(address, b"GET " + target + b" HTTP/1.1\r\nHost: a\r\n\r\n")
+
+    assert not answer or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 200 "))
+    assert [r for r in caplog.records if r.levelname in {"ERROR", "CRITICAL"}] == []
+
+
 async def test_there_are_no_tunnels() -> None:
     async with served() as (application, address):
         answer = await sent(address, b"CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n")
@@ -283,6 +306,18 @@ class Closed(PromptProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(Transport(transport))  # type: ignore[arg-type]
+
+
+def test_where_all_of_the_greatest_are_answered_its_oldest_goes() -> None:
+    crowd = Crowd()
+    flood, newest = [Connection(), Connection()], Connection(is_unfinished=True)
+    for each in flood:
+        crowd.join("198.51.100.7", each)  # type: ignore[arg-type]
+    crowd.join("203.0.113.9", newest)  # type: ignore[arg-type]
+
+    went: Any = crowd.dispensable(newest)  # type: ignore[arg-type]
+
+    assert went is flood[0]
 
 
 async def test_requests_that_are_abandoned_never_fill_the_log(

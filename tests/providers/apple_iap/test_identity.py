@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
-from domain.errors import InvalidSignature
+from domain.errors import InvalidSignature, Unreadable
 from domain.report import Attention
 from providers.apple_iap.provider import AppleIapProvider
 from tests.providers.apple_iap.appstore import (
+    BUNDLE,
     FakeAppStore,
     Keys,
     Signer,
@@ -144,10 +145,25 @@ async def test_a_transaction_that_is_not_as_documented_is_refused(
 async def test_a_message_without_its_name_or_number_is_refused(
     provider: AppleIapProvider, store: FakeAppStore, missing: str
 ) -> None:
-    envelope = store.envelope("TEST", data={"environment": "Sandbox"})
+    envelope = store.envelope("TEST", data={"environment": "Sandbox", "bundleId": BUNDLE})
     del envelope[missing]
-    with pytest.raises(InvalidSignature, match=missing):
+    with pytest.raises(Unreadable, match=missing):
         await hear(provider, store.signer.sign(envelope))
+
+
+@pytest.mark.parametrize("missing", ["notificationType", "notificationUUID"])
+@pytest.mark.parametrize("data", [{}, {"bundleId": "com.example.coffee"}])
+async def test_what_names_no_app_of_ours_never_calls_an_operator(
+    provider: AppleIapProvider, store: FakeAppStore, missing: str, data: dict[str, str]
+) -> None:
+    """Apple signs it all: every buyer in the world holds a transaction of some app."""
+    envelope = store.envelope("TEST", data={"environment": "Sandbox"} | data)
+    del envelope[missing]
+    of_another_app = store.transaction(bundleId="com.example.coffee")
+    for signed in (store.signer.sign(envelope), of_another_app, store.transaction()):
+        with pytest.raises(InvalidSignature) as refused:
+            await hear(provider, signed)
+        assert not isinstance(refused.value, Unreadable)
 
 
 @pytest.mark.parametrize(

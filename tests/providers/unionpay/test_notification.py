@@ -103,6 +103,9 @@ async def test_a_message_that_says_too_little_is_genuine_and_unreadable(
 ) -> None:
     with pytest.raises(Unreadable):
         await provider.parse_notification({}, gateway.form(PAID | change))
+    foreign = PAID | change | {"merId": "777290058110097"}
+    told = await provider.parse_notification({}, gateway.form(foreign))
+    assert told.is_foreign
 
 
 @pytest.mark.parametrize("merchant", ["ours", "777290058110097"])
