@@ -8,6 +8,7 @@ by `uvicorn --http api.connections:PromptProtocol`.
 
 import asyncio
 import resource
+import socket
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,8 @@ from api.peers import network_of
 HEAD_SECONDS = 10.0
 # An answer that its client does not read is kept in memory for so long, then it is dropped.
 UNREAD_SECONDS = 10.0
+# Bytes that the kernel keeps of an answer; it also keeps them after the connection was closed.
+SEND_BUFFER = 64 * 1024
 # Bytes of the request line and the headers, and how many headers (and trailers) there are.
 LARGEST_HEAD = 16 * 1024
 MOST_HEADERS = 100
@@ -48,6 +51,17 @@ def raise_descriptors() -> None:
     most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _bound_kernel(transport: asyncio.Transport) -> None:
+    """Bound what the kernel keeps for a client that does not read, and for how long."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux alone
+        milliseconds = int(2 * UNREAD_SECONDS * 1000)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 def _most_connections() -> int:
@@ -114,6 +128,7 @@ class PromptProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Wait for the first request; where connections are too many, one of them goes."""
         super().connection_made(transport)
+        _bound_kernel(transport)
         self._crowd = _CROWDS.setdefault(self.server_state, Crowd())
         self._network = network_of(self.client[0]) if self.client else ""
         self._crowd.join(self._network, self)
