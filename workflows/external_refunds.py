@@ -22,16 +22,11 @@ async def flag_external_refunds(calls: Calls, payment_id: UUID, refunded: int) -
 
     `refunded` is the provider's cumulative sum in minor units. Returns whether one was called.
     """
-    if not workflow.patched(WEIGHED):
+    if not (workflow.patched(WEIGHED) and await _is_external(calls, payment_id, refunded)):
         return False
-    stored = await in_our_books(
-        calls.policy, PaymentActivities.load_payment, payment_id, "what our refunds gave back"
-    )
-    if not unaccounted(stored, refunded):
-        return False
-    subject = external(refunded)
+    subject = refunded_subject(refunded)
     why = Attention.EXTERNAL_REFUND
-    await calls.about_payment(payment_id, why, f"after the end: {subject}", subject=subject)
+    await calls.about_payment(payment_id, why, f"after the end: {why} ({subject})", subject=subject)
     return True
 
 
@@ -66,6 +61,13 @@ async def record_external_refund(
     return settled.event_id
 
 
-def external(refunded: int) -> str:
+def refunded_subject(refunded: int) -> str:
     """Return what one such alarm is about: the same for whoever finds it."""
     return f"refunded at the provider: {refunded}"
+
+
+async def _is_external(calls: Calls, payment_id: UUID, refunded: int) -> bool:
+    stored = await in_our_books(
+        calls.policy, PaymentActivities.load_payment, payment_id, "what our refunds gave back"
+    )
+    return bool(unaccounted(stored, refunded))

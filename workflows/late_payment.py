@@ -16,7 +16,7 @@ from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundReport
 from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.external_refunds import external, record_external_refund
+from workflows.external_refunds import record_external_refund, refunded_subject
 from workflows.failures import refusal
 from workflows.giving_back import refund_duplicate_and_notify
 from workflows.late_money import settle_late_money
@@ -139,10 +139,9 @@ class LatePaymentWorkflow:
         """
         refunded = max(map(refunded_without_cancel, reports))
         by_query = refunded_without_cancel(reports[-1])
-        if refunded > by_query and not workflow.patched(WEIGHED):
-            refunded = by_query
-        if unaccounted(stored, refunded):
-            await self._flag(Attention.EXTERNAL_REFUND, external(refunded))
+        external = unaccounted(stored, refunded)
+        if external and (refunded == by_query or workflow.patched(WEIGHED)):
+            await self._flag(Attention.EXTERNAL_REFUND, refunded_subject(refunded))
 
     async def _settle_late_money(self) -> None:
         self._show("Money came late")

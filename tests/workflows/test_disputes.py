@@ -222,3 +222,33 @@ async def test_a_right_word_ends_a_contradiction_without_a_person(shop: Shop) ->
 
     assert (await run.result()).status is PaymentStatus.SUCCEEDED
     assert (await shop.row(payment)).attention is None
+
+
+async def test_money_that_an_operator_closed_over_is_not_flagged_by_a_later_workflow(
+    shop: Shop,
+) -> None:
+    order = await shop.order()
+    run, payment = await parked(shop, order)
+    await shop.resolve(run, ResolveAction.CLOSE)
+    closed = await run.result()
+    paid = report(payment, Outcome.PAID, 500)
+    shop.provider.script("query", payment.reference, *[Fault(report=paid)] * 9)
+
+    await (await shop.late(order, closed, notification(paid))).result()
+
+    assert (await shop.row(payment)).attention is None
+    assert shop.merchants.heard(payment) == ["payment.attention", "payment.closed"]
+
+
+async def test_a_trade_told_of_under_another_order_number_is_flagged_after_the_end(
+    shop: Shop,
+) -> None:
+    order = await shop.order()
+    payment = await shop.paid(order)
+    strange = report(payment, Outcome.PAID).model_copy(
+        update={"mismatch": Attention.REFERENCE_MISMATCH}
+    )
+
+    await (await shop.late(order, payment, notification(strange))).result()
+
+    assert (await shop.row(payment)).attention is Attention.REFERENCE_MISMATCH

@@ -15,7 +15,8 @@ from providers.alipay import mapping as alipay
 from providers.base import ChannelRules
 from providers.unionpay import mapping as unionpay
 from tests.workflows import selling
-from tests.workflows.shop import BRISK, RefundRun, Shop
+from tests.workflows.scripted import claim
+from tests.workflows.shop import BRISK, RefundRun, Shop, eventually
 from tests.workflows.test_owed_refunds import end, owed_run, vetoed_while_all_is_held
 from workflows.policies import payment_policy, refund_policy, store_policy
 from workflows.refund import RefundOrder
@@ -142,3 +143,38 @@ def test_every_wait_for_a_provider_a_payment_or_a_store_has_a_limit(channel: Cha
 def test_a_provider_that_knows_sooner_is_not_waited_for_so_long(plans: Any) -> None:
     for plan in plans.values():
         assert plan.rules.refund_final_within < ChannelRules().refund_final_within
+
+
+async def test_an_alarm_stays_until_the_last_change_that_waited_is_applied(shop: Shop) -> None:
+    _, run, payment = await selling.waiting(shop)
+    found = selling.purchase(payment)
+    changes = [selling.word(payment, Change.REFUNDED, found, days=days) for days in (40, 41)]
+    policy = selling.WORDS.model_copy(update={"alarm_after": 1})
+    telling = await selling.tell(shop, payment, *changes, policy=policy)
+
+    async def both_called() -> bool:
+        events = await shop.events.list_for_merchant(payment.merchant_id)
+        return len([event for event in events.items if event.type == "payment.attention"]) == 2
+
+    await eventually(both_called)
+
+    await shop.say(run, selling.sold(payment, found))
+    await run.result()
+    await telling.result()
+    assert (await shop.row(payment)).attention is None
+
+
+async def test_a_notification_between_queries_does_not_put_the_alarm_off(shop: Shop) -> None:
+    payment = await shop.paid(await shop.order())
+    order = _limited(shop.refund_order(payment, 700))
+    refund = order.refund
+    shop.provider.refund_states[refund.reference] = RefundOutcome.PENDING
+    run = await shop.start_refund(order)
+    await shop.sent("query_refund", refund.reference)
+
+    said = shop.provider.refund_report(refund, RefundOutcome.SUCCEEDED)
+    await shop.say(run, claim(said))
+
+    await shop.refund_flagged(refund, Attention.OUTCOME_UNKNOWN)
+    shop.provider.refund_states[refund.reference] = RefundOutcome.SUCCEEDED
+    assert (await run.result()).status is RefundStatus.SUCCEEDED
