@@ -119,17 +119,30 @@ async def test_an_error_of_an_encrypted_call_is_plain_and_signed(v3_aes: AlipayV
 
 
 @pytest.mark.parametrize(
-    ("kind", "status", "code"),
+    ("kind", "params", "status", "code"),
     [
-        ("server_error", 500, "unknow-error"),
-        ("rate_limited", 429, "app-call-limited"),
-        ("system_error", 400, "ACQ.SYSTEM_ERROR"),
+        ("server_error", {}, 500, "unknow-error"),
+        ("rate_limited", {}, 429, "app-call-limited"),
+        ("system_error", {}, 400, "ACQ.SYSTEM_ERROR"),
+        ("error_code", {"sub_code": "ACQ.PAYMENT_FAIL"}, 400, "ACQ.PAYMENT_FAIL"),
+        (
+            "error_code",
+            {"code": "20001", "sub_code": "aop.invalid-auth-token"},
+            401,
+            "invalid-auth-token",
+        ),
+        (
+            "error_code",
+            {"code": "40006", "sub_code": "isv.insufficient-isv-permissions"},
+            401,
+            "insufficient-isv-permissions",
+        ),
     ],
 )
 async def test_a_scripted_failure_has_its_http_status(
-    rig: Rig, v3: AlipayV3Shop, kind: str, status: int, code: str
+    rig: Rig, v3: AlipayV3Shop, kind: str, params: dict[str, str], status: int, code: str
 ) -> None:
-    await rig.control("faults", provider="alipay", operation="query", kind=kind)
+    await rig.control("faults", provider="alipay", operation="query", kind=kind, params=params)
     response = await v3.send(v3.request("query", {"out_trade_no": "x"}))
     assert code_of(response) == (status, code)
 
