@@ -20,6 +20,7 @@ import com.google.gson.JsonParser;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ThreadLocalRandom;
 
 /**
  * Alipay's own SDK for Java (OpenAPI v3) against the sandbox, in every mode.
@@ -114,7 +115,12 @@ final class Check {
   private AlipayTradePayResponseModel pay(String reference) throws ApiException {
     AlipayTradePayModel order = new AlipayTradePayModel();
     order.outTradeNo(reference).subject(SUBJECT).totalAmount(AMOUNT);
-    return trades.pay(order.scene("bar_code").authCode("288888888888888888"));
+    return trades.pay(order.scene("bar_code").authCode(paymentCode()));
+  }
+
+  /** A code on a payer's screen: each pays one order only. */
+  private static String paymentCode() {
+    return String.format("28%012d8888", ThreadLocalRandom.current().nextLong(1000000000000L));
   }
 
   private void paying() {

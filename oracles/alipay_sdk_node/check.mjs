@@ -1,6 +1,7 @@
 // Alipay's own SDK for Node against the sandbox: public key, certificates, content encryption, and
 // the old signature; by `exec` (gateway.do) and by `curl` (OpenAPI v3). Usage: check.mjs MANIFEST, with the harness and the packages beside it.
 import { AlipaySdk } from 'alipay-sdk';
+import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Receiver, Sandbox, check, fails, form, holds, newReference, same } from './oracle.mjs';
 
@@ -141,7 +142,12 @@ async function checkV3(sandbox, call, receiver, mode) {
     same([error.responseHttpStatus, error.code], [status, code]);
     holds(error.traceId, 'a trace id');
   };
-  const till = { scene: 'bar_code', auth_code: '288888888888888888', ...ORDER };
+  // A code on a payer's screen pays one order only.
+  const till = () => ({
+    scene: 'bar_code',
+    auth_code: `28${String(randomInt(1e12)).padStart(12, '0')}8888`,
+    ...ORDER,
+  });
   await check(`${mode}: precreate, pay, notification and query agree`, async () => {
     const names = { out_trade_no: newReference() };
     await call('precreate', { ...names, ...ORDER, notify_url: receiver.url });
@@ -156,7 +162,7 @@ async function checkV3(sandbox, call, receiver, mode) {
   });
   await check(`${mode}: two partial refunds move money once each`, async () => {
     const names = { out_trade_no: newReference() };
-    same((await call('pay', { ...names, ...till })).total_amount, '88.88');
+    same((await call('pay', { ...names, ...till() })).total_amount, '88.88');
     const back = (number, amount) =>
       call('refund', { ...names, refund_amount: amount, out_request_no: number });
     const answers = [await back('r1', '8.88'), await back('r1', '8.88'), await back('r2', '30')];
@@ -172,7 +178,7 @@ async function checkV3(sandbox, call, receiver, mode) {
     await call('close', open);
     same((await call('query', open)).trade_status, 'TRADE_CLOSED');
     const paid = { out_trade_no: newReference() };
-    await call('pay', { ...paid, ...till });
+    await call('pay', { ...paid, ...till() });
     same((await call('cancel', paid)).action, 'refund');
     same(await sandbox.refunded(paid.out_trade_no), [8888]);
   });
@@ -180,7 +186,7 @@ async function checkV3(sandbox, call, receiver, mode) {
     const names = { out_trade_no: newReference() };
     const fault = { provider: 'alipay', operation: 'create', kind: 'bad_signature' };
     await sandbox.do('faults', fault);
-    const error = await fails(() => call('pay', { ...names, ...till }));
+    const error = await fails(() => call('pay', { ...names, ...till() }));
     same(error.code, 'response-signature-verify-error');
     same((await call('query', names)).trade_status, 'TRADE_SUCCESS');
   });

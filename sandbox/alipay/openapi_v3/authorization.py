@@ -1,4 +1,4 @@
-"""The `Authorization` header of OpenAPI v3, and all that is checked before a call is believed.
+"""The `Authorization` header of OpenAPI v3, and all that is checked before a call is executed.
 
 Sources: Alipay's rules for signatures (open-v3/054q58) and the official SDKs for Java and Node.
 """
@@ -12,7 +12,7 @@ from sandbox.alipay.envelope import check_certificates, find_app
 from sandbox.alipay.errors import GatewayError, invalid, missing
 from sandbox.alipay.keys import App, KeyRing
 from sandbox.alipay.signing import is_signed
-from sandbox.clock import Clock
+from sandbox.context import Context
 
 SCHEME = "ALIPAY-SHA256withRSA"
 SIGN_TYPE = "RSA2"
@@ -41,21 +41,13 @@ class Credentials:
     signature: str
 
 
-@dataclass
-class Strictness:
-    """What the documents leave open, and a test may therefore switch off."""
-
-    stale_timestamp: bool = True
-    repeated_nonce: bool = True
-
-
 class RequestVerifier:
     """Verifies requests of known applications, and each nonce only once."""
 
-    def __init__(self, keys: KeyRing, clock: Clock, strictness: Strictness) -> None:
+    def __init__(self, context: Context, keys: KeyRing) -> None:
         self._keys = keys
-        self._clock = clock
-        self._strictness = strictness
+        self._clock = context.clock
+        self._strictness = context.strictness
         self._seen: dict[tuple[str, str], datetime] = {}
 
     def application(self, credentials: Credentials) -> App:
@@ -65,7 +57,7 @@ class RequestVerifier:
         return find_app(credentials.fields, self._keys)
 
     def verify(self, request: Incoming, credentials: Credentials, app: App) -> None:
-        """Check certificates, signature, time and nonce; raises GatewayError."""
+        """Check certificates, signature, permissions, time and nonce; raises GatewayError."""
         if not credentials.signature:
             raise missing("signature", "缺少签名参数")
         if app.sign_type != SIGN_TYPE:
@@ -79,6 +71,9 @@ class RequestVerifier:
                 "验签出错，建议检查签名字符串或签名私钥与应用公钥是否匹配，"
                 f"网关生成的验签字符串为：{content.decode('utf-8', 'replace')}",
             )
+        if request.headers.get("alipay-app-auth-token"):
+            # Nobody has authorised these applications, so that no token can be genuine.
+            raise GatewayError("20001", "aop.invalid-app-auth-token", "无效的应用授权令牌")
         self._check_time(credentials)
         self._check_nonce(credentials)
 
@@ -92,7 +87,7 @@ class RequestVerifier:
                 raise _wrong_header("expired_seconds格式错误")
             limit = min(limit, int(seconds))
         age = abs(self._clock.now().timestamp() - int(text) / 1000)
-        if self._strictness.stale_timestamp and age > limit:
+        if age > limit and self._strictness.holds("alipay_v3_timestamp_window"):
             raise invalid("invalid-timestamp", "非法的时间戳参数，请求已过期")
 
     def _check_nonce(self, credentials: Credentials) -> None:
@@ -103,7 +98,7 @@ class RequestVerifier:
         while self._seen and now - next(iter(self._seen.values())) > 2 * WINDOW:
             del self._seen[next(iter(self._seen))]
         key = (credentials.fields["app_id"], nonce)
-        if key in self._seen and self._strictness.repeated_nonce:
+        if key in self._seen and self._strictness.holds("alipay_v3_repeated_nonce"):
             raise _wrong_header("nonce重复，请勿重放请求")
         self._seen.setdefault(key, now)
 

@@ -1,7 +1,6 @@
-from dataclasses import asdict, fields
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Body, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from sandbox.alipay.answers import AnswerWriter
@@ -14,7 +13,6 @@ from sandbox.alipay.openapi_v3.answers import V3Answers
 from sandbox.alipay.openapi_v3.authorization import (
     Incoming,
     RequestVerifier,
-    Strictness,
     parse,
 )
 from sandbox.alipay.openapi_v3.content import is_encrypted, read_content
@@ -22,7 +20,6 @@ from sandbox.context import Context
 from sandbox.wire_response import METHODS
 
 NOT_FOUND = 404
-SWITCHES = "/_sandbox/alipay/openapi_v3"
 
 
 class OpenApiV3:
@@ -33,12 +30,11 @@ class OpenApiV3:
     ) -> None:
         self._execution = execution
         self._clock = context.clock
-        self._strictness = Strictness()
-        self._verifier = RequestVerifier(keys, context.clock, self._strictness)
+        self._verifier = RequestVerifier(context, keys)
         self._answers = V3Answers(context.clock, writer)
 
     def router(self) -> APIRouter:
-        """An address for each method, the refusal of all others, and the switches."""
+        """An address for each method, and the refusal of all others."""
         router = APIRouter(tags=["alipay"])
         for method in OPERATIONS:
             path = f"/v3/{method.replace('.', '/')}"
@@ -46,7 +42,6 @@ class OpenApiV3:
             router.add_api_route(path, self._refuse_verb, methods=METHODS, include_in_schema=False)
         for path in ("/v3/alipay", "/v3/alipay/{rest:path}"):
             router.add_api_route(path, self._refuse_path, methods=METHODS, include_in_schema=False)
-        router.add_api_route(SWITCHES, self.switch, methods=["POST"])
         return router
 
     async def answer(self, request: Request) -> Response:
@@ -67,15 +62,6 @@ class OpenApiV3:
         return self._answers.executed(
             outcome.content, app, outcome.fault_kind, encrypted=is_encrypted(incoming)
         )
-
-    async def switch(self, content: Annotated[dict[str, bool], Body()]) -> dict[str, bool]:
-        """Switch strictness on or off by name; the answer is all that there is to switch."""
-        known = [field.name for field in fields(Strictness)]
-        if unknown := [name for name in content if name not in known]:
-            raise HTTPException(422, f"knows {', '.join(known)}; not {', '.join(unknown)}")
-        for name, value in content.items():
-            setattr(self._strictness, name, value)
-        return asdict(self._strictness)
 
     def _call(self, method: str, app: App, content: dict[str, Any]) -> Call:
         # The rules read the address where `gateway.do` has it: among the common parameters.
