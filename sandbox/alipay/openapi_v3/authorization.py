@@ -13,6 +13,7 @@ from sandbox.alipay.errors import GatewayError, invalid, missing
 from sandbox.alipay.keys import App, KeyRing
 from sandbox.alipay.signing import is_signed
 from sandbox.context import Context
+from sandbox.incoming import Incoming
 
 SCHEME = "ALIPAY-SHA256withRSA"
 SIGN_TYPE = "RSA2"
@@ -20,16 +21,6 @@ WINDOW = timedelta(minutes=10)
 NONCE_LENGTH = 128
 MILLISECONDS = re.compile(r"[0-9]{1,15}")
 SECONDS = re.compile(r"[0-9]{1,6}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Incoming:
-    """A request as it came over the wire; `target` is path and query, undecoded."""
-
-    method: str
-    target: bytes
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from typing import Any
 from sandbox.alipay.envelope import decrypted
 from sandbox.alipay.errors import invalid, invalid_parameter
 from sandbox.alipay.keys import App
-from sandbox.alipay.openapi_v3.authorization import Incoming
+from sandbox.incoming import Incoming
 
 
 def is_encrypted(request: Incoming) -> bool:

@@ -11,12 +11,12 @@ from sandbox.alipay.keys import App, KeyRing
 from sandbox.alipay.methods import OPERATIONS
 from sandbox.alipay.openapi_v3.answers import V3Answers
 from sandbox.alipay.openapi_v3.authorization import (
-    Incoming,
     RequestVerifier,
     parse,
 )
 from sandbox.alipay.openapi_v3.content import is_encrypted, read_content
 from sandbox.context import Context
+from sandbox.incoming import read_incoming
 from sandbox.wire_response import METHODS
 
 NOT_FOUND = 404
@@ -46,7 +46,7 @@ class OpenApiV3:
 
     async def answer(self, request: Request) -> Response:
         """One call; its path names the method."""
-        incoming = await _read(request)
+        incoming = await read_incoming(request)
         app: App | None = None
         try:
             credentials = parse(incoming.headers.get("authorization", ""))
@@ -75,13 +75,3 @@ class OpenApiV3:
     async def _refuse_path(self) -> Response:
         error = invalid("invalid-method", "不存在的方法名")
         return self._answers.refused(error.content(), None, NOT_FOUND)
-
-
-async def _read(request: Request) -> Incoming:
-    path, query = request.scope["raw_path"], request.scope["query_string"]
-    return Incoming(
-        method=request.method,
-        target=path + b"?" + query if query else path,
-        headers=request.headers,
-        body=await request.body(),
-    )
