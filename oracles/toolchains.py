@@ -17,6 +17,7 @@ NODE_NAMES = ("alipay_sdk_node", "app_store_server_library_node")
 JAVA_NAMES = (
     "wechatpay_java",
     "alipay_sdk_java",
+    "alipay_sdk_java_v3",
     "app_store_server_library_java",
     "pay_java_union",
 )

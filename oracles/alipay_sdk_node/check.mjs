@@ -1,6 +1,7 @@
 // Alipay's own SDK for Node against the sandbox: public key, certificates, content encryption, and
-// the old signature. Usage: check.mjs MANIFEST, with the harness and the packages beside it.
+// the old signature; by `exec` (gateway.do) and by `curl` (OpenAPI v3). Usage: check.mjs MANIFEST, with the harness and the packages beside it.
 import { AlipaySdk } from 'alipay-sdk';
+import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Receiver, Sandbox, check, fails, form, holds, newReference, same } from './oracle.mjs';
 
@@ -15,6 +16,7 @@ function client(sandbox, name, changes = {}) {
     keyType: 'PKCS8',
     signType: app.sign_type,
     gateway: sandbox.manifest.alipay.gateway_url,
+    endpoint: sandbox.manifest.alipay.openapi_url,
   };
   if (app.aes_key) settings.encryptKey = app.aes_key;
   if (app.mode === 'certificate') {
@@ -126,6 +128,73 @@ async function checkTheRest(sandbox, call, mode) {
   });
 }
 
+/** A call of OpenAPI v3, whose answer the SDK always verifies; returns its content. */
+function callerV3(sdk, needEncrypt) {
+  return async (verb, body) => {
+    const path = `/v3/alipay/trade/${verb.replaceAll('.', '/')}`;
+    return (await sdk.curl('POST', path, { body, needEncrypt })).data;
+  };
+}
+
+async function checkV3(sandbox, call, receiver, mode) {
+  const refused = async (status, code, action) => {
+    const error = await fails(action);
+    same([error.responseHttpStatus, error.code], [status, code]);
+    holds(error.traceId, 'a trace id');
+  };
+  // A code on a payer's screen pays one order only.
+  const till = () => ({
+    scene: 'bar_code',
+    auth_code: `28${String(randomInt(1e12)).padStart(12, '0')}8888`,
+    ...ORDER,
+  });
+  await check(`${mode}: precreate, pay, notification and query agree`, async () => {
+    const names = { out_trade_no: newReference() };
+    await call('precreate', { ...names, ...ORDER, notify_url: receiver.url });
+    await refused(400, 'ACQ.TRADE_NOT_EXIST', () => call('query', names));
+    await sandbox.do('pay', { provider: 'alipay', reference: names.out_trade_no });
+    const told = form(
+      await receiver.next((each) => form(each).out_trade_no === names.out_trade_no),
+    );
+    same(told.trade_status, 'TRADE_SUCCESS');
+    const answer = await call('query', names);
+    same([answer.trade_status, answer.total_amount], ['TRADE_SUCCESS', '88.88']);
+  });
+  await check(`${mode}: two partial refunds move money once each`, async () => {
+    const names = { out_trade_no: newReference() };
+    same((await call('pay', { ...names, ...till() })).total_amount, '88.88');
+    const back = (number, amount) =>
+      call('refund', { ...names, refund_amount: amount, out_request_no: number });
+    const answers = [await back('r1', '8.88'), await back('r1', '8.88'), await back('r2', '30')];
+    same(answers.map((each) => each.fund_change), ['Y', 'N', 'Y']);
+    await refused(400, 'ACQ.REASON_TRADE_REFUND_FEE_ERR', () => back('r3', '50.01'));
+    const asked = { ...names, out_request_no: 'r2' };
+    same((await call('fastpay.refund.query', asked)).refund_amount, '30.00');
+    same(await sandbox.refunded(names.out_trade_no), [888, 3000]);
+  });
+  await check(`${mode}: an open trade closes, a paid one is cancelled`, async () => {
+    const open = { out_trade_no: newReference() };
+    await call('create', { ...open, ...ORDER, buyer_id: '2088622987654321' });
+    await call('close', open);
+    same((await call('query', open)).trade_status, 'TRADE_CLOSED');
+    const paid = { out_trade_no: newReference() };
+    await call('pay', { ...paid, ...till() });
+    same((await call('cancel', paid)).action, 'refund');
+    same(await sandbox.refunded(paid.out_trade_no), [8888]);
+  });
+  await check(`${mode}: an answer with a wrong signature is refused by the SDK`, async () => {
+    const names = { out_trade_no: newReference() };
+    const fault = { provider: 'alipay', operation: 'create', kind: 'bad_signature' };
+    await sandbox.do('faults', fault);
+    const error = await fails(() => call('pay', { ...names, ...till() }));
+    same(error.code, 'response-signature-verify-error');
+    same((await call('query', names)).trade_status, 'TRADE_SUCCESS');
+  });
+  await check(`${mode}: an unknown address is not found`, () =>
+    refused(404, 'invalid-method', () => call('vanish', {})),
+  );
+}
+
 const sandbox = new Sandbox(process.argv[2]);
 const receiver = await new Receiver().listen(200, 'success');
 for (const [app, mode, needEncrypt] of [
@@ -141,6 +210,13 @@ for (const [app, mode, needEncrypt] of [
   await checkRefunds(sandbox, call, reference, mode);
   await checkTheRest(sandbox, call, mode);
 }
+for (const [app, mode, needEncrypt] of [
+  ['main', 'OpenAPI v3, public key', false],
+  ['cert', 'OpenAPI v3, certificates', false],
+  ['aes', 'OpenAPI v3, content encryption', true],
+]) {
+  await checkV3(sandbox, callerV3(client(sandbox, app), needEncrypt), receiver, mode);
+}
 await check('known fault of this SDK: it cannot verify an encrypted answer', async () => {
   const call = caller(client(sandbox, 'aes'), receiver, true, true);
   const error = await fails(() => call('query', { out_trade_no: 'x' }));
@@ -151,5 +227,7 @@ await check('another application’s key is refused', async () => {
   const forger = client(sandbox, 'main', { privateKey: read(other.app_private_key_file) });
   const answer = await caller(forger, receiver, false)('query', { out_trade_no: 'x' });
   same(answer.subCode, 'isv.invalid-signature');
+  const error = await fails(() => callerV3(forger, false)('query', { out_trade_no: 'x' }));
+  same(error.code, 'invalid-signature');
 });
 receiver.close();

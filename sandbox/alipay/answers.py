@@ -45,9 +45,13 @@ class AnswerWriter:
     def __init__(self) -> None:
         self._writers = itertools.cycle(WRITERS)
 
+    def text(self, content: dict[str, Any]) -> str:
+        """The content as JSON, in the next of the ways to write it."""
+        return next(self._writers)(content)
+
     def node(self, content: dict[str, Any], app: App | None, params: Mapping[str, str]) -> str:
         """The node's exact text: an object, or a quoted string where contents are encrypted."""
-        text = next(self._writers)(content)
+        text = self.text(content)
         if app is not None and app.aes_key and params.get("encrypt_type") == "AES":
             return f'"{encrypt(text.encode(charset_of(params)), app.aes_key)}"'
         return text

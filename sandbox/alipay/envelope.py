@@ -89,7 +89,7 @@ def _check_signature(params: Mapping[str, str], app: App) -> None:
         raise invalid("invalid-signature-type", "无效签名类型")
     if params.get("charset", "utf-8").lower() not in CHARSETS:
         raise invalid("invalid-charset", "字符集错误")
-    _check_certificates(params, app)
+    check_certificates(params, app)
     text = canonical(params, without=("sign",))
     data = text.encode(charset_of(params))
     if not is_signed(data, params["sign"], app.public_key, app.sign_type):
@@ -101,7 +101,8 @@ def _check_signature(params: Mapping[str, str], app: App) -> None:
         )
 
 
-def _check_certificates(params: Mapping[str, str], app: App) -> None:
+def check_certificates(params: Mapping[str, str], app: App) -> None:
+    """Refuse serial numbers that are not the application's; raises GatewayError."""
     if app.mode == "certificate" and not params.get("app_cert_sn"):
         raise invalid("missing-app-cert-sn", "缺少应用公钥证书SN")
     if app.mode == "certificate" and not params.get("alipay_root_cert_sn"):
@@ -135,7 +136,7 @@ def beijing_time(text: str) -> datetime | None:
 def _content(params: Mapping[str, str], app: App) -> dict[str, Any]:
     text = params.get("biz_content", "")
     if params.get("encrypt_type"):
-        text = _decrypted(text, params, app)
+        text = decrypted(text, params, app)
     try:
         content = json.loads(text)
     except ValueError as error:
@@ -145,7 +146,8 @@ def _content(params: Mapping[str, str], app: App) -> dict[str, Any]:
     return content
 
 
-def _decrypted(text: str, params: Mapping[str, str], app: App) -> str:
+def decrypted(text: str, params: Mapping[str, str], app: App) -> str:
+    """Decrypt a content by `encrypt_type`, which must be AES; raises GatewayError."""
     if params["encrypt_type"] != "AES":
         raise invalid("decryption-error-not-valid-encrypt-type", "解密出错，不支持的加密算法")
     if app.aes_key is None:

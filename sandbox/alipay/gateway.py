@@ -1,46 +1,23 @@
-import asyncio
 import html
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from sandbox.alipay import answers
 from sandbox.alipay.envelope import Call, find_app, merge, verify
-from sandbox.alipay.errors import MESSAGES, GatewayError
+from sandbox.alipay.errors import GatewayError
+from sandbox.alipay.execution import Execution, Outcome
 from sandbox.alipay.keys import App, KeyRing
-from sandbox.alipay.methods import CHECKOUTS, OPERATIONS, Methods, cashier_url
+from sandbox.alipay.methods import CHECKOUTS, OPERATIONS, cashier_url
 from sandbox.alipay.signing import sign
 from sandbox.books import Order
 from sandbox.context import Context
-from sandbox.faults import Fault
-from sandbox.lost_answer import LostAnswer
 from sandbox.wire_response import METHODS, WireResponse
 
 KNOWN = CHECKOUTS | OPERATIONS
-NOT_EXECUTED = {
-    "server_error": ("20000", "isp.unknow-error", "服务暂不可用"),
-    "rate_limited": ("40005", "isv.app-call-limited", "应用调用次数超限"),
-}
-CALL_FAULTS = (
-    "lost_answer",
-    "delay",
-    *NOT_EXECUTED,
-    "system_error",
-    "unsigned",
-    "bad_signature",
-    "signtest",
-    "garbled",
-    "pending",
-    "refund_status",
-    "fund_change_n",
-    "empty_refund_query",
-    "error_code",
-    "credit_pay_mode",
-)
 PAGE_ERROR = """<!doctype html><html lang="zh"><meta charset="utf-8"><title>支付宝</title>
 <body><h1>调试错误，请回到请求来源地，重新发起请求。</h1>
 <p>错误代码 <code>{code}</code></p><p>错误原因: {reason}</p></body></html>"""
@@ -57,7 +34,7 @@ class Gateway:
 
     context: Context
     keys: KeyRing
-    methods: Methods
+    execution: Execution
     writer: answers.AnswerWriter
 
     def router(self) -> APIRouter:
@@ -81,66 +58,22 @@ class Gateway:
             call = verify(params, app, KNOWN, self.context.clock)
             if call.method in CHECKOUTS:
                 order = self.show(call)
-                return RedirectResponse(cashier_url(self.methods.trades, order), 302)
+                return RedirectResponse(cashier_url(self.execution.methods.trades, order), 302)
         except GatewayError as error:
             return self._refuse(error, params, app)
         return await self._serve(call)
 
     def show(self, call: Call) -> Order:
         """The phone or browser arrives with a signed order; raises GatewayError."""
-        return self.methods.trades.accept(call, CHECKOUTS[call.method], shown=True)
+        return self.execution.methods.trades.accept(call, CHECKOUTS[call.method], shown=True)
 
     async def _serve(self, call: Call) -> Response:
-        fields = ("out_trade_no", "out_request_no", "trade_no")
-        references = [call.content.get(field) for field in fields]
-        fault = self.context.faults.take("alipay", OPERATIONS[call.method], *references)
-        kind = fault.kind if fault else ""
-        params = fault.params if fault else {}
-        if kind == "delay":
-            await asyncio.sleep(float(params.get("seconds", 1)))
-        content = self._content(call, fault)
-        if kind == "lost_answer":
-            return LostAnswer(float(params.get("seconds", 0)))
-        if "http_status" in params:
-            return Response("<html><body>bad gateway</body></html>", int(params["http_status"]))
-        return answers.response(self._body(call, content, kind), call.params)
+        outcome = await self.execution.run(call)
+        return outcome.instead or answers.response(self._body(call, outcome), call.params)
 
-    def _content(self, call: Call, fault: Fault | None) -> dict[str, Any]:
-        kind = fault.kind if fault else ""
-        executed = bool(fault and fault.params.get("executed", kind == "system_error"))
-        if kind in NOT_EXECUTED:
-            if executed:
-                self.methods.run(call, None)
-            return GatewayError(*NOT_EXECUTED[kind]).content()
-        if fault and kind == "error_code":
-            code, sub_code = fault.params.get("code", "40004"), fault.params["sub_code"]
-            return GatewayError(str(code), str(sub_code), "按剧本拒绝").content()
-        if fault and kind == "credit_pay_mode":
-            content = self.methods.run(call, fault)
-            self._put_on_credit(call, str(fault.params.get("mode", "creditAdvanceV2")))
-            return content
-        if kind != "system_error":
-            return self.methods.run(call, fault)
-        if executed:
-            self.methods.run(call, None)
-        error = ("ACQ.SYSTEM_ERROR", "系统错误")
-        return {
-            "code": "40004",
-            "msg": MESSAGES["40004"],
-            "sub_code": error[0],
-            "sub_msg": error[1],
-        }
-
-    def _put_on_credit(self, call: Call, mode: str) -> None:
-        books = self.context.books
-        order = books.find_order("alipay", str(call.content.get("out_trade_no")))
-        if order is not None:
-            order.extra["credit_pay_mode"] = mode
-            books.put_order(order)
-
-    def _body(self, call: Call, content: dict[str, Any], kind: str) -> bytes:
-        name = answers.node_name(call.method)
-        node = self.writer.node(content, call.app, call.params)
+    def _body(self, call: Call, outcome: Outcome) -> bytes:
+        kind, name = outcome.fault_kind, answers.node_name(call.method)
+        node = self.writer.node(outcome.content, call.app, call.params)
         if kind == "unsigned":
             text = answers.envelope(name, node, None, None)
         elif kind in ("bad_signature", "signtest"):

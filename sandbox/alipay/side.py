@@ -3,14 +3,15 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from sandbox.alipay import openapi_v3
 from sandbox.alipay.answers import AnswerWriter
 from sandbox.alipay.envelope import find_app, merge, verify
 from sandbox.alipay.errors import GatewayError
-from sandbox.alipay.gateway import CALL_FAULTS, KNOWN, Gateway
+from sandbox.alipay.execution import CALL_FAULTS, Execution
+from sandbox.alipay.gateway import KNOWN, Gateway
 from sandbox.alipay.keys import KeyRing
 from sandbox.alipay.methods import CHECKOUTS, Methods
 from sandbox.alipay.notices import NOTIFY_FAULTS, Herald
+from sandbox.alipay.openapi_v3.gateway import OpenApiV3
 from sandbox.alipay.payments import BarcodePayments
 from sandbox.alipay.refunds import DONE, PROCESSING, Refunds
 from sandbox.alipay.trades import PROVIDER, SHOWN, WAITING, Trades
@@ -35,17 +36,20 @@ class AlipaySide:
         self._trades = Trades(context, self._keys.seller_id, self._herald)
         self._refunds = Refunds(self._trades)
         methods = Methods(self._trades, self._refunds, BarcodePayments(self._trades))
-        self._gateway = Gateway(context, self._keys, methods, AnswerWriter())
+        execution, writer = Execution(context, methods), AnswerWriter()
+        self._gateway = Gateway(context, self._keys, execution, writer)
+        self._openapi_v3 = OpenApiV3(context, self._keys, execution, writer)
 
     def router(self) -> APIRouter:
         """The gateway's two addresses, and those of OpenAPI v3."""
         router = self._gateway.router()
-        router.include_router(openapi_v3.router())
+        router.include_router(self._openapi_v3.router())
         return router
 
     def manifest(self) -> dict[str, Any]:
-        """Gateway, seller and applications."""
+        """Both gateways, seller and applications."""
         return {
+            "openapi_url": self._context.base_url,
             "gateway_url": f"{self._context.base_url}/alipay/gateway.do",
             "seller_id": self._keys.seller_id,
             "apps": self._keys.manifest(),

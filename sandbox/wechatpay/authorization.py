@@ -3,6 +3,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sandbox.incoming import Incoming
 from sandbox.wechatpay import signing
 from sandbox.wechatpay.errors import ApiError
 from sandbox.wechatpay.keys import Merchant, comparable
@@ -12,16 +13,6 @@ FIELD = re.compile(r'([a-z_]+)="([!#-~]+)"')
 FIELDS = {"mchid", "nonce_str", "timestamp", "serial_no", "signature"}
 NONCE_LENGTH = 32
 WINDOW = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Incoming:
-    """A request as it came over the wire; `target` is path and query, undecoded."""
-
-    method: str
-    target: bytes
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from starlette.responses import Response
 
 from sandbox.context import Context
 from sandbox.faults import Fault
+from sandbox.incoming import read_incoming
 from sandbox.lost_answer import LostAnswer
 from sandbox.wechatpay.answers import Reply, respond
-from sandbox.wechatpay.authorization import Door, Incoming
+from sandbox.wechatpay.authorization import Door
 from sandbox.wechatpay.call import PROVIDER, Call
 from sandbox.wechatpay.errors import ApiError
 from sandbox.wechatpay.keys import Merchant, PlatformKey
@@ -41,13 +42,13 @@ class Gateway:
 
     async def serve(self, request: Request, operation: str, handler: Handler) -> Response:
         """Answer one request; faults are scripted for its `operation`."""
-        body = await request.body()
+        incoming = await read_incoming(request)
         key: PlatformKey | None = None
         fault: Fault | None = None
         try:
-            merchant = self._door.admit(_incoming(request, body), self._context.clock.now())
+            merchant = self._door.admit(incoming, self._context.clock.now())
             key = _answering_key(merchant, request)
-            call = _call(request, merchant, body)
+            call = _call(request, merchant, incoming.body)
             fault = self._take_fault(operation, call)
             reply = await self._execute(handler, call, fault)
         except ApiError as error:
@@ -89,16 +90,6 @@ class Gateway:
             *(item.reference for item in orders if item),
             *(item.reference for item in refunds),
         )
-
-
-def _incoming(request: Request, body: bytes) -> Incoming:
-    path, query = request.scope["raw_path"], request.scope["query_string"]
-    return Incoming(
-        method=request.method,
-        target=path + b"?" + query if query else path,
-        headers=request.headers,
-        body=body,
-    )
 
 
 def _answering_key(merchant: Merchant, request: Request) -> PlatformKey:

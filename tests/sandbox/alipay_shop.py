@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 BEIJING = timezone(timedelta(hours=8))
 
 
-def _pad(text: bytes) -> bytes:
+def pad(text: bytes) -> bytes:
+    """PKCS#7 to blocks of 16."""
     count = 16 - len(text) % 16
     return text + bytes([count]) * count
 
@@ -56,7 +57,7 @@ class AlipayShop:
         }
         if self.app["aes_key"]:
             encryptor = _aes(self.app["aes_key"]).encryptor()
-            sealed = encryptor.update(_pad(text.encode())) + encryptor.finalize()
+            sealed = encryptor.update(pad(text.encode())) + encryptor.finalize()
             params |= {"encrypt_type": "AES", "biz_content": base64.b64encode(sealed).decode()}
         merged = {**params, **self.extra, **changes}
         return self.sign({key: value for key, value in merged.items() if value is not None})

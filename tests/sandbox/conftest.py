@@ -8,8 +8,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from sandbox.alipay.certificates import pem, root_serial_number, serial_number
 from sandbox.app import create_app
 from tests.sandbox.alipay_shop import AlipayShop
+from tests.sandbox.alipay_v3_shop import AlipayV3Shop
 from tests.sandbox.receiver import Receiver
 from tests.sandbox.rig import Rig
 
@@ -57,6 +59,29 @@ def shop_of(rig: Rig, app: str) -> AlipayShop:
 def shop(rig: Rig) -> AlipayShop:
     """The seller with the `main` application."""
     return shop_of(rig, "main")
+
+
+@pytest.fixture
+def v3(shop: AlipayShop) -> AlipayV3Shop:
+    """The same seller over OpenAPI v3."""
+    return AlipayV3Shop(shop)
+
+
+@pytest.fixture
+def v3_aes(rig: Rig) -> AlipayV3Shop:
+    """A seller who may encrypt contents over OpenAPI v3."""
+    return AlipayV3Shop(shop_of(rig, "aes"))
+
+
+@pytest.fixture
+def v3_cert(rig: Rig) -> AlipayV3Shop:
+    """A seller in certificate mode over OpenAPI v3."""
+    twin = shop_of(rig, "cert")
+    return AlipayV3Shop(
+        twin,
+        app_cert_sn=serial_number(twin.certificates("app_cert_file")[0]),
+        root_cert_sn=root_serial_number(pem(*twin.certificates("alipay_root_cert_file"))),
+    )
 
 
 @pytest.fixture

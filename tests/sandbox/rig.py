@@ -36,3 +36,11 @@ class Rig:
             while not holds(seen := await self.look(path)):  # noqa: ASYNC110 - seen over HTTP
                 await asyncio.sleep(0.02)
         return seen
+
+    async def moved(self, provider: str, reference: str) -> dict[str, list[int]]:
+        """What the ledger holds for one order, by kind, in fen."""
+        found: dict[str, list[int]] = {}
+        for move in await self.look("ledger", provider=provider, reference=reference):
+            if move["reference"] == reference:
+                found.setdefault(move["kind"], []).append(move["amount"])
+        return found

@@ -170,7 +170,7 @@ async def test_another_method_on_a_known_address_is_answered_signed(
 async def test_an_alipay_address_is_never_answered_by_wechat_pay(
     shop: WechatpayShop, method: str
 ) -> None:
-    response = await shop.send(method, "/v3/alipay/trade/query", {})
+    response = await shop.send(method, "/v3/alipay/trade/vanish", {})
     assert (response.status_code, response.json()["code"]) == (404, "invalid-method")
     assert "alipay-trace-id" in response.headers
     assert not any(name.startswith("wechatpay-") for name in response.headers)

@@ -10,8 +10,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from sandbox.incoming import Incoming
 from sandbox.wechatpay import signing
-from sandbox.wechatpay.authorization import Incoming, parse, signed_content
+from sandbox.wechatpay.authorization import parse, signed_content
 from sandbox.wechatpay.certificates import load_key, serial_text
 from tests.sandbox.wechatpay.shop import WechatpayShop
 
