@@ -19,6 +19,7 @@ from sandbox.manifest import write_manifest
 from sandbox.merchant import MerchantInbox, merchant_router
 from sandbox.notifier import Notifier
 from sandbox.side import ProviderSide
+from sandbox.strictness import Strictness
 from sandbox.sweeper import sweeping
 from sandbox.unionpay.side import UnionpaySide
 from sandbox.wechatpay.side import WechatpaySide
@@ -52,6 +53,7 @@ def create_app(
         books=Books(database),
         faults=faults,
         notifier=Notifier(database, clock, faults, transport),
+        strictness=Strictness(),
     )
     sides: dict[str, ProviderSide] = {
         "alipay": AlipaySide(context),

@@ -5,6 +5,7 @@ from sandbox.books import Books
 from sandbox.clock import Clock
 from sandbox.faults import FaultBook
 from sandbox.notifier import Notifier
+from sandbox.strictness import Strictness
 
 
 @dataclass(kw_only=True)
@@ -22,6 +23,7 @@ class Context:
     books: Books
     faults: FaultBook
     notifier: Notifier
+    strictness: Strictness
 
     @property
     def keys_dir(self) -> Path:

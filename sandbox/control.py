@@ -38,11 +38,24 @@ def control_router(
         seconds = context.clock.offset.total_seconds()
         return {"scale": context.clock.scale, "offset_seconds": seconds}
 
+    @router.get("/strictness")
+    async def strictness() -> dict[str, bool]:
+        return context.strictness.all()
+
+    @router.post("/strictness")
+    async def set_strictness(content: Content) -> dict[str, bool]:
+        try:
+            context.strictness.set(content)
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        return context.strictness.all()
+
     @router.post("/reset")
     async def reset() -> dict[str, str]:
         await context.notifier.forget()
         database.clear()
         context.clock.reset()
+        context.strictness.reset()
         return {"status": "ok"}
 
     return router
