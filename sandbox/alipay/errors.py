@@ -1,6 +1,7 @@
 MESSAGES = {
     "10000": "Success",
     "20000": "Service Currently Unavailable",
+    "20001": "Insufficient Token Permissions",
     "40001": "Missing Required Arguments",
     "40002": "Invalid Arguments",
     "40003": "Insufficient Conditions",
