@@ -1,5 +1,6 @@
 """The payments of the demo, one a channel, and what must become of each."""
 
+import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -95,17 +96,17 @@ def lines() -> list[Line]:
         Line("alipay", "cert", "wap", 4550),
         Line("alipay", "aes", "qr", 880),
         Line("alipay", "cert", "jsapi", 3600, {"open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}),
-        Line("alipay", "main", "barcode", 1250, {"auth_code": "281234567890123456"}),
+        Line("alipay", "main", "barcode", 1250, {"auth_code": _code("281234")}),
         Line("wechatpay", "cert", "app", 2999, ip),
         Line("wechatpay", "pubkey", "jsapi", 690, {"open_id": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}),
         Line("wechatpay", "cert", "wap", 5500, ip),
         Line("wechatpay", "pubkey", "qr", 100, ip),
-        Line("wechatpay", "cert", "barcode", 2350, {"auth_code": "130061098828009406"}),
+        Line("wechatpay", "cert", "barcode", 2350, {"auth_code": _code("130061")}),
         Line("unionpay", "main", "app", 3999),
         Line("unionpay", "main", "page", 8800),
         Line("unionpay", "old", "wap", 1560),
         Line("unionpay", "sm3", "qr", 720),
-        Line("unionpay", "main", "barcode", 4300, {"auth_code": "6220000000000000000"}),
+        Line("unionpay", "main", "barcode", 4300, {"auth_code": _code("6228480")}),
         Line("apple_iap", "main", "iap", 600, product=COINS),
         Line("apple_iap", "main", "iap", 4500, product=SEASON, course=Course.PROVED),
         Line("apple_iap", "main", "iap", 3000, product=RECIPES, course=Course.RESTORED),
@@ -115,3 +116,8 @@ def lines() -> list[Line]:
         Line("alipay", "main", "qr", 7300, course=Course.LOST),
         Line("alipay", "main", "qr", 9900, course=Course.EXPIRED),
     ]
+
+
+def _code(prefix: str) -> str:
+    """A code on a payer's screen, which pays one order only and by its ending succeeds."""
+    return f"{prefix}{secrets.randbelow(10**8):08}9999"

@@ -214,6 +214,22 @@ class Books:
         where, values = _narrow(provider=provider, refund_reference=refund_reference, status=status)
         return self._refunds(where, *values)
 
+    def use_code(self, order: Order, code: str) -> None:
+        """Bind the code on a payer's screen to the order that it pays."""
+        self._db.execute(
+            "INSERT INTO payer_codes VALUES (?,?,?,?) ON CONFLICT DO NOTHING",
+            order.provider,
+            code,
+            order.merchant,
+            order.reference,
+        )
+
+    def is_code_used(self, provider: str, code: str, merchant: str, reference: str) -> bool:
+        """Return whether a payer's code was used for another order than this one."""
+        where = "provider=? AND code=? AND NOT (merchant=? AND reference=?)"
+        sql = f"SELECT 1 FROM payer_codes WHERE {where}"  # noqa: S608 - our names
+        return bool(self._db.rows(sql, provider, code, merchant, reference))
+
     def ledger(self) -> list[dict[str, Any]]:
         """Every money move: `kind` is `capture` or `refund`, `amount` is fen.
 

@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS refunds (
     PRIMARY KEY (provider, merchant, reference, refund_reference));
 CREATE INDEX IF NOT EXISTS refunds_reference ON refunds (provider, refund_reference);
 CREATE INDEX IF NOT EXISTS refunds_status ON refunds (provider, status);
+CREATE TABLE IF NOT EXISTS payer_codes (
+    provider TEXT, code TEXT, merchant TEXT, reference TEXT, PRIMARY KEY (provider, code));
 CREATE TABLE IF NOT EXISTS ledger (
     id INTEGER PRIMARY KEY, provider TEXT, merchant TEXT, reference TEXT,
     refund_reference TEXT, kind TEXT, amount INTEGER, at TEXT);
@@ -40,7 +42,17 @@ CREATE TABLE IF NOT EXISTS received (
 CREATE TABLE IF NOT EXISTS scripts (
     id INTEGER PRIMARY KEY, name TEXT, times INTEGER, document TEXT);
 """
-TABLES = ("orders", "refunds", "ledger", "faults", "deliveries", "attempts", "received", "scripts")
+TABLES = (
+    "orders",
+    "refunds",
+    "payer_codes",
+    "ledger",
+    "faults",
+    "deliveries",
+    "attempts",
+    "received",
+    "scripts",
+)
 
 
 class Database:

@@ -18,6 +18,8 @@ CALL_OPERATIONS = (
     "finish",
     "token",
     "extend",
+    "balance",
+    "sync",
 )
 # What a store may sign, and what the signature may be worth.
 SIGNED_KINDS = (

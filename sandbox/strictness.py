@@ -2,6 +2,11 @@
 RULES = {
     "alipay_v3_timestamp_window": "a timestamp may be 10 minutes off, or expired_seconds",
     "alipay_v3_repeated_nonce": "a repeated nonce is refused",
+    "wechatpay_repeated_nonce": "a repeated nonce_str is refused",
+    "alipay_timestamp_window": "a server's timestamp may be 15 minutes off, a checkout's a day",
+    "wechatpay_openid": "an openid is o and 27 letters, digits, - or _",
+    "unionpay_terminal": "a scanned code needs termId or termInfo",
+    "alipay_buyer_open_id": "a buyer_open_id has at least 16 characters",
 }
 
 

@@ -47,11 +47,8 @@ PRICES = {
     "com.paysaga.tea.monthly": 1800,
     "com.paysaga.tea.season": 4500,
 }
-TILL_CODES = {
-    "alipay": "28123456789012",
-    "wechatpay": "13006109882800",
-    "unionpay": "622848001234567",
-}
+# The beginning of a payer's code; nine digits and the ending that decides follow.
+TILL_CODES = {"alipay": "28123", "wechatpay": "13006", "unionpay": "622848"}
 OPEN_IDS = {
     "alipay": ("074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5", "061P6NAblcWDWJoDRxSVvOYz-ufp-3wQaA4E"),
     "wechatpay": ("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "oUpF8uN95-Ptaags6E_roPHg7AG0"),
@@ -171,7 +168,8 @@ def _payer(random: Random, provider: str, channel: str) -> dict[str, str]:
         payer["open_id"] = random.choice(OPEN_IDS[provider])
     if channel == "barcode":
         magic = chance(random, 0.4)
-        payer["auth_code"] = TILL_CODES[provider] + (random.choice(ENDINGS) if magic else "9999")
+        ending = random.choice(ENDINGS) if magic else "9999"
+        payer["auth_code"] = f"{TILL_CODES[provider]}{random.randrange(10**9):09}{ending}"
     return payer
 
 

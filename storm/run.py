@@ -4,6 +4,7 @@ import asyncio
 import time
 import traceback
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
@@ -27,7 +28,7 @@ from storage.merchants import MerchantStore
 from storm.board import Board
 from storm.chaos import kill_by_plan, moods_by_plan
 from storm.clients import Backend, Sandbox, StormError
-from storm.drawing import ENDINGS, OPEN_IDS, TILL_CODES
+from storm.drawing import OPEN_IDS
 from storm.journey import Journey, World
 from storm.plan import Plan, Trip
 from storm.report import Report, Witness, of_audit, report
@@ -180,7 +181,7 @@ class Storm:
     async def _register(self) -> list[str]:
         """The merchants, told at the sandbox; their API keys."""
         settings = Settings(_env_file=self.stack.config.state_dir / ENV_FILE)
-        self.secrets |= key_material(settings.read_accounts()) | _of_payers()
+        self.secrets |= key_material(settings.read_accounts()) | _of_payers(self.plan.trips)
         keys, run = [], uuid4().hex[:6]
         for number in range(self.plan.merchants):
             name, secret = f"storm-{run}-{number}", new_secret()
@@ -235,12 +236,12 @@ def _client(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, timeout=HTTP_SECONDS, limits=limits, trust_env=False)
 
 
-def _of_payers() -> dict[str, str]:
+def _of_payers(trips: Iterable[Trip]) -> dict[str, str]:
     """What payers told us, which nobody else may read."""
     codes = {
-        f"payment code {provider} …{ending}": code + ending
-        for provider, code in TILL_CODES.items()
-        for ending in (*ENDINGS, "9999")
+        f"payment code {number}": trip.payer["auth_code"]
+        for number, trip in enumerate(trips)
+        if "auth_code" in trip.payer
     }
     openids = {
         f"open id {provider} {number}": open_id

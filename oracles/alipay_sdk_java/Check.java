@@ -161,11 +161,17 @@ final class Check {
       AlipayTradePayRequest request = new AlipayTradePayRequest();
       Object[] content = {
         "out_trade_no", Oracle.newReference(), "subject", SUBJECT, "total_amount", "88.88",
-        "scene", "bar_code", "auth_code", "288888888888888888"
+        "scene", "bar_code", "auth_code", paymentCode()
       };
       Oracle.same(call(request, content).getTotalAmount(), "88.88");
     });
     return reference;
+  }
+
+  /** A code on a payer's screen: each pays one order only. */
+  private static String paymentCode() {
+    return String.format(
+        "28%012d8888", java.util.concurrent.ThreadLocalRandom.current().nextLong(1000000000000L));
   }
 
   private AlipayTradeRefundResponse back(String reference, String number, String amount)

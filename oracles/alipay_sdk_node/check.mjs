@@ -112,10 +112,10 @@ async function checkTheRest(sandbox, call, mode) {
     same((await call('close', { out_trade_no: content.out_trade_no })).code, '10000');
   });
   await check(`${mode}: a buyer named by open id is answered by open id`, async () => {
-    const content = { out_trade_no: newReference(), buyer_open_id: 'ou_1', ...ORDER };
+    const content = { out_trade_no: newReference(), buyer_open_id: '061P6NAblcWDWJoDRxSVvOYz-ufp-3wQaA4E', ...ORDER };
     holds((await call('create', content)).code === '10000');
     const answer = await call('query', { out_trade_no: content.out_trade_no });
-    same(answer.buyerOpenId, 'ou_1');
+    same(answer.buyerOpenId, '061P6NAblcWDWJoDRxSVvOYz-ufp-3wQaA4E');
   });
   await check(`${mode}: an unknown method is refused in its own node`, async () => {
     same((await call('vanish', {})).subCode, 'isv.invalid-method');

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from sandbox.alipay import answers
+from sandbox.alipay.contents import check_content
 from sandbox.alipay.envelope import Call, find_app, merge, verify
 from sandbox.alipay.errors import GatewayError
 from sandbox.alipay.execution import Execution, Outcome
@@ -55,7 +56,7 @@ class Gateway:
         try:
             params = merge(request.url.query, await request.body())
             app = find_app(params, self.keys)
-            call = verify(params, app, KNOWN, self.context.clock)
+            call = verify(params, app, KNOWN, self.context)
             if call.method in CHECKOUTS:
                 order = self.show(call)
                 return RedirectResponse(cashier_url(self.execution.methods.trades, order), 302)
@@ -65,6 +66,7 @@ class Gateway:
 
     def show(self, call: Call) -> Order:
         """The phone or browser arrives with a signed order; raises GatewayError."""
+        check_content(call.content)
         return self.execution.methods.trades.accept(call, CHECKOUTS[call.method], shown=True)
 
     async def _serve(self, call: Call) -> Response:

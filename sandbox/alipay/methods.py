@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from sandbox.alipay.contents import SHORTEST_OPEN_ID, check_buyer, check_content, is_json_object
 from sandbox.alipay.envelope import Call, is_asked
 from sandbox.alipay.errors import GatewayError, business, invalid_parameter
-from sandbox.alipay.notices import paid_fields
+from sandbox.alipay.notices import buyer, paid_fields
 from sandbox.alipay.payments import BarcodePayments, buyer_content, funds
 from sandbox.alipay.refunds import Refunds
 from sandbox.alipay.trades import FINISHED, PAID, WAITING, Trades
@@ -27,8 +28,11 @@ OPERATIONS = {
     "alipay.trade.close": "close",
     "alipay.trade.cancel": "cancel",
     "alipay.trade.refund": "refund",
+    "alipay.trade.orderinfo.sync": "sync",
     "alipay.trade.fastpay.refund.query": "refund_query",
 }
+SYNCED = ("biz_type", "orig_request_no", "order_biz_info")
+LONGEST_NUMBER = 64
 CANCEL_WINDOW = timedelta(hours=24)
 Content = dict[str, Any]
 
@@ -44,6 +48,7 @@ class Methods:
     def run(self, call: Call, fault: Fault | None) -> Content:
         """Execute the call; refusals come back as content too."""
         try:
+            check_content(call.content)
             content = self._handlers()[call.method](call, fault)
         except GatewayError as error:
             return error.content()
@@ -57,6 +62,7 @@ class Methods:
             "alipay.trade.query": self._query,
             "alipay.trade.close": self._close,
             "alipay.trade.cancel": self._cancel,
+            "alipay.trade.orderinfo.sync": self._sync,
             "alipay.trade.refund": self.refunds.refund,
             "alipay.trade.fastpay.refund.query": self.refunds.query,
         }
@@ -68,6 +74,8 @@ class Methods:
     def _create(self, call: Call, _fault: Fault | None) -> Content:
         if not call.content.get("buyer_id") and not call.content.get("buyer_open_id"):
             raise invalid_parameter("buyer_id")
+        is_strict = self.trades.context.strictness.holds("alipay_buyer_open_id")
+        check_buyer(call.content, SHORTEST_OPEN_ID if is_strict else 1)
         order = self.trades.accept(call, "create", shown=False)
         return {"out_trade_no": order.reference, "trade_no": order.provider_reference}
 
@@ -88,6 +96,30 @@ class Methods:
             raise business("REASON_TRADE_STATUS_INVALID", "交易状态异常")
         self.trades.close(order)
         return {"out_trade_no": order.reference, "trade_no": order.provider_reference}
+
+    def _sync(self, call: Call, _fault: Fault | None) -> Content:
+        """Keep what the seller says of how the order went; it changes no money."""
+        request_number, kind = call.content.get("out_request_no"), call.content.get("biz_type")
+        for name, value in (("out_request_no", request_number), ("biz_type", kind)):
+            if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_NUMBER:
+                raise invalid_parameter(name)
+        if not call.content.get("trade_no"):
+            raise invalid_parameter("trade_no")
+        info = call.content.get("order_biz_info")
+        if info is not None and not is_json_object(info):
+            raise invalid_parameter("order_biz_info")
+        order = self.trades.find(call.content)
+        synced = order.extra.setdefault("synced", {})
+        content = {name: call.content.get(name) for name in SYNCED}
+        if synced.get(request_number, content) != content:
+            raise business("DISCORDANT_REPEAT_REQUEST", "请求信息与原请求不一致")
+        synced[request_number] = content
+        self.trades.context.books.put_order(order)
+        return {
+            "trade_no": order.provider_reference,
+            "out_trade_no": order.reference,
+            **buyer(order, "buyer_user_id"),
+        }
 
     def _cancel(self, call: Call, _fault: Fault | None) -> Content:
         try:

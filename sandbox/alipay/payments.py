@@ -8,7 +8,7 @@ from sandbox.alipay.amounts import yuan
 from sandbox.alipay.envelope import Call
 from sandbox.alipay.errors import GatewayError, business, invalid_parameter
 from sandbox.alipay.notices import buyer, paid_amount, paid_fields
-from sandbox.alipay.trades import PAID, Trades
+from sandbox.alipay.trades import PAID, PROVIDER, Trades
 from sandbox.books import Order
 from sandbox.faults import Fault
 
@@ -38,10 +38,14 @@ class BarcodePayments:
 
     def pay(self, call: Call, fault: Fault | None) -> dict[str, Any]:
         """Answer `alipay.trade.pay`; raises GatewayError."""
-        ending = self._read_code(call.content)
+        code, books = self._read_code(call.content), self.trades.context.books
+        reference = str(call.content.get("out_trade_no"))
+        if books.is_code_used(PROVIDER, code, self.trades.seller_id, reference):
+            raise business("PAYMENT_AUTH_CODE_INVALID", "付款码已被使用，请顾客刷新付款码", **ZERO)
         order = self.trades.accept(call, "pay", shown=False)
+        books.use_code(order, code)
         if "pending" not in order.extra:
-            self._decide(order, ending, fault)
+            self._decide(order, code[-4:], fault)
         if order.status == PAID:
             return {"code": "10000", "msg": "Success"} | paid_content(order)
         return {"code": "10003", "msg": " order success pay inprocess"} | buyer_content(order)
@@ -52,7 +56,7 @@ class BarcodePayments:
         code = str(content.get("auth_code", ""))
         if not AUTH_CODE.fullmatch(code):
             raise GatewayError("40004", "ACQ.PAYMENT_AUTH_CODE_INVALID", "付款码无效", fields=ZERO)
-        return code[-4:]
+        return code
 
     def _decide(self, order: Order, ending: str, fault: Fault | None) -> None:
         params = fault.params if fault is not None and fault.kind == "pending" else None

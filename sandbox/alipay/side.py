@@ -65,7 +65,7 @@ class AlipaySide:
         query = checkout.partition("?")[2] if checkout.startswith("http") else checkout
         try:
             params = merge(query, b"")
-            call = verify(params, find_app(params, self._keys), KNOWN, self._context.clock)
+            call = verify(params, find_app(params, self._keys), KNOWN, self._context)
             if call.method not in CHECKOUTS:
                 raise ControlError(f"{call.method} is not a checkout", 422)
             return self.open(self._gateway.show(call))

@@ -36,18 +36,18 @@ class Changes:
     def consumption(self, call: Call) -> None:
         """Send Consumption Information, version 2."""
         body = call.body
-        _check(body.get("customerConsented") is True, 4000035)
-        _check(isinstance(body.get("sampleContentProvided"), bool), 4000041)
-        _check(body.get("deliveryStatus") in DELIVERIES, 4000036)
+        check(body.get("customerConsented") is True, 4000035)
+        check(isinstance(body.get("sampleContentProvided"), bool), 4000041)
+        check(body.get("deliveryStatus") in DELIVERIES, 4000036)
         share = body.get("consumptionPercentage", 0)
-        _check(isinstance(share, int) and 0 <= share <= WHOLE, 4000000)
-        _check(share == 0 or body["deliveryStatus"] == DELIVERED, 4000000)
-        _check(body.get("refundPreference") in PREFERENCES, 4000000)
+        check(isinstance(share, int) and 0 <= share <= WHOLE, 4000000)
+        check(share == 0 or body["deliveryStatus"] == DELIVERED, 4000000)
+        check(body.get("refundPreference") in PREFERENCES, 4000000)
         self._remember(self.lookups.named(call), "consumption", body)
 
     def old_consumption(self, call: Call) -> None:
         """Version 1: twelve numbers, of which the sandbox looks at the consent alone."""
-        _check(call.body.get("customerConsented") is True, 4000035)
+        check(call.body.get("customerConsented") is True, 4000035)
         self._remember(self.lookups.named(call), "consumption", call.body)
 
     def token(self, call: Call) -> None:
@@ -57,7 +57,7 @@ class Changes:
         except ValueError as error:
             raise ApiError(4000183) from error
         order = self._original(call)
-        _check(order.extra["transaction"]["inAppOwnershipType"] == "PURCHASED", 4000185)
+        check(order.extra["transaction"]["inAppOwnershipType"] == "PURCHASED", 4000185)
         order.extra["transaction"]["appAccountToken"] = token
         self._remember(order, "token", token)
 
@@ -67,15 +67,11 @@ class Changes:
 
     def extend(self, call: Call) -> Claims:
         """Extend a Subscription Renewal Date."""
-        body = call.body
-        days, identifier = body.get("extendByDays"), body.get("requestIdentifier")
-        _check(isinstance(days, int) and 0 < days <= MOST_DAYS, 4000009)
-        _check(body.get("extendReasonCode") in REASONS, 4000010)
-        _check(isinstance(identifier, str) and len(identifier) <= LONGEST_IDENTIFIER, 4000011)
+        days, _ = read_extension(call.body)
         order = self._original(call)
-        _check(order.extra["transaction"]["inAppOwnershipType"] == "PURCHASED", 4030007)
+        check(order.extra["transaction"]["inAppOwnershipType"] == "PURCHASED", 4030007)
         try:
-            latest = self.subscriptions.extend(order, body["extendByDays"])
+            latest = self.subscriptions.extend(order, days)
         except ControlError as error:
             raise ApiError(4030004) from error
         claims = latest.extra["transaction"]
@@ -89,7 +85,7 @@ class Changes:
     def _original(self, call: Call) -> Order:
         order = self.lookups.named(call)
         claims = order.extra["transaction"]
-        _check(claims["transactionId"] == claims["originalTransactionId"], 4000187)
+        check(claims["transactionId"] == claims["originalTransactionId"], 4000187)
         return order
 
     def _remember(self, order: Order, name: str, value: object) -> None:
@@ -97,6 +93,17 @@ class Changes:
         self.context.books.put_order(order)
 
 
-def _check(holds: object, code: int) -> None:
+def read_extension(body: Claims) -> tuple[int, str]:
+    """The days and the identifier of a request to extend; raises ApiError."""
+    days, identifier = body.get("extendByDays"), body.get("requestIdentifier")
+    check(type(days) is int and 0 < days <= MOST_DAYS, 4000009)
+    reason = body.get("extendReasonCode")
+    check(type(reason) is int and reason in REASONS, 4000010)
+    check(isinstance(identifier, str) and 1 <= len(identifier) <= LONGEST_IDENTIFIER, 4000011)
+    return int(str(days)), str(identifier)
+
+
+def check(holds: object, code: int) -> None:
+    """Raise ApiError(code) unless it holds."""
     if not holds:
         raise ApiError(code)

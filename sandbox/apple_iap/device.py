@@ -6,6 +6,7 @@ from sandbox.apple_iap.flaws import Claims, spoil
 from sandbox.apple_iap.keys import KeyRing
 from sandbox.apple_iap.notices import Herald
 from sandbox.apple_iap.purchases import Purchases
+from sandbox.apple_iap.receipts import Receipts
 from sandbox.apple_iap.refunds import Refunds
 from sandbox.apple_iap.signing import FORGERIES, sign
 from sandbox.apple_iap.subscriptions import Subscriptions
@@ -29,6 +30,7 @@ class Device:
     subscriptions: Subscriptions
     refunds: Refunds
     herald: Herald
+    receipts: Receipts
 
     def act(self, deed: str, content: Claims) -> Claims:
         """Do it; raises ControlError where it makes no sense."""
@@ -93,6 +95,7 @@ class Device:
             "family-share": self._on(self.purchases.share),
             "family-revoke": self._on(self.purchases.unshare),
             "notify": self._notify,
+            "receipt": lambda content: self.receipts.issue(self._order(content)),
         }
 
     def _on(self, action: Callable[..., object]) -> Action:

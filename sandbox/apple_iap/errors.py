@@ -24,6 +24,8 @@ MESSAGES = {
     4000023: "Invalid product id.",
     4000024: "Invalid subscription group identifier.",
     4000026: "Invalid in app ownership type.",
+    4000027: "Invalid request. The storefront country code list is empty.",
+    4000028: "Invalid storefront country code.",
     4000030: "Invalid revoked.",
     4000031: "Invalid status.",
     4000033: "Invalid app account token.",
@@ -50,6 +52,7 @@ MESSAGES = {
     5000001: "An unknown error occurred. Please try again.",
 }
 UNAUTHORIZED = 401
+FORBIDDEN = 403
 NOT_FOUND = 404
 RATE_LIMIT = 4290000
 RETRY_AFTER = timedelta(seconds=2)

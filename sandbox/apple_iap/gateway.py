@@ -14,6 +14,7 @@ from sandbox.apple_iap.authorization import admit
 from sandbox.apple_iap.call import Call
 from sandbox.apple_iap.changes import Changes
 from sandbox.apple_iap.errors import (
+    FORBIDDEN,
     NOT_FOUND,
     RATE_LIMIT,
     UNAUTHORIZED,
@@ -24,6 +25,8 @@ from sandbox.apple_iap.flaws import CLAIM_FLAWS, Claims
 from sandbox.apple_iap.histories import Histories
 from sandbox.apple_iap.keys import KeyRing
 from sandbox.apple_iap.lookups import Lookups
+from sandbox.apple_iap.mass_extensions import MassExtensions
+from sandbox.apple_iap.receipts import RECEIPT_PATH, Receipts
 from sandbox.apple_iap.signing import FORGERIES
 from sandbox.apple_iap.transactions import Transactions
 from sandbox.apple_iap.views import PROVIDER
@@ -36,6 +39,7 @@ Handler = Callable[[Call], Claims | None]
 # The sandbox's host, and the root for clients with a fixed path.
 HOSTS = ("/apple_iap/sandbox", "")
 ROOT = "/inApps"
+ON_APPLICATION = ("v1/messaging/", "v1/advancedCommerce/")
 REFUSALS = {
     "server_error": 5000000,
     "rate_limited": RATE_LIMIT,
@@ -75,6 +79,8 @@ class Gateway:
     lookups: Lookups
     histories: Histories
     changes: Changes
+    mass_extensions: MassExtensions
+    receipts: Receipts
 
     def router(self) -> APIRouter:
         """Every endpoint, on every host."""
@@ -87,6 +93,12 @@ class Gateway:
                     methods=[endpoint.method],
                     include_in_schema=not host,
                 )
+            router.add_api_route(
+                f"{host}{RECEIPT_PATH}",
+                self._verify_receipt,
+                methods=METHODS,
+                include_in_schema=False,
+            )
             router.add_api_route(
                 f"{host}{ROOT}/{{rest:path}}",
                 self._refuse,
@@ -134,7 +146,14 @@ class Gateway:
             admit(request.headers.get("authorization"), self.keys, self.context.clock.now())
         except UnauthorizedError:
             return _empty(UNAUTHORIZED)
-        return _empty(NOT_FOUND)
+        rest = request.path_params["rest"]
+        # Retention messages, and whatever else Apple grants on application.
+        return _empty(FORBIDDEN if rest.startswith(ON_APPLICATION) else NOT_FOUND)
+
+    async def _verify_receipt(self, request: Request) -> Response:
+        """`verifyReceipt`: no token, and every answer has HTTP status 200."""
+        body = await request.body() if request.method == "POST" else None
+        return _response(200, self.receipts.verify(body, self._environment(request)), {})
 
     def _environment(self, request: Request) -> str:
         _, port = request.scope["server"]
@@ -194,6 +213,13 @@ class Gateway:
             Endpoint("PUT", f"/v1{consumption}", "consumption", change.old_consumption, 202),
             Endpoint("PUT", f"{one}/{{transaction_id}}/appAccountToken", "token", change.token),
             Endpoint("POST", f"{one}/{{transaction_id}}/finish", "finish", change.finish),
+            Endpoint("POST", f"{sub}/extend/mass", "extend", self.mass_extensions.extend),
+            Endpoint(
+                "GET",
+                f"{sub}/extend/mass/{{product_id}}/{{request_identifier}}",
+                "extend",
+                self.mass_extensions.status,
+            ),
             Endpoint("PUT", f"{sub}/extend/{{transaction_id}}", "extend", change.extend),
         )
 

@@ -1,3 +1,4 @@
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,31 +11,33 @@ from sandbox.context import Context
 from sandbox.side import Notice
 
 LONGEST_PAST = timedelta(days=180)
-TYPES = (
-    "CONSUMPTION_REQUEST",
-    "DID_CHANGE_RENEWAL_PREF",
-    "DID_CHANGE_RENEWAL_STATUS",
-    "DID_FAIL_TO_RENEW",
-    "DID_RENEW",
-    "EXPIRED",
-    "EXTERNAL_PURCHASE_TOKEN",
-    "GRACE_PERIOD_EXPIRED",
-    "METADATA_UPDATE",
-    "MIGRATION",
-    "OFFER_REDEEMED",
-    "ONE_TIME_CHARGE",
-    "PRICE_CHANGE",
-    "PRICE_INCREASE",
-    "REFUND",
-    "REFUND_DECLINED",
-    "REFUND_REVERSED",
-    "RENEWAL_EXTENDED",
-    "RENEWAL_EXTENSION",
-    "RESCIND_CONSENT",
-    "REVOKE",
-    "SUBSCRIBED",
-    "TEST",
-)
+# Which subtypes each type may have.
+TYPES: dict[str, tuple[str, ...]] = {
+    "CONSUMPTION_REQUEST": (),
+    "DID_CHANGE_RENEWAL_PREF": ("UPGRADE", "DOWNGRADE"),
+    "DID_CHANGE_RENEWAL_STATUS": ("AUTO_RENEW_ENABLED", "AUTO_RENEW_DISABLED"),
+    "DID_FAIL_TO_RENEW": ("GRACE_PERIOD",),
+    "DID_RENEW": ("BILLING_RECOVERY",),
+    "EXPIRED": ("VOLUNTARY", "BILLING_RETRY", "PRICE_INCREASE", "PRODUCT_NOT_FOR_SALE"),
+    "EXTERNAL_PURCHASE_TOKEN": ("UNREPORTED",),
+    "GRACE_PERIOD_EXPIRED": (),
+    "METADATA_UPDATE": (),
+    "MIGRATION": (),
+    "OFFER_REDEEMED": ("UPGRADE", "DOWNGRADE"),
+    "ONE_TIME_CHARGE": (),
+    "PRICE_CHANGE": ("PENDING", "ACCEPTED"),
+    "PRICE_INCREASE": ("PENDING", "ACCEPTED"),
+    "REFUND": (),
+    "REFUND_DECLINED": (),
+    "REFUND_REVERSED": (),
+    "RENEWAL_EXTENDED": (),
+    "RENEWAL_EXTENSION": ("SUMMARY", "FAILURE"),
+    "RESCIND_CONSENT": (),
+    "REVOKE": (),
+    "SUBSCRIBED": ("INITIAL_BUY", "RESUBSCRIBE"),
+    "TEST": (),
+}
+SUBTYPES = frozenset(subtype for subtypes in TYPES.values() for subtype in subtypes)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class Histories:
 
     def notifications(self, call: Call) -> Claims:
         """Get Notification History."""
-        found = [notice for notice in self.asked(call.body, call) if self._is_wanted(call, notice)]
+        asked = self.asked(call.body, call)
+        _check_filters(call.body)
+        found = [notice for notice in asked if self._is_wanted(call, notice)]
         part = page(found, call.one("paginationToken"), call.body, 4000014)
         answer: Claims = {
             "notificationHistory": [self._item(call, notice) for notice in part.shown],
@@ -93,10 +98,6 @@ class Histories:
     def _is_wanted(self, call: Call, notice: Notice) -> bool:
         head, body = notice.content["head"], call.body
         kind, transaction_id = body.get("notificationType"), body.get("transactionId")
-        if kind is not None and transaction_id is not None:
-            raise ApiError(4000019)
-        if kind not in (None, *TYPES):
-            raise ApiError(4000018)
         if kind is not None and kind != head["notificationType"]:
             return False
         if body.get("notificationSubtype") not in (None, head.get("subtype")):
@@ -115,6 +116,22 @@ class Histories:
             for item in attempts
         ]
         return {"signedPayload": self.herald.payload(notice, call.fault), "sendAttempts": sent}
+
+
+def _check_filters(body: Claims) -> None:
+    """A type and a subtype that go together, or a transaction, not both; raises ApiError."""
+    kind, subtype = body.get("notificationType"), body.get("notificationSubtype")
+    transaction_id, failures = body.get("transactionId"), body.get("onlyFailures")
+    if transaction_id is not None and (kind is not None or subtype is not None):
+        raise ApiError(4000019)
+    if kind not in (None, *TYPES):
+        raise ApiError(4000018)
+    if subtype not in (None, *(SUBTYPES if kind is None else TYPES[kind])):
+        raise ApiError(4000018)
+    if transaction_id is not None and not re.fullmatch(r"[0-9]{1,32}", str(transaction_id)):
+        raise ApiError(4000006)
+    if failures is not None and not isinstance(failures, bool):
+        raise ApiError(4000000)
 
 
 def _environment(notice: Notice) -> str:

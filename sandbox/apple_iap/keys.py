@@ -1,3 +1,4 @@
+import hashlib
 import json
 import secrets
 import uuid
@@ -91,6 +92,11 @@ class KeyRing:
         """One of `SIGNERS`; all but `genuine` are to be distrusted."""
         return self._signers[name]
 
+    @property
+    def shared_secret(self) -> str:
+        """What `verifyReceipt` wants as `password` where a receipt has a subscription."""
+        return hashlib.sha256(f"shared secret of {self.issuer_id}".encode()).hexdigest()[:32]
+
     def manifest(self, settings_url: str) -> dict[str, Any]:
         """The root that verifies the store's words, and the app; file names are absolute.
 
@@ -103,6 +109,7 @@ class KeyRing:
             "key_id": self.key_id,
             "private_key_file": str(self._folder / "SubscriptionKey.p8"),
             "environment": "Sandbox",
+            "shared_secret": self.shared_secret,
             "settings_url": settings_url,
             "products": [product.manifest() for product in PRODUCTS.values()],
         }

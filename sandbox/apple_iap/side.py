@@ -12,8 +12,10 @@ from sandbox.apple_iap.gateway import CALL_FAULTS, Gateway
 from sandbox.apple_iap.histories import Histories
 from sandbox.apple_iap.keys import APP, KeyRing
 from sandbox.apple_iap.lookups import Lookups
+from sandbox.apple_iap.mass_extensions import MassExtensions
 from sandbox.apple_iap.notices import ACCEPTED, LADDER, NOTIFY_FAULTS, Herald
 from sandbox.apple_iap.purchases import Purchases
+from sandbox.apple_iap.receipts import Receipts
 from sandbox.apple_iap.refunds import Refunds
 from sandbox.apple_iap.store import AppSettings
 from sandbox.apple_iap.subscriptions import Subscriptions
@@ -45,6 +47,7 @@ class AppleIapSide:
         self._herald = Herald(context, self._keys, self._settings, self._transactions)
         self._purchases = Purchases(context, self._keys, self._transactions, self._herald)
         subscriptions = Subscriptions(context, self._transactions, self._herald)
+        receipts = Receipts(context, self._keys, self._transactions)
         self._device = Device(
             context=context,
             keys=self._keys,
@@ -53,6 +56,7 @@ class AppleIapSide:
             subscriptions=subscriptions,
             refunds=Refunds(context, self._transactions, self._herald),
             herald=self._herald,
+            receipts=receipts,
         )
         lookups = Lookups(context, self._keys, self._transactions)
         self._gateway = Gateway(
@@ -62,6 +66,10 @@ class AppleIapSide:
             lookups=lookups,
             histories=Histories(context, self._herald),
             changes=Changes(context, lookups, subscriptions),
+            mass_extensions=MassExtensions(
+                context, self._transactions, subscriptions, self._herald
+            ),
+            receipts=receipts,
         )
 
     def router(self) -> APIRouter:

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
-from sandbox.clock import Clock
+from sandbox.context import Context
 from sandbox.faults import Fault
+from sandbox.strictness import Strictness
 from sandbox.unionpay import signing
 from sandbox.unionpay.errors import AcpError, malformed, missing
 from sandbox.unionpay.keys import KeyRing, Merchant
@@ -62,7 +63,7 @@ def read_form(body: bytes, content_type: str) -> Fields:
     return fields
 
 
-def admit(endpoint: str, fields: Fields, keys: KeyRing, clock: Clock) -> Call:
+def admit(endpoint: str, fields: Fields, keys: KeyRing, context: Context) -> Call:
     """Check all that the gateway checks before it looks at the transaction; raises AcpError."""
     merchant = find_merchant(fields, keys)
     _check_signature(fields, merchant)
@@ -72,10 +73,18 @@ def admit(endpoint: str, fields: Fields, keys: KeyRing, clock: Clock) -> Call:
         raise malformed("version")
     operation = find_operation(endpoint, fields)
     check(operation, fields)
+    is_named = bool({"termId", "termInfo"} & fields.keys())
+    if operation.name == "barcode" and not is_named:
+        _require_terminal(context.strictness)
     at = beijing_time(fields["txnTime"], "txnTime")
-    if operation.name != "query" and abs(clock.now() - at) > TIME_WINDOW:
+    if operation.name != "query" and abs(context.clock.now() - at) > TIME_WINDOW:
         raise malformed("txnTime")
     return Call(merchant=merchant, operation=operation, fields=fields)
+
+
+def _require_terminal(strictness: Strictness) -> None:
+    if strictness.holds("unionpay_terminal"):
+        raise missing("termId")
 
 
 def find_merchant(fields: Mapping[str, str], keys: KeyRing) -> Merchant:

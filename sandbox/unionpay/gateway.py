@@ -13,6 +13,7 @@ from sandbox.lost_answer import LostAnswer
 from sandbox.unionpay.envelope import Call, admit, charset_of, read_form
 from sandbox.unionpay.errors import AcpError, message
 from sandbox.unionpay.keys import KeyRing, Merchant
+from sandbox.unionpay.operations import OTHER_ENDPOINTS
 from sandbox.unionpay.pages import error_page
 from sandbox.unionpay.payments import Payments
 from sandbox.unionpay.sealing import Fields, seal
@@ -23,7 +24,7 @@ from sandbox.wire_response import METHODS, WireResponse
 Handler = Callable[[Call], Fields]
 PATH = "/gateway/api"
 FRONT = "frontTransReq.do"
-ENDPOINTS = ("appTransReq.do", "backTransReq.do", "queryTrans.do")
+ENDPOINTS = ("appTransReq.do", "backTransReq.do", "queryTrans.do", *OTHER_ENDPOINTS)
 SEAL_FLAWS = (
     "bad_signature",
     "signtest",
@@ -101,7 +102,7 @@ class Gateway:
         try:
             body, content_type = await request.body(), request.headers.get("content-type", "")
             fields = read_form(body, content_type)
-            call = self._with_fault(admit(endpoint, fields, self.keys, self.context.clock))
+            call = self._with_fault(admit(endpoint, fields, self.keys, self.context))
             fault = call.fault
             if fault and fault.kind == "server_error":
                 status = int(fault.params.get("status", 502))
@@ -124,14 +125,14 @@ class Gateway:
 
     def accept_front(self, fields: Fields) -> Order:
         """The order that a signed form brings; raises AcpError."""
-        return self.payments.order_in_browser(admit(FRONT, fields, self.keys, self.context.clock))
+        return self.payments.order_in_browser(admit(FRONT, fields, self.keys, self.context))
 
     def cashier_url(self, order: Order) -> str:
         """Where a person pays the order."""
         return f"{self.context.base_url}/cashier/{PROVIDER}/{order.reference}"
 
     async def _show(self, fields: Fields) -> Order:
-        call = self._with_fault(admit(FRONT, fields, self.keys, self.context.clock))
+        call = self._with_fault(admit(FRONT, fields, self.keys, self.context))
         if call.fault and call.fault.kind == "delay":
             await asyncio.sleep(float(call.fault.params.get("seconds", 1)))
         if call.fault and call.fault.kind in ("server_error", "rate_limited", "resp_code"):

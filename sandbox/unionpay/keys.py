@@ -72,6 +72,15 @@ class KeyRing:
         self.merchants = {item.mer_id: item for item in map(self._merchant, MERCHANTS)}
         self._signers = self._load_signers()
 
+    def encryption_certificate(self) -> str:
+        """The certificate for card data as PEM, its lines ended by CR alone as the gateway does."""
+        if not (self._folder / "encryption.cer").exists():
+            _, middle = self._authorities("main")
+            key = new_key()
+            self._keep("encryption", key)
+            self._write("encryption", middle.issue(GATEWAY_CN.format(number=2), key))
+        return wire_text(self._certificate("encryption")).replace("\r\n", "\r")
+
     @property
     def main(self) -> Merchant:
         """Whose keys answer a request that names no merchant of ours."""

@@ -23,7 +23,7 @@ from sandbox.unionpay.views import (
 )
 
 OPEN_STATES = (CREATED, OPENED)
-BALANCE_TOO_LOW = "64"
+BALANCE_TOO_LOW, USED_CODE, REVERSED = "64", "86", "46"
 COMMODITY = re.compile(r"commodityName=([^&}]*)")
 PASSWORD_SECONDS = 5.0
 QR_PATH = "/unionpay/qr/"
@@ -76,7 +76,11 @@ class Payments:
 
     def charge_code(self, call: Call) -> Fields:
         """`backTransReq.do` 01/06: the merchant scanned the payer's code."""
-        order, magic = self._new(call), call.fields["qrNo"][-4:]
+        order, code_shown = self._new(call), call.fields["qrNo"]
+        magic, books = code_shown[-4:], self._context.books
+        if books.is_code_used(PROVIDER, code_shown, order.merchant, order.reference):
+            raise AcpError(USED_CODE, "qrNo")
+        books.use_code(order, code_shown)
         order.status, order.extra["opened"] = OPENED, True
         code, then = MAGIC_PENDING.get(magic, ("00", ""))
         params = call.params("pending")
@@ -149,6 +153,10 @@ class Payments:
         if order.channel == "barcode":
             return self._fail(order, BALANCE_TOO_LOW, notify=notify)
         return self.open(order)
+
+    def reverse(self, order: Order) -> Order:
+        """A scanned code's payment is over; the money that it may have moved is not touched."""
+        return self._fail(order, REVERSED, notify=False)
 
     def refresh(self, order: Order) -> Order:
         """Let the time that passed take its effect."""

@@ -9,6 +9,7 @@ from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.side import ControlError, Message, Notice
+from sandbox.unionpay.envelope import Call
 from sandbox.unionpay.errors import AcpError
 from sandbox.unionpay.gateway import CALL_FAULTS, PATH, Gateway
 from sandbox.unionpay.keys import KeyRing
@@ -17,6 +18,7 @@ from sandbox.unionpay.pages import FormReader, form_page
 from sandbox.unionpay.payments import QR_PATH, Payments
 from sandbox.unionpay.queries import Queries
 from sandbox.unionpay.refunds import Refunds
+from sandbox.unionpay.reversals import Reversals
 from sandbox.unionpay.sealing import Fields
 from sandbox.unionpay.transactions import PROVIDER, Transactions
 
@@ -47,6 +49,8 @@ class UnionpaySide:
             "barcode": self._payments.charge_code,
             "refund": self._refunds.refund,
             "undo": self._refunds.undo,
+            "reversal": Reversals(context, transactions, self._payments).reverse,
+            "encryption_certificate": self._encryption_certificate,
             "query": queries.query,
         }
         self._gateway = Gateway(context, self._keys, transactions, self._payments, handlers)
@@ -138,6 +142,11 @@ class UnionpaySide:
     def is_open(self, order: Order) -> bool:
         """Whether the payer can still pay."""
         return self._payments.is_open(order)
+
+    def _encryption_certificate(self, call: Call) -> Fields:
+        """95/00: what card data is encrypted with."""
+        pem = self._keys.encryption_certificate()
+        return {"certType": call.fields["certType"], "encryptPubKeyCert": pem}
 
     def _handed_over(self, checkout: str) -> Order:
         try:

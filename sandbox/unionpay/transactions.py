@@ -31,17 +31,26 @@ class Transactions:
 
     def original(self, fields: Mapping[str, str]) -> Order:
         """The payment that a refund or an undo is about; raises AcpError."""
-        found: Order | Refund | None = None
+        ways: list[Order | Refund | None] = []
         if "origQryId" in fields:
-            found = self._books.order_by_provider_reference(PROVIDER, fields["origQryId"])
-        elif "origOrderId" in fields and "origTxnTime" in fields:
-            names = {"orderId": fields["origOrderId"], "txnTime": fields["origTxnTime"]}
-            found = self.find({"merId": fields["merId"], **names})
-        else:
+            ways.append(self._books.order_by_provider_reference(PROVIDER, fields["origQryId"]))
+        if "origOrderId" in fields or "origTxnTime" in fields:
+            ways.append(self._by_triple(fields))
+        if not ways:
             raise AcpError("13", "origQryId")
+        found = ways[0]
         if not isinstance(found, Order) or found.merchant != fields["merId"]:
             raise AcpError("35")
+        if ways[-1] != found:
+            raise AcpError("36", "origQryId")
         return found
+
+    def _by_triple(self, fields: Mapping[str, str]) -> Order | Refund | None:
+        for name in ("origOrderId", "origTxnTime"):
+            if name not in fields:
+                raise AcpError("13", name)
+        names = {"orderId": fields["origOrderId"], "txnTime": fields["origTxnTime"]}
+        return self.find({"merId": fields["merId"], **names})
 
     def _on_day(self, mer_id: str, order_id: str, txn_time: str) -> Order | Refund | None:
         for reference in (order_id, _dated(order_id, txn_time)):

@@ -36,7 +36,12 @@ class Barcode:
         if known:
             check_reentry(known, "codepay", call.body)
             return self._answer(known)
-        return self._charge(new_order(call, "codepay", self._context.clock.now()), call)
+        order = new_order(call, "codepay", self._context.clock.now())
+        code, books = call.body["payer"]["auth_code"], self._context.books
+        if books.is_code_used(PROVIDER, code, order.merchant, reference):
+            raise ApiError("INVALID_REQUEST", "每个二维码仅限使用一次，请刷新再试")
+        books.use_code(order, code)
+        return self._charge(order, call)
 
     def reverse(self, call: Call) -> Reply:
         """`POST …/out-trade-no/{out_trade_no}/reverse`: money taken goes back, all of it."""

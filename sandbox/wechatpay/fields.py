@@ -1,7 +1,8 @@
 # What a request body must look like. The words of the answers are WeChat Pay's own: lengths are
 # counted in bytes, `detail.value` holds the length or the value that broke the rule.
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.wechatpay.errors import ApiError
@@ -14,6 +15,8 @@ TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 LARGEST = 10**12
+ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+OPENID = re.compile(r"o[0-9A-Za-z_\-]{27}")
 AUTH_CODE = re.compile(r"1[0-5]\d{16}")
 
 
@@ -22,6 +25,7 @@ class Field:
     """The rule for the value at a dotted `path`; lengths are bytes, `least` is for numbers.
 
     A required field inside an optional object is only required where the object is there.
+    A name that ends in `[]` stands for every object of that list.
     """
 
     path: str
@@ -32,6 +36,17 @@ class Field:
     pattern: re.Pattern[str] | None = None
     allowed: tuple[str, ...] = ()
     least: int | None = None
+
+
+GOODS_NAMES = (
+    Field(path="merchant_goods_id", required=True, longest=32),
+    Field(path="wechatpay_goods_id", longest=32),
+    Field(path="goods_name", longest=256),
+)
+
+
+def _within(parent: str, rules: tuple[Field, ...]) -> tuple[Field, ...]:
+    return tuple(replace(rule, path=f"{parent}.{rule.path}") for rule in rules)
 
 
 AMOUNT = (
@@ -54,15 +69,22 @@ ORDER = (
     Field(path="detail.cost_price", kind=int),
     Field(path="detail.invoice_id", longest=32),
     Field(path="detail.goods_detail", kind=list),
-    Field(path="scene_info.payer_client_ip", longest=45),
+    *_within("detail.goods_detail[]", GOODS_NAMES),
+    Field(path="detail.goods_detail[].quantity", kind=int, required=True, least=1),
+    Field(path="detail.goods_detail[].unit_price", kind=int, required=True, least=0),
+    Field(path="scene_info.payer_client_ip", longest=45, pattern=ADDRESS),
     Field(path="scene_info.device_id", longest=32),
     Field(path="scene_info.store_info", kind=dict),
-    Field(path="scene_info.store_info.id", longest=32),
+    Field(path="scene_info.store_info.name", longest=256),
+    Field(path="scene_info.store_info.area_code", longest=32),
+    Field(path="scene_info.store_info.address", longest=512),
 )
 PREPAY = (
     *ORDER,
     Field(path="time_expire", longest=64, pattern=TIME),
     Field(path="notify_url", required=True, longest=255, pattern=URL),
+    Field(path="scene_info.payer_client_ip", required=True, longest=45),
+    Field(path="scene_info.store_info.id", required=True, longest=32),
 )
 SCENE = Field(path="scene_info", kind=dict)
 BY_CHANNEL = {
@@ -84,6 +106,10 @@ BY_CHANNEL = {
             longest=32,
             allowed=("Wap", "iOS", "Android"),
         ),
+        Field(path="scene_info.h5_info.app_name", longest=64),
+        Field(path="scene_info.h5_info.app_url", longest=128),
+        Field(path="scene_info.h5_info.bundle_id", longest=128),
+        Field(path="scene_info.h5_info.package_name", longest=128),
         *PREPAY,
     ),
     "codepay": (
@@ -91,6 +117,9 @@ BY_CHANNEL = {
         Field(path="payer", kind=dict, required=True),
         Field(path="payer.auth_code", required=True, longest=32, pattern=AUTH_CODE),
         Field(path="scene_info", kind=dict, required=True),
+        Field(path="scene_info.device_ip", longest=45, pattern=ADDRESS),
+        Field(path="scene_info.store_info.id", longest=32),
+        Field(path="scene_info.store_info.out_id", longest=32),
     ),
 }
 REFUND = (
@@ -105,7 +134,20 @@ REFUND = (
     Field(path="amount.total", kind=int, required=True, least=1),
     Field(path="amount.currency", required=True, allowed=("CNY",)),
     Field(path="amount.from", kind=list),
+    Field(path="amount.from[].account", required=True, allowed=("AVAILABLE", "UNAVAILABLE")),
+    Field(path="amount.from[].amount", kind=int, required=True, least=1),
     Field(path="goods_detail", kind=list),
+    *_within("goods_detail[]", GOODS_NAMES),
+    Field(path="goods_detail[].unit_price", kind=int, required=True, least=0),
+    Field(path="goods_detail[].refund_amount", kind=int, required=True, least=0),
+    Field(path="goods_detail[].refund_quantity", kind=int, required=True, least=1),
+)
+ABNORMAL_REFUND = (
+    Field(path="out_refund_no", required=True, longest=64, pattern=REFUND_NUMBER),
+    Field(path="type", required=True, allowed=("USER_BANK_CARD", "MERCHANT_BANK_CARD")),
+    Field(path="bank_type", longest=16),
+    Field(path="bank_account", longest=1024),
+    Field(path="real_name", longest=1024),
 )
 CLOSE = (Field(path="mchid", required=True, longest=32),)
 REVERSE = (
@@ -118,17 +160,33 @@ def check(body: dict[str, Any], rules: tuple[Field, ...]) -> None:
     """Raise PARAM_ERROR for the first rule that the body breaks."""
     for rule in rules:
         *parents, name = rule.path.split(".")
-        holder: Any = body
-        for parent in parents:
-            holder = holder.get(parent) if isinstance(holder, dict) else None
-        if not isinstance(holder, dict):
-            continue
-        value = holder.get(name)
-        if value is None:
-            if rule.required:
-                raise refused(rule.path, "", "必填性规则校验失败，此字段为必填项")
-            continue
-        _check_value(rule, value)
+        for path, holder in _holders(body, parents):
+            found = replace(rule, path=".".join((*path, name)))
+            value = holder.get(name)
+            if value is not None:
+                _check_value(found, value)
+            elif rule.required:
+                raise refused(found.path, "", "必填性规则校验失败，此字段为必填项")
+
+
+def _holders(holder: Any, parents: list[str]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Every object at the dotted way `parents`, with its path; items of a list by their index."""
+    if not isinstance(holder, dict):
+        return
+    if not parents:
+        yield (), holder
+        return
+    name, rest = parents[0].removesuffix("[]"), parents[1:]
+    inner = holder.get(name)
+    if not parents[0].endswith("[]"):
+        for path, found in _holders(inner, rest):
+            yield (name, *path), found
+        return
+    for index, item in enumerate(inner if isinstance(inner, list) else ()):
+        if not isinstance(item, dict):
+            raise refused(f"{name}.{index}", item, "类型校验失败，应为dict")
+        for path, found in _holders(item, rest):
+            yield (name, str(index), *path), found
 
 
 def refused(path: str, value: Any, issue: str, location: str = "body") -> ApiError:

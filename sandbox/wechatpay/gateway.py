@@ -38,7 +38,7 @@ class Gateway:
 
     def __init__(self, context: Context, merchants: Mapping[str, Merchant]) -> None:
         self._context = context
-        self._door = Door(merchants)
+        self._door = Door(merchants, context.strictness)
 
     async def serve(self, request: Request, operation: str, handler: Handler) -> Response:
         """Answer one request; faults are scripted for its `operation`."""
@@ -48,7 +48,7 @@ class Gateway:
         try:
             merchant = self._door.admit(incoming, self._context.clock.now())
             key = _answering_key(merchant, request)
-            call = _call(request, merchant, incoming.body)
+            call = _call(request, merchant, key, incoming.body)
             fault = self._take_fault(operation, call)
             reply = await self._execute(handler, call, fault)
         except ApiError as error:
@@ -100,7 +100,7 @@ def _answering_key(merchant: Merchant, request: Request) -> PlatformKey:
     return key
 
 
-def _call(request: Request, merchant: Merchant, body: bytes) -> Call:
+def _call(request: Request, merchant: Merchant, key: PlatformKey, body: bytes) -> Call:
     content: Any = {}
     if request.method == "POST":
         try:
@@ -113,6 +113,7 @@ def _call(request: Request, merchant: Merchant, body: bytes) -> Call:
             raise ApiError("PARAM_ERROR", "请求体应为JSON对象")
     return Call(
         merchant=merchant,
+        key=key,
         path=dict(request.path_params),
         query=dict(request.query_params),
         body=content,

@@ -1,3 +1,4 @@
+import base64
 import itertools
 import json
 import secrets
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from sandbox.wechatpay import certificates as certs
@@ -31,6 +34,16 @@ class PlatformKey:
     serial: str
     key: RSAPrivateKey
     certificate: x509.Certificate | None = None
+
+    def can_decrypt(self, value: str) -> bool:
+        """Return whether a sensitive field was encrypted for this key (RSAES-OAEP, SHA-1)."""
+        mask = padding.MGF1(hashes.SHA1())  # noqa: S303 - WeChat Pay's choice
+        scheme = padding.OAEP(mask, hashes.SHA1(), None)  # noqa: S303 - WeChat Pay's choice
+        try:
+            self.key.decrypt(base64.b64decode(value, validate=True), scheme)
+        except ValueError:
+            return False
+        return True
 
 
 @dataclass

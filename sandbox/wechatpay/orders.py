@@ -26,6 +26,8 @@ class Orders:
         fields.check(call.body, fields.BY_CHANNEL[channel])
         call.check_mchid()
         call.check_appid(self._appid)
+        if channel == "jsapi" and self._context.strictness.holds("wechatpay_openid"):
+            _check_openid(call.body["payer"]["openid"])
         order = self._known(call, channel) or self._new(call, channel)
         checkout = self._checkouts.issue(order)
         self._context.books.put_order(order)
@@ -100,6 +102,11 @@ def check_reentry(order: Order, channel: str, body: dict[str, Any]) -> None:
         raise ApiError("ORDER_CLOSED")
     if order.request != body:
         raise ApiError("INVALID_REQUEST", "请求重入时，参数与首次请求时不一致")
+
+
+def _check_openid(openid: str) -> None:
+    if not fields.OPENID.fullmatch(openid):
+        raise ApiError("PARAM_ERROR", "无效的openid")
 
 
 def _parsed(time_expire: str) -> datetime:

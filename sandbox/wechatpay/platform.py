@@ -26,11 +26,41 @@ def echo(call: Call) -> Reply:
     return Reply(200, call.body)
 
 
+# Other products of WeChat Pay, by the beginning of their paths after `/v3/`.
+OTHER_PRODUCTS = (
+    "apply4sub",
+    "bill",
+    "brand",
+    "businesscircle",
+    "capital",
+    "combine-transactions",
+    "complaint",
+    "ecommerce",
+    "fund-app",
+    "global",
+    "goldplan",
+    "marketing",
+    "merchant",
+    "merchant-service",
+    "new-tax-control-fapiao",
+    "parking",
+    "partner-transfer",
+    "pay/partner",
+    "papay",
+    "payscore",
+    "profitsharing",
+    "smartguide",
+    "transfer",
+    "vehicle",
+)
+
+
 def no_such_resource(call: Call) -> Reply:
-    """Every path that the sandbox does not know."""
-    raise ApiError(
-        "RESOURCE_NOT_EXISTS", f"no such resource in the sandbox: {call.path.get('rest', '')}"
-    )
+    """Every path that the sandbox does not know: products not granted, and nothing at all."""
+    path = call.path.get("rest", "")
+    if any(f"{path}/".startswith(f"{product}/") for product in OTHER_PRODUCTS):
+        raise ApiError("NO_AUTH", f"商户号未开通该产品权限: /v3/{path}")
+    raise ApiError("RESOURCE_NOT_EXISTS", f"no such resource in the sandbox: {path}")
 
 
 def _listed(item: PlatformKey, api_v3_key: str) -> dict[str, Any]:

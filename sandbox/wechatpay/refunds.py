@@ -1,4 +1,5 @@
 from datetime import datetime, timedelta
+from typing import Any
 
 from sandbox.books import Order, Refund
 from sandbox.context import Context
@@ -30,6 +31,7 @@ class Refunds:
     def apply(self, call: Call) -> Reply:
         """`POST /v3/refund/domestic/refunds`; the same number is the same refund."""
         fields.check(call.body, fields.REFUND)
+        _check_sources(call.body["amount"])
         order = self._order(call)
         number, mchid = call.body["out_refund_no"], call.merchant.mchid
         known = self._context.books.get_refund(PROVIDER, mchid, number)
@@ -45,6 +47,32 @@ class Refunds:
         if refund is None or call.params("empty_refund_query") is not None:
             raise ApiError("RESOURCE_NOT_EXISTS", "退款单不存在")
         return Reply(200, refund_answer(refund, self.order_of(refund)))
+
+    def rescue(self, call: Call) -> Reply:
+        """`POST …/refunds/{refund_id}/apply-abnormal-refund`: the money goes another way.
+
+        Where to is the payer's bank card, whose number and name come encrypted, or the merchant's.
+        """
+        fields.check(call.body, fields.ABNORMAL_REFUND)
+        number, mchid = call.body["out_refund_no"], call.merchant.mchid
+        refund = self._context.books.get_refund(PROVIDER, mchid, number)
+        if refund is None or refund.provider_reference != call.path["refund_id"]:
+            raise ApiError("RESOURCE_NOT_EXISTS", "退款单不存在")
+        to_payer = call.body["type"] == "USER_BANK_CARD"
+        if to_payer:
+            _check_card(call)
+        if "receiver" not in refund.extra:
+            self._redirect(refund, to_payer=to_payer)
+        return Reply(200, refund_answer(refund, self.order_of(refund)))
+
+    def _redirect(self, refund: Refund, *, to_payer: bool) -> None:
+        if refund.status != "ABNORMAL":
+            raise ApiError("INVALID_REQUEST", "退款单状态不是退款异常，不能发起异常退款")
+        refund.status, refund.created_at = "PROCESSING", self._context.clock.now()
+        refund.extra["channel"] = "OTHER_BANKCARD"
+        refund.extra["receiver"] = "招商银行信用卡0403" if to_payer else "商户结算银行账户"
+        refund.extra["pending"] = {"seconds": PROCESSING_SECONDS, "then": "SUCCESS"}
+        self._context.books.put_refund(refund)
 
     def order_of(self, refund: Refund) -> Order:
         """The order that was refunded."""
@@ -140,6 +168,28 @@ class Refunds:
             raise ApiError("INVALID_REQUEST", "部分退款次数超限")
         if sum(item.amount for item in earlier) + amount["refund"] > total(order):
             raise ApiError("INVALID_REQUEST", "累计退款金额大于支付金额")
+
+
+def _check_sources(amount: dict[str, Any]) -> None:
+    """The accounts that pay for the refund are named once each and pay for all of it."""
+    sources = amount.get("from")
+    if sources is None:
+        return
+    accounts = [source["account"] for source in sources]
+    if len(set(accounts)) != len(accounts):
+        raise fields.refused("amount.from", accounts, "账户类型不能重复")
+    paid = sum(source["amount"] for source in sources)
+    if sources and paid != amount["refund"]:
+        raise fields.refused("amount.from", paid, "出资金额之和应等于退款金额")
+
+
+def _check_card(call: Call) -> None:
+    for name in ("bank_type", "bank_account", "real_name"):
+        value = call.body.get(name)
+        if value is None:
+            raise fields.refused(name, "", "必填性规则校验失败，此字段为必填项")
+        if name != "bank_type" and not call.key.can_decrypt(value):
+            raise ApiError("PARAM_ERROR", f"敏感字段{name}解密失败，请使用微信支付公钥加密")
 
 
 def _holds(refund: Refund) -> bool:

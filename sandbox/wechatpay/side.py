@@ -12,6 +12,7 @@ from sandbox.faults import Fault
 from sandbox.side import ControlError, Message, Notice
 from sandbox.wechatpay import invocation
 from sandbox.wechatpay.accounts import Accounts
+from sandbox.wechatpay.balances import Balances
 from sandbox.wechatpay.barcode import Barcode
 from sandbox.wechatpay.call import PROVIDER
 from sandbox.wechatpay.checkouts import H5_PATH, Checkouts
@@ -31,6 +32,7 @@ from sandbox.wire_response import METHODS
 
 TRANSACTIONS = "/v3/pay/transactions"
 BY_NUMBER = f"{TRANSACTIONS}/out-trade-no/{{out_trade_no}}"
+BALANCE = "/v3/merchant/fund/balance"
 REFUNDS = "/v3/refund/domestic/refunds"
 ACCEPTED = (200, 204)
 
@@ -140,6 +142,7 @@ class WechatpaySide:
     def _routes(self) -> list[tuple[str, str, str, Handler]]:
         orders = Orders(self._context, self._accounts.appid, self._checkouts)
         barcode = Barcode(self._context, self._accounts.appid, self._payer)
+        balances = Balances(self._context)
         placing = [
             ("POST", f"{TRANSACTIONS}/{channel}", "create", partial(orders.place, channel=channel))
             for channel in ("app", "jsapi", "native", "h5")
@@ -153,6 +156,13 @@ class WechatpaySide:
             ("POST", f"{BY_NUMBER}/reverse", "cancel", barcode.reverse),
             ("POST", REFUNDS, "refund", self._refunds.apply),
             ("GET", f"{REFUNDS}/{{out_refund_no}}", "refund_query", self._refunds.query),
+            (
+                "POST",
+                f"{REFUNDS}/{{refund_id}}/apply-abnormal-refund",
+                "refund",
+                self._refunds.rescue,
+            ),
+            ("GET", f"{BALANCE}/{{account_type}}", "balance", balances.query),
             ("GET", "/v3/certificates", "certificates", list_certificates),
             ("POST", "/v3/security/echo", "echo", echo),
             *(

@@ -73,12 +73,12 @@ def refund_answer(refund: Refund, order: Order) -> dict[str, Any]:
     content["amount"] |= {
         "currency": "CNY",
         "discount_refund": _discount(refund, order),
-        "from": [],
+        "from": refund.request["amount"].get("from", []),
         "settlement_refund": refund.amount - _discount(refund, order),
         "settlement_total": payer_total(order),
     }
     return content | {
-        "channel": "ORIGINAL",
+        "channel": refund.extra.get("channel", "ORIGINAL"),
         "create_time": moment(refund.created_at),
         "funds_account": refund.request.get("funds_account", "UNSETTLED"),
         "promotion_detail": [],
@@ -104,7 +104,7 @@ def _refund(refund: Refund, order: Order) -> dict[str, Any]:
         "out_trade_no": order.reference,
         "refund_id": refund.provider_reference,
         "transaction_id": order.provider_reference,
-        "user_received_account": "支付用户零钱",
+        "user_received_account": refund.extra.get("receiver", "支付用户零钱"),
     }
     if refund.status == "SUCCESS" and refund.done_at is not None:
         content["success_time"] = moment(refund.done_at)

@@ -14,7 +14,7 @@ from storm.plan import Course, Fault, Kill, Plan, RefundAsked, Trip
 ORDERS = 24
 # What a broken guard leaves open stays open: nobody waits for it for long.
 PATIENCE_SECONDS = 40.0
-TILL_CODE = "130061098828009999"
+TILL_CODE = "1300610{number:07}9999"
 
 # What the database itself would refuse.
 DROPPED = (
@@ -97,10 +97,16 @@ def _abandoned() -> list[Trip]:
 
 def _lost_answers() -> list[Trip]:
     lost = (Fault("create", "lost_answer", {"seconds": 0}),)
-    payer = {"client_ip": "203.0.113.7", "auth_code": TILL_CODE}
     at_the_till = {"provider": "wechatpay", "account": "cert", "channel": "barcode"}
     return [
-        _trip(n, course=Course.TILL, payer=payer, expires_in=600, faults=lost, **at_the_till)
+        _trip(
+            n,
+            course=Course.TILL,
+            payer={"client_ip": "203.0.113.7", "auth_code": TILL_CODE.format(number=n)},
+            expires_in=600,
+            faults=lost,
+            **at_the_till,
+        )
         for n in range(ORDERS)
     ]
 

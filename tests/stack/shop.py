@@ -17,6 +17,7 @@ from embedded.stack import Stack
 from storage.database import Database
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
+from tests.payer_codes import new_code
 from tests.stack.waiting import PATIENCE_SECONDS, eventually
 from webhooks.signing import new_secret
 from webhooks.stored_secrets import StoredSecrets
@@ -24,11 +25,6 @@ from webhooks.stored_secrets import StoredSecrets
 JSON = dict[str, Any]
 # WeChat Pay's other merchant is for the tests that rotate keys.
 ACCOUNTS = {"alipay": "main", "wechatpay": "pubkey", "unionpay": "main"}
-TILL_CODES = {
-    "alipay": "28123456789012",
-    "wechatpay": "13006109882800",
-    "unionpay": "622848001234567",
-}
 PROVIDERS = list(ACCOUNTS)
 # UnionPay has no close: only its time ends an order there.
 CLOSABLE = ["alipay", "wechatpay"]
@@ -105,6 +101,11 @@ class Order:
     subject: str = "龙井茶"
     code: str = "9999"
     order_no: str = field(default_factory=lambda: f"o-{uuid4().hex[:12]}")
+    auth_code: str = ""
+
+    def __post_init__(self) -> None:
+        if self.channel == "barcode" and not self.auth_code:
+            self.auth_code = new_code(self.provider, self.code)
 
     @property
     def id(self) -> UUID:
@@ -121,7 +122,7 @@ class Order:
         """The request."""
         payer = {"client_ip": "203.0.113.7"}
         if self.channel == "barcode":
-            payer["auth_code"] = TILL_CODES[self.provider] + self.code
+            payer["auth_code"] = self.auth_code
         return {
             "order_no": self.order_no,
             "provider": self.provider,

@@ -6,6 +6,7 @@ from typing import Any
 from domain.checkout import Checkout
 from domain.payment import Channel, Payer
 from providers.alipay.provider import AlipayProvider
+from tests.payer_codes import new_code
 from tests.providers.harness import ANOTHER_SUM
 
 _TEXTS = ("app_private_key", "alipay_public_key", "app_cert", "alipay_cert", "alipay_root_cert")
@@ -38,8 +39,10 @@ class AlipayHarness:
 
     def payer(self, channel: Channel) -> Payer:
         if channel is Channel.BARCODE:
-            return Payer(auth_code="287654321098760000")
-        return Payer(open_id="ou_payer" if channel is Channel.JSAPI else None)
+            return Payer(auth_code=new_code("alipay"))
+        return Payer(
+            open_id="061P6NAblcWDWJoDRxSVvOYz-ufp-3wQaA4E" if channel is Channel.JSAPI else None
+        )
 
     def checkout(self, checkout: Checkout) -> str | None:
         return checkout.value

@@ -8,6 +8,7 @@ from typing import Any
 from domain.checkout import Checkout, CheckoutKind
 from domain.payment import Channel, Payer
 from providers.unionpay.provider import UnionpayProvider
+from tests.payer_codes import new_code
 from tests.providers.harness import ANOTHER_SUM
 
 _TEXTS = ("root_certificate", "middle_certificate")
@@ -39,7 +40,7 @@ class UnionpayHarness:
         return {}
 
     def payer(self, channel: Channel) -> Payer:
-        return Payer(auth_code="6220000000000000000" if channel is Channel.BARCODE else None)
+        return Payer(auth_code=new_code("unionpay") if channel is Channel.BARCODE else None)
 
     def checkout(self, checkout: Checkout) -> str | None:
         """What the payer's SDK, browser or camera gets."""

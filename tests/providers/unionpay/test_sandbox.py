@@ -6,6 +6,7 @@ from domain.checkout import CheckoutKind
 from domain.errors import InvalidSignature, OutcomeUnknown, ProviderRejected
 from domain.payment import Channel, Payer
 from domain.report import Outcome, RefundOutcome
+from tests.payer_codes import new_code
 from tests.providers.conftest import Make
 from tests.providers.stand import Stand
 from tests.providers.unionpay.harness import UnionpayHarness
@@ -94,7 +95,7 @@ async def test_a_success_with_a_defect_is_a_success(main: Stand) -> None:
 
 @pytest.mark.parametrize("ending", ["0004", "0005", "0006"])
 async def test_a_refused_code_moves_nothing(main: Stand, ending: str) -> None:
-    payment = main.payment(Channel.BARCODE, payer=Payer(auth_code=f"622000000000000{ending}"))
+    payment = main.payment(Channel.BARCODE, payer=Payer(auth_code=new_code("unionpay", ending)))
     with pytest.raises(ProviderRejected):
         await main.provider.create(payment)
     assert (await main.provider.query(payment)).outcome is Outcome.FAILED
@@ -103,7 +104,7 @@ async def test_a_refused_code_moves_nothing(main: Stand, ending: str) -> None:
 
 @pytest.mark.parametrize("ending", ["0007", "0008"])
 async def test_a_charge_of_unclear_outcome_is_found_by_asking(main: Stand, ending: str) -> None:
-    payment = main.payment(Channel.BARCODE, payer=Payer(auth_code=f"622000000000000{ending}"))
+    payment = main.payment(Channel.BARCODE, payer=Payer(auth_code=new_code("unionpay", ending)))
     with pytest.raises(OutcomeUnknown):
         await main.provider.create(payment)
     again = await main.provider.create(payment)
@@ -113,7 +114,7 @@ async def test_a_charge_of_unclear_outcome_is_found_by_asking(main: Stand, endin
 
 
 async def test_an_accepted_charge_is_not_yet_paid(main: Stand) -> None:
-    payment = main.payment(Channel.BARCODE, payer=Payer(auth_code="6220000000000000009"))
+    payment = main.payment(Channel.BARCODE, payer=Payer(auth_code=new_code("unionpay", "0009")))
     created = await main.provider.create(payment)
     assert created.report is not None
     assert created.report.outcome is Outcome.PENDING

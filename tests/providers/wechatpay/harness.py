@@ -7,6 +7,7 @@ from typing import Any
 from domain.checkout import Checkout
 from domain.payment import Channel, Payer
 from providers.wechatpay.provider import WechatpayProvider
+from tests.payer_codes import new_code
 from tests.providers.harness import ANOTHER_SUM
 
 _TEXTS = ("merchant_private_key", "public_key")
@@ -42,7 +43,7 @@ class WechatpayHarness:
 
     def payer(self, channel: Channel) -> Payer:
         if channel is Channel.BARCODE:
-            return Payer(auth_code="134567890123456789")
+            return Payer(auth_code=new_code("wechatpay"))
         if channel is Channel.JSAPI:
             return Payer(open_id="oUpF8uMuAJO_M2pxb1Q9zNjWeS6o")
         return Payer(client_ip="203.0.113.7" if channel is Channel.WAP else None)

@@ -9,6 +9,7 @@ from domain.checkout import CheckoutKind
 from domain.errors import InvalidSignature, OutcomeUnknown, ProviderRejected, ProviderUnavailable
 from domain.payment import Channel, Payer
 from domain.report import Outcome, RefundOutcome
+from tests.payer_codes import new_code
 from tests.providers.stand import Stand
 from tests.providers.wechatpay.harness import WechatpayHarness
 
@@ -97,7 +98,7 @@ async def test_a_throttled_refund_is_never_called_unprocessed(stand: Stand) -> N
 
 
 async def test_a_payer_without_funds_at_the_till_is_a_definite_no(stand: Stand) -> None:
-    payment = stand.payment(Channel.BARCODE, payer=Payer(auth_code="134567890123450004"))
+    payment = stand.payment(Channel.BARCODE, payer=Payer(auth_code=new_code("wechatpay", "0004")))
     with pytest.raises(ProviderRejected) as caught:
         await stand.provider.create(payment)
     assert caught.value.provider_code == "NOT_ENOUGH"
@@ -116,7 +117,7 @@ async def test_a_charge_with_a_lost_answer_is_found_by_sending_it_again(stand: S
 
 
 async def test_an_old_unpaid_barcode_order_is_reversed_and_moves_nothing(stand: Stand) -> None:
-    payment = stand.payment(Channel.BARCODE, payer=Payer(auth_code="134567890123450003"))
+    payment = stand.payment(Channel.BARCODE, payer=Payer(auth_code=new_code("wechatpay", "0003")))
     await stand.provider.create(payment)
     with pytest.raises(ProviderUnavailable) as caught:
         await stand.provider.close(payment)

@@ -1,12 +1,13 @@
 import pytest
 
+from tests.payer_codes import new_code
 from tests.sandbox.rig import Rig
 from tests.sandbox.unionpay.conftest import Step
 from tests.sandbox.unionpay.shop import Fields, UnionpayShop
 
 
 def scan(shop: UnionpayShop, ending: str = "9999", **changes: str | None) -> Fields:
-    code = f"622848123456789{ending}"
+    code = new_code("unionpay", ending)
     return shop.consume("06", qrNo=code, termId="00000001", payTimeout=None, **changes)
 
 

@@ -17,7 +17,7 @@ H5 = {"payer_client_ip": "10.0.0.1", "h5_info": {"type": "Wap"}}
     ("channel", "changes", "answer", "start"),
     [
         ("app", {}, "prepay_id", "wx"),
-        ("jsapi", {"payer": {"openid": "oUpF8uMuAJO"}}, "prepay_id", "wx"),
+        ("jsapi", {"payer": {"openid": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}}, "prepay_id", "wx"),
         ("native", {}, "code_url", "weixin://wxpay/bizpayurl?pr="),
         ("h5", {"scene_info": H5}, "h5_url", "http://sandbox.test/cgi-bin/mmpayweb-bin/checkmweb?"),
     ],
