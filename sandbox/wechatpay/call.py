@@ -6,17 +6,16 @@ from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.wechatpay.errors import ApiError
 from sandbox.wechatpay.fields import refused
-from sandbox.wechatpay.keys import Merchant, PlatformKey
+from sandbox.wechatpay.keys import Merchant
 
 PROVIDER = "wechatpay"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request whose signature holds, the key that answers it, and the fault in it."""
+    """A request whose signature holds, and the fault that is to happen in it."""
 
     merchant: Merchant
-    key: PlatformKey
     path: dict[str, str]
     query: dict[str, str]
     body: dict[str, Any] = field(default_factory=dict)

@@ -169,24 +169,24 @@ def check(body: dict[str, Any], rules: tuple[Field, ...]) -> None:
                 raise refused(found.path, "", "必填性规则校验失败，此字段为必填项")
 
 
-def _holders(holder: Any, parents: list[str]) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+def _holders(
+    holder: Any, parents: list[str], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """Every object at the dotted way `parents`, with its path; items of a list by their index."""
     if not isinstance(holder, dict):
         return
     if not parents:
-        yield (), holder
+        yield path, holder
         return
     name, rest = parents[0].removesuffix("[]"), parents[1:]
-    inner = holder.get(name)
+    inner, path = holder.get(name), (*path, name)
     if not parents[0].endswith("[]"):
-        for path, found in _holders(inner, rest):
-            yield (name, *path), found
+        yield from _holders(inner, rest, path)
         return
     for index, item in enumerate(inner if isinstance(inner, list) else ()):
         if not isinstance(item, dict):
-            raise refused(f"{name}.{index}", item, "类型校验失败，应为dict")
-        for path, found in _holders(item, rest):
-            yield (name, str(index), *path), found
+            raise refused(".".join((*path, str(index))), item, "类型校验失败，应为dict")
+        yield from _holders(item, rest, (*path, str(index)))
 
 
 def refused(path: str, value: Any, issue: str, location: str = "body") -> ApiError:

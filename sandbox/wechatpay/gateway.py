@@ -48,7 +48,7 @@ class Gateway:
         try:
             merchant = self._door.admit(incoming, self._context.clock.now())
             key = _answering_key(merchant, request)
-            call = _call(request, merchant, key, incoming.body)
+            call = _call(request, merchant, incoming.body)
             fault = self._take_fault(operation, call)
             reply = await self._execute(handler, call, fault)
         except ApiError as error:
@@ -100,7 +100,7 @@ def _answering_key(merchant: Merchant, request: Request) -> PlatformKey:
     return key
 
 
-def _call(request: Request, merchant: Merchant, key: PlatformKey, body: bytes) -> Call:
+def _call(request: Request, merchant: Merchant, body: bytes) -> Call:
     content: Any = {}
     if request.method == "POST":
         try:
@@ -113,7 +113,6 @@ def _call(request: Request, merchant: Merchant, key: PlatformKey, body: bytes) -
             raise ApiError("PARAM_ERROR", "请求体应为JSON对象")
     return Call(
         merchant=merchant,
-        key=key,
         path=dict(request.path_params),
         query=dict(request.query_params),
         body=content,

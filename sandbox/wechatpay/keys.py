@@ -84,6 +84,12 @@ class Merchant:
         live = self.certificates[-2:]
         return self._in_turn([*live, self.public_key] if self.public_key else live)
 
+    def can_decrypt(self, value: str) -> bool:
+        """Return whether a sensitive field was encrypted for a live key of this account."""
+        live = self.certificates[-2:]
+        keys = [*live, self.public_key] if self.public_key else live
+        return any(item.can_decrypt(value) for item in keys)
+
     def _in_turn(self, live: list[PlatformKey]) -> PlatformKey:
         return live[-1 - next(self.turns) % len(live)]
 

@@ -188,7 +188,7 @@ def _check_card(call: Call) -> None:
         value = call.body.get(name)
         if value is None:
             raise fields.refused(name, "", "必填性规则校验失败，此字段为必填项")
-        if name != "bank_type" and not call.key.can_decrypt(value):
+        if name != "bank_type" and not call.merchant.can_decrypt(value):
             raise ApiError("PARAM_ERROR", f"敏感字段{name}解密失败，请使用微信支付公钥加密")
 
 

@@ -12,7 +12,10 @@ from storm.plan import OF_STORES, Course, FloodKind, Plan
 
 SIDES = {side.name: side for side in (AlipaySide, WechatpaySide, UnionpaySide, AppleIapSide)}
 # Calls that no payment makes by itself.
-ON_REQUEST = {"order_lookup", "consumption", "test_notification", "finish", "token", "extend"}
+ON_REQUEST = {
+    *("order_lookup", "consumption", "test_notification", "finish", "token", "extend"),
+    *("balance", "sync"),
+}
 # Correctly signed by a store, of something else than the payment is for: tests/api has them.
 OF_ANOTHER_PURCHASE = {
     *("wrong_environment", "wrong_product", "quantity", "unknown_type"),

@@ -198,7 +198,8 @@ async def test_notifications_are_narrowed_and_come_in_pages(
     about = await shop.history(transactionId=numbers[3])
     assert [item["notificationType"] for item in about] == ["ONE_TIME_CHARGE", "REFUND"]
     assert len(await shop.history(notificationType="REFUND")) == 1
-    assert await shop.history(notificationType="REFUND", notificationSubtype="UPGRADE") == []
+    both = {"notificationType": "EXPIRED", "notificationSubtype": "VOLUNTARY"}
+    assert await shop.history(**both) == []
     now = int(time.time() * 1000)
     body = {"startDate": now - 60_000, "endDate": now + 60_000}
     path = "/v1/notifications/history"

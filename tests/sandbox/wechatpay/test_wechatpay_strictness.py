@@ -56,7 +56,7 @@ async def test_an_openid_that_nobody_has_is_refused_unless_switched_off(
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"detail": {"goods_detail": [GOODS, "x"]}}, "/body/goods_detail/1"),
+        ({"detail": {"goods_detail": [GOODS, "x"]}}, "/body/detail/goods_detail/1"),
         (
             {"detail": {"goods_detail": [GOODS, GOODS | {"quantity": 0}]}},
             "/body/detail/goods_detail/1/quantity",
