@@ -13,10 +13,14 @@ from storage.payments import PaymentStore
 
 
 class Settled(Frozen):
-    """The payment as it now stands in our books, and the event that tells the merchant."""
+    """The payment as it now stands in the database, and the event for the merchant.
+
+    `moved_event_id` is the event of another payment, which lost its entitlement to this one.
+    """
 
     payment: Payment
     event_id: UUID | None = None
+    moved_event_id: UUID | None = None
 
 
 class Flag(Frozen):
@@ -54,7 +58,7 @@ class PaymentActivities:
     async def finalise_payment(self, payment: Payment) -> Settled:
         """Write the final status and its one event, together."""
         stored, event_id = await self._payments.finalise(payment)
-        return Settled(payment=stored, event_id=event_id)
+        return await self._settled(stored, event_id)
 
     @activity.defn
     @translated
@@ -67,7 +71,7 @@ class PaymentActivities:
     async def accept_late_payment(self, payment: Payment) -> Settled:
         """Take a late payment as paid."""
         stored, event_id = await self._payments.accept_late(payment.id)
-        return Settled(payment=stored, event_id=event_id)
+        return await self._settled(stored, event_id)
 
     @activity.defn
     @translated
@@ -82,3 +86,7 @@ class PaymentActivities:
     async def clear_flag(self, flag: Flag) -> None:
         """A person has looked, or the provider has cleared it up; another flag stays up."""
         await self._payments.clear(flag.payment_id, flag.attention)
+
+    async def _settled(self, stored: Payment, event_id: UUID | None) -> Settled:
+        moved = await self._payments.find_moved_event(stored)
+        return Settled(payment=stored, event_id=event_id, moved_event_id=moved)

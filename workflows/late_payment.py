@@ -185,6 +185,7 @@ class LatePaymentWorkflow:
         await refund_duplicate_and_notify(
             self._calls, self._order.refund_policy, self._payment, settled.event_id
         )
+        self._calls.notify(settled.moved_event_id)
 
     async def _flag(self, why: Attention, subject: str | None = None) -> None:
         """Call a person, once per reason and subject (the number of a refund)."""

@@ -259,6 +259,7 @@ class PaymentWorkflow:
             ended.settled.event_id,
             ended.tried,
         )
+        self._calls.notify(ended.settled.moved_event_id)
 
     def _mark_end(self) -> None:
         self._show("Telling the merchant")
