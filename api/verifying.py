@@ -13,7 +13,7 @@ from domain.entitlement import Entitlement
 from domain.errors import Conflict, InvalidRequest, ReportMismatch
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.payment import Payment, PaymentStatus
-from domain.purchase import Ownership, Purchase
+from domain.purchase import WHOLE_SHARE, Ownership, Purchase
 from domain.report import Attention, PaymentReport
 from domain.store_change import StoreChange
 from providers.base import Store
@@ -248,12 +248,24 @@ async def _look(dependencies: Dependencies, payment: Payment, change: StoreChang
     # The entitlement first: what changes both is seen in the payment then.
     known = await dependencies.stores.entitlements.get(purchase) if purchase else None
     found = await dependencies.stores.payments.get(payment.id) or payment
-    applied = found.status is PaymentStatus.SUCCEEDED and known is not None
-    applied = applied and known is not None and known.reflects(change)
+    applied = (
+        found.status is PaymentStatus.SUCCEEDED
+        and known is not None
+        and known.reflects(change)
+        and not _awaits_refund(found, change)
+    )
     if known is not None and purchase is not None and known.merchant_id != found.merchant_id:
         # The chain goes on at another merchant: its later periods are not this one's.
         known = None if purchase.renewal else Entitlement.opened(found, change, purchase)
     return Verified(found, known, applied)
+
+
+def _awaits_refund(payment: Payment, change: StoreChange) -> bool:
+    """Whether the money that the store gave back is not yet counted: it is after the payment."""
+    purchase = change.standing
+    if purchase is None or purchase.transaction_id != payment.provider_reference:
+        return False
+    return payment.refunded < payment.captured * (purchase.revoked_share or 0) // WHOLE_SHARE
 
 
 def _number(purchase: Purchase) -> str:
