@@ -7,7 +7,7 @@ signed, so the store is asked before an old one counts.
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from api.proofs import FRESH, StoreAnswers
 from domain.errors import OutcomeUnknown, ProviderError, ProviderRejected, ProviderUnavailable
 from domain.purchase import Purchase
 from providers.apple_iap.provider import AppleIapProvider
+from providers.base import Store
 from tests.api.buyer import COINS, MONTHLY, RECIPES, Buyer
 from tests.api.house import House, Shop
 from tests.storage.selling import purchase
@@ -135,7 +136,7 @@ async def test_a_restore_by_old_proofs_never_grants_what_was_refunded_since(
     assert not (await shop.read(unpaid))["entitlement"]["has_access"]
 
 
-async def test_a_subscription_that_was_upgraded_since_is_never_active_by_an_old_proof(
+async def test_a_subscription_that_ended_since_is_never_active_by_an_old_proof(
     buyer: Buyer,
 ) -> None:
     payment = await buyer.ask(MONTHLY)
@@ -239,7 +240,7 @@ async def test_another_merchants_old_proof_never_costs_a_call(
     assert (await buyer.shop.read(theirs))["status"] == "pending"
 
 
-class _Says:
+class Says:
     """A store that answers with what it was given, and counts the questions."""
 
     def __init__(self, *answers: Purchase) -> None:
@@ -256,12 +257,12 @@ async def test_old_proofs_never_take_more_than_their_share_of_the_stores_limit(
 ) -> None:
     monkeypatch.setattr("api.proofs.CALLS_AT_ONCE", 3.0)
     many = [purchase(None) for _ in range(6)]
-    store, answers = _Says(*many), StoreAnswers()
+    store, answers = Says(*many), StoreAnswers()
 
     refused = 0
     for each in many:
         try:
-            await answers.ask(store, each)  # type: ignore[arg-type] - one verb of a store
+            await answers.ask(cast("Store", store), each)
         except ProviderUnavailable:
             refused += 1
 
@@ -274,11 +275,11 @@ async def test_answers_never_grow_without_a_bound_nor_outlive_their_minute(
     monkeypatch.setattr("api.proofs.MOST_ANSWERS", 2)
     now = [100.0]
     first, second, third = (purchase(None) for _ in range(3))
-    store, answers = _Says(first, second, third), StoreAnswers(lambda: now[0])
+    store, answers = Says(first, second, third), StoreAnswers(lambda: now[0])
 
     async def calls(each: Purchase) -> int:
         before = len(store.asked)
-        await answers.ask(store, each)  # type: ignore[arg-type] - one verb of a store
+        await answers.ask(cast("Store", store), each)
         return len(store.asked) - before
 
     assert [await calls(each) for each in (first, second, third, third)] == [1, 1, 1, 0]
@@ -292,4 +293,4 @@ async def test_an_answer_about_another_app_never_counts() -> None:
     elsewhere = proven.model_copy(update={"app": "com.other/Production"})
 
     with pytest.raises(ProviderUnavailable, match="another app"):
-        await StoreAnswers().ask(_Says(elsewhere), proven)  # type: ignore[arg-type] - as above
+        await StoreAnswers().ask(cast("Store", Says(elsewhere)), proven)
