@@ -66,8 +66,8 @@ async def verify_purchase(dependencies: Dependencies, payment: Payment, signed: 
     delivered = await _deliver(dependencies, payment, owner.reference, report, signed)
     if owner.id != payment.id:
         raise Conflict(
-            f"The purchase belongs to your payment {owner.id}: verify it"
-            " against that one. This payment has not changed.",
+            f"The purchase belongs to your payment {owner.id}: verify it against that one. This"
+            " payment has not changed.",
             code="purchase_of_another_payment",
             param="signed_transaction",
         )
@@ -160,7 +160,7 @@ async def _claimed(
     if change is None or purchase is None:
         return report
     owners = await dependencies.stores.entitlements.owners(purchase)
-    if owners.transaction == payment.id or (owners.chain == payment.id and purchase.renewal):
+    if payment.id in (owners.transaction, owners.chain):
         return report
     fits = purchase.product_id == payment.product_id and purchase.quantity == payment.quantity
     if not fits or purchase.ownership is not Ownership.PURCHASED:

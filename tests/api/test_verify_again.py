@@ -158,6 +158,25 @@ async def test_a_renewal_of_an_old_payment_extends_it_and_calls_nobody_about_a_n
     assert answer.json()["entitlement"]["transaction_id"] == following["transaction_id"]
 
 
+async def test_a_subscription_bought_again_without_a_token_extends_the_payment_that_claimed_it(
+    buyer: Buyer,
+) -> None:
+    payment = await buyer.ask(MONTHLY)
+    bought = await buyer.buy(payment, app_account_token=None)
+    assert (await buyer.verify(payment, await buyer.signed(bought))).status_code == 200
+    await buyer.act("expire", transaction_id=bought["transaction_id"], notify=False)
+    again = await renewed(buyer, bought)
+
+    answer = await buyer.verify(payment, await buyer.signed(again))
+
+    assert answer.status_code == 200, answer.text
+    entitlement = answer.json()["entitlement"]
+    assert (entitlement["transaction_id"], entitlement["has_access"]) == (
+        again["transaction_id"],
+        True,
+    )
+
+
 async def test_an_unfinished_consumable_pays_its_own_payment_and_calls_nobody_about_another(
     buyer: Buyer, shop: Shop
 ) -> None:
