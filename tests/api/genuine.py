@@ -88,7 +88,8 @@ class Genuine:
 
     async def wechatpay(self, event_type: str, **resource: str) -> httpx.Response:
         """A notification of this type, whose content is no order and no refund."""
-        merchant = list(Accounts(self.folder / "wechatpay").by_mchid.values())[-1]
+        merchants = Accounts(self.folder / "wechatpay").by_mchid.values()
+        merchant = next(each for each in merchants if each.folder.name == "pubkey")
         sealed = seal_wechatpay(merchant.api_v3_key, b'{"state":"USER_PAID"}', "payscore")
         content = {"id": str(uuid4()), "event_type": event_type, "resource": sealed | resource}
         body = json.dumps(content).encode()

@@ -7,6 +7,7 @@ import pytest
 
 from tests.api.genuine import Genuine
 from tests.api.house import House, ProviderSide, Shop, eventually, order
+from tests.payer_codes import new_code
 
 
 @pytest.fixture
@@ -133,7 +134,7 @@ async def test_our_own_cancel_at_the_till_is_no_external_refund(
     shop: Shop, genuine: Genuine, house: House, number: str
 ) -> None:
     body = order(provider="alipay", account="main", channel="barcode")
-    made = (await shop.create(body | {"payer": {"auth_code": "281234567890120003"}})).json()
+    made = (await shop.create(body | {"payer": {"auth_code": new_code("alipay", "0003")}})).json()
     await shop.http.post(f"/v1/payments/{made['id']}/cancel")
     await shop.reaches(made, "closed")
     await house.ended(made)
