@@ -26,6 +26,7 @@ OLDEST_NODE = 18
 # What our own checks are written in.
 OLDEST_JDK = 17
 INSTALL_SECONDS = 600
+SYSTEM_ROOTS = Path("/etc/ssl/certs/ca-certificates.crt")
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 HARNESS = ROOT / "oracles" / "harness"
 
@@ -35,7 +36,7 @@ class AbsentToolchainError(Exception):
 
 
 class PackagesError(Exception):
-    """The packages could not be installed, or are not the locked ones."""
+    """The packages are not the locked ones, or do not compile."""
 
 
 def command(name: str) -> list[str]:
@@ -57,7 +58,7 @@ def _node(name: str) -> list[str]:
             shutil.copy(lock, folder)
         # npm compares every package with the hash in the lock, and runs no script of any.
         install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        _run([*install, "--prefix", str(folder)])
+        _fetch([*install, "--prefix", str(folder)])
         _stamp(folder, locks, version)
     for script in (HARNESS / "oracle.mjs", source / "check.mjs"):
         shutil.copy(script, folder)
@@ -76,7 +77,7 @@ def _java(name: str) -> list[str]:
         # -C: a package whose checksum does not fit is refused.
         maven = ["mvn", "--batch-mode", "--quiet", "-C", "-f", str(source / "pom.xml")]
         options = [f"-DoutputDirectory={jars}", "-DincludeScope=runtime"]
-        _run([*maven, COPY_DEPENDENCIES, *options])
+        _fetch([*maven, COPY_DEPENDENCIES, *options])
         check_jars(jars, (source / "jars.txt").read_text())
         compiler = ["javac", "-encoding", "UTF-8", "-nowarn", "-cp", f"{jars}/*"]
         _run([*compiler, "-d", str(folder / "classes"), *map(str, sources)])
@@ -129,9 +130,25 @@ def _output(arguments: list[str]) -> str:
     return done.stdout or done.stderr
 
 
+def _fetch(arguments: list[str]) -> None:
+    """Run what downloads packages; AbsentToolchainError where that does not work from here."""
+    try:
+        _run(arguments)
+    except PackagesError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise AbsentToolchainError(f"its packages could not be fetched: {last}") from error
+
+
 def _run(arguments: list[str]) -> None:
+    # Node does not look into the machine's own certificates, where a company's root is.
+    roots = {} if not SYSTEM_ROOTS.exists() else {"NODE_EXTRA_CA_CERTS": str(SYSTEM_ROOTS)}
     done = subprocess.run(  # noqa: S603 - our own arguments
-        arguments, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
+        arguments,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=INSTALL_SECONDS,
+        env=roots | os.environ,
     )
     if done.returncode != 0:
         raise PackagesError(f"{arguments[0]}: {(done.stderr or done.stdout)[-2000:]}")

@@ -17,7 +17,7 @@ from embedded.stack import Stack
 from storage.database import Database
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
-from tests.payer_codes import new_code
+from tests.payer_codes import PREFIXES, new_code
 from tests.stack.waiting import PATIENCE_SECONDS, eventually
 from webhooks.signing import new_secret
 from webhooks.stored_secrets import StoredSecrets
@@ -104,7 +104,7 @@ class Order:
     auth_code: str = ""
 
     def __post_init__(self) -> None:
-        if self.channel == "barcode" and not self.auth_code:
+        if self.provider in PREFIXES and not self.auth_code:
             self.auth_code = new_code(self.provider, self.code)
 
     @property

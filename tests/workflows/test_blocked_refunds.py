@@ -82,8 +82,9 @@ async def test_the_account_whose_refund_is_refused_raises_an_alarm(shop: Shop) -
     await (await shop.start_refund(order)).result()
 
     raised = await shop.alarms.list_newest()
-    found = [alarm for alarm in raised if alarm.kind is AlarmKind.ACCOUNT_BLOCKED]
-    assert [alarm.subject for alarm in found] == ["scripted/main"]
+    # Other tests share the database, and raise alarms of other accounts.
+    found = [alarm.subject for alarm in raised if alarm.kind is AlarmKind.ACCOUNT_BLOCKED]
+    assert found.count("scripted/main") == 1
     assert "NOT_ENOUGH" in found[0].detail
 
 
