@@ -87,11 +87,12 @@ def hasten() -> None:
         creating: {
             "propose_payment": short_lived,
             "payment_policy": policy,
-            "refund_policy": lambda: REFUND,
+            "refund_policy": lambda *_: REFUND,
             "PaymentOrder": partial(PaymentOrder, refund_policy=REFUND),
         },
         deliveries: {
             "payment_policy": policy,
+            "refund_policy": lambda *_: REFUND,
             "LateOrder": partial(LateOrder, refund_policy=REFUND),
         },
         store_notifications: {"EntitlementOrder": partial(EntitlementOrder, policy=STORE)},
