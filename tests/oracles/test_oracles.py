@@ -12,4 +12,4 @@ def test_independent_clients_agree_with_the_sandbox_and_with_our_providers() -> 
     assert not results.failed, results.table()
     oracles = {result.oracle for result in results.all}
     # A skipped client has its line too.
-    assert len(oracles) == 15, oracles
+    assert len(oracles) == 16, oracles
