@@ -87,7 +87,7 @@ class LatePaymentWorkflow:
 
     async def _record(self, report: RefundReport) -> bool:
         """Record what went back at the provider's console, where the notification says it all."""
-        if not workflow.patched("a refund made without us is recorded"):
+        if not workflow.patched("a refund made without us is recorded"):  # untraced: test_replay
             return False
         event_id = await record_external_refund(self._policy, self._payment, report)
         if event_id is not None:
