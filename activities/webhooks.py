@@ -37,6 +37,9 @@ MOST_QUEUED, MOST_SLOW, MOST_SLOW_TOGETHER = 32, 16, 96
 # that share the machine: there should be one an event, not one every few seconds.
 LONGEST_WAIT_FOR_A_PLACE = 600.0
 
+# From one event of a payment to the next, where the endpoint takes each at once.
+TURN_SECONDS = 0.5
+
 # One delivery, by one of the two ways.
 Send = Callable[[Event, Merchant], Awaitable["Told"]]
 
@@ -134,9 +137,20 @@ class WebhookActivities:
     @activity.defn
     @translated
     async def await_turn(self, event_id: UUID) -> None:
-        """Return once nothing comes before the event: the retry policy is the wait."""
-        if await self._events.has_earlier_waiting(await self._event(event_id)):
-            raise still_pending("an earlier event of this payment is still on its way")
+        """Return once nothing comes before the event.
+
+        Looks again when its turn should have come; by the retry policy where the endpoint is slow
+        or does not take what comes before.
+        """
+        event = await self._event(event_id)
+        queue = await self._events.queue_before(event)
+        if not queue.length:
+            return
+        in_a_moment = queue.moving and not self._is_avoided(event.merchant_id)
+        raise still_pending(
+            "an earlier event of this payment is still on its way",
+            after=timedelta(seconds=TURN_SECONDS * queue.length) if in_a_moment else None,
+        )
 
     @activity.defn
     @translated

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Exists,
     Text,
+    and_,
     bindparam,
     case,
     exists,
@@ -28,17 +28,20 @@ from storage.tables import events, merchants
 LONGEST_ERROR = 500
 # A day more than any delivery is tried for.
 LONGEST_WAIT = timedelta(days=4)
+NEW_FOR = timedelta(minutes=1)
 
 
-def _earlier_waiting(
+_EARLIER = events.alias("earlier")
+
+
+def _comes_before(
     payment_id: ColumnElement[UUID] | UUID, sequence: ColumnElement[int] | int
-) -> Exists:
-    earlier = events.alias("earlier")
-    return exists().where(
-        earlier.c.payment_id == payment_id,
-        earlier.c.sequence < sequence,
-        earlier.c.delivery == DeliveryStatus.WAITING.value,
-        earlier.c.created_at > func.now() - LONGEST_WAIT,
+) -> ColumnElement[bool]:
+    return and_(
+        _EARLIER.c.payment_id == payment_id,
+        _EARLIER.c.sequence < sequence,
+        _EARLIER.c.delivery == DeliveryStatus.WAITING.value,
+        _EARLIER.c.created_at > func.now() - LONGEST_WAIT,
     )
 
 
@@ -48,7 +51,7 @@ _DUE = (
     select(
         events,
         *(column.label(_MERCHANT + column.name) for column in merchants.c),
-        _earlier_waiting(events.c.payment_id, events.c.sequence).label("waits"),
+        exists().where(_comes_before(events.c.payment_id, events.c.sequence)).label("waits"),
     )
     .select_from(events.outerjoin(merchants, merchants.c.id == events.c.merchant_id))
     .where(events.c.id == bindparam("event_id"))
@@ -77,6 +80,17 @@ class Due(Frozen):
     event: Event
     merchant: Merchant | None
     waits: bool
+
+
+class Queue(Frozen):
+    """The events of a payment that must be delivered before one of its events.
+
+    `moving` where all of them were made within a minute and none was tried in vain: each should be
+    delivered in a moment.
+    """
+
+    length: int
+    moving: bool
 
 
 class EventStore:
@@ -126,14 +140,19 @@ class EventStore:
             rows = result.mappings().all()
         return to_page(rows, limit, to_event)
 
-    async def has_earlier_waiting(self, event: Event) -> bool:
-        """True while an event of the same payment must be delivered before this one.
+    async def queue_before(self, event: Event) -> Queue:
+        """What must be delivered before this event.
 
         An event that nobody gave up in time (its run was ended by force) holds nothing up.
         """
-        statement = select(_earlier_waiting(event.payment_id, event.sequence))
+        is_new = _EARLIER.c.created_at > func.now() - NEW_FOR
+        statement = select(
+            func.count().label("length"),
+            func.coalesce(func.bool_and(is_new & (_EARLIER.c.attempts == 0)), True).label("moving"),
+        ).where(_comes_before(event.payment_id, event.sequence))
         async with self._database.statement() as connection:
-            return bool(await connection.scalar(statement))
+            row = (await connection.execute(statement)).mappings().one()
+        return Queue.model_validate(dict(row))
 
     async def mark(self, event_id: UUID, delivery: DeliveryStatus) -> None:
         """Set how the delivery stands; what was delivered stays delivered. NotFound."""

@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.errors import STILL_PENDING
-from activities.webhooks import EARLIER_EVENT_WAITING, WebhookActivities
+from activities.webhooks import EARLIER_EVENT_WAITING, TURN_SECONDS, WebhookActivities
 from domain.event import DeliveryStatus
 from domain.payment import Payment
 from storage.database import Database
@@ -63,6 +63,43 @@ async def test_an_event_that_nobody_gave_up_in_time_holds_nothing_up(
     told = await ActivityEnvironment().run(steps.deliver_event, second)
 
     assert told.delivery is DeliveryStatus.DELIVERED
+
+
+async def test_an_event_looks_again_when_its_turn_should_have_come(
+    steps: WebhookActivities, alarm: Alarm
+) -> None:
+    _, second, third = [await alarm(subject) for subject in ("R1", "R2", "R3")]
+
+    assert [await wait_of(steps, event) for event in (second, third)] == [
+        timedelta(seconds=TURN_SECONDS),
+        timedelta(seconds=2 * TURN_SECONDS),
+    ]
+
+
+async def test_an_event_looks_ever_more_rarely_while_the_endpoint_does_not_take_the_earlier_one(
+    steps: WebhookActivities, alarm: Alarm, database: Database
+) -> None:
+    first, second = await alarm("R1"), await alarm("R2")
+    await EventStore(database).record_attempt(first, 500, "out of order")
+
+    assert await wait_of(steps, second) is None
+
+
+async def test_an_event_looks_ever_more_rarely_where_nobody_sends_the_earlier_one(
+    steps: WebhookActivities, alarm: Alarm, owner_database: Database
+) -> None:
+    first, second = await alarm("R1"), await alarm("R2")
+    await age(owner_database, first, 2 / 24 / 60)
+
+    assert await wait_of(steps, second) is None
+
+
+async def wait_of(steps: WebhookActivities, event: UUID) -> timedelta | None:
+    """Until the event looks again; None where the policy says it."""
+    with pytest.raises(ApplicationError) as waits:
+        await ActivityEnvironment().run(steps.await_turn, event)
+    assert waits.value.type == STILL_PENDING
+    return waits.value.next_retry_delay
 
 
 async def test_an_event_is_not_held_up_by_a_later_one(

@@ -55,12 +55,11 @@ async def test_an_event_waits_for_every_earlier_one_of_its_payment(
 ) -> None:
     first, second, third = told
 
-    assert [await events.has_earlier_waiting(event) for event in told] == [False, True, True]
+    assert [(await events.queue_before(event)).length for event in told] == [0, 1, 2]
     await events.mark(first.id, DeliveryStatus.DELIVERED)
-    assert not await events.has_earlier_waiting(second)
-    assert await events.has_earlier_waiting(third)
+    assert [(await events.queue_before(event)).length for event in (second, third)] == [0, 1]
     await events.mark(second.id, DeliveryStatus.GIVEN_UP)
-    assert not await events.has_earlier_waiting(third)
+    assert (await events.queue_before(third)).length == 0
 
 
 async def test_events_of_other_payments_are_not_waited_for(events: EventStore, paid: Paid) -> None:
@@ -68,7 +67,7 @@ async def test_events_of_other_payments_are_not_waited_for(events: EventStore, p
     payment = await paid()
     [event] = (await events.list_for_merchant(payment.merchant_id, payment_id=payment.id)).items
 
-    assert not await events.has_earlier_waiting(event)
+    assert (await events.queue_before(event)).length == 0
 
 
 async def test_a_delivery_knows_in_one_look_what_it_needs(
