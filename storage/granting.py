@@ -1,13 +1,13 @@
 """Grants and entitlements are made here only: in the transaction that takes the money for them.
 
-Every function works on the caller's transaction, which holds the payment's row: payment, grant,
-entitlement is the order of all locks.
+Every function works on the caller's transaction, which holds the payment's row. The order of all
+locks is chain (an advisory lock), payment, grant, entitlement.
 """
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -79,8 +79,13 @@ async def lock_payments(
 ) -> Payment | None:
     """Lock the payment and the one that its purchase's chain belongs to; returns the first.
 
-    In the order of their ids: each may be about to take the chain from the other.
+    The chain first: whose it is must not change while this waits for a payment. Then the payments
+    in the order of their ids: payments that take other chains from each other wait likewise.
     """
+    await connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))"),
+        {"chain": f"{purchase.provider}:{purchase.app}:{purchase.original_transaction_id}"},
+    )
     of_chain = select(entitlements.c.payment_id).where(of_chain_of(purchase)).scalar_subquery()
     found = await connection.execute(
         select(payments)
