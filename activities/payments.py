@@ -16,11 +16,13 @@ class Settled(Frozen):
     """The payment as it is stored, and the event that the merchant is to be sent.
 
     `earlier_event_id` is the event of an end before this one that comes first and is still unsent.
+    `moved_event_id` is the event of another payment, which lost its entitlement to this one.
     """
 
     payment: Payment
     event_id: UUID | None = None
     earlier_event_id: UUID | None = None
+    moved_event_id: UUID | None = None
 
 
 class Flag(Frozen):
@@ -58,8 +60,9 @@ class PaymentActivities:
     async def finalise_payment(self, payment: Payment) -> Settled:
         """Write the final status and its one event, together."""
         stored, event_id = await self._payments.finalise(payment)
+        settled = await self._settled(stored, event_id)
         earlier = await self._payments.unsent_end(stored)
-        return Settled(payment=stored, event_id=event_id, earlier_event_id=earlier)
+        return settled.model_copy(update={"earlier_event_id": earlier})
 
     @activity.defn
     @translated
@@ -72,7 +75,7 @@ class PaymentActivities:
     async def accept_late_payment(self, payment: Payment) -> Settled:
         """Take a late payment as paid."""
         stored, event_id = await self._payments.accept_late(payment.id)
-        return Settled(payment=stored, event_id=event_id)
+        return await self._settled(stored, event_id)
 
     @activity.defn
     @translated
@@ -87,3 +90,7 @@ class PaymentActivities:
     async def clear_flag(self, flag: Flag) -> None:
         """A person has looked, or the provider has cleared it up; another flag stays up."""
         await self._payments.clear(flag.payment_id, flag.attention)
+
+    async def _settled(self, stored: Payment, event_id: UUID | None) -> Settled:
+        moved = await self._payments.find_moved_event(stored)
+        return Settled(payment=stored, event_id=event_id, moved_event_id=moved)

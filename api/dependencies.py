@@ -11,6 +11,7 @@ from api.catalogue import Catalogue
 from api.eager import EagerStart
 from api.expected import ExpectedPayments
 from api.metrics import Metrics
+from api.proofs import Proofs, StoreAnswers
 from domain.identity import IdentityKey
 from engine.encryption import PayloadEncryption
 from providers.registry import Registry
@@ -73,6 +74,12 @@ class Dependencies:
     eager: EagerStart = field(default_factory=EagerStart)
     expected: ExpectedPayments = field(default_factory=ExpectedPayments)
     acknowledged: Acknowledged = field(default_factory=Acknowledged)
+    answers: StoreAnswers = field(default_factory=StoreAnswers)
+
+    @property
+    def proofs(self) -> Proofs:
+        """What the stores say of old signed transactions."""
+        return Proofs(self.answers, self.stores.entitlements)
 
 
 # FastAPI runs what is not async in a thread of its own, and waits for that thread at every request.

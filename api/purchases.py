@@ -21,11 +21,11 @@ from api.store_schemas import (
     RestoreAnswer,
     UnclaimedFields,
 )
-from api.verifying import is_settled, own_entitlement, verify_purchase
+from api.verifying import verify_purchase
 
 router = APIRouter(tags=["purchases"])
 
-_NOT_SETTLED = "The purchase is genuine and taken on; read the payment, or repeat this request."
+_NOT_APPLIED = "The purchase is genuine and taken on; read the payment, or repeat this request."
 
 
 @router.get(
@@ -58,19 +58,20 @@ async def post_verify(  # noqa: PLR0913 - one argument is one part of the reques
     response: Response,
     body: VerifyRequest,
 ) -> PaymentAnswer:
-    """Send what the store gave to your app, and deliver once `status` is `succeeded`.
+    """Send what the store gave to your app; deliver once `status` is `succeeded` and has access.
 
-    Only then let the app finish the transaction. Safe to repeat: each purchase is granted once.
+    `entitlement` is the current one, with `has_access`: a purchase that the store has refunded
+    pays the payment and gives none. Only then let the app finish the transaction. Safe to repeat:
+    each purchase is granted once.
     """
     payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
     request.state.record_id = payment.id
-    payment = await verify_purchase(dependencies, payment, body.signed_transaction)
-    settled = is_settled(payment)
-    response.status_code = HTTPStatus.OK if settled else HTTPStatus.ACCEPTED
+    verified = await verify_purchase(dependencies, payment, body.signed_transaction)
+    response.status_code = HTTPStatus.OK if verified.applied else HTTPStatus.ACCEPTED
     return PaymentAnswer.of(
-        payment,
-        message="OK" if settled else _NOT_SETTLED,
-        entitlement=await own_entitlement(dependencies, payment),
+        verified.payment,
+        message="OK" if verified.applied else _NOT_APPLIED,
+        entitlement=verified.entitlement,
     )
 
 

@@ -4,6 +4,7 @@ Merchants may share an app. Each is shown what it sold itself, and, where the bu
 has signed for it, what belongs to no merchant.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -76,7 +77,10 @@ async def _purchases(
     dependencies: Dependencies, counter: _Counter, merchant: Merchant, request: RestoreRequest
 ) -> list[Purchase]:
     if request.transaction_id is None:
-        return _newest(await _proven(counter.store, request.signed_transactions))
+        proven = await _proven(counter.store, request.signed_transactions)
+        current = dependencies.proofs.current
+        # A device holds what it was given before a refund: the store is asked about old proofs.
+        return _newest(await asyncio.gather(*(current(counter.store, each) for each in proven)))
     await _check_sale(dependencies, counter, merchant, request.transaction_id)
     return _newest(await counter.store.find_purchases(request.transaction_id))
 

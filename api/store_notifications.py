@@ -103,7 +103,7 @@ async def _hand_over(
             delivered = await start_late_workflow(dependencies, paid, report, payment)
         if not delivered.acknowledged or _says_no_more(change, purchase):
             return delivered
-    elif payment.provider_reference == purchase.transaction_id and _says_no_more(change, purchase):
+    elif await _is_known(dependencies, payment, purchase, change):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
     if addressee.excessive and change.change in _AT_WILL:
         return EXCESS
@@ -113,6 +113,19 @@ async def _hand_over(
     word = StoreWord(payment_id=payment.id, word_id=notification.notification_id, change=change)
     await tell_store(dependencies.temporal, order, word)
     return Delivered(NotificationOutcome.SIGNALLED)
+
+
+async def _is_known(
+    dependencies: Dependencies, payment: Payment, purchase: Purchase, change: StoreChange
+) -> bool:
+    """Whether the purchase that paid the payment is reported again, with nothing new.
+
+    A refund reversed or a period extended, of which no notification came, is new.
+    """
+    if payment.provider_reference != purchase.transaction_id or not _says_no_more(change, purchase):
+        return False
+    known = await dependencies.stores.entitlements.get(purchase)
+    return known is None or known.reflects(change)
 
 
 def _paid(

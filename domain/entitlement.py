@@ -19,7 +19,8 @@ from domain.store_change import Change, StoreChange
 class EntitlementStatus(StrEnum):
     """Where the entitlement stands.
 
-    The buyer has access in `active` and `grace`, until the period or the grace has ended.
+    The buyer has access in `active` and `grace`, until the period or the grace has ended. `moved`
+    stands only in the event of the payment that lost the entitlement to another one.
     """
 
     ACTIVE = "active"
@@ -28,6 +29,7 @@ class EntitlementStatus(StrEnum):
     EXPIRED = "expired"
     REFUNDED = "refunded"
     REVOKED = "revoked"
+    MOVED = "moved"
 
 
 # What a word means by itself; where it is not here, the purchase that it carries speaks alone.
@@ -38,6 +40,7 @@ _STATUS_OF_CHANGE = {
     Change.BILLING_RETRY: EntitlementStatus.BILLING_RETRY,
     Change.EXPIRED: EntitlementStatus.EXPIRED,
 }
+_CHARGING = (EntitlementStatus.GRACE, EntitlementStatus.BILLING_RETRY)
 _TAKEN_BACK = (EntitlementStatus.REFUNDED, EntitlementStatus.REVOKED)
 # Apple's Billing Grace Period lasts 3, 16 or 28 days; its end may be missing in what we were sent.
 LONGEST_GRACE = timedelta(days=28)
@@ -139,6 +142,10 @@ class Entitlement(Frozen):
             }
         )
 
+    def reflects(self, change: StoreChange) -> bool:
+        """Whether applying the change would alter nothing that the merchant is shown."""
+        return self.apply(change).model_copy(update={"signed_at": self.signed_at}) == self
+
     def paid_by(self, payment: Payment) -> Self:
         """The entitlement whose newest period another payment bought."""
         return self.model_copy(
@@ -153,8 +160,14 @@ class Entitlement(Frozen):
             return EntitlementStatus.REVOKED if revoked else EntitlementStatus.REFUNDED
         status = _STATUS_OF_CHANGE.get(change.change) or self._kept(found)
         if status is EntitlementStatus.ACTIVE and _is_over(found, change.signed_at):
-            return EntitlementStatus.EXPIRED
+            return self._status_unpaid(found)
         return status
+
+    def _status_unpaid(self, found: Purchase) -> EntitlementStatus:
+        """A proof of the ended period does not say that the store has stopped charging for more."""
+        same_period = found.transaction_id == self.transaction_id and not found.upgraded
+        goes_on = same_period and self.status in _CHARGING
+        return self.status if goes_on else EntitlementStatus.EXPIRED
 
     def _grace_until(
         self, status: EntitlementStatus, change: StoreChange, found: Purchase

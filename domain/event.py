@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from domain.entitlement import Entitlement
+from domain.entitlement import Entitlement, EntitlementStatus
 from domain.frozen import Frozen
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
@@ -98,6 +98,26 @@ def entitlement_data(
         "quantity": purchase.quantity if purchase else None,
         "revoked_share": purchase.revoked_share if purchase else None,
         "has_access": shown.has_access_at(moment),
+    }
+
+
+def moved_data(lost: Entitlement, kept: Entitlement, change: StoreChange) -> dict[str, Any]:
+    """The `data` of the event of a payment whose entitlement moved to another one, JSON-ready.
+
+    `lost` is the entitlement before, `kept` after `change`. Of another merchant's payment it says
+    nothing but that there is one.
+    """
+    own = lost.merchant_id == kept.merchant_id
+    moved = lost.model_copy(update={"status": EntitlementStatus.MOVED})
+    return moved.model_dump(mode="json", exclude={"merchant_id", "signed_at", "app"}) | {
+        "change": EntitlementStatus.MOVED.value,
+        "raw_type": change.raw_type if own else None,
+        "reason": None,
+        "changed_transaction_id": kept.transaction_id if own else None,
+        "quantity": None,
+        "revoked_share": None,
+        "has_access": False,
+        "moved_to": str(kept.payment_id) if own else None,
     }
 
 

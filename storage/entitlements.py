@@ -5,7 +5,6 @@ from uuid import UUID
 
 from sqlalchemy import Text as SqlText
 from sqlalchemy import alias, and_, case, exists, func, literal, or_, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from domain.entitlement import Entitlement
@@ -19,7 +18,14 @@ from domain.refund import Refund
 from domain.store_change import Change, StoreChange
 from storage import owning
 from storage.database import Database
-from storage.granting import Granted, claim, grant, of_chain_of
+from storage.granting import (
+    Granted,
+    claim,
+    find_moved_event,
+    grant,
+    lock_payments,
+    of_chain_of,
+)
 from storage.outbox import Entry, append_once
 from storage.rows import to_entitlement, to_payment
 from storage.store_refunds import follow_refunds
@@ -30,7 +36,10 @@ NAMED_AT_ONCE = 1000
 
 
 class Applied(Frozen):
-    """The entitlement after a word, and the events that tell the merchant of it, in order."""
+    """The entitlement after a report, and the events that it made, in order.
+
+    The last may be the event of the payment that lost the entitlement to this one.
+    """
 
     entitlement: Entitlement
     event_ids: list[UUID]
@@ -80,10 +89,12 @@ class EntitlementStore:
         if purchase is None:
             raise NotFound("The word is about no purchase.")
         async with self._database.transaction() as connection:
-            payment = await _locked(connection, payment_id)
+            payment = await lock_payments(connection, payment_id, purchase)
+            if payment is None:
+                raise NotFound("There is no such payment.")
             if not payment.is_paid:
                 raise Conflict("The payment has not been paid.", code="payment_not_paid")
-            granted = await grant(connection, payment, change, purchase)
+            granted = await grant(connection, payment, change, purchase, subject=word_id)
             moved: list[Refund] = []
             if granted.newest:
                 moved = await follow_refunds(connection, payment, change, purchase)
@@ -101,7 +112,10 @@ class EntitlementStore:
                 .where(events.c.payment_id == payment_id, events.c.subject == word_id)
                 .order_by(events.c.sequence)
             )
-            return Applied(entitlement=granted.after, event_ids=list(told.scalars()))
+            event_ids = list(told.scalars())
+            if lost := await find_moved_event(connection, payment_id, word_id):
+                event_ids.append(lost)
+            return Applied(entitlement=granted.after, event_ids=event_ids)
 
     async def owners(self, purchase: Purchase) -> Owners:
         """Which payments the transaction and its chain were granted to so far."""
@@ -226,13 +240,3 @@ def _of_refund(refund: Refund) -> Entry:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-async def _locked(connection: AsyncConnection, payment_id: UUID) -> Payment:
-    found = await connection.execute(
-        select(payments).where(payments.c.id == payment_id).with_for_update()
-    )
-    row = found.mappings().one_or_none()
-    if row is None:
-        raise NotFound("There is no such payment.")
-    return to_payment(row)

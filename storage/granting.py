@@ -1,24 +1,27 @@
 """Grants and entitlements are made here only: in the transaction that takes the money for them.
 
-Every function works on the caller's transaction, which holds the payment's row: payment, grant,
-entitlement is the order of all locks.
+Every function works on the caller's transaction, which holds the payment's row. The order of all
+locks is chain (an advisory lock), payment, grant, entitlement.
 """
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.entitlement import Entitlement
 from domain.errors import ReportMismatch
+from domain.event import EventType, moved_data
 from domain.frozen import Frozen
+from domain.identity import event_id
 from domain.payment import Payment
 from domain.purchase import Purchase
 from domain.store_change import Change, StoreChange
-from storage.rows import to_entitlement
-from storage.tables import entitlements, grants
+from storage.outbox import Entry, append_once
+from storage.rows import to_entitlement, to_payment
+from storage.tables import entitlements, events, grants, payments
 
 _KEPT = set(grants.c.keys()) & set(Purchase.model_fields)
 
@@ -34,6 +37,11 @@ class Granted(Frozen):
     after: Entitlement
     newest: bool
     revocation: bool
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the entitlement was another payment's before."""
+        return self.before is not None and self.before.payment_id != self.after.payment_id
 
     @property
     def changed(self) -> bool:
@@ -62,13 +70,61 @@ async def grant_purchase(connection: AsyncConnection, payment: Payment) -> None:
         raw_type=payment.raw_status or "",
         signed_at=payment.purchase.signed_at,
     )
-    await grant(connection, payment, bought, payment.purchase)
+    subject = payment.purchase.transaction_id
+    await grant(connection, payment, bought, payment.purchase, subject=subject)
+
+
+async def lock_payments(
+    connection: AsyncConnection, payment_id: UUID, purchase: Purchase
+) -> Payment | None:
+    """Lock the payment and the one that its purchase's chain belongs to; returns the first.
+
+    The chain first: whose it is must not change while this waits for a payment. Then the payments
+    in the order of their ids: payments that take other chains from each other wait likewise.
+    """
+    await connection.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))"),
+        {"chain": f"{purchase.provider}:{purchase.app}:{purchase.original_transaction_id}"},
+    )
+    of_chain = select(entitlements.c.payment_id).where(of_chain_of(purchase)).scalar_subquery()
+    found = await connection.execute(
+        select(payments)
+        .where(or_(payments.c.id == payment_id, payments.c.id == of_chain))
+        .order_by(payments.c.id)
+        .with_for_update()
+    )
+    rows = [row for row in found.mappings() if row["id"] == payment_id]
+    return to_payment(rows[0]) if rows else None
+
+
+def moved_event_id(payment_id: UUID, subject: str) -> UUID:
+    """The event that the payment which lost an entitlement to this one is sent.
+
+    `subject` is the report's id, or the transaction that paid this payment.
+    """
+    return event_id(payment_id, f"{EventType.ENTITLEMENT_CHANGED}:{_moved(subject)}")
+
+
+async def find_moved_event(
+    connection: AsyncConnection, payment_id: UUID, subject: str
+) -> UUID | None:
+    """The id of that event; None where no payment lost anything."""
+    wanted = moved_event_id(payment_id, subject)
+    found = await connection.execute(select(events.c.id).where(events.c.id == wanted))
+    return found.scalar_one_or_none()
 
 
 async def grant(
-    connection: AsyncConnection, payment: Payment, change: StoreChange, purchase: Purchase
+    connection: AsyncConnection,
+    payment: Payment,
+    change: StoreChange,
+    purchase: Purchase,
+    *,
+    subject: str,
 ) -> Granted:
     """Bind the transaction to the payment and apply the word to its entitlement; safe to repeat.
+
+    A payment that loses its entitlement by that gets an event, by `moved_event_id`.
 
     Raises ReportMismatch where the transaction was granted to another payment.
     """
@@ -91,7 +147,19 @@ async def grant(
             )
         )
     revocation = (known.revoked_at, known.revoked_share) != (said.revoked_at, said.revoked_share)
-    return Granted(before=before, after=after, newest=newest, revocation=newest and revocation)
+    granted = Granted(before=before, after=after, newest=newest, revocation=newest and revocation)
+    if before is not None and granted.has_moved:
+        entry = Entry(
+            id=moved_event_id(payment.id, subject),
+            type=EventType.ENTITLEMENT_CHANGED,
+            data=moved_data(before, after, change),
+        )
+        await append_once(connection, before.payment_id, entry, _moved(subject))
+    return granted
+
+
+def _moved(subject: str) -> str:
+    return f"moved:{subject}"
 
 
 async def claim(connection: AsyncConnection, payment_id: UUID, purchase: Purchase) -> _Snapshot:

@@ -17,7 +17,7 @@ from domain.payment import LATE_TRANSITIONS, Channel, Payment, PaymentStatus
 from domain.report import Attention
 from storage import payment_statements as statements
 from storage.database import Database, violated
-from storage.granting import grant_purchase
+from storage.granting import find_moved_event, grant_purchase, lock_payments
 from storage.outbox import Alarm, Entry, raise_alarm
 from storage.page import LARGEST_PAGE, Page, one_page, to_page
 from storage.rows import named, to_payment
@@ -138,6 +138,13 @@ class PaymentStore:
         payment, event = await self._as_told(payment_id, row)
         return payment, event if payment.status is PaymentStatus.SUCCEEDED else None
 
+    async def find_moved_event(self, payment: Payment) -> UUID | None:
+        """The event of the payment that lost an entitlement to this one's purchase, or None."""
+        if payment.product_id is None or payment.provider_reference is None:
+            return None
+        async with self._database.statement() as connection:
+            return await find_moved_event(connection, payment.id, payment.provider_reference)
+
     async def flag(
         self,
         payment_id: UUID,
@@ -220,6 +227,8 @@ class PaymentStore:
     ) -> Payment | None:
         """The row as changed, and granted what its purchase bought; None where nothing changed."""
         async with self._taking_money(payment) as connection:
+            if payment.purchase is not None:
+                await lock_payments(connection, payment.id, payment.purchase)
             try:
                 result = await connection.execute(statement, values)
             except IntegrityError as error:

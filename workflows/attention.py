@@ -46,6 +46,11 @@ class Calls:
         """Do something else beside the run, which does not end before it."""
         self._telling.append(asyncio.create_task(telling))
 
+    def notify(self, event_id: UUID | None) -> None:
+        """Deliver an event, where there is one, while the workflow goes on."""
+        if event_id is not None:
+            self._tell(event_id)
+
     async def answered(self) -> None:
         """Wait until they are done."""
         await asyncio.gather(*self._telling)

@@ -23,6 +23,7 @@ async def settle_late_money(
             policy, PaymentActivities.accept_late_payment, stored, "accept the late money"
         )
         calls.beside(tell_the_end(calls, refund_policy, settled.payment, settled.event_id))
+        calls.notify(settled.moved_event_id)
         accepted = settled.payment.status is PaymentStatus.SUCCEEDED
         if accepted and not settled.payment.duplicate:
             return settled.payment

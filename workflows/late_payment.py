@@ -210,6 +210,7 @@ class LatePaymentWorkflow:
         self._ended = True
         self._payment = settled.payment
         await refund_duplicate_and_notify(self._calls, self._order.refund_policy, settled)
+        self._calls.notify(settled.moved_event_id)
 
     async def _flag(self, why: Attention, subject: str | None = None) -> None:
         """Call a person, once per reason and subject (the number of a refund)."""

@@ -255,6 +255,7 @@ class PaymentWorkflow:
         await refund_duplicate_and_notify(
             self._calls, self._refund_policy, ended.settled, ended.tried
         )
+        self._calls.notify(ended.settled.moved_event_id)
 
     def _mark_end(self) -> None:
         self._show("Telling the merchant")

@@ -11,6 +11,7 @@ from tests.api.house import ProviderSide, Shop, eventually, order
 COINS = "com.paysaga.tea.coins"
 RECIPES = "com.paysaga.tea.recipes"
 MONTHLY = "com.paysaga.tea.monthly"
+YEARLY = "com.paysaga.tea.yearly"
 SEASON = "com.paysaga.tea.season"
 
 

@@ -6,19 +6,24 @@ from tests.api.buyer import COINS, RECIPES, Buyer
 from tests.api.house import Shop
 
 
-async def test_anothers_purchase_is_refused_and_a_person_is_told(buyer: Buyer, shop: Shop) -> None:
-    mine, others = await buyer.ask(), await buyer.ask()
-    signed = await buyer.signed(await buyer.buy(others))
+async def test_a_purchase_of_another_merchants_payment_is_refused_with_attention(
+    buyer: Buyer, shop: Shop, other_shop: Shop
+) -> None:
+    theirs = Buyer(other_shop, buyer.provider, buyer.customer)
+    mine, others = await buyer.ask(), await theirs.ask()
+    signed = await buyer.signed(await theirs.buy(others))
     answer = await buyer.verify(mine, signed)
     assert (answer.status_code, answer.json()["code"]) == (409, "purchase_of_another_payment")
-    [told] = await buyer.hears(mine, "payment.attention")
-    assert told["data"]["attention"] == "reference_mismatch"
+    assert others["id"] not in answer.text
+    [event] = await buyer.hears(mine, "payment.attention")
+    assert event["data"]["attention"] == "reference_mismatch"
     # Both go on: the one is paid by its own purchase, the other waits for one.
-    assert (await buyer.verify(others, signed)).json()["status"] == "succeeded"
+    assert (await other_shop.read(others))["status"] == "pending"
+    assert (await theirs.verify(others, signed)).json()["status"] == "succeeded"
     assert (await shop.read(mine))["status"] == "pending"
     own = await buyer.signed(await buyer.buy(mine))
     assert (await buyer.verify(mine, own)).json()["status"] == "succeeded"
-    late = await buyer.verify(others, own)
+    late = await theirs.verify(others, own)
     assert (late.status_code, late.json()["code"]) == (409, "purchase_of_another_payment")
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.entitlement import Entitlement, EntitlementStatus
-from domain.event import entitlement_data
+from domain.event import entitlement_data, moved_data
 from domain.product import ProductType
 from domain.purchase import Ownership
 from domain.store_change import Change, StoreChange
@@ -214,3 +214,47 @@ def test_no_repeat_ever_changes_anything_and_time_never_runs_back(said: list[Sto
         assert after.signed_at >= state.signed_at
         assert after.purchased_at >= state.purchased_at
         state = after
+
+
+@pytest.mark.parametrize(
+    ("change", "status"), [(Change.GRACE, S.GRACE), (Change.BILLING_RETRY, S.BILLING_RETRY)]
+)
+def test_a_proof_of_the_ended_renewal_leaves_what_the_store_is_charging_for(
+    change: Change, status: EntitlementStatus
+) -> None:
+    """The app holds the last period's transaction while the store tries to charge the next."""
+    failing = opened().apply(word(change, after=MONTH, grace_until=BOUGHT + MONTH + 16 * DAY))
+
+    proven = failing.apply(word(Change.RENEWED, after=MONTH + DAY))
+
+    assert proven.status is status
+    upgraded = failing.apply(word(Change.RENEWED, after=MONTH + DAY, upgraded=True))
+    assert upgraded.status is S.EXPIRED
+
+
+def test_an_entitlement_reflects_what_alters_nothing_that_is_shown() -> None:
+    entitlement = opened()
+
+    assert entitlement.reflects(word(Change.PURCHASED, after=DAY))
+    assert entitlement.reflects(word(Change.REFUNDED, after=-DAY))
+    assert not entitlement.reflects(word(Change.REFUNDED, after=DAY))
+    assert not entitlement.reflects(word(Change.RENEWED, 1))
+
+
+def test_an_entitlement_that_moved_gives_no_access_and_names_no_other_merchant() -> None:
+    lost = opened()
+    change = word(Change.RENEWED, 1)
+    own = lost.apply(change).model_copy(update={"payment_id": REFUND_ID})
+    others = own.model_copy(update={"merchant_id": "another"})
+
+    shown, hidden = moved_data(lost, own, change), moved_data(lost, others, change)
+
+    assert (shown["status"], shown["has_access"]) == ("moved", False)
+    assert (shown["payment_id"], shown["moved_to"]) == (str(lost.payment_id), str(REFUND_ID))
+    assert shown["changed_transaction_id"] == purchase(1).transaction_id
+    assert hidden | {"moved_to": 1, "changed_transaction_id": 1, "raw_type": 1} == shown | {
+        "moved_to": 1,
+        "changed_transaction_id": 1,
+        "raw_type": 1,
+    }
+    assert (hidden["moved_to"], hidden["changed_transaction_id"], hidden["raw_type"]) == (None,) * 3

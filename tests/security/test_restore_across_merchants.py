@@ -132,8 +132,17 @@ async def test_an_event_never_shows_a_subscription_continued_at_another_merchant
 
     await buyer.act("refund", transaction_id=bought["transaction_id"])
 
-    told = await buyer.hears(first, "payment.succeeded", "entitlement.changed", "refund.succeeded")
-    changed = told[1]["data"]
+    told = await buyer.hears(
+        first,
+        "payment.succeeded",
+        "entitlement.changed",
+        "entitlement.changed",
+        "refund.succeeded",
+    )
+    moved, changed = told[1]["data"], told[2]["data"]
+    assert (moved["status"], moved["has_access"], moved["moved_to"]) == ("moved", False, None)
+    for secret in (second["id"], second["provider_reference"], other_shop.merchant.id):
+        assert secret not in str(told)
     assert (changed["payment_id"], changed["transaction_id"]) == (
         first["id"],
         bought["transaction_id"],

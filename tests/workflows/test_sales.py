@@ -11,8 +11,8 @@ from domain.purchase import Offer
 from domain.report import Attention
 from domain.resolution import ResolveAction
 from tests.workflows.scripted import Fault
-from tests.workflows.selling import bought, paid_report, purchase, sale, sold, waiting
-from tests.workflows.shop import Shop, refusal
+from tests.workflows.selling import bought, paid_report, purchase, renewed, sale, sold, waiting
+from tests.workflows.shop import Shop, eventually, refusal
 from webhooks.answers import WebhookAnswer
 
 
@@ -159,3 +159,36 @@ async def test_what_cannot_be_fulfilled_needs_an_operator_where_the_buyer_was_ch
     assert (row.captured, row.attention, row.test) == (0, attention, changes.get("test", False))
     assert (row.store_price, row.store_currency) == (changes["price"], changes["currency"])
     assert row.offer == changes.get("offer")
+
+
+async def test_the_payment_that_loses_a_subscription_is_sent_an_event(shop: Shop) -> None:
+    first = await sale(shop)
+    found = purchase(first.payment)
+    lost = await bought(shop, first, found)
+    second = await sale(shop)
+    again = renewed(found).model_copy(update={"token": second.payment.id, "renewal": False})
+
+    kept = await bought(shop, second, again)
+
+    async def notified() -> bool:
+        return shop.merchants.heard(lost) == ["payment.succeeded", "entitlement.changed"]
+
+    await eventually(notified)
+    assert shop.merchants.heard(kept) == ["payment.succeeded"]
+
+
+async def test_a_late_purchase_that_takes_a_subscription_over_is_an_event_of_the_one_that_had_it(
+    shop: Shop,
+) -> None:
+    first = await sale(shop)
+    found = purchase(first.payment)
+    lost = await bought(shop, first, found)
+    order = await sale(shop, late=LatePolicy.ACCEPT)
+    payment = await shop.closed(order)
+    again = renewed(found).model_copy(update={"token": payment.id, "renewal": False})
+    shop.provider.script("query", payment.reference, Fault(report=paid_report(payment, again)))
+
+    await (await shop.late(order, payment, sold(payment, again), policy=order.policy)).result()
+
+    assert shop.merchants.heard(lost) == ["payment.succeeded", "entitlement.changed"]
+    assert shop.merchants.heard(payment) == ["payment.closed", "payment.succeeded"]
