@@ -21,6 +21,10 @@ def test_a_purchase_pays_the_list_price_whatever_the_store_asked() -> None:
     assert paid.provider_reference == "T0"
 
 
+def test_a_purchase_that_is_not_described_counts_at_the_list_price() -> None:
+    assert sold().apply(bought(purchase=None)).captured == sold().amount
+
+
 @pytest.mark.parametrize(
     "changes", [{"product_id": "other"}, {"product_id": None}, {"quantity": 3}]
 )
