@@ -18,9 +18,9 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from domain.errors import PaymentError, StatementRefused
 
 # Every verb is one or two short statements: more connections would only queue inside PostgreSQL,
-# whose default limit of 100 several API and worker processes share.
-POOL_SIZE = 10
-POOL_OVERFLOW = 10
+# whose limit several API and worker processes share. All are kept: one beyond the kept ones would
+# be opened and closed for a single statement, which costs more than the statement.
+POOL_SIZE = 20
 # Longer than any statement may take; a caller that waits more is better told "busy".
 POOL_WAIT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
@@ -70,7 +70,7 @@ class Database:
         self._engine = create_async_engine(
             url,
             pool_size=POOL_SIZE,
-            max_overflow=POOL_OVERFLOW,
+            max_overflow=0,
             pool_timeout=POOL_WAIT_SECONDS,
             isolation_level="AUTOCOMMIT",
             connect_args={"server_settings": _SERVER_SETTINGS, "timeout": CONNECT_SECONDS},

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 import storage.database
 from domain.errors import StatementRefused
-from storage.database import Database, DatabaseUnavailable
+from storage.database import POOL_SIZE, Database, DatabaseUnavailable
 from storage.payments import PaymentStore
 from tests.storage.making import NewPayment
 from tests.storage.raw import end_connection_running, in_one_transaction
@@ -51,6 +51,23 @@ async def test_connections_that_the_server_ended_cost_no_caller_an_error(
             await asyncio.sleep(0.01)
 
     await database.ping()
+    await database.close()
+
+
+async def test_bursts_use_the_same_connections_again(database_url: str) -> None:
+    database = Database(database_url)
+
+    async def backend() -> int:
+        async with database.statement() as connection:
+            found = await connection.scalar(text("SELECT pg_backend_pid() FROM pg_sleep(0.02)"))
+        return int(found)
+
+    first, second = [
+        set(await asyncio.gather(*(backend() for _ in range(3 * POOL_SIZE)))) for _ in range(2)
+    ]
+
+    assert len(first) == POOL_SIZE
+    assert second == first
     await database.close()
 
 
@@ -181,7 +198,7 @@ async def test_a_transaction_that_fails_leaves_nothing(
 async def test_a_pool_with_nothing_free_is_unavailable(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"POOL_SIZE": 1, "POOL_OVERFLOW": 0, "POOL_WAIT_SECONDS": 0.05}.items():
+    for name, value in {"POOL_SIZE": 1, "POOL_WAIT_SECONDS": 0.05}.items():
         monkeypatch.setattr(storage.database, name, value)
     database = Database(database_url)
     async with database.statement():
