@@ -1,4 +1,4 @@
-"""What the namespace must be before the first payment: long retention, typed search attributes.
+"""What the namespace must be before the first payment: retention, typed search attributes.
 
 A development server forgets closed workflows after 24 hours, and with them the guard against a
 second workflow of the same id. Adding a search attribute that exists with another type succeeds
@@ -25,7 +25,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError, RPCStatusCode
 
-RETENTION = timedelta(days=30)
+RETENTION = timedelta(days=7)
 RETRY_SECONDS = 0.1
 
 # While a server boots or its search attribute cache refreshes, these mean "not yet".

@@ -1,6 +1,5 @@
 import dataclasses
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,13 +10,13 @@ from embedded.errors import ProgramFailedError, TemporalVersionError
 from embedded.program import run
 from embedded.stack import Stack
 from embedded.temporal import Temporal
-from engine.namespace import verify_search_attributes
+from engine.namespace import RETENTION, verify_search_attributes
 from workflows import search_attributes
 
 pytestmark = pytest.mark.stack
 
 
-async def test_it_is_ready_with_our_search_attributes_and_a_long_memory(
+async def test_it_is_ready_with_our_search_attributes_and_retention(
     only: Callable[[Service], StackConfig],
 ) -> None:
     async with Stack(only(Service.TEMPORAL)) as stack:
@@ -28,7 +27,7 @@ async def test_it_is_ready_with_our_search_attributes_and_a_long_memory(
         )
 
     kept = namespace.config.workflow_execution_retention_ttl.ToTimedelta()
-    assert kept >= timedelta(days=30)
+    assert kept == RETENTION
 
 
 @pytest.mark.parametrize("name", ["half%20way", "100%", "what?", "tea#2", "茶 馆'"])

@@ -6,6 +6,7 @@ from temporalio.client import Client
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 
 from engine.namespace import (
+    RETENTION,
     NamespaceMismatchError,
     prepare_namespace,
     verify_search_attributes,
@@ -42,10 +43,10 @@ async def test_a_prepared_namespace_takes_a_workflow_with_the_attributes_at_once
 
 async def test_retention_is_raised_and_never_lowered(client: Client) -> None:
     await prepare_namespace(client, [])
-    assert await retention(client) == timedelta(days=30)
+    assert await retention(client) == RETENTION
 
     await prepare_namespace(client, [], retention=timedelta(days=90))
-    await prepare_namespace(client, [], retention=timedelta(days=7))
+    await prepare_namespace(client, [], retention=timedelta(days=8))
     assert await retention(client) == timedelta(days=90)
 
 
