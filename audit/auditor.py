@@ -100,9 +100,10 @@ async def read_books(scope: Scope) -> Books:
     provider = await sandbox.read() if sandbox else None
     merchants = await read_merchants(scope.database)
     inbox = await sandbox.read_inbox(merchants) if sandbox else None
+    unread = {each.id for each in merchants if sandbox and not sandbox.has_inbox_of(each)}
     ours = await read_ours(scope.database)
     runs = await read_runs(scope.temporal, ours)
-    return Books(ours, provider, inbox, runs, scope.statements)
+    return Books(ours, provider, inbox, frozenset(unread), runs, scope.statements)
 
 
 def _sandbox(url: str) -> "SandboxReader":

@@ -132,11 +132,15 @@ class SettlementFile:
 
 @dataclass(frozen=True)
 class Books:
-    """Everything; None where a book cannot be read (a real provider, no pretend merchant)."""
+    """Everything; None where a book cannot be read (a real provider, no pretend merchant).
+
+    `inbox` holds the webhooks of all merchants but those in `unread`, whose endpoint is elsewhere.
+    """
 
     ours: OurBooks
     provider: ProviderBooks | None = None
     inbox: list[Message] | None = None
+    unread: frozenset[str] = frozenset()
     runs: list[Run] | None = None
     statements: tuple[SettlementFile, ...] = ()
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -21,7 +21,7 @@ def told(books: Books) -> Iterator[Finding]:
             yield from _refund_end(case, refund)
         yield from _numbers(case)
         yield from _delivery(case)
-        if books.inbox is not None:
+        if books.inbox is not None and case.payment.merchant_id not in books.unread:
             yield from _arrivals(case)
     if books.inbox is not None:
         yield from _strangers(books, books.inbox)

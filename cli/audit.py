@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.table import Table
 from temporalio.service import RPCError
 
 from audit.auditor import MOST_HISTORIES, Audit, Scope, audit
-from audit.finding import Severity
+from audit.finding import Promise, Severity
 from audit.known_secrets import known_secrets
 from audit.readers.statement import read_settlement_file
 from cli.console import STATE_DIR, StateDir, console, errors
@@ -31,7 +32,8 @@ from storage.database import DatabaseUnavailable
 from webhooks.stored_secrets import StoredSecrets
 
 NOT_CLEAN, CANNOT_AUDIT = 1, 2
-MOST_ROWS = 60
+# Of one kind, so that none hides another.
+MOST_ROWS = 10
 # What a book that cannot be read looks like.
 _UNREADABLE = (DatabaseUnavailable, RPCError, RuntimeError, httpx.HTTPError, OSError, Malformed)
 
@@ -75,11 +77,12 @@ def audit_command(
 
 
 def show(made: Audit) -> None:
-    """The audit as a table and a verdict."""
+    """The audit as a number of each kind, a table of the first of each, and a verdict."""
     if made.findings:
+        for promise, count in made.by_promise.items():
+            shown = f", the first {MOST_ROWS} below" if count > MOST_ROWS else ""
+            console.print(f"{count} × {promise}{shown}")
         console.print(findings_table(made))
-    if len(made.findings) > MOST_ROWS:
-        console.print(f"… and {len(made.findings) - MOST_ROWS} more.", style="dim")
     looked = ", ".join(f"{count} {what}" for what, count in made.counts.items())
     console.print(f"Looked at {looked}.")
     notes = len(made.findings) - len(made.errors)
@@ -91,10 +94,14 @@ def show(made: Audit) -> None:
 
 
 def findings_table(made: Audit) -> Table:
-    """One finding a row."""
+    """One finding a row, at most ten of a kind."""
     table = Table("", "Found", "Payment", "What", "What to do")
     table.columns[1].no_wrap = True
-    for found in made.findings[:MOST_ROWS]:
+    rows: Counter[Promise] = Counter()
+    for found in made.findings:
+        rows[found.promise] += 1
+        if rows[found.promise] > MOST_ROWS:
+            continue
         style = "red" if found.severity is Severity.ERROR else "dim"
         table.add_row(
             f"[{style}]{found.promise.number}[/]",

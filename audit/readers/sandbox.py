@@ -51,6 +51,10 @@ class SandboxReader:
                     messages += [_message(merchant.id, row) for row in rows]
         return messages
 
+    def has_inbox_of(self, merchant: Merchant) -> bool:
+        """Whether the merchant's webhooks go to the sandbox's inbox."""
+        return self._inbox(merchant) is not None
+
     def _inbox(self, merchant: Merchant) -> str | None:
         before, _, name = (merchant.webhook_url or "").partition(f"{self._url}/merchant/")
         return name.removesuffix("/webhooks") if name and not before else None

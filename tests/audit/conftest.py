@@ -117,7 +117,7 @@ class Ledger:
             OurBooks([self.payment, *self.others], self.refunds, self.events, self.chains),
             ProviderBooks(self.orders, self.moves, self.attempts),
             self.inbox,
-            self.runs,
+            runs=self.runs,
         )
 
     def found(self) -> list[Finding]:

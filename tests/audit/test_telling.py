@@ -133,6 +133,15 @@ def test_a_merchant_that_was_told_another_amount_is_named(ledger: Ledger) -> Non
     assert ledger.promises() == [Promise.EVENT_CONTRADICTS]
 
 
+def test_a_merchant_whose_endpoint_is_elsewhere_is_not_said_to_have_missed_anything(
+    ledger: Ledger,
+) -> None:
+    ledger.inbox = []
+
+    assert compare(replace(ledger.books(), unread=frozenset({"tea"}))) == []
+    assert compare(replace(ledger.books(), unread=frozenset({"coffee"}))) != []
+
+
 def test_without_the_merchants_book_only_our_own_events_are_judged(ledger: Ledger) -> None:
     ledger.inbox = []
     books = replace(ledger.books(), inbox=None)
