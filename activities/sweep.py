@@ -16,6 +16,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.errors import translated
+from activities.workflow_tasks import FailingTask, failing_task
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import InvalidRequest
 from domain.frozen import Frozen
@@ -34,8 +35,6 @@ from storage.unfinished import PAGE, Position, UnfinishedStore
 Found = TypeVar("Found")
 Row = TypeVar("Row", Payment, Refund)
 
-# A failing workflow task is tried again after ten seconds and more: this is some minutes.
-FAILING_TASKS = 10
 # An expired payment is closed, or flagged an hour later.
 OVERDUE_PAYMENT = timedelta(hours=3)
 # A bank may take days to give money back, and no provider more than this.
@@ -49,12 +48,12 @@ _RPC_SECONDS = timedelta(seconds=10)
 class Execution(Frozen):
     """What Temporal says of a workflow's newest execution.
 
-    `status` is None where it knows of none; `failing_tasks` counts the failed tries of the workflow
-    task that is under way.
+    `status` is None where it knows of none; `failing` is its workflow task where no worker can do
+    it.
     """
 
     status: str | None = None
-    failing_tasks: int = 0
+    failing: FailingTask | None = None
 
     @property
     def is_open(self) -> bool:
@@ -114,9 +113,9 @@ def judge(execution: Execution, *, overdue: bool) -> tuple[str, bool] | None:
     """
     if not execution.is_open:
         return f"no open workflow (last: {execution.status or 'none'})", True
-    if execution.failing_tasks >= FAILING_TASKS:
+    if execution.failing is not None:
         # Waiting may help: for a worker of the right build, or one that has the key.
-        return f"its workflow task failed {execution.failing_tasks} times", False
+        return f"its workflow task fails ({execution.failing})", False
     if overdue:
         return "it should have ended or asked for an operator long ago", False
     return None
@@ -217,11 +216,9 @@ class SweepActivities:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return Execution()
             raise
-        task = found.raw_description.pending_workflow_task
         return Execution(
             status=found.status.name if found.status else None,
-            # The try that is under way has not failed yet.
-            failing_tasks=max(task.attempt - 1, 0),
+            failing=await failing_task(self._client, found),
         )
 
     async def _payment(self, payment: Payment, finding: Finding) -> PaymentFinding:

@@ -114,7 +114,7 @@ async def cancel_payment(client: Client, payment_id: UUID, reason: str) -> Payme
 
     A repeat is the same update: it returns the first one's outcome, and the first `reason` stands.
     """
-    handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
+    handle = client.get_workflow_handle(payment_workflow_id(payment_id))
     async with bounded():
         return await handle.execute_update(
             PaymentWorkflow.cancel,  # type: ignore[arg-type] # see above
@@ -130,7 +130,7 @@ async def sync_payment(client: Client, payment: Payment, now: datetime) -> Synce
     Raises as `create_payment` does, and Conflict `sync_in_progress` while an earlier query has no
     answer.
     """
-    handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment.id))
+    handle = client.get_workflow_handle(payment_workflow_id(payment.id))
     async with bounded():
         return await handle.execute_update(
             PaymentWorkflow.sync,  # type: ignore[arg-type] # see above
@@ -146,14 +146,14 @@ async def tell_payment(client: Client, payment_id: UUID, notification: Notificat
         RunOver: there is no open run.
         RPCError: Temporal cannot be reached.
     """
-    handle = client.get_workflow_handle_for(PaymentWorkflow.run, payment_workflow_id(payment_id))
+    handle = client.get_workflow_handle(payment_workflow_id(payment_id))
     async with bounded():
         await handle.signal(PaymentWorkflow.notify, notification, rpc_timeout=SIGNAL)
 
 
 async def tell_refund(client: Client, refund_id: UUID, notification: Notification) -> None:
     """Hand the provider's word to the refund's run; raises as `tell_payment` does."""
-    handle = client.get_workflow_handle_for(RefundWorkflow.run, refund_workflow_id(refund_id))
+    handle = client.get_workflow_handle(refund_workflow_id(refund_id))
     async with bounded():
         await handle.signal(RefundWorkflow.notify, notification, rpc_timeout=SIGNAL)
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
+from activities.workflow_tasks import FailingTask
 from domain.event import Event
 from domain.identity import (
     late_workflow_id,
@@ -112,13 +113,13 @@ class Message:
 class Run:
     """An open workflow. `busy`: an activity, a child or a workflow task is under way.
 
-    `steps` names the activities under way; `attempts` counts the tries of the workflow task at
-    hand: it grows where code cannot go on.
+    `steps` names the activities under way; `failing` is the workflow task at hand where no worker
+    can do it.
     """
 
     id: str
     busy: bool = False
-    attempts: int = 0
+    failing: FailingTask | None = None
     steps: tuple[str, ...] = ()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from activities.workflow_tasks import FailingTask
 from audit.books import Books, Case, Run
 from audit.finding import Finding, Promise
 from domain.event import DeliveryStatus
@@ -9,9 +10,6 @@ from domain.identity import payment_workflow_id, refund_workflow_id
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
 
-# A workflow task is tried again where the worker died with it. A tenth try in a row is code that
-# cannot go on.
-STUCK_ATTEMPTS = 10
 _RUNS = ("payment-", "refund-", "late-", "store-")
 
 
@@ -24,8 +22,8 @@ def open_runs(books: Books) -> Iterator[Finding]:
         yield from (_idle(case, run) for run in case.runs if not _has_work(case, run))
     ours = {run.id for case in books.cases for run in case.runs}
     for run in books.runs:
-        if run.attempts >= STUCK_ATTEMPTS:
-            yield _stuck(run)
+        if run.failing is not None:
+            yield _stuck(run, run.failing)
         if run.id not in ours and run.id.startswith(_RUNS) and not run.busy:
             yield Finding(
                 Promise.RUN_WITHOUT_WORK,
@@ -76,10 +74,10 @@ def _idle(case: Case, run: Run) -> Finding:
     )
 
 
-def _stuck(run: Run) -> Finding:
+def _stuck(run: Run, failing: FailingTask) -> Finding:
     return Finding(
         Promise.STUCK_RUN,
         run.id.partition("-")[2],
-        f"{run.id} has tried the same workflow task {run.attempts} times",
-        "Read the failure in the Temporal UI; after a deploy, go back to the version before.",
+        f"{run.id} is stuck at a workflow task that failed {failing}",
+        "Read the failure in the Temporal UI; docs/operations.md, Upgrade, says how to go on.",
     )

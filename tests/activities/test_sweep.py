@@ -3,16 +3,18 @@ from datetime import timedelta
 import pytest
 
 from activities.sweep import (
-    FAILING_TASKS,
     OVERDUE_PAYMENT,
     OVERDUE_REFUND,
     Execution,
     is_overdue,
     judge,
 )
+from activities.workflow_tasks import FailingTask
 from domain.payment import PaymentStatus
 from domain.report import Attention
 from tests.domain.making import LATER, NOW, payment, refund
+
+FAILING = FailingTask(tries=1, cause="non_deterministic_error")
 
 
 @pytest.mark.parametrize(
@@ -27,17 +29,16 @@ def test_what_does_not_run_is_started_again(status: str | None) -> None:
 @pytest.mark.parametrize(
     ("failing", "overdue", "repairable"),
     [
-        (0, False, None),
-        (FAILING_TASKS - 1, False, None),
-        (FAILING_TASKS, False, False),
-        (FAILING_TASKS, True, False),
-        (0, True, False),
+        (None, False, None),
+        (FAILING, False, False),
+        (FAILING, True, False),
+        (None, True, False),
     ],
 )
 def test_what_runs_is_judged_by_its_tasks_and_its_time(
-    *, failing: int, overdue: bool, repairable: bool | None
+    *, failing: FailingTask | None, overdue: bool, repairable: bool | None
 ) -> None:
-    judged = judge(Execution(status="RUNNING", failing_tasks=failing), overdue=overdue)
+    judged = judge(Execution(status="RUNNING", failing=failing), overdue=overdue)
     assert (judged[1] if judged else None) is repairable
 
 

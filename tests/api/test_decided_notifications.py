@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 
 from domain.decided import is_decided
-from domain.payment import PaymentStatus
+from domain.payment import Payment, PaymentStatus
 from domain.report import Attention
 from domain.resolution import Resolution, ResolveAction
 from tests.api.house import House, ProviderSide, Shop, eventually
 from tests.domain import making
-from workflows.payment import PaymentWorkflow
 
 
 async def closed_by_operator(
@@ -35,8 +34,8 @@ async def closed_by_operator(
         return bool((await shop.read(made))["attention"] == "amount_mismatch")
 
     await eventually(flagged)
-    handle = house.dependencies.temporal.get_workflow_handle_for(
-        PaymentWorkflow.run, f"payment-{made['id'].replace('-', '')}"
+    handle = house.dependencies.temporal.get_workflow_handle(
+        f"payment-{made['id'].replace('-', '')}", result_type=Payment
     )
     decision = Resolution(action=ResolveAction.CLOSE, note="Ann: refunded in the console")
     await handle.execute_update("resolve", decision)

@@ -12,7 +12,6 @@ import httpx
 
 from domain.identity import payment_workflow_id
 from tests.api.house import House, ProviderSide, Shop
-from workflows.payment import PaymentWorkflow
 
 
 def opened(made: dict[str, Any]) -> str:
@@ -51,9 +50,7 @@ async def test_a_notification_pays_once_a_query_has_said_the_same(
 
 async def test_the_providers_rules_travel_with_the_run(shop: Shop, house: House) -> None:
     made = await shop.pending(provider="unionpay", account="main", channel="app")
-    handle = house.dependencies.temporal.get_workflow_handle_for(
-        PaymentWorkflow.run, payment_workflow_id(UUID(made["id"]))
-    )
+    handle = house.dependencies.temporal.get_workflow_handle(payment_workflow_id(UUID(made["id"])))
     first = await anext(handle.fetch_history_events())
     started = first.workflow_execution_started_event_attributes
     [order] = await house.dependencies.temporal.data_converter.decode(started.input.payloads)

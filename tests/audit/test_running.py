@@ -3,9 +3,9 @@ from uuid import uuid4
 
 import pytest
 
+from activities.workflow_tasks import FailingTask
 from audit.books import Attempt, Run
 from audit.finding import Promise
-from audit.running import STUCK_ATTEMPTS
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
 from tests.audit.conftest import Ledger
@@ -77,8 +77,11 @@ def test_a_stores_workflow_of_a_chain_that_was_never_granted_is_named(ledger: Le
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
 
+FAILING = FailingTask(tries=1, cause="non_deterministic_error")
+
+
 def test_a_workflow_that_cannot_go_on_is_named(ledger: Ledger) -> None:
-    stuck = Run(f"payment-{ledger.payment.reference}", busy=True, attempts=STUCK_ATTEMPTS)
+    stuck = Run(f"payment-{ledger.payment.reference}", busy=True, failing=FAILING)
     ledger.runs = [stuck]
 
     assert ledger.promises() == [Promise.STUCK_RUN]

@@ -8,12 +8,12 @@ from domain.alarm import AlarmKind
 from domain.errors import ProviderBlocked
 from domain.identity import automatic_refund_id, refund_workflow_id
 from domain.payment import Payment, PaymentStatus
-from domain.refund import RefundStatus
+from domain.refund import Refund, RefundStatus
 from domain.report import Attention, RefundOutcome
 from domain.resolution import ResolveAction
 from tests.workflows.scripted import Fault, unknown
 from tests.workflows.shop import Shop, eventually
-from workflows.refund import RefundOrder, RefundWorkflow
+from workflows.refund import RefundOrder
 
 
 def blocked(wait: float | None = 0.05) -> Fault:
@@ -127,7 +127,7 @@ async def test_a_duplicate_payment_is_given_back_once_the_balance_allows_it(shop
     await shop.notify(run, second)
     await run.result()
 
-    returned = shop.client.get_workflow_handle_for(RefundWorkflow.run, refund_workflow_id(owed))
+    returned = shop.client.get_workflow_handle(refund_workflow_id(owed), result_type=Refund)
     assert (await returned.result()).status is RefundStatus.SUCCEEDED
     assert shop.provider.refunded(payment.reference) == payment.amount
 

@@ -10,7 +10,7 @@ from engine.external_refunds import record_external_refund
 from tests.domain.making import at_console
 from tests.workflows.shop import BRISK, Shop
 from webhooks.sender import WebhookFailed
-from workflows.external_refund import ExternalRefundOrder, ExternalRefundWorkflow
+from workflows.external_refund import ExternalRefundOrder
 from workflows.starting import external_refund_options
 
 
@@ -41,9 +41,8 @@ async def test_a_repeat_changes_nothing_and_is_answered_alike(shop: Shop) -> Non
 
     assert again == first
     assert (await shop.row(payment)).refunded == 700
-    run = shop.client.get_workflow_handle_for(
-        ExternalRefundWorkflow.run,
-        external_refund_options(ExternalRefundOrder(refund=first), payment).id,
+    run = shop.client.get_workflow_handle(
+        external_refund_options(ExternalRefundOrder(refund=first), payment).id
     )
     await run.result()
     assert shop.merchants.heard(payment).count("refund.succeeded") == 1

@@ -12,14 +12,13 @@ from temporalio.worker import Worker
 from activities.sweep import Finding, Findings, Page, PaymentFinding, RefundFinding
 from domain.merchant import LatePolicy
 from domain.payment import PaymentStatus
-from domain.refund import RefundStatus
+from domain.refund import Refund, RefundStatus
 from domain.report import Attention, RefundOutcome
 from domain.resolution import ResolveAction
 from providers.base import ChannelRules
 from storage.unfinished import Position
 from tests.workflows.shop import Shop, eventually
 from workflows.payment import PaymentOrder
-from workflows.refund import RefundWorkflow
 from workflows.registered import runner
 from workflows.starting import payment_options, refund_options
 from workflows.sweep import SweepReport, SweepWorkflow
@@ -158,7 +157,7 @@ async def test_a_lost_refund_that_an_operator_was_called_for_still_holds_its_mon
 
     await sweep(shop, rows)
 
-    run = shop.client.get_workflow_handle_for(RefundWorkflow.run, refund_options(order).id)
+    run = shop.client.get_workflow_handle(refund_options(order).id, result_type=Refund)
     await shop.resolve_refund(run, ResolveAction.ACCEPT)
     await run.result()
     ended = await shop.refunds.get(order.refund.id)
