@@ -26,12 +26,16 @@ class Settled(Frozen):
 
 
 class Flag(Frozen):
-    """A person must look at this payment, and why."""
+    """A person must look at this payment, and why.
+
+    `refunded` is the provider's cumulative refunded sum, in minor units, where that is the reason.
+    """
 
     payment_id: UUID
     attention: Attention
     detail: str
     subject: str | None = None
+    refunded: int | None = None
 
 
 class PaymentActivities:
@@ -79,10 +83,17 @@ class PaymentActivities:
 
     @activity.defn
     @translated
-    async def flag_payment(self, flag: Flag) -> UUID:
-        """Raise the flag and record the event that tells the merchant; returns the event's id."""
+    async def flag_payment(self, flag: Flag) -> UUID | None:
+        """Raise the flag and record its event; returns the event's id.
+
+        None where the flag is about a refunded sum that our refunds account for by now.
+        """
         return await self._payments.flag(
-            flag.payment_id, flag.attention, flag.detail, subject=flag.subject
+            flag.payment_id,
+            flag.attention,
+            flag.detail,
+            subject=flag.subject,
+            refunded=flag.refunded,
         )
 
     @activity.defn

@@ -11,6 +11,7 @@ from domain.errors import NotFound
 from domain.event import EventType, payment_data
 from domain.frozen import Frozen
 from domain.identity import event_id
+from domain.own_refunds import unaccounted
 from domain.payment import Payment
 from domain.report import Attention
 from storage.rows import to_payment
@@ -42,13 +43,15 @@ class Alarm(Frozen):
     """Why a person must look at a payment, or at one of its refunds.
 
     `subject` names what it is about where one payment may have several of its kind, such as a
-    refund that is not ours.
+    refund that is not ours. `refunded` is the provider's cumulative refunded sum, in minor units,
+    where the alarm is that our refunds do not account for it.
     """
 
     attention: Attention
     detail: str
     refund_id: UUID | None = None
     subject: str | None = None
+    refunded: int | None = None
 
     def event_of(self, payment_id: UUID) -> UUID:
         """The one event of this attention of this subject."""
@@ -110,8 +113,11 @@ async def append_once(
         )
 
 
-async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alarm) -> Payment:
-    """Append the event of this attention, once; returns the payment, locked until the commit."""
+async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alarm) -> bool:
+    """Append the event of this attention, once; the payment is locked until the commit.
+
+    False, and nothing is appended, where our refunds account for the alarm's sum by now.
+    """
     found = await connection.execute(
         select(payments).where(payments.c.id == payment_id).with_for_update()
     )
@@ -119,6 +125,8 @@ async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alar
     if row is None:
         raise NotFound("There is no such payment.")
     payment = to_payment(row)
+    if alarm.refunded is not None and not unaccounted(payment, alarm.refunded):
+        return False
     told = (
         insert_or_skip(events)
         .values(
@@ -142,7 +150,7 @@ async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alar
         .where(payments.c.id == payment_id)
         .values(last_sequence=payments.c.last_sequence + new)
     )
-    return payment
+    return True
 
 
 def _alarm_data(payment: Payment, alarm: Alarm) -> dict[str, Any]:

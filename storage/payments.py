@@ -150,18 +150,22 @@ class PaymentStore:
         payment_id: UUID,
         attention: Attention,
         detail: str,
-        refund_id: UUID | None = None,
         *,
         subject: str | None = None,
-    ) -> UUID:
-        """Ask for a person; the id of the one event of this attention and subject. NotFound."""
-        alarm = Alarm(attention=attention, detail=detail, refund_id=refund_id, subject=subject)
+        refunded: int | None = None,
+    ) -> UUID | None:
+        """Call an operator; returns the one event of this attention and subject.
+
+        None where our refunds account for all of `refunded` by now. Raises NotFound.
+        """
+        alarm = Alarm(attention=attention, detail=detail, subject=subject, refunded=refunded)
         async with self._database.transaction() as connection:
-            await raise_alarm(connection, payment_id, alarm)
+            if not await raise_alarm(connection, payment_id, alarm):
+                return None
             await connection.execute(
                 update(payments)
                 .where(payments.c.id == payment_id)
-                .values(attention=attention.value, attention_detail=detail)
+                .values(attention=alarm.attention.value, attention_detail=alarm.detail)
             )
         return alarm.event_of(payment_id)
 

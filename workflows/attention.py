@@ -13,7 +13,7 @@ from domain.report import Attention
 from workflows import search_attributes
 from workflows.payment_state import PaymentState
 from workflows.policies import Policy
-from workflows.steps import Argument, Step, in_our_books, tell_merchant
+from workflows.steps import Argument, Result, Step, in_our_books, tell_merchant
 
 
 class Calls:
@@ -29,18 +29,26 @@ class Calls:
         return all(telling.done() for telling in self._telling)
 
     async def about_payment(
-        self, payment_id: UUID, why: Attention, detail: str, *, subject: str | None = None
+        self,
+        payment_id: UUID,
+        why: Attention,
+        detail: str,
+        *,
+        subject: str | None = None,
+        refunded: int | None = None,
     ) -> None:
         """Flag the payment; alarms of one kind about several subjects are told one by one."""
-        flag = Flag(payment_id=payment_id, attention=why, detail=detail, subject=subject)
+        flag = Flag(
+            payment_id=payment_id, attention=why, detail=detail, subject=subject, refunded=refunded
+        )
         workflow.upsert_search_attributes([search_attributes.attention_update(why)])
-        self._tell(await decided_first(self.policy, PaymentActivities.flag_payment, flag, why))
+        self.notify(await decided_first(self.policy, PaymentActivities.flag_payment, flag, why))
 
     async def about_refund(self, refund_id: UUID, why: Attention, detail: str) -> None:
         """Flag the refund."""
         flag = RefundFlag(refund_id=refund_id, attention=why, detail=detail)
         workflow.upsert_search_attributes([search_attributes.attention_update(why)])
-        self._tell(await decided_first(self.policy, RefundActivities.flag_refund, flag, why))
+        self.notify(await decided_first(self.policy, RefundActivities.flag_refund, flag, why))
 
     def beside(self, telling: Coroutine[Any, Any, Any]) -> None:
         """Do something else beside the run, which does not end before it."""
@@ -49,19 +57,16 @@ class Calls:
     def notify(self, event_id: UUID | None) -> None:
         """Deliver an event, where there is one, while the workflow goes on."""
         if event_id is not None:
-            self._tell(event_id)
+            self.beside(tell_merchant(self.policy, event_id))
 
     async def answered(self) -> None:
         """Wait until they are done."""
         await asyncio.gather(*self._telling)
 
-    def _tell(self, event_id: UUID) -> None:
-        self.beside(tell_merchant(self.policy, event_id))
-
 
 async def decided_first(
-    policy: Policy, step: Step[Argument, UUID], flag: Argument, why: Attention
-) -> UUID:
+    policy: Policy, step: Step[Argument, Result], flag: Argument, why: Attention
+) -> Result:
     """Raise the flag by a queued step; returns its event.
 
     A task that dies is tried again with more signals in hand and may decide otherwise: a flag that

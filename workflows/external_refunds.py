@@ -26,7 +26,9 @@ async def flag_external_refunds(calls: Calls, payment_id: UUID, refunded: int) -
         return False
     subject = refunded_subject(refunded)
     why = Attention.EXTERNAL_REFUND
-    await calls.about_payment(payment_id, why, f"after the end: {why} ({subject})", subject=subject)
+    await calls.about_payment(
+        payment_id, why, f"after the end: {why} ({subject})", subject=subject, refunded=refunded
+    )
     return True
 
 

@@ -141,7 +141,7 @@ class LatePaymentWorkflow:
         by_query = refunded_without_cancel(reports[-1])
         external = unaccounted(stored, refunded)
         if external and (refunded == by_query or workflow.patched(WEIGHED)):
-            await self._flag(Attention.EXTERNAL_REFUND, refunded_subject(refunded))
+            await self._flag(Attention.EXTERNAL_REFUND, refunded_subject(refunded), refunded)
 
     async def _settle_late_money(self) -> None:
         self._show("Money came late")
@@ -212,17 +212,21 @@ class LatePaymentWorkflow:
         await refund_duplicate_and_notify(self._calls, self._order.refund_policy, settled)
         self._calls.notify(settled.moved_event_id)
 
-    async def _flag(self, why: Attention, subject: str | None = None) -> None:
+    async def _flag(
+        self, why: Attention, subject: str | None = None, refunded: int | None = None
+    ) -> None:
         """Call a person, once per reason and subject (the number of a refund)."""
         if (why, subject) in self._flagged:
             return
         self._flagged.append((why, subject))
-        await self._call(why, subject)
+        await self._call(why, subject, refunded)
 
-    async def _call(self, why: Attention, subject: str | None) -> None:
+    async def _call(self, why: Attention, subject: str | None, refunded: int | None = None) -> None:
         self._payment = self._payment.model_copy(update={"attention": why})
         detail = f"after the end: {why}" + (f" ({subject})" if subject else "")
-        await self._calls.about_payment(self._payment.id, why, detail, subject=subject)
+        await self._calls.about_payment(
+            self._payment.id, why, detail, subject=subject, refunded=refunded
+        )
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._payment, headline))

@@ -92,6 +92,8 @@ def alarm(database: Database, recorded: Payment) -> Alarm:
             detail="seen there",
             subject=subject,
         )
-        return await ActivityEnvironment().run(steps.flag_payment, flag)
+        raised = await ActivityEnvironment().run(steps.flag_payment, flag)
+        assert raised is not None
+        return raised
 
     return call

@@ -162,6 +162,7 @@ async def test_the_right_purchase_never_clears_what_an_operator_must_still_decid
 ) -> None:
     _, run, payment = await waiting(shop)
     event = await shop.payments.flag(payment.id, Attention.EXTERNAL_REFUND, "seen in the console")
+    assert event is not None
     await shop.events.mark(event, DeliveryStatus.DELIVERED)
 
     await shop.say(run, sold(payment, purchase(payment)))

@@ -58,7 +58,8 @@ def announced(database: Database) -> Announced:
 
     async def announce(of: Payment) -> UUID:
         flag = Flag(payment_id=of.id, attention=Attention.OUTCOME_UNKNOWN, detail="test")
-        found: UUID = await ActivityEnvironment().run(steps.flag_payment, flag)
+        found = await ActivityEnvironment().run(steps.flag_payment, flag)
+        assert found is not None
         return found
 
     return announce

@@ -41,6 +41,22 @@ async def test_it_lowers_what_is_refundable_and_settles_its_attention(
     )
 
 
+async def test_a_notification_that_comes_after_its_refund_was_recorded_flags_nothing(
+    payments: PaymentStore, refunds: RefundStore, paid: Paid, stored_events: EventRows
+) -> None:
+    payment = await paid(amount=1000)
+    await refunds.record_external(at_console(payment, 300))
+    before = await stored_events(payment.id)
+
+    late = await payments.flag(payment.id, Attention.EXTERNAL_REFUND, "300", refunded=300)
+
+    assert late is None
+    assert (await read(payments, payment)).attention is None
+    assert await stored_events(payment.id) == before
+    assert await payments.flag(payment.id, Attention.EXTERNAL_REFUND, "301", refunded=301)
+    assert (await read(payments, payment)).attention is Attention.EXTERNAL_REFUND
+
+
 async def test_another_attention_stays(
     payments: PaymentStore, refunds: RefundStore, paid: Paid
 ) -> None:

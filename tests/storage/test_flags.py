@@ -42,7 +42,7 @@ async def test_two_subjects_of_one_reason_are_told_once_each(
     payment = await paid()
     why = Attention.EXTERNAL_REFUND
 
-    async def flag(subject: str | None) -> UUID:
+    async def flag(subject: str | None) -> UUID | None:
         return await payments.flag(payment.id, why, f"the console: {subject}", subject=subject)
 
     first, second = await flag("refund-1"), await flag("refund-2")

@@ -73,6 +73,7 @@ async def another_purchase_after_the_end(shop: Shop) -> Run:
 async def resumed_under_review(shop: Shop) -> Run:
     order, run, payment = await selling.waiting(shop)
     event = await shop.payments.flag(payment.id, Attention.CONTRADICTION, "reported, then denied")
+    assert event is not None
     await shop.events.mark(event, DeliveryStatus.DELIVERED)
     await run.terminate("lost")
     row = await shop.row(payment)

@@ -17,6 +17,7 @@ from workflows.starting import external_refund_options
 async def paid_and_flagged(shop: Shop) -> Payment:
     payment = await shop.paid(await shop.order(policy=BRISK))
     event = await shop.payments.flag(payment.id, Attention.EXTERNAL_REFUND, "after the end")
+    assert event is not None
     await shop.events.mark(event, DeliveryStatus.DELIVERED)
     return payment
 

@@ -23,6 +23,7 @@ async def lost(shop: Shop, why: Attention = Attention.CONTRADICTION) -> tuple[Pa
 async def called(shop: Shop, run: PaymentRun, payment: Payment, why: Attention) -> None:
     """The operator was called, the merchant notified, and then the workflow was lost."""
     event = await shop.payments.flag(payment.id, why, "seen by test")
+    assert event is not None
     await shop.events.mark(event, DeliveryStatus.DELIVERED)
     await run.terminate("lost")
 

@@ -18,6 +18,7 @@ async def shown(run: PaymentRun) -> str | None:
 async def flag_elsewhere(shop: Shop, payment: Payment) -> None:
     """Somebody else calls a person, and the merchant knows."""
     event = await shop.payments.flag(payment.id, Attention.EXTERNAL_REFUND, "seen in the console")
+    assert event is not None
     await shop.events.mark(event, DeliveryStatus.DELIVERED)
 
 
