@@ -92,6 +92,11 @@ class Settings(DatabaseSettings):
     operator_token_file: Path | None = Field(
         default=None, description="Bearer token of operators (payload decryption); by file."
     )
+    build_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        description="The build that workflows begun here are pinned to; with none, to no build.",
+    )
     eager_start: bool = Field(
         default=True, description="Whether the API process carries the payments that it starts."
     )

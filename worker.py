@@ -11,6 +11,7 @@ from activities.sweep import SweepActivities
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from engine import logs, memory
+from engine.builds import pinned, promote
 from engine.client import connect, measured
 from engine.namespace import verify_search_attributes
 from engine.production import checked_settings
@@ -46,10 +47,14 @@ async def main() -> None:
         await name_apps(registry, EntitlementStore(database))
         await renew_at_start(database, StoredSecrets(Encryption(keys)))
         names = sorted({provider.name for provider in registry.all()})
-        for worker in workers(client, activities, names):
+        build = pinned(settings.build_id)
+        for worker in workers(client, activities, names, build):
             await running.enter_async_context(worker)
         sweeping = SweepActivities(client, registry, database)
-        await running.enter_async_context(sweep_worker(client, sweeping))
+        await running.enter_async_context(sweep_worker(client, sweeping, build))
+        if settings.build_id is not None:
+            # Of a new deployment no build is the current one, and nothing would be begun.
+            await promote(client, settings.build_id, only_first=True)
         await schedule_sweep(client)
         memory.settle()
         logging.getLogger(__name__).info("polling for %s", ", ".join(names))

@@ -16,7 +16,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.errors import translated
-from activities.workflow_tasks import FailingTask, failing_task
+from activities.workflow_tasks import stuck_task
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import InvalidRequest
 from domain.frozen import Frozen
@@ -48,12 +48,11 @@ _RPC_SECONDS = timedelta(seconds=10)
 class Execution(Frozen):
     """What Temporal says of a workflow's newest execution.
 
-    `status` is None where it knows of none; `failing` is its workflow task where no worker can do
-    it.
+    `status` is None where it knows of none; `stuck` is why its workflow task is not done.
     """
 
     status: str | None = None
-    failing: FailingTask | None = None
+    stuck: str | None = None
 
     @property
     def is_open(self) -> bool:
@@ -113,9 +112,9 @@ def judge(execution: Execution, *, overdue: bool) -> tuple[str, bool] | None:
     """
     if not execution.is_open:
         return f"no open workflow (last: {execution.status or 'none'})", True
-    if execution.failing is not None:
+    if execution.stuck is not None:
         # Waiting may help: for a worker of the right build, or one that has the key.
-        return f"its workflow task fails ({execution.failing})", False
+        return f"its workflow task {execution.stuck}", False
     if overdue:
         return "it should have ended or asked for an operator long ago", False
     return None
@@ -218,7 +217,7 @@ class SweepActivities:
             raise
         return Execution(
             status=found.status.name if found.status else None,
-            failing=await failing_task(self._client, found),
+            stuck=await stuck_task(self._client, found),
         )
 
     async def _payment(self, payment: Payment, finding: Finding) -> PaymentFinding:

@@ -1,21 +1,22 @@
-"""Whether a workflow's task fails: what Temporal says of it, from the first failure on.
+"""Why a workflow's task is not done: it fails, or there is no worker that takes it.
 
-A task's number of tries tells little: Temporal's pauses between them grow to ten minutes, and a
+A task's number of tries says little: Temporal's pauses between them grow to ten minutes, and a
 worker that is killed makes a second try as well. The history tells the two apart.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType, PendingWorkflowTaskState, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.client import Client, WorkflowExecutionDescription
-
-from domain.frozen import Frozen
 
 # A try that ends by its time is a worker that died with it. The tries after that are not recorded:
 # from the third on it is no accident.
 MOST_TIMEOUTS = 3
+# A worker takes a task within milliseconds, and another one that of a dead worker within seconds.
+TAKEN_WITHIN = timedelta(minutes=1)
 # The first failed try is recorded, those after it are not; signals may follow it.
 _EVENTS = 50
 _RPC_SECONDS = timedelta(seconds=10)
@@ -36,26 +37,28 @@ _ENDED_OTHERWISE = (
 _PREFIX = "WORKFLOW_TASK_FAILED_CAUSE_"
 
 
-class FailingTask(Frozen):
-    """A workflow task that no worker can do: how often it was tried, and why it failed first."""
-
-    tries: int
-    cause: str
-
-    def __str__(self) -> str:
-        return f"{self.tries} times, at first {self.cause}"
-
-
-async def failing_task(client: Client, found: WorkflowExecutionDescription) -> FailingTask | None:
-    """Return the workflow's failing task, or None where it has none. Raises RPCError."""
+async def stuck_task(client: Client, found: WorkflowExecutionDescription) -> str | None:
+    """Return why the workflow's task is not done, or None where nothing is wrong. RPCError."""
+    raw = found.raw_description
+    if not raw.HasField("pending_workflow_task"):
+        return None
+    task = raw.pending_workflow_task
     # The try that is under way has not failed yet.
-    tries = found.raw_description.pending_workflow_task.attempt - 1
-    if tries < 1:
-        return None
-    cause = _cause(await _newest_events(client, found))
-    if cause is None and tries < MOST_TIMEOUTS:
-        return None
-    return FailingTask(tries=tries, cause=cause or "timeout")
+    tries = task.attempt - 1
+    if tries >= 1:
+        cause = _cause(await _newest_events(client, found))
+        if cause is not None or tries >= MOST_TIMEOUTS:
+            return f"failed {tries} times, at first {cause or 'timeout'}"
+    elif _waits_for_a_worker(task):
+        build = raw.workflow_execution_info.versioning_info.deployment_version.build_id
+        return f"is taken by no worker{f' of build {build}' if build else ''}"
+    return None
+
+
+def _waits_for_a_worker(task: PendingWorkflowTaskInfo) -> bool:
+    if task.state != PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
+        return False
+    return datetime.now(UTC) - task.scheduled_time.ToDatetime(tzinfo=UTC) > TAKEN_WITHIN
 
 
 def _cause(newest: list[HistoryEvent]) -> str | None:

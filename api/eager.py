@@ -26,6 +26,7 @@ from api.runs import ANSWER, bounded, create_payment, refusal
 from crypto.key_ring import KeyRing
 from domain.payment import Payment
 from engine import logs
+from engine.builds import pinned
 from engine.client import connect, measured
 from engine.workers import eager_worker, open_activities
 from settings import Settings
@@ -86,7 +87,7 @@ class EagerStart:
         async with open_activities(settings, database) as (activities, _):
             # Not lazy: a worker wants a client that is connected.
             connecting = partial(connect, keys, runtime=runtime)
-            making = partial(eager_worker, activities)
+            making = partial(eager_worker, activities, pinned(settings.build_id))
             carrying = asyncio.create_task(self._carry(connecting, making))
             try:
                 yield

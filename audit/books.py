@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
-from activities.workflow_tasks import FailingTask
 from domain.event import Event
 from domain.identity import (
     late_workflow_id,
@@ -113,13 +112,13 @@ class Message:
 class Run:
     """An open workflow. `busy`: an activity, a child or a workflow task is under way.
 
-    `steps` names the activities under way; `failing` is the workflow task at hand where no worker
-    can do it.
+    `steps` names the activities under way; `stuck` is why the workflow task at
+    hand is not done.
     """
 
     id: str
     busy: bool = False
-    failing: FailingTask | None = None
+    stuck: str | None = None
     steps: tuple[str, ...] = ()
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from activities.workflow_tasks import FailingTask
 from audit.books import Books, Case, Run
 from audit.finding import Finding, Promise
 from domain.event import DeliveryStatus
@@ -22,8 +21,8 @@ def open_runs(books: Books) -> Iterator[Finding]:
         yield from (_idle(case, run) for run in case.runs if not _has_work(case, run))
     ours = {run.id for case in books.cases for run in case.runs}
     for run in books.runs:
-        if run.failing is not None:
-            yield _stuck(run, run.failing)
+        if run.stuck is not None:
+            yield _stuck(run, run.stuck)
         if run.id not in ours and run.id.startswith(_RUNS) and not run.busy:
             yield Finding(
                 Promise.RUN_WITHOUT_WORK,
@@ -74,10 +73,10 @@ def _idle(case: Case, run: Run) -> Finding:
     )
 
 
-def _stuck(run: Run, failing: FailingTask) -> Finding:
+def _stuck(run: Run, why: str) -> Finding:
     return Finding(
         Promise.STUCK_RUN,
         run.id.partition("-")[2],
-        f"{run.id} is stuck at a workflow task that failed {failing}",
+        f"{run.id} is stuck: its workflow task {why}",
         "Read the failure in the Temporal UI; docs/operations.md, Upgrade, says how to go on.",
     )

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import typer
 
-from cli import keys, merchants, payments, refunds
+from cli import builds, keys, merchants, payments, refunds
 from cli.audit import audit_command
 from cli.deployment import alarms, replace_identity_key
 from cli.doctor import doctor
@@ -29,6 +29,7 @@ app.command("audit")(audit_command)
 app.command()(alarms)
 app.command()(replace_identity_key)
 app.add_typer(merchants.app, name="merchants")
+app.add_typer(builds.app, name="builds")
 app.add_typer(keys.app, name="keys")
 app.add_typer(payments.app, name="payments")
 app.add_typer(refunds.app, name="refunds")

@@ -1,6 +1,7 @@
 """The sweep's schedule, and the worker that runs it."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 from temporalio.client import (
     Client,
@@ -14,7 +15,7 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
-from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker, WorkerDeploymentConfig
 
 from activities.sweep import SweepActivities
 from engine.client import meter
@@ -29,7 +30,9 @@ EVERY, LONGEST = timedelta(minutes=5), timedelta(minutes=30)
 _POLLERS = PollerBehaviorSimpleMaximum(2)
 
 
-def sweep_worker(client: Client, activities: SweepActivities) -> Worker:
+def sweep_worker(
+    client: Client, activities: SweepActivities, build: WorkerDeploymentConfig | None = None
+) -> Worker:
     """Run the sweep on its own queue."""
     return Worker(
         client,
@@ -43,6 +46,18 @@ def sweep_worker(client: Client, activities: SweepActivities) -> Worker:
         workflow_runner=GuardedRunner(runner(), meter(client)),
         workflow_task_poller_behavior=_POLLERS,
         activity_task_poller_behavior=_POLLERS,
+        deployment_config=build,
+    )
+
+
+async def sweep_now(client: Client) -> None:
+    """Start a sweep of every unfinished row, however young; it runs in the background."""
+    await client.start_workflow(
+        SweepWorkflow.run,
+        SweepReport(older_than=0),
+        id=f"{SCHEDULE_ID}-{uuid4().hex}",
+        task_queue=SWEEP_QUEUE,
+        execution_timeout=LONGEST,
     )
 
 

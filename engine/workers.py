@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import httpx
 from temporalio.client import Client
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from activities.entitlements import EntitlementActivities
 from activities.payments import PaymentActivities
@@ -73,12 +73,23 @@ async def open_activities(
         )
 
 
-def workers(client: Client, activities: Activities, providers: Sequence[str]) -> list[Worker]:
+def workers(
+    client: Client,
+    activities: Activities,
+    providers: Sequence[str],
+    build: WorkerDeploymentConfig | None = None,
+) -> list[Worker]:
     """One worker a queue: a slow provider or merchant fills its own slots only."""
-    running = [_carrying(client, queue, activities) for queue in RUN_QUEUES]
+    running = [_carrying(client, queue, activities, build) for queue in RUN_QUEUES]
     queues = {provider_queue(name): activities.provider_steps() for name in providers}
     running += [
-        Worker(client, task_queue=queue, activities=steps, graceful_shutdown_timeout=GRACEFUL_STOP)
+        Worker(
+            client,
+            task_queue=queue,
+            activities=steps,
+            graceful_shutdown_timeout=GRACEFUL_STOP,
+            deployment_config=build,
+        )
         for queue, steps in queues.items()
     ]
     running.append(
@@ -88,23 +99,30 @@ def workers(client: Client, activities: Activities, providers: Sequence[str]) ->
             activities=activities.webhook_steps(),
             max_concurrent_activities=WEBHOOK_SLOTS,
             graceful_shutdown_timeout=GRACEFUL_STOP,
+            deployment_config=build,
         )
     )
     return running
 
 
-def eager_worker(activities: Activities, client: Client, hears: Interceptor) -> Worker:
+def eager_worker(
+    activities: Activities,
+    build: WorkerDeploymentConfig | None,
+    client: Client,
+    hears: Interceptor,
+) -> Worker:
     """Carries the runs that this process starts: their tasks and the steps inside of these.
 
     Every step that has a queue is left to `workers`.
     """
-    return _carrying(client, EAGER_QUEUE, activities, hears, local_only=True)
+    return _carrying(client, EAGER_QUEUE, activities, build, hears, local_only=True)
 
 
 def _carrying(
     client: Client,
     queue: str,
     activities: Activities,
+    build: WorkerDeploymentConfig | None,
     *interceptors: Interceptor,
     local_only: bool = False,
 ) -> Worker:
@@ -116,6 +134,7 @@ def _carrying(
         workflow_runner=GuardedRunner(runner(), meter(client)),
         no_remote_activities=local_only,
         interceptors=interceptors,
+        deployment_config=build,
         **tuning(),
     )
 

@@ -6,7 +6,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.workflow_tasks import failing_task
+from activities.workflow_tasks import stuck_task
 from audit.books import OurBooks, Run
 from domain.event import DeliveryStatus
 from domain.identity import payment_workflow_id, refund_workflow_id
@@ -64,8 +64,8 @@ async def _describe(client: Client, id_: str) -> Run | None:
         return None
     raw = found.raw_description
     steps = tuple(activity.activity_type.name for activity in raw.pending_activities)
-    failing = await failing_task(client, found)
-    return Run(id_, busy=_busy(raw), failing=failing, steps=steps)
+    stuck = await stuck_task(client, found)
+    return Run(id_, busy=_busy(raw), stuck=stuck, steps=steps)
 
 
 def _busy(raw: DescribeWorkflowExecutionResponse) -> bool:

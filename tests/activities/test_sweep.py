@@ -9,12 +9,11 @@ from activities.sweep import (
     is_overdue,
     judge,
 )
-from activities.workflow_tasks import FailingTask
 from domain.payment import PaymentStatus
 from domain.report import Attention
 from tests.domain.making import LATER, NOW, payment, refund
 
-FAILING = FailingTask(tries=1, cause="non_deterministic_error")
+FAILING = "failed 1 times, at first non_deterministic_error"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +26,7 @@ def test_what_does_not_run_is_started_again(status: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failing", "overdue", "repairable"),
+    ("stuck", "overdue", "repairable"),
     [
         (None, False, None),
         (FAILING, False, False),
@@ -36,9 +35,9 @@ def test_what_does_not_run_is_started_again(status: str | None) -> None:
     ],
 )
 def test_what_runs_is_judged_by_its_tasks_and_its_time(
-    *, failing: FailingTask | None, overdue: bool, repairable: bool | None
+    *, stuck: str | None, overdue: bool, repairable: bool | None
 ) -> None:
-    judged = judge(Execution(status="RUNNING", failing=failing), overdue=overdue)
+    judged = judge(Execution(status="RUNNING", stuck=stuck), overdue=overdue)
     assert (judged[1] if judged else None) is repairable
 
 

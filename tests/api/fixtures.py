@@ -145,7 +145,7 @@ async def house(
         )
         door.app = await running(dependencies)
         activities = _activities(dependencies, provider_http)
-        making = partial(eager_worker, activities, dependencies.temporal)
+        making = partial(eager_worker, activities, None, dependencies.temporal)
         async with (
             _workers(await _another(dependencies.temporal), activities),
             dependencies.eager.carried(dependencies.temporal, making),

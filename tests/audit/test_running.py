@@ -3,7 +3,6 @@ from uuid import uuid4
 
 import pytest
 
-from activities.workflow_tasks import FailingTask
 from audit.books import Attempt, Run
 from audit.finding import Promise
 from domain.payment import PaymentStatus
@@ -77,11 +76,8 @@ def test_a_stores_workflow_of_a_chain_that_was_never_granted_is_named(ledger: Le
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
 
-FAILING = FailingTask(tries=1, cause="non_deterministic_error")
-
-
 def test_a_workflow_that_cannot_go_on_is_named(ledger: Ledger) -> None:
-    stuck = Run(f"payment-{ledger.payment.reference}", busy=True, failing=FAILING)
+    stuck = Run(f"payment-{ledger.payment.reference}", busy=True, stuck="failed 1 times")
     ledger.runs = [stuck]
 
     assert ledger.promises() == [Promise.STUCK_RUN]

@@ -21,7 +21,14 @@ Services = dict[str, dict[str, Any]]
 Execute = Callable[..., subprocess.CompletedProcess[str]]
 
 OURS = ("api", "worker", "migrate")
-JOBS = ("migrate", "temporal-schema", "temporal-namespace", "temporal-indexes", "sandbox-accounts")
+JOBS = (
+    "migrate",
+    "temporal-schema",
+    "temporal-namespace",
+    "temporal-indexes",
+    "promote",
+    "sandbox-accounts",
+)
 OUR_IMAGES = ("paysaga:", "paysaga-sandbox:")
 CLIENT_TLS = {
     "TEMPORAL_TLS_SERVER_CA_CERT_PATH": "/run/secrets/temporal_ca_crt",
@@ -116,7 +123,9 @@ def test_every_image_is_pinned(services: Services) -> None:
 
 
 def test_each_image_of_ours_is_built_once(services: Services) -> None:
-    ours = {each["image"] for each in services.values() if each["image"].startswith(OUR_IMAGES)}
+    # The build before was built when it was the newest.
+    now = {name: each for name, each in services.items() if name != "worker-previous"}
+    ours = {each["image"] for each in now.values() if each["image"].startswith(OUR_IMAGES)}
     built = [service["image"] for service in services.values() if "build" in service]
     assert sorted(built) == sorted(ours)
 
@@ -177,7 +186,8 @@ def test_only_its_clients_reach_temporal_and_only_with_a_certificate(services: S
     assert set(temporal["networks"]) == {"engine", "temporal-data"}
     clients = {name for name, service in services.items() if "engine" in service["networks"]}
     jobs = {"temporal-namespace", "temporal-indexes"}
-    assert clients == {"temporal", "temporal-ui", "api", "worker"} | jobs
+    ours = {"api", "worker", "worker-previous", "promote"}
+    assert clients == {"temporal", "temporal-ui"} | ours | jobs
     beside = {name for name, service in services.items() if "temporal-data" in service["networks"]}
     assert beside == {"temporal", "temporal-schema", "temporal-indexes", "postgres"}
 
@@ -185,7 +195,7 @@ def test_only_its_clients_reach_temporal_and_only_with_a_certificate(services: S
     assert given["TEMPORAL_TLS_REQUIRE_CLIENT_AUTH"] == "true"
     for trusted in ("TEMPORAL_TLS_SERVER_CA_CERT", "TEMPORAL_TLS_CLIENT1_CA_CERT"):
         assert given[trusted] == "/run/secrets/temporal_ca_crt"
-    for name in ("api", "worker", *jobs):
+    for name in (*ours, *jobs):
         assert CLIENT_TLS.items() <= services[name]["environment"].items(), name
     ui = services["temporal-ui"]["environment"]
     assert ui["TEMPORAL_TLS_CERT"] == "/run/secrets/temporal_client_crt"
@@ -260,7 +270,7 @@ def test_workers_scale_by_a_number(services: Services) -> None:
 
 def test_the_sandbox_is_only_there_when_asked_for(services: Services) -> None:
     profiled = {name for name, service in services.items() if service.get("profiles")}
-    assert profiled == {"sandbox", "sandbox-accounts"}
+    assert profiled == {"sandbox", "sandbox-accounts", "worker-previous"}
     assert services["sandbox"]["profiles"] == ["sandbox"]
 
 

@@ -195,7 +195,7 @@ async def test_a_workflow_whose_tasks_fail_is_left_to_an_operator_who_may_termin
             return finding
 
         finding = await eventually(found)
-    assert "workflow task fails (1 times, at first workflow_worker_unhandled" in finding.reason
+    assert "workflow task failed 1 times, at first workflow_worker_unhandled" in finding.reason
     assert not await ActivityEnvironment().run(sweeping.report_finding, finding)
     assert (await stuck.describe()).status is WorkflowExecutionStatus.RUNNING
     assert await operator.alarms(workflow_id) == [(AlarmKind.WORKFLOW_STALLED, 1)]

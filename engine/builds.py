@@ -1,0 +1,164 @@
+"""The builds of a deployment: which one begins new workflows, and what the others still hold.
+
+Temporal's Worker Versioning: a workflow is pinned to the build whose worker completed its first
+task, and its tasks and activities go to workers of that build alone (ADR 35). Without a build id a
+deployment has no versions, and any worker takes any task.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from temporalio.api.deployment.v1 import WorkerDeploymentInfo
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeWorkerDeploymentRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
+)
+from temporalio.client import Client, WorkflowExecution
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import WorkerDeploymentConfig
+
+from domain.frozen import Frozen
+from workflows.policies import TASK_QUEUE
+
+DEPLOYMENT = "paysaga"
+# A worker asks for tasks once a minute at least; Temporal lists one that is gone for minutes.
+POLLED_WITHIN = timedelta(seconds=90)
+# A worker has registered its queues by then; a version that is asked for at the same moment by
+# several may be refused for a while.
+_PATIENCE = timedelta(seconds=60)
+_AGAIN_SECONDS = 0.5
+_RPC = timedelta(seconds=10)
+_NOT_YET = (
+    RPCStatusCode.NOT_FOUND,
+    RPCStatusCode.FAILED_PRECONDITION,
+    RPCStatusCode.RESOURCE_EXHAUSTED,
+    RPCStatusCode.UNAVAILABLE,
+)
+
+
+class Build(Frozen):
+    """One build: whether it begins new workflows, whether a worker of it runs, and what it holds.
+
+    `open_workflows` lags behind by some seconds, as Temporal's lists do.
+    """
+
+    id: str
+    current: bool
+    polled: bool
+    open_workflows: int
+
+    @property
+    def strands(self) -> bool:
+        """Whether workflows wait for a worker of this build that is not there."""
+        return self.open_workflows > 0 and not self.polled
+
+
+def pinned(build_id: str | None) -> WorkerDeploymentConfig | None:
+    """Return what a worker of the build says of itself; None without a build id."""
+    if build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
+
+
+async def read_builds(client: Client) -> list[Build]:
+    """Return every build that Temporal knows, newest first. RPCError."""
+    found = await _deployment(client)
+    if found is None:
+        return []
+    current = found.routing_config.current_deployment_version.build_id
+    polling = await _polling(client)
+    summaries = sorted(
+        found.version_summaries, key=lambda each: each.create_time.ToNanoseconds(), reverse=True
+    )
+    ids = [summary.deployment_version.build_id for summary in summaries]
+    counts = await asyncio.gather(*(client.count_workflows(_open(build)) for build in ids))
+    return [
+        Build(
+            id=build,
+            current=build == current,
+            polled=build in polling,
+            open_workflows=count.count,
+        )
+        for build, count in zip(ids, counts, strict=True)
+    ]
+
+
+def open_workflows(client: Client, build_id: str) -> AsyncIterator[WorkflowExecution]:
+    """List the open workflows that are pinned to the build."""
+    return client.list_workflows(_open(build_id))
+
+
+async def promote(client: Client, build_id: str, *, only_first: bool = False) -> bool:
+    """Let the build begin new workflows, once its workers poll every queue that others polled.
+
+    `only_first`: only where no build does so yet. Returns whether the build is the current one.
+    Raises RPCError where Temporal refuses for a minute: no worker of the build polls.
+    """
+    deadline = asyncio.get_running_loop().time() + _PATIENCE.total_seconds()
+    while True:
+        try:
+            current = await _current(client)
+            if current == build_id or (only_first and current):
+                return current == build_id
+            await client.workflow_service.set_worker_deployment_current_version(
+                SetWorkerDeploymentCurrentVersionRequest(
+                    namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id
+                ),
+                timeout=_RPC,
+            )
+        except RPCError as error:
+            if error.status not in _NOT_YET or asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_AGAIN_SECONDS)
+        else:
+            return True
+
+
+async def _current(client: Client) -> str | None:
+    found = await _deployment(client)
+    return found.routing_config.current_deployment_version.build_id or None if found else None
+
+
+async def _deployment(client: Client) -> WorkerDeploymentInfo | None:
+    try:
+        found = await client.workflow_service.describe_worker_deployment(
+            DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=DEPLOYMENT),
+            timeout=_RPC,
+        )
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return None
+        raise
+    return found.worker_deployment_info
+
+
+async def _polling(client: Client) -> set[str]:
+    """The builds whose workers ask for workflow tasks now."""
+    found = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=TASK_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        ),
+        timeout=_RPC,
+    )
+    since = datetime.now(UTC) - POLLED_WITHIN
+    return {
+        poller.deployment_options.build_id
+        for poller in found.pollers
+        if poller.last_access_time.ToDatetime(tzinfo=UTC) >= since
+    }
+
+
+def _open(build_id: str) -> str:
+    version = f"{DEPLOYMENT}:{build_id}"
+    return f"TemporalWorkerDeploymentVersion = '{version}' AND ExecutionStatus = 'Running'"
