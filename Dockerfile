@@ -40,7 +40,7 @@ COPY api api
 COPY embedded embedded
 COPY audit audit
 COPY cli cli
-COPY deploy/__init__.py deploy/migrate.py deploy/probe.py deploy/
+COPY deploy/__init__.py deploy/migrate.py deploy/probe.py deploy/visibility_indexes.py deploy/
 RUN python -m compileall -q .
 USER 10001:10001
 EXPOSE 8000

@@ -26,6 +26,7 @@ from embedded.stack import Stack
 from embedded.temporal import BINARY
 from tests.deploy.conftest import ROOT, load_compose, read_env
 from tests.deploy.image import chain, copy_image
+from tests.deploy.test_dockerfile import target_of
 
 pytestmark = pytest.mark.stack
 
@@ -65,7 +66,9 @@ class Image:
 
     def app(self, service: str) -> Path:
         """The folder of the image that the service is of."""
-        return self._folder / str(self._services[service]["build"]["target"])
+        target = target_of(self._services[service])
+        assert target is not None, service
+        return self._folder / target
 
     def run(self, service: str) -> None:
         """A job: it must end well."""
