@@ -92,10 +92,10 @@ def verdict(operation: Operation, status: int, code: str | None, message: str = 
     """What an answer other than success means; `code` is None where the body is not WeChat's."""
     name = bare(code) if code else ""
     found = _VERDICTS.get(name) or _by_class(status, code)
+    if name == _RULE and _RATE in message:
+        found = Verdict.NOT_PROCESSED
     if operation is Operation.REFUND:
         return _of_refund(name, found, message)
-    if name == _RULE and _RATE in message:
-        return Verdict.NOT_PROCESSED
     if operation in _ASKING and found.is_refusal:
         return Verdict.UNKNOWN
     return found
