@@ -1,4 +1,4 @@
-"""The seam: what every provider can do, and how a provider's words become one of six verdicts."""
+"""The seam: what every provider can do, and how a provider's answers become one of six verdicts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
