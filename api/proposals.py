@@ -46,6 +46,7 @@ def propose_payment(
     goods = _goods(provider, request, shelf.catalogue)
     _check_currency(provider, goods.currency)
     _check_subject(provider, rules, goods.subject)
+    _check_return_url(rules, request)
     payer = request.payer.to_domain()
     _check_payer(rules, payer, request)
     return Payment(
@@ -177,6 +178,16 @@ def _check_subject(provider: Provider, rules: ChannelRules, subject: str) -> Non
         raise InvalidRequest(
             f"{provider.name} takes none of the characters {characters} in a subject.",
             param="subject",
+        )
+
+
+def _check_return_url(rules: ChannelRules, request: PaymentRequest) -> None:
+    longest = rules.longest_return_url
+    if longest is not None and len(request.return_url or "") > longest:
+        raise InvalidRequest(
+            f"return_url: {request.provider}'s {request.channel} channel takes at most {longest}"
+            " characters.",
+            param="return_url",
         )
 
 

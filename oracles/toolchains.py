@@ -28,6 +28,8 @@ OLDEST_JDK = 17
 INSTALL_SECONDS = 600
 SYSTEM_ROOTS = Path("/etc/ssl/certs/ca-certificates.crt")
 COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+# By npm and by Maven, of a package that is not the locked one.
+CHECKSUM_FAILED = ("EINTEGRITY", "Checksum validation failed")
 HARNESS = ROOT / "oracles" / "harness"
 
 
@@ -131,10 +133,15 @@ def _output(arguments: list[str]) -> str:
 
 
 def _fetch(arguments: list[str]) -> None:
-    """Run what downloads packages; AbsentToolchainError where that does not work from here."""
+    """Run what downloads packages; AbsentToolchainError where that does not work from here.
+
+    Raises PackagesError for packages that came and are not the locked ones.
+    """
     try:
         _run(arguments)
     except PackagesError as error:
+        if any(reason in str(error) for reason in CHECKSUM_FAILED):
+            raise
         last = str(error).strip().splitlines()[-1]
         raise AbsentToolchainError(f"its packages could not be fetched: {last}") from error
 

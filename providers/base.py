@@ -1,4 +1,4 @@
-"""The seam: what every provider can do, and how a provider's words become one of six verdicts."""
+"""The seam: what every provider can do, and how a provider's answers become one of six verdicts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,8 +69,9 @@ class ChannelRules:
     and no call is made, `asking` the provider's own cadence of questions where it has one,
     `closable` false where only its time ends an order, `refundable` false where only the provider
     itself gives money back, `subject_excludes` the characters that it takes in no subject,
-    `refund_final_within` how long the provider may report a refund as pending before an operator is
-    called: the longest that it documents.
+    `longest_return_url` the most characters that it takes in a payment's `return_url` where it has
+    a limit below ours, `refund_final_within` how long the provider may report a refund as pending
+    before an operator is called: the longest that it documents.
     """
 
     needs: tuple[str, ...] = ()
@@ -82,6 +83,7 @@ class ChannelRules:
     closable: bool = True
     refundable: bool = True
     subject_excludes: str = ""
+    longest_return_url: int | None = None
     # Three working days (WeChat Pay's longest, to a bank card) around a week of holidays.
     refund_final_within: timedelta = timedelta(days=10)
 

@@ -3,6 +3,7 @@
 What decides money, identity or state is parsed strictly by each provider's own shapes.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated
 
@@ -28,8 +29,9 @@ def whole_number(digits: str) -> int | str:
     return int(digits) if len(digits) <= _LONGEST_NUMBER else digits
 
 
-def _or_default(value: object) -> object:
-    return "" if value is None else value
+def without_null(*, default: object) -> Callable[[object], object]:
+    """Return what takes null for a field that is absent."""
+    return lambda value: default if value is None else value
 
 
 Informational = Annotated[str | None, BeforeValidator(informational)]
@@ -38,5 +40,5 @@ Informational = Annotated[str | None, BeforeValidator(informational)]
 NumberText = Annotated[str, BeforeValidator(lambda value: informational(value) or value)]
 """Text that may come as a number."""
 
-EmptyText = Annotated[str, BeforeValidator(_or_default)]
+EmptyText = Annotated[str, BeforeValidator(without_null(default=""))]
 """Text for which null means that it is empty."""

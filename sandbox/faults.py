@@ -85,6 +85,9 @@ NOTIFY_KINDS = (
     *SIGNED_KINDS,
 )
 
+# Without these the answer cannot be written; the App Store has a code by default.
+NEEDED = {("alipay", "error_code"): "sub_code", ("wechatpay", "error_code"): "code"}
+
 
 @dataclass(kw_only=True)
 class Fault:
@@ -102,12 +105,15 @@ class Fault:
     params: dict[str, Any] = field(default_factory=dict)
 
     def problem(self) -> str | None:
-        """Why this fault can never happen at any provider, or None."""
+        """Return why this fault can never happen, or None."""
         kinds = NOTIFY_KINDS if self.operation == "notify" else CALL_KINDS
         if self.operation not in (*CALL_OPERATIONS, "notify", "*"):
             return f"unknown operation {self.operation!r}"
         if self.kind not in kinds:
             return f"{self.operation} knows {', '.join(kinds)}; not {self.kind!r}"
+        needed = NEEDED.get((self.provider, self.kind))
+        if needed and needed not in self.params:
+            return f"{self.kind} needs params.{needed}"
         return None
 
 

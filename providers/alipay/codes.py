@@ -28,8 +28,8 @@ CODES: dict[str, Verdict] = {
     "40006": Verdict.BLOCKED,
 }
 
-# About who asks (app, keys, certificate, permission), whatever is asked: the answer to an order
-# stands for the answer to every question too.
+# About the caller (app, keys, certificate, permission), whatever the call: the answer to an order
+# stands for the answer to every query too.
 _UNHEARD = """
     aop.invalid-auth-token aop.auth-token-time-out aop.invalid-app-auth-token
     aop.invalid-app-auth-token-no-api aop.app-auth-token-time-out aop.no-product-reg-by-partner

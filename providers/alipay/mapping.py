@@ -21,6 +21,7 @@ BEIJING = timezone(timedelta(hours=8))
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _YUAN = re.compile(r"[0-9]{1,11}(\.[0-9]{1,6})?")
 _LONGEST_SUBJECT = 256
+_LONGEST_QUIT_URL = 400
 _LONGEST_TRADE = timedelta(days=15)
 # Alipay's documents of every order call, at `subject`.
 _NOT_IN_SUBJECT = "/=&"
@@ -61,7 +62,12 @@ PLANS: dict[Channel, Plan] = {
     Channel.WAP: Plan(
         "alipay.trade.wap.pay",
         "QUICK_WAP_WAY",
-        replace(_RULES, local=True, longest_expiry=_LONGEST_TRADE),
+        replace(
+            _RULES,
+            local=True,
+            longest_expiry=_LONGEST_TRADE,
+            longest_return_url=_LONGEST_QUIT_URL,
+        ),
     ),
     # The QR text itself lives for about two hours.
     Channel.QR: Plan("alipay.trade.precreate", "FACE_TO_FACE_PAYMENT", _RULES),

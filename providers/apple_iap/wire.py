@@ -5,7 +5,6 @@ tolerantly. What a field may say is left open too, or a new value would make the
 unreadable.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -13,15 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.alias_generators import to_camel
 
 from providers.apple_iap.jws import Undocumented, instant
-from providers.tolerant import Informational
+from providers.tolerant import Informational, without_null
 
 Instant = Annotated[datetime, BeforeValidator(instant)]
 Text = Annotated[str, Field(min_length=1, max_length=255)]
-
-
-def _without_null(*, default: object) -> Callable[[object], object]:
-    """Return what takes null for a field that is absent."""
-    return lambda value: default if value is None else value
 
 
 def _whole_or_none(value: object) -> int | None:
@@ -52,13 +46,13 @@ class Transaction(Wire):
     purchase_date: Instant
     signed_date: Instant
     app_account_token: str | None = None
-    quantity: Annotated[int, BeforeValidator(_without_null(default=1)), Field(ge=1, lt=2**31)] = 1
+    quantity: Annotated[int, BeforeValidator(without_null(default=1)), Field(ge=1, lt=2**31)] = 1
     in_app_ownership_type: str | None = None
     expires_date: Instant | None = None
     revocation_date: Instant | None = None
     revocation_type: str | None = None
     revocation_percentage: int | None = None
-    is_upgraded: Annotated[bool, BeforeValidator(_without_null(default=False))] = False
+    is_upgraded: Annotated[bool, BeforeValidator(without_null(default=False))] = False
     offer_type: int | None = None
     offer_discount_type: str | None = None
     transaction_reason: str | None = None

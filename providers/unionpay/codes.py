@@ -35,7 +35,7 @@ _CALLS: dict[Verdict, str] = {
     Verdict.REJECTED: f"39 45 46 {_BAD_REQUESTS} {_DECLINES}",
     Verdict.BLOCKED: _ACCOUNT,
     Verdict.NOT_PROCESSED: "02 06 37",
-    # 01 and 60 are failures by name, which the official App sample keeps asking about. 42, 74 and
+    # 01 and 60 are failures by name, which the official App sample goes on querying. 42, 74 and
     # 75 say that the payer was debited. 41 and 98 are about files.
     Verdict.UNKNOWN: "01 03 04 12 34 41 42 60 74 75 98 99",
 }
@@ -56,7 +56,8 @@ class State(StrEnum):
     FAILED = "failed"
     # Of a payment, ask on until its time is over; of a refund a no.
     UNSETTLED = "unsettled"
-    # Of a payment: the payer was debited, and whether we get it nobody says. Of a refund pending.
+    # Of a payment: the payer was debited, and whether the money is ours is unknown. Of a refund
+    # pending.
     DEBITED = "debited"
     # Of a payment: it was given back or reversed. Of a refund a no.
     GIVEN_BACK = "given_back"

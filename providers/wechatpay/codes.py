@@ -68,7 +68,7 @@ CLOSED = frozenset({bare("ORDER_CLOSED"), bare("ORDER_REVERSED")})
 TAKEN = frozenset({bare("OUT_TRADE_NO_USED"), bare("ORDERPAID")})
 NO_CERTIFICATES = frozenset({bare("RESOURCE_NOT_EXISTS")})
 
-# About who asks (merchant id, app, key, permission), whatever is asked.
+# About the caller (merchant id, app, key, permission), whatever the call.
 _UNHEARD = frozenset(map(bare, CODES[Verdict.BLOCKED]))
 _UNAUTHORISED = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
@@ -78,7 +78,7 @@ _ASKING = frozenset({Operation.QUERY, Operation.QUERY_REFUND, Operation.CLOSE, O
 _BLOCKED_REFUNDS = frozenset(map(bare, ("NOT_ENOUGH", "RULE_LIMIT")))
 # Refund page: orders older than a month are throttled by message, under a code of its own whim.
 _THROTTLED_REFUND = "频率限制"
-# "A rule limits the rate of requests" is one meaning of RULE_LIMIT; only its message tells.
+# "A rule limits the rate of requests" is one meaning of RULE_LIMIT; only its message says which.
 _RULE, _RATE = bare("RULE_LIMIT"), "频率"
 
 
@@ -92,10 +92,10 @@ def verdict(operation: Operation, status: int, code: str | None, message: str = 
     """What an answer other than success means; `code` is None where the body is not WeChat's."""
     name = bare(code) if code else ""
     found = _VERDICTS.get(name) or _by_class(status, code)
+    if name == _RULE and _RATE in message:
+        found = Verdict.NOT_PROCESSED
     if operation is Operation.REFUND:
         return _of_refund(name, found, message)
-    if name == _RULE and _RATE in message:
-        return Verdict.NOT_PROCESSED
     if operation in _ASKING and found.is_refusal:
         return Verdict.UNKNOWN
     return found

@@ -75,8 +75,9 @@ REFUND_STATUSES = {
 }
 
 
-# The kind of content that an event of an order or a refund has; other events are of other products.
-_ORIGINALS = {"TRANSACTION": "transaction", "REFUND": "refund"}
+# What an event's type begins with and what its content is called; others are of other products.
+_REFUND = "refund"
+_SUBJECTS = ("transaction", _REFUND)
 
 
 def order_path(channel: Channel) -> str:
@@ -195,10 +196,10 @@ def missing_refund(refund: Refund, raw_status: str) -> RefundReport:
 def notification(body: bytes, config: WechatpayConfig) -> Notification:
     """The notification in a verified body; raises Malformed."""
     event = read(Event, body)
-    subject, named, _ = event.event_type.upper().partition(".")
+    subject, named, _ = event.event_type.lower().partition(".")
     if not named:
         raise Malformed(f"{event.event_type!r} is no type of event")
-    if _ORIGINALS.get(subject) is None or not _is_of(_ORIGINALS[subject], body):
+    if subject not in _SUBJECTS or not _is_of(subject, body):
         return Notification(
             provider=PROVIDER,
             account=config.name,
@@ -208,7 +209,7 @@ def notification(body: bytes, config: WechatpayConfig) -> Notification:
         )
     envelope = read(Envelope, body)
     plaintext = decrypt(config.api_v3_key.get_secret_value().encode(), envelope.resource)
-    if subject == "REFUND":
+    if subject == _REFUND:
         return _of_refund(envelope.id, read(RefundNotice, plaintext), config)
     report = payment_report(read(Transaction, plaintext), config)
     if report.mismatch is Attention.EXTERNAL_REFUND:
@@ -225,9 +226,10 @@ def notification(body: bytes, config: WechatpayConfig) -> Notification:
     )
 
 
-def _is_of(original: str, body: bytes) -> bool:
+def _is_of(subject: str, body: bytes) -> bool:
     """Whether an event's content is of this kind: other products use the same event types."""
-    return read(Labelled, body).resource.original_type in (None, original)
+    named = read(Labelled, body).resource.original_type or subject
+    return named.lower() == subject
 
 
 def _of_refund(id_: str, notice: RefundNotice, config: WechatpayConfig) -> Notification:

@@ -16,6 +16,7 @@ from providers.tolerant import (
     Informational,
     NumberText,
     whole_number,
+    without_null,
 )
 
 # The largest genuine message (a list of several certificates) is about 20 kB.
@@ -39,10 +40,6 @@ def _instant(value: object) -> datetime | None:
 Instant = Annotated[datetime | None, BeforeValidator(_instant)]
 
 
-def _amount(value: object) -> object:
-    return {} if value is None else value
-
-
 class Wire(BaseModel):
     """One JSON object: no coercion, unknown fields ignored, values kept out of error messages."""
 
@@ -58,7 +55,7 @@ class Amount(Wire):
 
 
 # Null is no sum: a report of money without one does not fit its payment.
-Amounts = Annotated[Amount, BeforeValidator(_amount)]
+Amounts = Annotated[Amount, BeforeValidator(without_null(default={}))]
 
 
 class Transaction(Wire):

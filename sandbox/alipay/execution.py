@@ -37,7 +37,7 @@ CALL_FAULTS = (
 class Outcome:
     """What a call came to.
 
-    `content` is the answer in the words of `gateway.do` (`code`, `msg`, `sub_code`, `sub_msg`
+    `content` is the answer in the form of `gateway.do` (`code`, `msg`, `sub_code`, `sub_msg`
     and the business fields), `fault_kind` the fault that the answer's writer must still apply
     (empty: none), `instead` a response that takes the answer's place.
     """

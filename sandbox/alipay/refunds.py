@@ -175,7 +175,7 @@ class Refunds:
 
 
 def _detail(call: Call, refund: Refund) -> dict[str, Any]:
-    """Where the money of a finished refund went, for callers who ask."""
+    """Where the money of a finished refund went, for callers who want it."""
     if refund.status != DONE or not is_asked(call.content, "refund_detail_item_list"):
         return {}
     item = {"fund_channel": "ALIPAYACCOUNT", "amount": yuan(refund.amount)}

@@ -49,7 +49,6 @@ CALL_FAULTS = (
     "unsigned",
     "garbled",
 )
-# After these the transaction may well have happened.
 # Answers after which the transaction may have been executed; 42, 74 and 75 say that it debited.
 UNCLEAR = ("00", "01", "03", "04", "05", "34", "42", "74", "75", "99", "A6")
 

@@ -68,10 +68,11 @@ class Refunds:
     def _redirect(self, refund: Refund, *, to_payer: bool) -> None:
         if refund.status != "ABNORMAL":
             raise ApiError("INVALID_REQUEST", "退款单状态不是退款异常，不能发起异常退款")
-        refund.status, refund.created_at = "PROCESSING", self._context.clock.now()
+        refund.status, since = "PROCESSING", self._context.clock.now().isoformat()
         refund.extra["channel"] = "OTHER_BANKCARD"
         refund.extra["receiver"] = "招商银行信用卡0403" if to_payer else "商户结算银行账户"
-        refund.extra["pending"] = {"seconds": PROCESSING_SECONDS, "then": "SUCCESS"}
+        pending = {"seconds": PROCESSING_SECONDS, "then": "SUCCESS", "since": since}
+        refund.extra["pending"] = pending
         self._context.books.put_refund(refund)
 
     def order_of(self, refund: Refund) -> Order:
@@ -105,7 +106,9 @@ class Refunds:
             pending = refund.extra.get("pending")
             if pending is None:
                 continue
-            if self._context.clock.elapsed(refund.created_at) >= pending["seconds"]:
+            since = pending.get("since")
+            begun = datetime.fromisoformat(since) if since else refund.created_at
+            if self._context.clock.elapsed(begun) >= pending["seconds"]:
                 self.complete(refund, pending["then"])
 
     def _order(self, call: Call) -> Order:

@@ -9,6 +9,8 @@ from domain.checkout import Checkout, CheckoutKind, Created
 from providers.registry import Registry
 from tests.api.house import House, ProviderSide, Shop, order, running
 
+LONG_URL = f"https://shop.example/{'a' * 380}"
+
 
 async def test_a_payment_is_made_with_what_the_payer_needs_next(shop: Shop) -> None:
     body = order(metadata={"table": "7"})
@@ -179,6 +181,11 @@ async def test_a_key_whose_request_was_refused_is_used_up(
         ({"order_no": "no spaces"}, "order_no", "pattern"),
         ({"subject": ""}, "subject", "at least 1"),
         ({"return_url": "javascript:alert(1)"}, "return_url", "http"),
+        (
+            {"provider": "alipay", "account": "main", "channel": "wap", "return_url": LONG_URL},
+            "return_url",
+            "at most 400 characters",
+        ),
         ({"payer": {"client_ip": "not-an-ip"}}, "payer.client_ip", "IP"),
         ({"amuont": 1}, "amuont", "amount"),
         ({"payer": {"openid": "x"}}, "payer.openid", "open_id"),
@@ -194,6 +201,16 @@ async def test_a_mistake_is_named_with_what_to_do(
     assert response.status_code == 422
     assert (problem["code"], problem["param"]) == ("invalid_request", param)
     assert says in problem["detail"]
+
+
+@pytest.mark.parametrize(("channel", "url"), [("wap", LONG_URL[:400]), ("page", LONG_URL)])
+async def test_a_return_url_that_the_channel_takes_is_kept_whole(
+    shop: Shop, channel: str, url: str
+) -> None:
+    response = await shop.create(
+        order(provider="alipay", account="main", channel=channel, return_url=url)
+    )
+    assert (response.status_code, response.json()["return_url"]) == (201, url)
 
 
 async def test_the_first_account_is_the_default(shop: Shop) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oracles import run
+from oracles import run, toolchains
 from oracles.result import Results
 from oracles.toolchains import JAVA_NAMES, NODE_NAMES, PackagesError, check_jars
 
@@ -49,10 +49,10 @@ def test_an_absent_toolchain_is_a_skipped_line_that_names_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    for name, program in ((NODE_NAMES[0], "node"), (JAVA_NAMES[0], "javac")):
+    for name, programs in ((NODE_NAMES[0], "node and npm"), (JAVA_NAMES[0], "java and javac")):
         results = Results(run.run_foreign(name, Path("none")))
         assert not results.failed
-        assert f"skip  skipped: {program}" in results.table() or program in results.table()
+        assert f"skip  skipped: {programs}" in results.table()
         assert results.table().endswith("0 passed, 0 failed, 1 skipped")
 
 
@@ -64,6 +64,27 @@ def test_packages_that_do_not_install_are_a_failure(monkeypatch: pytest.MonkeyPa
     results = Results(run.run_foreign(NODE_NAMES[0], Path("none")))
     assert [result.passed for result in results.failed] == [False]
     assert "another hash" in results.table()
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "npm error code EINTEGRITY\nnpm error A complete log of this run can be found in: /tmp/log",
+        "Could not transfer artifact a:jar:1: Checksum validation failed, expected 'a' (REMOTE)",
+    ],
+)
+def test_a_package_with_another_checksum_is_a_failure_and_not_skipped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reason: str
+) -> None:
+    def refuse(_arguments: list[str]) -> None:
+        raise PackagesError(reason)
+
+    monkeypatch.setattr(toolchains, "FOLDER", tmp_path)
+    monkeypatch.setattr(toolchains, "_require", lambda *_programs: None)
+    monkeypatch.setattr(toolchains, "_output", lambda _arguments: "v24.0.0")
+    monkeypatch.setattr(toolchains, "_run", refuse)
+    results = Results(run.run_foreign(NODE_NAMES[0], Path("none")))
+    assert (len(results.failed), results.skipped) == (1, [])
 
 
 @pytest.mark.parametrize("change", ["altered", "missing", "added"])

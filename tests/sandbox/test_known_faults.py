@@ -88,6 +88,17 @@ async def test_one_notification_right_now_is_neither_lost_nor_doubled(
     assert rig.receiver.requests == []
 
 
+@pytest.mark.parametrize(
+    ("provider", "given", "missing"),
+    [("alipay", {"code": "40004"}, "sub_code"), ("wechatpay", {}, "code")],
+)
+async def test_an_error_code_without_its_code_is_refused_when_it_is_scripted(
+    rig: Rig, provider: str, given: dict[str, str], missing: str
+) -> None:
+    fault = {"provider": provider, "operation": "query", "kind": "error_code", "params": given}
+    assert await refusal(rig, **fault) == f"error_code needs params.{missing}"
+
+
 @pytest.mark.parametrize("kind", ["unsigned", "bad_signature"])
 async def test_an_alipay_notification_may_have_no_signature_or_another_ones(
     rig: Rig, shop: AlipayShop, order: dict[str, Any], kind: str

@@ -81,7 +81,7 @@ class V3Answers:
 def translated(content: dict[str, Any], trace_id: str) -> tuple[int, dict[str, Any]]:
     """HTTP status and body of what `gateway.do` would have in its node.
 
-    A waiting in-store payment keeps `code` 10003 and `msg`: no document says how v3 tells it.
+    A waiting in-store payment keeps `code` 10003 and `msg`: no document says what v3 has.
     """
     code = content["code"]
     rest = {key: value for key, value in content.items() if key not in ENVELOPE}

@@ -115,6 +115,8 @@ def test_a_rule_that_limits_the_rate_is_no_refusal_of_the_order() -> None:
     message = "因业务规则限制请求频率，请查看接口返回的详细信息"
     assert verdict(Operation.CREATE, 403, "RULE_LIMIT", message) is NOT_PROCESSED
     assert verdict(Operation.QUERY, 403, "RULE_LIMIT", message) is NOT_PROCESSED
+    # Nothing for an operator to mend, and a throttled refund may have been taken all the same.
+    assert verdict(Operation.REFUND, 403, "RULE_LIMIT", message) is UNKNOWN
 
 
 def test_an_old_order_throttled_by_message_is_an_unknown_refund() -> None:

@@ -264,6 +264,18 @@ async def test_an_event_in_another_case_is_read(
     assert told.kind is NotificationKind.PAYMENT
 
 
+@pytest.mark.parametrize("original", ["Transaction", ""])
+async def test_a_kind_of_content_in_another_case_or_empty_loses_no_payment(
+    provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any], original: str
+) -> None:
+    _, signed = wechat.notify(transaction)
+    content = json.loads(signed)
+    content["resource"]["original_type"] = original
+    body = json.dumps(content).encode()
+    found = await provider.parse_notification(wechat.seal(body), body)
+    assert found.kind is NotificationKind.PAYMENT
+
+
 async def test_an_event_without_a_type_is_genuine_and_unreadable(
     provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any]
 ) -> None:

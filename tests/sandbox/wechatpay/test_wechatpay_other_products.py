@@ -46,6 +46,8 @@ async def test_an_abnormal_refund_reaches_another_card_once(
     rig: Rig, shop: WechatpayShop, abnormal: Step, kind: str
 ) -> None:
     refund = await abnormal()
+    # Later than the second that the refund was created in.
+    await rig.control("clock", offset_seconds=60)
     content = {"out_refund_no": refund["out_refund_no"], "type": kind}
     if kind == "USER_BANK_CARD":
         content |= {
@@ -60,6 +62,7 @@ async def test_an_abnormal_refund_reaches_another_card_once(
     await rig.until("refunds", lambda refunds: refunds[0]["status"] == "SUCCESS")
     again = await shop.call("POST", path_of(refund), content)
     assert (again["status"], again["channel"]) == ("SUCCESS", "OTHER_BANKCARD")
+    assert again["create_time"] == refund["create_time"]
     moves = [(row["kind"], row["amount"]) for row in await rig.look("ledger")]
     assert moves == [("capture", 2000), ("refund", 500)]
 
