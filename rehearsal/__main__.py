@@ -53,22 +53,23 @@ async def _rehearse(servers: Servers, phases: list[Phase], rate: float) -> list[
                 CONSOLE.print(f"{phase.name} …")
                 async with _at_work(shape, key) as merchant:
                     row = Row(phase.name, merchant.seen)
-                    await _play(shape, merchant, phase, rate)
+                    row.broken += await _play(shape, merchant, phase, rate)
                 row.broken += _broken(phase, row)
                 row.broken += await _audited(shape)
                 rows.append(row)
     return rows
 
 
-async def _play(shape: Shape, merchant: Merchant, phase: Phase, rate: float) -> None:
+async def _play(shape: Shape, merchant: Merchant, phase: Phase, rate: float) -> list[str]:
     over = asyncio.Event()
     loading = asyncio.create_task(merchant.load(rate, over))
     await asyncio.sleep(phase.seconds / 3)
-    await phase.strike(shape)
+    broken = await phase.strike(shape)
     await asyncio.sleep(phase.seconds * 2 / 3)
     over.set()
     await loading
     await merchant.settle()
+    return broken
 
 
 def _broken(phase: Phase, row: Row) -> list[str]:

@@ -5,9 +5,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from rehearsal.process import NotReady
+from rehearsal.restoring import backup_and_restore
 from rehearsal.shape import Shape
+from rehearsal.two_builds import forward_and_back
 
-Strike = Callable[[Shape], Awaitable[None]]
+# Returns what it found broken.
+Strike = Callable[[Shape], Awaitable[list[str]]]
 
 # How long a part that was killed is away: longer than anything here waits without noticing.
 AWAY_SECONDS = 3.0
@@ -32,19 +35,20 @@ class Phase:
     harmless: bool = False
 
 
-async def nothing(_: Shape) -> None:
+async def nothing(_: Shape) -> list[str]:
     """Leave everything as it is."""
+    return []
 
 
 def killed(*names: str) -> Strike:
     """Kill services, one after the other, and start each again after a while."""
 
-    async def strike(shape: Shape) -> None:
+    async def strike(shape: Shape) -> list[str]:
         for name in names:
-            service = shape.services[name]
-            await service.kill()
+            await shape.services[name].kill()
             await asyncio.sleep(AWAY_SECONDS)
             await _start_again(shape, name)
+        return []
 
     return strike
 
@@ -52,10 +56,11 @@ def killed(*names: str) -> Strike:
 def stopped(*names: str) -> Strike:
     """Stop services as a container is stopped, one after the other, and start each at once."""
 
-    async def strike(shape: Shape) -> None:
+    async def strike(shape: Shape) -> list[str]:
         for name in names:
             await shape.services[name].stop()
             await _start_again(shape, name)
+        return []
 
     return strike
 
@@ -79,4 +84,6 @@ FAULTS = (
     Phase("PostgreSQL stopped", stopped("postgres")),
     Phase("PostgreSQL killed", killed("postgres")),
     Phase("API processes restarted in turn", stopped("api-1", "api-2"), harmless=True),
+    Phase("upgraded to changed workflows, and back", forward_and_back, harmless=True),
+    Phase("backed up, and restored elsewhere", backup_and_restore, harmless=True),
 )

@@ -71,6 +71,19 @@ class Shape:
         return f"postgresql+asyncpg://paysaga:{password}@{HOST}:{self.ports['postgres']}/paysaga"
 
     @property
+    def superuser(self) -> dict[str, str]:
+        """Variables for PostgreSQL's programs, as its superuser."""
+        return self._environment(
+            {
+                "POSTGRES_USER": "postgres",
+                "PGHOST": HOST,
+                "PGPORT": str(self.ports["postgres"]),
+                "PGPASSWORD": (self.secrets / "postgres_password").read_text(),
+                "SECRETS": str(self.secrets),
+            }
+        )
+
+    @property
     def keys(self) -> KeyRing:
         """The payload keys."""
         return KeyRing.from_file(self.secrets / "payload_keys.toml")
@@ -186,15 +199,8 @@ class Shape:
             stop_signal=signal.SIGINT,
             user=user,
         ).start()
-        superuser = {
-            "POSTGRES_USER": "postgres",
-            "PGHOST": HOST,
-            "PGPORT": str(self.ports["postgres"]),
-            "PGPASSWORD": (self.secrets / "postgres_password").read_text(),
-            "SECRETS": str(self.secrets),
-        }
         script = str(ROOT / "deploy/postgres/databases.sh")
-        await run([script], self._environment(superuser), ROOT)
+        await run([script], self.superuser, ROOT)
 
     async def _start_temporal(self) -> None:
         members = {
