@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from rehearsal.deployment import as_documented
 from rehearsal.process import NotReady
 from rehearsal.restoring import backup_and_restore
 from rehearsal.shape import Shape
@@ -33,11 +34,6 @@ class Phase:
     strike: Strike
     seconds: float = 15.0
     harmless: bool = False
-
-
-async def nothing(_: Shape) -> list[str]:
-    """Leave everything as it is."""
-    return []
 
 
 def killed(*names: str) -> Strike:
@@ -77,7 +73,7 @@ async def _start_again(shape: Shape, name: str) -> None:
 
 
 FAULTS = (
-    Phase("all four providers", nothing, harmless=True),
+    Phase("all four providers", as_documented, harmless=True),
     Phase("Temporal killed", killed("temporal")),
     Phase("both workers killed in turn", killed("worker-1", "worker-2")),
     Phase("both API processes killed in turn", killed("api-1", "api-2")),

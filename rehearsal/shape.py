@@ -5,7 +5,6 @@ API processes stand behind the example proxy, as in front of a cluster.
 """
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -20,8 +19,9 @@ from crypto.key_ring import KeyRing
 from embedded.ports import HOST, assign_ports
 from embedded.postgres_programs import BINARIES
 from engine.client import connect
+from rehearsal.base_servers import start_postgres, start_temporal
 from rehearsal.compose import ROOT, Compose
-from rehearsal.process import Probe, Service, other_user, quietly, run
+from rehearsal.process import Probe, Service, quietly, run
 from rehearsal.toolchain import Servers, find
 
 APIS, WORKERS = 2, 2
@@ -73,7 +73,7 @@ class Shape:
     @property
     def superuser(self) -> dict[str, str]:
         """Variables for PostgreSQL's programs, as its superuser."""
-        return self._environment(
+        return self.environment(
             {
                 "POSTGRES_USER": "postgres",
                 "PGHOST": HOST,
@@ -118,7 +118,7 @@ class Shape:
         changed = {"--host=0.0.0.0": f"--host={HOST}", "--port=8000": f"--port={port}"}
         metrics = f"{HOST}:{self.ports[f'api-metrics-{number}']}"
         more = {"PAYSAGA_API_METRICS_ADDRESS": metrics, "PAYSAGA_BUILD_ID": build}
-        return self._add(
+        return self.add(
             name,
             [changed.get(word, word) for word in words],
             self.compose.environment("api") | more,
@@ -131,7 +131,7 @@ class Shape:
         """One worker process of a build, not started yet; ready when it polls."""
         metrics = f"{HOST}:{self.ports[f'worker-metrics-{number}']}"
         more = {"PAYSAGA_METRICS_ADDRESS": metrics, "PAYSAGA_BUILD_ID": build}
-        return self._add(
+        return self.add(
             f"worker-{number}",
             self._python(self.compose.command("worker")),
             self.compose.environment("worker") | more,
@@ -144,21 +144,21 @@ class Shape:
     async def job(self, service: str, *command: str, more: dict[str, str] | None = None) -> str:
         """Run a job of compose, or another command in the place of one; returns its output."""
         words = list(command) or self.compose.command(service)
-        environment = self._environment(self.compose.environment(service) | (more or {}))
+        environment = self.environment(self.compose.environment(service) | (more or {}))
         return await run(self._python(words), environment, ROOT)
 
     async def _start(self) -> None:
         self.accounts.mkdir(parents=True)
         await run([str(ROOT / "deploy/make-secrets.sh"), str(self.secrets)], os.environ, ROOT)
-        await self._start_postgres()
+        await start_postgres(self)
         await self.job("temporal-schema", more={"TEMPORAL_SCHEMAS": str(self.servers.schemas)})
-        await self._start_temporal()
+        await start_temporal(self)
         await self.job("temporal-namespace")
         await self.job("temporal-indexes")
         await self.job("migrate")
         sandbox = self._python(self.compose.command("sandbox"))
         url = f"{self.sandbox_url}/healthz"
-        await self._add("sandbox", sandbox, {}, folder=ROOT, url=url).start()
+        await self.add("sandbox", sandbox, {}, folder=ROOT, url=url).start()
         await self.job("sandbox-accounts")
         for number in range(1, WORKERS + 1):
             await self.worker(number).start()
@@ -170,76 +170,10 @@ class Shape:
             "PAYSAGA_API_1": f"{HOST}:{self.ports['api-1']}",
             "PAYSAGA_API_2": f"{HOST}:{self.ports['api-2']}",
         }
-        await self._add("proxy", proxy, places, folder=ROOT, url=f"{self.api_url}/v1/").start()
+        await self.add("proxy", proxy, places, folder=ROOT, url=f"{self.api_url}/v1/").start()
         await self.job("promote", more={"PAYSAGA_BUILD_ID": "one"})
 
-    async def _start_postgres(self) -> None:
-        data, user = self.folder / "postgres", other_user()
-        data.mkdir()
-        password = self.folder / "superuser"
-        shutil.copy(self.secrets / "postgres_password", password)
-        if user is not None:
-            for path in (data, password):
-                shutil.chown(path, user)
-            self.folder.chmod(0o711)
-        given = self.compose.environment("postgres")["POSTGRES_INITDB_ARGS"].split()
-        initdb = [str(self.servers.postgres / "initdb"), "-D", str(data), "--username=postgres"]
-        await run([*initdb, f"--pwfile={password}", *given], os.environ, data, user)
-        password.unlink()
-        _, *options = self.compose.command("postgres")
-        place = ("-c", f"listen_addresses={HOST}", "-c", f"port={self.ports['postgres']}")
-        server = [str(self.servers.postgres / "postgres"), "-D", str(data), *options, *place]
-        await self._add(
-            "postgres",
-            [*server, "-c", "unix_socket_directories="],
-            {},
-            folder=data,
-            stop_seconds=self.compose.stop_seconds("postgres"),
-            # The image's own signal to stop: not until the last client has gone.
-            stop_signal=signal.SIGINT,
-            user=user,
-        ).start()
-        script = str(ROOT / "deploy/postgres/databases.sh")
-        await run([script], self.superuser, ROOT)
-
-    async def _start_temporal(self) -> None:
-        members = {
-            f"{name.upper().replace('-', '_')}_MEMBERSHIP_PORT": str(self.ports[f"{port}-members"])
-            for name, port in _PARTS.items()
-        }
-        served = {
-            f"{name.upper()}_GRPC_PORT": str(self.ports[port]) for name, port in _GRPC.items()
-        }
-        metrics = f"{HOST}:{self.ports['temporal-metrics']}"
-        config = ROOT / "deploy/temporal/dynamic-config.yaml"
-        more = {
-            "BIND_ON_IP": HOST,
-            "FRONTEND_HTTP_PORT": str(self.ports["temporal-http"]),
-            "DYNAMIC_CONFIG_FILE_PATH": str(config),
-            "PROMETHEUS_ENDPOINT": metrics,
-            "TEMPORAL_ENTRYPOINT": str(self.servers.entrypoint),
-        }
-        healthy = [str(ROOT / "deploy/temporal/healthy.sh")]
-        probing = self._environment({"METRICS_ADDRESS": metrics})
-
-        async def ready() -> bool:
-            process = await quietly(healthy, probing)
-            return process == 0
-
-        environment = self.compose.environment("temporal") | members | served | more
-        service = Service(
-            "temporal",
-            self.compose.command("temporal"),
-            self._environment(environment),
-            folder=self.folder,
-            log=self._log("temporal"),
-            ready=ready,
-            stop_seconds=self.compose.stop_seconds("temporal"),
-        )
-        self.services["temporal"] = service
-        await service.start()
-
-    def _add(  # noqa: PLR0913 - a service has as many traits
+    def add(  # noqa: PLR0913 - a service has as many traits
         self,
         name: str,
         command: Sequence[str],
@@ -252,13 +186,14 @@ class Shape:
         stop_signal: signal.Signals = signal.SIGTERM,
         user: str | None = None,
     ) -> Service:
-        probe = _answers(url, metric) if url else self._postgres_answers
+        """A service that is not started yet; with no `url` it is PostgreSQL. Traits: `Service`."""
+        probe = _answers(url, metric) if url else self.postgres_answers
         service = Service(
             name,
             command,
-            self._environment(environment),
+            self.environment(environment),
             folder=folder,
-            log=self._log(name),
+            log=self.log(name),
             ready=probe,
             stop_seconds=stop_seconds,
             stop_signal=stop_signal,
@@ -267,16 +202,19 @@ class Shape:
         self.services[name] = service
         return service
 
-    def _log(self, name: str) -> Path:
+    def log(self, name: str) -> Path:
+        """The service's log file."""
         logs = self.folder / "logs"
         logs.mkdir(exist_ok=True)
         return logs / f"{name}.log"
 
-    async def _postgres_answers(self) -> bool:
+    async def postgres_answers(self) -> bool:
+        """Whether the database server takes connections."""
         probe = [str(BINARIES / "pg_isready"), "-q", "-h", HOST, "-p", str(self.ports["postgres"])]
-        return await quietly([*probe, "-U", "postgres"], self._environment({})) == 0
+        return await quietly([*probe, "-U", "postgres"], self.environment({})) == 0
 
-    def _environment(self, given: dict[str, str]) -> dict[str, str]:
+    def environment(self, given: dict[str, str]) -> dict[str, str]:
+        """The variables of a process: the given ones, and what every container's image has."""
         path = [self.servers.temporal, Path(sys.executable).parent, BINARIES]
         return {
             "PATH": os.pathsep.join([*map(str, path), "/usr/local/bin", "/usr/bin", "/bin"]),
@@ -314,21 +252,6 @@ class Shape:
             "--data=/accounts": f"--data={self.accounts}",
             "/accounts/": f"{self.accounts}/",
         }
-
-
-# The server's parts, by the names of their variables and of their ports here.
-_PARTS = {
-    "FRONTEND": "frontend",
-    "HISTORY": "history",
-    "MATCHING": "matching",
-    "WORKER": "system-worker",
-}
-_GRPC = {
-    "FRONTEND": "temporal",
-    "HISTORY": "history",
-    "MATCHING": "matching",
-    "WORKER": "system-worker",
-}
 
 
 def _answers(url: str, metric: str | None) -> Probe:
