@@ -33,6 +33,8 @@ _PORTS = (
     *(f"api-metrics-{number}" for number in range(1, 6)),
     *(f"worker-metrics-{number}" for number in range(1, 6)),
 )
+# Each process serves one of them.
+_METRICS = ("PAYSAGA_METRICS_ADDRESS", "PAYSAGA_API_METRICS_ADDRESS")
 # The load is one merchant's: nothing is left to be shared fairly.
 _NO_LIMITS = {
     f"PAYSAGA_{kind}_{what}": "10000"
@@ -117,7 +119,7 @@ class Shape:
         words = self._python(self.compose.command("api"))
         changed = {"--host=0.0.0.0": f"--host={HOST}", "--port=8000": f"--port={port}"}
         metrics = f"{HOST}:{self.ports[f'api-metrics-{number}']}"
-        more = {"PAYSAGA_API_METRICS_ADDRESS": metrics, "PAYSAGA_BUILD_ID": build}
+        more = dict.fromkeys(_METRICS, metrics) | {"PAYSAGA_BUILD_ID": build}
         return self.add(
             name,
             [changed.get(word, word) for word in words],
@@ -130,7 +132,7 @@ class Shape:
     def worker(self, number: int, sources: Path = ROOT, build: str = "one") -> Service:
         """One worker process of a build, not started yet; ready when it polls."""
         metrics = f"{HOST}:{self.ports[f'worker-metrics-{number}']}"
-        more = {"PAYSAGA_METRICS_ADDRESS": metrics, "PAYSAGA_BUILD_ID": build}
+        more = dict.fromkeys(_METRICS, metrics) | {"PAYSAGA_BUILD_ID": build}
         return self.add(
             f"worker-{number}",
             self._python(self.compose.command("worker")),

@@ -14,9 +14,7 @@ from rehearsal.toolchain import Servers
 from rehearsal.two_builds import _FIRST_STEP
 
 # What a container calls the others, where a value leads there.
-CONTAINER = re.compile(
-    r"(?:@|//|^)(?:postgres|temporal|sandbox|api):\d|^/run/|/run/secrets|/paysaga/"
-)
+CONTAINER = re.compile(r"(?:@|//|^)(?:postgres|temporal|sandbox|api):\d|/run/secrets|^/paysaga/")
 
 
 @pytest.fixture
