@@ -2,7 +2,7 @@
 # Programs are installed into .uv and .venv, data are kept in .paysaga. Only root, in a folder that the
 # user nobody may not enter, gets a copy of PostgreSQL's programs in /var/cache/paysaga (ADR 18).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-scale clean
+.PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-scale rehearse-production clean
 
 PYTHON ?= $(or $(shell cat .venv/locked 2>/dev/null),python3)
 # Modules of other projects would come before those of .venv.
@@ -69,6 +69,9 @@ fuzz: .venv/locked ## hostile input for parsers, endpoints and sockets, new each
 
 crash-matrix: .venv/locked ## kill a process at every step of every scenario, then audit (ARGS="--every 12": a sample)
 	@$(RUN) -m crash $(ARGS)
+
+rehearse-production: .venv/locked ## compose's stack with its real servers, broken under load (needs Go, npm, HAProxy; skips without)
+	@$(RUN) -m rehearsal $(ARGS)
 
 bench: .venv/locked ## measure payments against a bare workflow, in one run (ARGS="--open 800": half the time, no bar on memory)
 	@$(RUN) -m bench $(ARGS)

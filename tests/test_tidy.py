@@ -14,8 +14,8 @@ LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 TOP = {
     "activities", "api", "audit", "bench", "cli", "crash", "deploy", "docs", "domain", "embedded",
-    "crypto", "engine", "oracles", "providers", "sandbox", "storage", "storm", "tests", "webhooks",
-    "workflows",
+    "crypto", "engine", "oracles", "providers", "rehearsal", "sandbox", "storage", "storm", "tests",
+    "webhooks", "workflows",
     "docker-compose.yml", "settings.py", "worker.py",
 }  # fmt: skip
 FIXED = {"workflows", "activities", "api", "worker.py", "docker-compose.yml", "tests"}
