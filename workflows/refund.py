@@ -169,6 +169,11 @@ class RefundWorkflow:
             )
         except FailureError:
             return False
+        if recorded.refund.status is RefundStatus.PENDING:
+            # The request has reserved it itself since, as other money came free.
+            self._refused = None
+            self._state.reserve(recorded.refund)
+            return True
         self._state.settle(recorded.refund)
         self._show_end()
         self._calls.beside(tell_merchant(self._policy, recorded.event_id))
