@@ -17,12 +17,12 @@ from domain.resolution import Resolution, ResolveAction
 from storage.refunds import ALREADY_GIVEN_BACK
 from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.external_refunds import flag_external_refunds
 from workflows.failures import failure_of, refusal
 from workflows.owed_refund import call_where_owed, reserve
 from workflows.policies import RefundPolicy
 from workflows.refund_conversation import RefundConversation
 from workflows.refund_state import GOES_ON, RefundState
+from workflows.reported_refunds import flag_external_refunds
 from workflows.steps import WaitAlarm, happens, in_our_books, tell_merchant, wait_or_alarm
 
 # Seconds from a refund's request to its refusal, after which the request may have been answered.
