@@ -103,7 +103,9 @@ class PromptProtocol(HttpToolsProtocol):
         return self._begun and self._in_head and not self._answering
 
     def hang_up(self) -> None:
-        """Close it at once; a request that is under way has nobody to answer."""
+        """Abort it; a request that is under way has nobody to answer."""
+        # Not only once it is lost: the next of a burst would choose this one again.
+        self._crowd.leave(self._network, self)
         self._abandon()
         self.transport.abort()
 

@@ -262,6 +262,19 @@ async def test_begun_requests_never_shut_others_out(monkeypatch: pytest.MonkeyPa
     assert over == [True] * 3 + [False] * 5
 
 
+async def test_a_burst_of_connections_never_takes_more_than_there_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crowds, "RESERVED_DESCRIPTORS", 5)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
+    async with served() as (_, address), AsyncExitStack() as held:
+        opened = await asyncio.gather(*(asyncio.open_connection(*address) for _ in range(30)))
+        for _, writer in opened:
+            held.callback(writer.close)
+        over = [await _is_over(reader) for reader, _ in opened]
+    assert over.count(False) == 5
+
+
 class Connection:
     """What a crowd looks at."""
 
