@@ -68,7 +68,8 @@ class RefundWorkflow:
         await self._reserve()
         if self._state.pending:
             if not self._resumed:
-                await self._submit()
+                self._show("Asking the provider to give the money back")
+                await self._provider.submit()
             await self._await_word()
         if not self._state.settled:  # untraced branch: test_owed_refunds
             # Also where an earlier try of this task wrote the end and died before it told.
@@ -151,7 +152,7 @@ class RefundWorkflow:
                 self._state.resume()
 
     async def _record_refusal(self, refused: ApplicationError) -> bool:
-        """Record the refused refund as failed where its merchant was told that it is taken on.
+        """Record the refused refund as failed where its merchant was answered that it is taken on.
 
         The API answers 202 after eight seconds: from five on, this counts as said.
         """
@@ -178,10 +179,6 @@ class RefundWorkflow:
         self._show_end()
         self._calls.beside(tell_merchant(self._policy, recorded.event_id))
         return True
-
-    async def _submit(self) -> None:
-        self._show("Asking the provider to give the money back")
-        await self._provider.submit()
 
     async def _await_word(self) -> None:
         while self._state.pending:
@@ -253,8 +250,7 @@ class RefundWorkflow:
         self._calls.beside(tell_merchant(self._policy, settled.event_id))
         # Less than ours alone, and what was refunded before, is nobody else's.
         if self._state.refunded > self._state.refund.amount + self._payment.refunded:
-            payment_id = self._state.refund.payment_id
-            await flag_external_refunds(self._calls, payment_id, self._state.refunded)
+            await flag_external_refunds(self._calls, self._payment.id, self._state.refunded)
         if self._state.refund.status is RefundStatus.FAILED:
             await call_where_owed(self._calls, self._payment, self._state.refund)
 
