@@ -26,9 +26,9 @@ from domain.frozen import Frozen
 from workflows.policies import TASK_QUEUE
 
 DEPLOYMENT = "paysaga"
-# A worker asks for tasks once a minute at least; Temporal lists one that is gone for minutes.
+# A worker polls once a minute at least; Temporal lists one that is gone for minutes.
 POLLED_WITHIN = timedelta(seconds=90)
-# A worker has registered its queues by then; a version that is asked for at the same moment by
+# A worker has registered its queues by then; a version that is promoted at the same moment by
 # several may be refused for a while.
 _PATIENCE = timedelta(seconds=60)
 _AGAIN_SECONDS = 0.5
@@ -142,7 +142,7 @@ async def _deployment(client: Client) -> WorkerDeploymentInfo | None:
 
 
 async def _polling(client: Client) -> set[str]:
-    """The builds whose workers ask for workflow tasks now."""
+    """The builds whose workers poll for workflow tasks now."""
     found = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,

@@ -141,8 +141,8 @@ class PaymentState:
 
     def take_refunded(self) -> int:
         """Return `refunded`, which is then dealt with, or 0 where that was done before."""
-        told, self._compared = self.refunded > self._compared, self.refunded
-        return self.refunded if told else 0
+        is_new, self._compared = self.refunded > self._compared, self.refunded
+        return self.refunded if is_new else 0
 
     def dispel(self, disputed: PaymentReport, found: PaymentReport) -> bool:
         """Hear what a question about the dispute found; False where the dispute still stands.

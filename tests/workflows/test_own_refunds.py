@@ -2,7 +2,7 @@
 
 import asyncio
 
-from domain.own_refunds import explained, is_cancelled_at_till, unaccounted
+from domain.own_refunds import explained, is_cancelled_in_store, unaccounted
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome
 from tests.domain import making
@@ -182,8 +182,8 @@ def test_only_a_till_explains_a_refund_of_what_was_never_captured() -> None:
 
 def test_a_part_of_a_cancelled_payment_is_not_our_own_cancel() -> None:
     closed = making.payment(channel=Channel.BARCODE, status=PaymentStatus.CLOSED)
-    assert is_cancelled_at_till(closed, closed.amount)
-    assert not is_cancelled_at_till(closed, closed.amount - 1)
-    assert not is_cancelled_at_till(closed, None)
+    assert is_cancelled_in_store(closed, closed.amount)
+    assert not is_cancelled_in_store(closed, closed.amount - 1)
+    assert not is_cancelled_in_store(closed, None)
     captured = closed.model_copy(update={"captured": closed.amount, "late": True})
-    assert not is_cancelled_at_till(captured, closed.amount)
+    assert not is_cancelled_in_store(captured, closed.amount)
