@@ -59,9 +59,12 @@ class RefundActivities:
     @activity.defn
     @translated
     async def record_refused_refund(self, refund: Refund) -> RefundSettled:
-        """Record a failed refund that never held anything. Raises NotFound."""
-        event_id = await self._refunds.record_refused(refund)
-        return RefundSettled(refund=refund, event_id=event_id)
+        """Record a failed refund that never held anything. Raises NotFound.
+
+        Returns it without an event where it holds its money by now: it goes on.
+        """
+        stored, event_id = await self._refunds.record_refused(refund)
+        return RefundSettled(refund=stored, event_id=event_id)
 
     @activity.defn
     @translated

@@ -49,7 +49,8 @@ async def stuck_task(client: Client, found: WorkflowExecutionDescription) -> str
         cause = _cause(await _newest_events(client, found))
         if cause is not None or tries >= MOST_TIMEOUTS:
             return f"failed {tries} times, at first {cause or 'timeout'}"
-    elif _waits_for_a_worker(task):
+    # Also after a worker has died with it: there may be no other of its build.
+    if _waits_for_a_worker(task):
         build = raw.workflow_execution_info.versioning_info.deployment_version.build_id
         return f"is taken by no worker{f' of build {build}' if build else ''}"
     return None

@@ -24,7 +24,7 @@ from api import (
     returns,
 )
 from api.catalogue import Catalogue
-from api.connections import raise_descriptors
+from api.crowd import raise_descriptors
 from api.dependencies import Dependencies, Stores
 from api.eager import EagerStart
 from api.peers import PeerRule

@@ -7,7 +7,6 @@ by `uvicorn --http api.connections:PromptProtocol`.
 """
 
 import asyncio
-import resource
 import socket
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -16,6 +15,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from api.crowd import Crowd, most_connections
 from api.peers import network_of
 
 # The lines before the body; also what is still sent after the answer, which nobody reads.
@@ -33,24 +33,10 @@ LARGE_PART = 512
 # Bytes that are still read after an answer that did not wait for the whole body. Without it the
 # connection is reset, and the client may never see the answer.
 MOST_AFTER_ANSWER = 1024 * 1024
-# File descriptors that connections must leave to the database, Temporal, providers and files.
-RESERVED_DESCRIPTORS = 256
-# An idle connection has some 10 KB.
-MOST_DESCRIPTORS = 16_384
 # Requests that came before the first one was answered.
 MOST_PIPELINED = 10
 _OF_UPGRADES = (b"upgrade", b"connection", b"http2-settings")
-
-
-def raise_descriptors() -> None:
-    """Let this process open as many files as it may, up to `MOST_DESCRIPTORS`.
-
-    The usual limit of 1,024 is for programs that use `select`, and each connection is a file.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+_CROWDS: WeakKeyDictionary[ServerState, Crowd] = WeakKeyDictionary()
 
 
 def _bound_kernel(transport: asyncio.Transport) -> None:
@@ -64,47 +50,6 @@ def _bound_kernel(transport: asyncio.Transport) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
-def _most_connections() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    files = MOST_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
-    return max(files - RESERVED_DESCRIPTORS, RESERVED_DESCRIPTORS)
-
-
-class Crowd:
-    """The connections of a server, by the network that they come from, the oldest first."""
-
-    def __init__(self) -> None:
-        self._by_network: dict[str, dict[PromptProtocol, None]] = {}
-
-    def join(self, network: str, connection: "PromptProtocol") -> None:
-        """Count a connection."""
-        self._by_network.setdefault(network, {})[connection] = None
-
-    def leave(self, network: str, connection: "PromptProtocol") -> None:
-        """Forget a connection."""
-        own = self._by_network.get(network, {})
-        own.pop(connection, None)
-        if not own:
-            self._by_network.pop(network, None)
-
-    def dispensable(self, newest: "PromptProtocol") -> "PromptProtocol":
-        """Return what is to go first: of the network with the most, what is not being answered.
-
-        Whose request has not arrived goes before who is between two requests, and the newest last.
-        """
-        greatest = max(self._by_network.values(), key=len)
-        unfinished = (each for each in greatest if each.is_unfinished and each is not newest)
-        idle = [each for each in greatest if each.idle_since is not None]
-        # Where each of them is being answered, the oldest goes all the same; the newest of a
-        # network with fewer has not had its turn.
-        oldest = newest if newest in greatest else next(iter(greatest))
-        longest = min(idle, key=lambda each: each.idle_since or 0.0, default=oldest)
-        return next(unfinished, longest)
-
-
-_CROWDS: WeakKeyDictionary[ServerState, Crowd] = WeakKeyDictionary()
-
-
 class Excessive(Exception):  # noqa: N818 - for the parser alone, which ends by it
     """The client has sent more than a request may have."""
 
@@ -112,7 +57,7 @@ class Excessive(Exception):  # noqa: N818 - for the parser alone, which ends by 
 class PromptProtocol(HttpToolsProtocol):
     """Hangs up on what does not begin, goes on after its answer, is not read, or is too much."""
 
-    _crowd: "Crowd"
+    _crowd: Crowd
     _network = ""
     # The request that is being answered, or was last.
     _started: RequestResponseCycle | None = None
@@ -132,7 +77,7 @@ class PromptProtocol(HttpToolsProtocol):
         self._crowd = _CROWDS.setdefault(self.server_state, Crowd())
         self._network = network_of(self.client[0]) if self.client else ""
         self._crowd.join(self._network, self)
-        if len(self.connections) > _most_connections():
+        if len(self.connections) > most_connections():
             self._crowd.dispensable(self).hang_up()
         self._watch()
 
@@ -158,7 +103,9 @@ class PromptProtocol(HttpToolsProtocol):
         return self._begun and self._in_head and not self._answering
 
     def hang_up(self) -> None:
-        """Close it at once; a request that is under way has nobody to answer."""
+        """Abort it; a request that is under way has nobody to answer."""
+        # Not only once it is lost: the next of a burst would choose this one again.
+        self._crowd.leave(self._network, self)
         self._abandon()
         self.transport.abort()
 

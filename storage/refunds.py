@@ -51,11 +51,12 @@ class RefundStore:
             raise Conflict(KEY_REUSED, code="idempotency_key_reused")
         return stored
 
-    async def record_refused(self, refund: Refund) -> UUID:
-        """Record a failed refund that never held anything, and append its event; the event's id.
+    async def record_refused(self, refund: Refund) -> tuple[Refund, UUID | None]:
+        """Record a failed refund that never held anything, and append its event; both, as stored.
 
-        For one whose merchant was answered before the money was found missing. NotFound where there
-        is no such payment.
+        For one whose merchant was answered before the money was found missing. Where the request
+        has reserved it since (other money came free), it stays as stored, and the event's id is
+        None. NotFound where there is no such payment.
         """
         entry = _ended(refund)
         async with self._database.transaction() as connection:
@@ -64,10 +65,14 @@ class RefundStore:
             )
             if (await connection.execute(owner.with_for_update())).first() is None:
                 raise NotFound("There is no such payment.")
-            row = insert_or_skip(refunds).values(refund_values(refund)).on_conflict_do_nothing()
-            await connection.execute(row)
+            new = insert_or_skip(refunds).values(refund_values(refund)).on_conflict_do_nothing()
+            await connection.execute(new)
+            row = await connection.execute(select(refunds).where(refunds.c.id == refund.id))
+            stored = to_refund(row.mappings().one())
+            if stored.status is not RefundStatus.FAILED:
+                return stored, None
             await append_once(connection, refund.payment_id, entry, subject=refund.reference)
-        return entry.id
+        return stored, entry.id
 
     async def settle(self, refund: Refund) -> tuple[Refund, UUID | None]:
         """Write the refund's end, move the payment's sums, append the event.

@@ -8,10 +8,10 @@ from domain.payment import PaymentStatus
 from domain.report import Attention, PaymentReport
 from workflows.attention import Calls, PaymentFlag
 from workflows.conversation import Conversation
-from workflows.external_refunds import flag_external_refunds
 from workflows.late_money import settle_late_money
 from workflows.payment_state import PaymentState
 from workflows.policies import RefundPolicy
+from workflows.reported_refunds import flag_external_refunds
 from workflows.steps import WEIGHED, happens, seconds_until
 
 

@@ -16,12 +16,12 @@ from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundReport
 from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.external_refunds import record_external_refund, refunded_subject
 from workflows.failures import refusal
 from workflows.giving_back import refund_duplicate_and_notify
 from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.refund_confirmation import attention_for
+from workflows.reported_refunds import record_external_refund, refunded_subject
 from workflows.steps import WEIGHED, in_our_books, tell_merchant
 
 

@@ -17,12 +17,12 @@ from domain.resolution import Resolution, ResolveAction
 from storage.refunds import ALREADY_GIVEN_BACK
 from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.external_refunds import flag_external_refunds
 from workflows.failures import failure_of, refusal
 from workflows.owed_refund import call_where_owed, reserve
 from workflows.policies import RefundPolicy
 from workflows.refund_conversation import RefundConversation
 from workflows.refund_state import GOES_ON, RefundState
+from workflows.reported_refunds import flag_external_refunds
 from workflows.steps import WaitAlarm, happens, in_our_books, tell_merchant, wait_or_alarm
 
 # Seconds from a refund's request to its refusal, after which the request may have been answered.
@@ -169,6 +169,11 @@ class RefundWorkflow:
             )
         except FailureError:
             return False
+        if recorded.refund.status is RefundStatus.PENDING:
+            # The request has reserved it itself since, as other money came free.
+            self._refused = None
+            self._state.reserve(recorded.refund)
+            return True
         self._state.settle(recorded.refund)
         self._show_end()
         self._calls.beside(tell_merchant(self._policy, recorded.event_id))

@@ -76,7 +76,9 @@ async def test_a_task_is_failing_from_its_first_failure_on_whatever_comes_in_aft
 
 
 @pytest.mark.stack
-async def test_a_task_whose_worker_died_with_it_is_not_failing(client: Client) -> None:
+async def test_a_task_whose_worker_died_with_it_is_not_failing_but_may_be_taken_by_none(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     queue = uuid4().hex
     handle = await client.start_workflow(
         Broken.run, id=uuid4().hex, task_queue=queue, task_timeout=timedelta(seconds=1)
@@ -96,6 +98,12 @@ async def test_a_task_whose_worker_died_with_it_is_not_failing(client: Client) -
 
     await eventually(tried_again)
     assert await look(client, handle) is None
+    monkeypatch.setattr(workflow_tasks, "TAKEN_WITHIN", timedelta(0))
+
+    async def is_named() -> None:
+        assert await look(client, handle) == "is taken by no worker"
+
+    await eventually(is_named)
 
 
 @pytest.mark.stack

@@ -12,16 +12,16 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from api import connections
+from api import crowd as crowds
 from api.connections import (
     LARGEST_HEAD,
     MOST_AFTER_ANSWER,
     MOST_HEADERS,
     MOST_PIPELINED,
     MOST_SMALL_PARTS,
-    Crowd,
     PromptProtocol,
 )
+from api.crowd import Crowd
 
 HEAD = b"POST / HTTP/1.1\r\nHost: paysaga.test\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -220,7 +220,7 @@ async def test_there_are_no_tunnels() -> None:
 
 
 async def test_idle_connections_never_shut_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "RESERVED_DESCRIPTORS", 20)
+    monkeypatch.setattr(crowds, "RESERVED_DESCRIPTORS", 20)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (40, 40))
     async with served() as (_, address), AsyncExitStack() as held:
         idle = []
@@ -248,7 +248,7 @@ async def _is_over(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_begun_requests_never_shut_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "RESERVED_DESCRIPTORS", 5)
+    monkeypatch.setattr(crowds, "RESERVED_DESCRIPTORS", 5)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
     async with served() as (_, address), AsyncExitStack() as held:
         begun = []
@@ -262,6 +262,19 @@ async def test_begun_requests_never_shut_others_out(monkeypatch: pytest.MonkeyPa
     assert over == [True] * 3 + [False] * 5
 
 
+async def test_a_burst_of_connections_never_takes_more_than_there_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(crowds, "RESERVED_DESCRIPTORS", 5)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
+    async with served() as (_, address), AsyncExitStack() as held:
+        opened = await asyncio.gather(*(asyncio.open_connection(*address) for _ in range(30)))
+        for _, writer in opened:
+            held.callback(writer.close)
+        over = [await _is_over(reader) for reader, _ in opened]
+    assert over.count(False) == 5
+
+
 class Connection:
     """What a crowd looks at."""
 
@@ -269,19 +282,22 @@ class Connection:
         self.is_unfinished = is_unfinished
         self.idle_since = idle_since
 
+    def hang_up(self) -> None:
+        """Nothing is open."""
+
 
 def test_an_address_with_many_connections_never_costs_another_its_own() -> None:
     crowd = Crowd()
     quiet = Connection(idle_since=1.0)
-    crowd.join("203.0.113.9", quiet)  # type: ignore[arg-type]
+    crowd.join("203.0.113.9", quiet)
     flood = [Connection(idle_since=2.0 + number) for number in range(3)]
     begun, newest = Connection(is_unfinished=True), Connection(is_unfinished=True)
     for each in [*flood, begun, newest]:
-        crowd.join("198.51.100.7", each)  # type: ignore[arg-type]
+        crowd.join("198.51.100.7", each)
 
     went: list[Any] = []
     for _ in range(4):
-        went.append(crowd.dispensable(newest))  # type: ignore[arg-type]
+        went.append(crowd.dispensable(newest))
         crowd.leave("198.51.100.7", went[-1])
 
     assert went == [begun, *flood]
@@ -313,10 +329,10 @@ def test_where_all_of_the_greatest_are_answered_its_oldest_goes() -> None:
     crowd = Crowd()
     flood, newest = [Connection(), Connection()], Connection(is_unfinished=True)
     for each in flood:
-        crowd.join("198.51.100.7", each)  # type: ignore[arg-type]
-    crowd.join("203.0.113.9", newest)  # type: ignore[arg-type]
+        crowd.join("198.51.100.7", each)
+    crowd.join("203.0.113.9", newest)
 
-    went: Any = crowd.dispensable(newest)  # type: ignore[arg-type]
+    went: Any = crowd.dispensable(newest)
 
     assert went is flood[0]
 

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from temporalio.client import WorkflowFailureError
 
+from domain.errors import Conflict
 from domain.payment import Payment
-from domain.refund import RefundStatus
+from domain.refund import Refund, RefundStatus
+from storage.refunds import RefundStore
 from tests.workflows.shop import Shop
 from workflows.refund import ANSWERED_BY, RefundOrder
 
@@ -65,4 +67,26 @@ async def test_a_refused_refund_is_recorded_once(shop: Shop) -> None:
     again = await shop.refunds.record_refused(failed)
 
     assert first == again
+    assert first[0].status is RefundStatus.FAILED
+    assert first[1] is not None
     assert len(await shop.refunds.list_for_payment(payment.id)) == 1
+
+
+async def test_a_refund_that_its_request_reserved_meanwhile_is_never_called_failed(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment, order = await too_much(shop, ago=ANSWERED_BY + 30)
+    refund = order.refund.model_copy(update={"amount": payment.amount})
+    reserve = RefundStore.reserve
+
+    async def refused_at_first(store: RefundStore, asked: Refund) -> Refund:
+        # Another refund held the money; it fails, and the request's own reservation finds it.
+        await reserve(store, asked)
+        raise Conflict("1 is refundable.", code="refund_exceeds_captured")
+
+    monkeypatch.setattr(RefundStore, "reserve", refused_at_first)
+    run = await shop.start_refund(order.model_copy(update={"refund": refund}))
+
+    assert (await run.result()).status is RefundStatus.SUCCEEDED
+    assert (await shop.row(payment)).refunded == payment.amount
+    assert shop.merchants.heard(payment) == ["payment.succeeded", "refund.succeeded"]

@@ -1,4 +1,4 @@
-"""Refunds that the provider made without us: recorded where it says all of them, else flagged."""
+"""Refunds that reports show and we did not make: recorded where a report says all, else flagged."""
 
 from uuid import UUID
 
