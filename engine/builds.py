@@ -11,10 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.api.deployment.v1 import WorkerDeploymentInfo
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
-    DescribeTaskQueueRequest,
     DescribeWorkerDeploymentRequest,
     SetWorkerDeploymentCurrentVersionRequest,
 )
@@ -36,12 +33,11 @@ from temporalio.common import (
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import WorkerDeploymentConfig
 
+from activities.pollers import POLLED_WITHIN, polling_builds
 from domain.frozen import Frozen
 from workflows.policies import TASK_QUEUE
 
 DEPLOYMENT = "paysaga"
-# A worker asks for tasks once a minute at least; Temporal lists one that is gone for minutes.
-POLLED_WITHIN = timedelta(seconds=90)
 # A worker has registered its queues by then; a version that is asked for at the same moment by
 # several may be refused for a while.
 _PATIENCE = timedelta(seconds=60)
@@ -162,6 +158,7 @@ async def promote(client: Client, build_id: str, *, only_first: bool = False) ->
             current = await _current(client)
             if current == build_id or (only_first and current):
                 return current == build_id
+            await _require_worker(client, build_id)
             await client.workflow_service.set_worker_deployment_current_version(
                 SetWorkerDeploymentCurrentVersionRequest(
                     namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id
@@ -174,6 +171,13 @@ async def promote(client: Client, build_id: str, *, only_first: bool = False) ->
             await asyncio.sleep(_AGAIN_SECONDS)
         else:
             return True
+
+
+async def _require_worker(client: Client, build_id: str) -> None:
+    """Temporal itself takes any build that has ever polled."""
+    if build_id not in await _polling(client):
+        message = f"no worker of build {build_id} is running"
+        raise RPCError(message, RPCStatusCode.FAILED_PRECONDITION, b"")
 
 
 def _version(build_id: str) -> WorkerDeploymentVersion:
@@ -213,24 +217,13 @@ async def _described(client: Client) -> WorkerDeploymentInfo | None:
     return found.worker_deployment_info
 
 
-async def _polling(client: Client) -> set[str]:
-    """The builds whose workers ask for workflow tasks now."""
-    found = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=TASK_QUEUE),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        ),
-        timeout=_RPC,
-    )
-    since = datetime.now(UTC) - POLLED_WITHIN
-    return {
-        poller.deployment_options.build_id
-        for poller in found.pollers
-        if poller.last_access_time.ToDatetime(tzinfo=UTC) >= since
-    }
+async def _polling(client: Client) -> frozenset[str]:
+    """The builds whose workers run now."""
+    return await polling_builds(client, TASK_QUEUE, datetime.now(UTC) - POLLED_WITHIN)
 
 
 def _open(build_id: str) -> str:
     version = f"{DEPLOYMENT}:{build_id}"
-    return f"TemporalWorkerDeploymentVersion = '{version}' AND ExecutionStatus = 'Running'"
+    # Not the sweep, which moves by itself.
+    pinned = "TemporalWorkflowVersioningBehavior = 'Pinned' AND ExecutionStatus = 'Running'"
+    return f"TemporalWorkerDeploymentVersion = '{version}' AND {pinned}"
