@@ -87,11 +87,7 @@ class RefundWorkflow:
     @submitted.validator
     def _same_request(self, request_hash: str) -> None:
         if request_hash != self._request_hash:
-            raise ApplicationError(
-                KEY_REUSED,
-                type="idempotency_key_reused",
-                non_retryable=True,
-            )
+            raise ApplicationError(KEY_REUSED, type="idempotency_key_reused", non_retryable=True)
 
     @workflow.update(description="Ask the provider now")
     async def sync(self) -> Refund:
@@ -116,11 +112,8 @@ class RefundWorkflow:
         if refused is not None:
             raise ApplicationError(refused, type="not_resolvable", non_retryable=True)
         if resolution.action is ResolveAction.REFUND:
-            raise ApplicationError(
-                "A refund can be accepted, closed or asked again.",
-                type="invalid_request",
-                non_retryable=True,
-            )
+            why = "A refund can be accepted, closed or asked again."
+            raise ApplicationError(why, type="invalid_request", non_retryable=True)
 
     @workflow.signal(description="A provider's notification, verified by the API")
     def notify(self, notification: Notification) -> None:
