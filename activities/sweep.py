@@ -16,6 +16,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.errors import translated
+from activities.pollers import RunningBuilds
 from activities.workflow_tasks import stuck_task
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import InvalidRequest
@@ -35,6 +36,8 @@ from storage.unfinished import PAGE, Position, UnfinishedStore
 Found = TypeVar("Found")
 Row = TypeVar("Row", Payment, Refund)
 
+# A workflow that can't go on is found from this age of its row on, in seconds.
+YOUNGEST = 30.0
 # An expired payment is closed, or flagged an hour later.
 OVERDUE_PAYMENT = timedelta(hours=3)
 # A bank may take days to give money back, and no provider more than this.
@@ -91,7 +94,11 @@ class RefundFinding(Frozen):
 
 
 class Page(Frozen):
-    """Which rows to examine: older than so many seconds, behind a position (None: all)."""
+    """Which rows to examine: older than so many seconds, behind a position (None: all).
+
+    Of rows that are younger, from `YOUNGEST` on, only those are found whose open workflow can't go
+    on: that it is gone is the business of the request that made them.
+    """
 
     older_than: float
     after: Position | None = None
@@ -105,12 +112,15 @@ class Findings(Frozen, Generic[Found]):
     next: Position | None
 
 
-def judge(execution: Execution, *, overdue: bool) -> tuple[str, bool] | None:
+def judge(execution: Execution, *, overdue: bool, young: bool = False) -> tuple[str, bool] | None:
     """Why a row's workflow needs repair and whether a restart helps; None where it is well.
 
-    `overdue` where the row says that the workflow should have ended, or called an operator.
+    `overdue` where the row says that the workflow should have ended, or called an operator; `young`
+    where its request may still be under way.
     """
     if not execution.is_open:
+        if young:
+            return None
         return f"no open workflow (last: {execution.status or 'none'})", True
     if execution.stuck is not None:
         # Waiting may help: for a worker of the right build, or one that has the key.
@@ -146,7 +156,7 @@ class SweepActivities:
         """Examine a page of payments that are not finished."""
         before = _created_before(wanted)
         page = await self._unfinished.payments(before, after=wanted.after)
-        findings = await self._examine(page, payment_workflow_id)
+        findings = await self._examine(page, payment_workflow_id, wanted)
         # What ended while Temporal was asked is well.
         still = await self._unfinished.payments(before, only=list(findings))
         found = [await self._payment(row, findings[row.id]) for row in still]
@@ -158,7 +168,7 @@ class SweepActivities:
         """The same of refunds."""
         before = _created_before(wanted)
         page = await self._unfinished.refunds(before, after=wanted.after)
-        findings = await self._examine(page, refund_workflow_id)
+        findings = await self._examine(page, refund_workflow_id, wanted)
         found = []
         for row in await self._unfinished.refunds(before, only=list(findings)):
             payment = await self._payments.get(row.payment_id)
@@ -189,14 +199,16 @@ class SweepActivities:
         return False
 
     async def _examine(
-        self, page: Sequence[Row], workflow_id: Callable[[UUID], str]
+        self, page: Sequence[Row], workflow_id: Callable[[UUID], str], wanted: Page
     ) -> dict[UUID, Finding]:
         now, at_once = datetime.now(UTC), asyncio.Semaphore(_AT_ONCE)
+        grown, running = now - timedelta(seconds=wanted.older_than), RunningBuilds(self._client)
 
         async def examine(row: Row) -> tuple[UUID, Finding | None]:
             async with at_once:
-                execution = await self._execution(workflow_id(row.id))
-            judged = judge(execution, overdue=is_overdue(row, now))
+                execution = await self._execution(workflow_id(row.id), running)
+            young = row.created_at > grown
+            judged = judge(execution, overdue=is_overdue(row, now), young=young)
             if judged is None:
                 return row.id, None
             reason, repairable = judged
@@ -207,7 +219,7 @@ class SweepActivities:
         examined = await asyncio.gather(*map(examine, page))
         return {row_id: finding for row_id, finding in examined if finding is not None}
 
-    async def _execution(self, workflow_id: str) -> Execution:
+    async def _execution(self, workflow_id: str, running: RunningBuilds) -> Execution:
         handle = self._client.get_workflow_handle(workflow_id)
         try:
             found = await handle.describe(rpc_timeout=_RPC_SECONDS)
@@ -217,7 +229,7 @@ class SweepActivities:
             raise
         return Execution(
             status=found.status.name if found.status else None,
-            stuck=await stuck_task(self._client, found),
+            stuck=await stuck_task(self._client, found, running),
         )
 
     async def _payment(self, payment: Payment, finding: Finding) -> PaymentFinding:
@@ -241,7 +253,7 @@ class SweepActivities:
 
 
 def _created_before(wanted: Page) -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=wanted.older_than)
+    return datetime.now(UTC) - timedelta(seconds=min(wanted.older_than, YOUNGEST))
 
 
 def _next(page: Sequence[Row]) -> Position | None:

@@ -8,9 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 from temporalio.api.enums.v1 import EventType, PendingWorkflowTaskState, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflow.v1 import PendingWorkflowTaskInfo
+from temporalio.api.workflow.v1 import (
+    PendingWorkflowTaskInfo,
+    WorkflowExecutionVersioningInfo,
+)
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
-from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
+
+from activities.pollers import RunningBuilds
 
 # A try that ends by its time is a worker that died with it. The tries after that are not recorded:
 # from the third on it is no accident.
@@ -37,11 +42,30 @@ _ENDED_OTHERWISE = (
 _PREFIX = "WORKFLOW_TASK_FAILED_CAUSE_"
 
 
-async def stuck_task(client: Client, found: WorkflowExecutionDescription) -> str | None:
-    """Return why the workflow's task is not done, or None where nothing is wrong. RPCError."""
+async def stuck_task(
+    client: Client, found: WorkflowExecutionDescription, running: RunningBuilds | None = None
+) -> str | None:
+    """Return why the workflow's task is not done, or None where nothing is wrong. RPCError.
+
+    An open workflow whose build has no worker counts as such while no task waits too: nobody makes
+    its queries. `running` is shared by looks at many workflows.
+    """
     raw = found.raw_description
-    if not raw.HasField("pending_workflow_task"):
+    if raw.HasField("pending_workflow_task"):
+        stuck = await _pending(client, found)
+        if stuck is not None:
+            return stuck
+    build = _build(raw.workflow_execution_info.versioning_info)
+    if not build or found.status is not WorkflowExecutionStatus.RUNNING:
         return None
+    queue = raw.execution_config.task_queue.name
+    if build in await (running or RunningBuilds(client)).of(queue):
+        return None
+    return f"has no worker of build {build}"
+
+
+async def _pending(client: Client, found: WorkflowExecutionDescription) -> str | None:
+    raw = found.raw_description
     task = raw.pending_workflow_task
     # The try that is under way has not failed yet.
     tries = task.attempt - 1
@@ -51,9 +75,15 @@ async def stuck_task(client: Client, found: WorkflowExecutionDescription) -> str
             return f"failed {tries} times, at first {cause or 'timeout'}"
     # Also after a worker has died with it: there may be no other of its build.
     if _waits_for_a_worker(task):
-        build = raw.workflow_execution_info.versioning_info.deployment_version.build_id
+        build = _build(raw.workflow_execution_info.versioning_info)
         return f"is taken by no worker{f' of build {build}' if build else ''}"
     return None
+
+
+def _build(info: WorkflowExecutionVersioningInfo) -> str:
+    """The build that is to carry it: of the override, which comes first, or of its last task."""
+    override = info.versioning_override.pinned.version.build_id
+    return override or info.deployment_version.build_id
 
 
 def _waits_for_a_worker(task: PendingWorkflowTaskInfo) -> bool:

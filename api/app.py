@@ -133,7 +133,7 @@ async def _open(
         stores=stores,
         identity=identity,
         # Lazy: a restarting Temporal must not keep the API from answering "try again".
-        temporal=await connect(keys, lazy=True),
+        temporal=await connect(keys, lazy=True, build_id=settings.build_id),
         registry=built,
         codec=PayloadEncryption(keys),
         metrics=counted,

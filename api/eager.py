@@ -86,7 +86,7 @@ class EagerStart:
         runtime = measured(settings.api_metrics_address)
         async with open_activities(settings, database) as (activities, _):
             # Not lazy: a worker wants a client that is connected.
-            connecting = partial(connect, keys, runtime=runtime)
+            connecting = partial(connect, keys, runtime=runtime, build_id=settings.build_id)
             making = partial(eager_worker, activities, pinned(settings.build_id))
             carrying = asyncio.create_task(self._carry(connecting, making))
             try:

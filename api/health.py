@@ -7,13 +7,12 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import Field
-from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api.dependencies import Dependencies, Deps
 from api.problems import Answer
 from domain.errors import PaymentError
-from engine.polling import PROBE, polled
+from engine.polling import PROBE, polled_by
 from storage.database import Database
 from workflows.policies import RUN_QUEUES
 
@@ -34,7 +33,7 @@ class ReadyAnswer(Answer):
 
     database: bool = Field(description="PostgreSQL answers.")
     temporal: bool = Field(description="The Temporal server answers.")
-    worker: bool = Field(description="A worker polls the payments' queues.")
+    worker: bool = Field(description="A worker of this build polls the payments' queues.")
 
 
 # It is the same whenever it can be sent at all, so it is rendered once.
@@ -89,7 +88,7 @@ def install(app: FastAPI) -> None:
 
 async def _readiness_now(dependencies: Dependencies) -> ReadyAnswer:
     database, (temporal, worker) = await asyncio.gather(
-        _database_answers(dependencies.database), _temporal_and_worker(dependencies.temporal)
+        _database_answers(dependencies.database), _temporal_and_worker(dependencies)
     )
     answer = ReadyAnswer(database=database, temporal=temporal, worker=worker)
     missing = [name for name in ("database", "temporal", "worker") if not getattr(answer, name)]
@@ -108,10 +107,13 @@ async def _database_answers(database: Database) -> bool:
     return await _within(database.ping())
 
 
-async def _temporal_and_worker(client: Client) -> tuple[bool, bool]:
+async def _temporal_and_worker(dependencies: Dependencies) -> tuple[bool, bool]:
+    client, build_id = dependencies.temporal, dependencies.settings.build_id
     since = datetime.now(UTC) - FRESH_POLL
     try:
-        found = await asyncio.gather(*(polled(client, queue, since) for queue in RUN_QUEUES))
+        found = await asyncio.gather(
+            *(polled_by(client, queue, since, build_id) for queue in RUN_QUEUES)
+        )
     except (RPCError, RuntimeError):
         # A lazy client that never connected raises RuntimeError: the SDK has no type for it.
         return False, False

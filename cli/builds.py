@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from cli.console import STATE_DIR, StateDir, console, errors
 from cli.temporal import connect_temporal
@@ -47,7 +48,11 @@ def list_builds(state_dir: StateDir = STATE_DIR) -> None:
 @app.command("promote")
 def promote_build(build: BuildId = None, state_dir: StateDir = STATE_DIR) -> None:
     """Let the build begin new payments, once its workers run. Going back is the same."""
-    asyncio.run(_promote(state_dir, build))
+    try:
+        asyncio.run(_promote(state_dir, build))
+    except RPCError as error:
+        errors.print(f"[red]Not promoted[/]: {escape(error.message)}")
+        raise typer.Exit(STRANDED) from error
     console.print("Promoted. Keep workers of the build before until `builds list` shows 0.")
 
 

@@ -8,30 +8,41 @@ deployment has no versions, and any worker takes any task.
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from temporalio.api.deployment.v1 import WorkerDeploymentInfo
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
-    DescribeTaskQueueRequest,
     DescribeWorkerDeploymentRequest,
     SetWorkerDeploymentCurrentVersionRequest,
 )
-from temporalio.client import Client, WorkflowExecution
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    StartWorkflowInput,
+    StartWorkflowUpdateWithStartInput,
+    WorkflowExecution,
+    WorkflowHandle,
+    WorkflowUpdateHandle,
+)
+from temporalio.common import (
+    PinnedVersioningOverride,
+    VersioningBehavior,
+    WorkerDeploymentVersion,
+)
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import WorkerDeploymentConfig
 
+from activities.pollers import POLLED_WITHIN, polling_builds
 from domain.frozen import Frozen
 from workflows.policies import TASK_QUEUE
 
 DEPLOYMENT = "paysaga"
-# A worker polls once a minute at least; Temporal lists one that is gone for minutes.
-POLLED_WITHIN = timedelta(seconds=90)
 # A worker has registered its queues by then; a version that is promoted at the same moment by
 # several may be refused for a while.
 _PATIENCE = timedelta(seconds=60)
 _AGAIN_SECONDS = 0.5
+_MOST_TRIES = 10
 _RPC = timedelta(seconds=10)
 _NOT_YET = (
     RPCStatusCode.NOT_FOUND,
@@ -63,10 +74,48 @@ def pinned(build_id: str | None) -> WorkerDeploymentConfig | None:
     if build_id is None:
         return None
     return WorkerDeploymentConfig(
-        version=WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id),
+        version=_version(build_id),
         use_worker_versioning=True,
         default_versioning_behavior=VersioningBehavior.PINNED,
     )
+
+
+class StartsOnBuild(Interceptor):
+    """Pins what a client starts to its own build, whichever build is current.
+
+    The input of a workflow has a policy, and an older build refuses one that says more than it
+    knows (ADR 15). Where no worker of the build was ever there, a start fails, and is repeated.
+    """
+
+    def __init__(self, build_id: str) -> None:
+        self._override = PinnedVersioningOverride(_version(build_id))
+
+    def intercept_client(
+        self,
+        next: OutboundInterceptor,  # noqa: A002 - the SDK's name
+    ) -> OutboundInterceptor:
+        """Return the interceptor of one client."""
+        return _StartsOnBuild(next, self._override)
+
+
+class _StartsOnBuild(OutboundInterceptor):
+    def __init__(self, following: OutboundInterceptor, override: PinnedVersioningOverride) -> None:
+        super().__init__(following)
+        self._override = override
+
+    async def start_workflow(
+        self,
+        input: StartWorkflowInput,  # noqa: A002 - the SDK's name
+    ) -> WorkflowHandle[Any, Any]:
+        input.versioning_override = self._override
+        return await super().start_workflow(input)
+
+    async def start_update_with_start_workflow(
+        self,
+        input: StartWorkflowUpdateWithStartInput,  # noqa: A002 - the SDK's name
+    ) -> WorkflowUpdateHandle[Any]:
+        input.start_workflow_input.versioning_override = self._override
+        return await super().start_update_with_start_workflow(input)
 
 
 async def read_builds(client: Client) -> list[Build]:
@@ -109,6 +158,7 @@ async def promote(client: Client, build_id: str, *, only_first: bool = False) ->
             current = await _current(client)
             if current == build_id or (only_first and current):
                 return current == build_id
+            await _require_worker(client, build_id)
             await client.workflow_service.set_worker_deployment_current_version(
                 SetWorkerDeploymentCurrentVersionRequest(
                     namespace=client.namespace, deployment_name=DEPLOYMENT, build_id=build_id
@@ -123,12 +173,38 @@ async def promote(client: Client, build_id: str, *, only_first: bool = False) ->
             return True
 
 
+async def _require_worker(client: Client, build_id: str) -> None:
+    """Temporal itself takes any build that has ever polled."""
+    if build_id not in await _polling(client):
+        message = f"no worker of build {build_id} is running"
+        raise RPCError(message, RPCStatusCode.FAILED_PRECONDITION, b"")
+
+
+def _version(build_id: str) -> WorkerDeploymentVersion:
+    return WorkerDeploymentVersion(deployment_name=DEPLOYMENT, build_id=build_id)
+
+
 async def _current(client: Client) -> str | None:
     found = await _deployment(client)
     return found.routing_config.current_deployment_version.build_id or None if found else None
 
 
 async def _deployment(client: Client) -> WorkerDeploymentInfo | None:
+    """The deployment; None where Temporal knows of none. RPCError.
+
+    Temporal answers few such calls a second, whoever makes them.
+    """
+    for _ in range(_MOST_TRIES - 1):
+        try:
+            return await _described(client)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.RESOURCE_EXHAUSTED:
+                raise
+        await asyncio.sleep(_AGAIN_SECONDS)
+    return await _described(client)
+
+
+async def _described(client: Client) -> WorkerDeploymentInfo | None:
     try:
         found = await client.workflow_service.describe_worker_deployment(
             DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=DEPLOYMENT),
@@ -141,24 +217,13 @@ async def _deployment(client: Client) -> WorkerDeploymentInfo | None:
     return found.worker_deployment_info
 
 
-async def _polling(client: Client) -> set[str]:
-    """The builds whose workers poll for workflow tasks now."""
-    found = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=TASK_QUEUE),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-        ),
-        timeout=_RPC,
-    )
-    since = datetime.now(UTC) - POLLED_WITHIN
-    return {
-        poller.deployment_options.build_id
-        for poller in found.pollers
-        if poller.last_access_time.ToDatetime(tzinfo=UTC) >= since
-    }
+async def _polling(client: Client) -> frozenset[str]:
+    """The builds whose workers run now."""
+    return await polling_builds(client, TASK_QUEUE, datetime.now(UTC) - POLLED_WITHIN)
 
 
 def _open(build_id: str) -> str:
     version = f"{DEPLOYMENT}:{build_id}"
-    return f"TemporalWorkerDeploymentVersion = '{version}' AND ExecutionStatus = 'Running'"
+    # Not the sweep, which moves by itself.
+    pinned = "TemporalWorkflowVersioningBehavior = 'Pinned' AND ExecutionStatus = 'Running'"
+    return f"TemporalWorkerDeploymentVersion = '{version}' AND {pinned}"

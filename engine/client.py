@@ -6,6 +6,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from crypto.key_ring import KeyRing
+from engine.builds import StartsOnBuild
 from engine.converter import data_converter
 
 LOCAL_ADDRESS = "127.0.0.1:7233"
@@ -39,6 +40,7 @@ async def connect(
     target: ClientConnectConfig | None = None,
     lazy: bool = False,
     runtime: Runtime | None = None,
+    build_id: str | None = None,
 ) -> Client:
     """Connect with encrypted Pydantic payloads.
 
@@ -47,6 +49,7 @@ async def connect(
         target: address, namespace and credentials; None means `configured_target()`.
         lazy: connect at the first call, so that a process may start before Temporal does.
         runtime: the SDK runtime with the process's metrics; None means the default one.
+        build_id: the build that carries what this client starts; None means the current one.
 
     Raises:
         RuntimeError: Temporal can't be reached (never when lazy).
@@ -54,5 +57,9 @@ async def connect(
     config = configured_target() if target is None else target
     config.setdefault("target_host", LOCAL_ADDRESS)
     return await Client.connect(
-        **config, data_converter=data_converter(keys), lazy=lazy, runtime=runtime
+        **config,
+        data_converter=data_converter(keys),
+        lazy=lazy,
+        runtime=runtime,
+        interceptors=[] if build_id is None else [StartsOnBuild(build_id)],
     )

@@ -1,27 +1,22 @@
-"""Whether anybody works on a task queue."""
+"""Whether a worker works on a task queue.
 
-from datetime import UTC, datetime, timedelta
+By its polls for activities: an API process, which runs the payments that it starts, makes none.
+"""
 
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from datetime import datetime
+
 from temporalio.client import Client
 
-# A server that does not say so by then is not ready.
-PROBE = timedelta(seconds=2)
+from activities.pollers import PROBE, polling_builds
+
+__all__ = ["PROBE", "polled", "polled_by"]
 
 
 async def polled(client: Client, queue: str, since: datetime) -> bool:
-    """Whether a worker has asked for the queue's activities since then; RPCError.
+    """Whether a worker of any build has polled the queue since then; RPCError."""
+    return bool(await polling_builds(client, queue, since))
 
-    For activities: an API process, which carries its own runs, polls for none.
-    """
-    found = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
-        ),
-        timeout=PROBE,
-    )
-    return any(p.last_access_time.ToDatetime(tzinfo=UTC) >= since for p in found.pollers)
+
+async def polled_by(client: Client, queue: str, since: datetime, build_id: str | None) -> bool:
+    """Whether a worker of the build (None: one without) has polled since then; RPCError."""
+    return (build_id or "") in await polling_builds(client, queue, since)

@@ -1,5 +1,6 @@
 """The sweep's schedule, and the worker that runs it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
+from temporalio.common import VersioningBehavior
 from temporalio.worker import PollerBehaviorSimpleMaximum, Worker, WorkerDeploymentConfig
 
 from activities.sweep import SweepActivities
@@ -33,7 +35,13 @@ _POLLERS = PollerBehaviorSimpleMaximum(2)
 def sweep_worker(
     client: Client, activities: SweepActivities, build: WorkerDeploymentConfig | None = None
 ) -> Worker:
-    """Run the sweep on its own queue."""
+    """Run the sweep on its own queue.
+
+    It moves with the current build: one whose worker is gone would keep every later sweep from
+    starting until its time is over.
+    """
+    if build is not None:
+        build = replace(build, default_versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
     return Worker(
         client,
         task_queue=SWEEP_QUEUE,

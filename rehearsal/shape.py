@@ -164,6 +164,7 @@ class Shape:
         await self.job("sandbox-accounts")
         for number in range(1, WORKERS + 1):
             await self.worker(number).start()
+        await self.job("promote", more={"PAYSAGA_BUILD_ID": "one"})
         for number in range(1, APIS + 1):
             await self.api(number).start()
         proxy = [find("haproxy"), "-db", "-f", str(ROOT / "deploy/haproxy.cfg")]
@@ -173,7 +174,6 @@ class Shape:
             "PAYSAGA_API_2": f"{HOST}:{self.ports['api-2']}",
         }
         await self.add("proxy", proxy, places, folder=ROOT, url=f"{self.api_url}/v1/").start()
-        await self.job("promote", more={"PAYSAGA_BUILD_ID": "one"})
 
     def add(  # noqa: PLR0913 - a service has as many traits
         self,

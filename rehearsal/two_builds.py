@@ -32,11 +32,11 @@ async def forward_and_back(shape: Shape) -> list[str]:
 
 
 async def _deploy(shape: Shape, build: str, sources: Path) -> None:
-    """Restart the API processes with the build, one after the other, then promote it."""
+    """Promote the build, then restart the API processes with it, one after the other."""
+    await shape.job("promote", more={"PAYSAGA_BUILD_ID": build})
     for number in range(1, APIS + 1):
         await shape.services[f"api-{number}"].stop()
         await shape.api(number, sources, build).start()
-    await shape.job("promote", more={"PAYSAGA_BUILD_ID": build})
 
 
 def _changed(target: Path) -> Path:

@@ -68,8 +68,7 @@ class RefundWorkflow:
         await self._reserve()
         if self._state.pending:
             if not self._resumed:
-                self._show("Asking the provider to give the money back")
-                await self._provider.submit()
+                await self._submit()
             await self._await_word()
         if not self._state.settled:  # untraced branch: test_owed_refunds
             # Also where an earlier try of this task wrote the end and died before it told.
@@ -88,11 +87,7 @@ class RefundWorkflow:
     @submitted.validator
     def _same_request(self, request_hash: str) -> None:
         if request_hash != self._request_hash:
-            raise ApplicationError(
-                KEY_REUSED,
-                type="idempotency_key_reused",
-                non_retryable=True,
-            )
+            raise ApplicationError(KEY_REUSED, type="idempotency_key_reused", non_retryable=True)
 
     @workflow.update(description="Ask the provider now")
     async def sync(self) -> Refund:
@@ -117,11 +112,8 @@ class RefundWorkflow:
         if refused is not None:
             raise ApplicationError(refused, type="not_resolvable", non_retryable=True)
         if resolution.action is ResolveAction.REFUND:
-            raise ApplicationError(
-                "A refund can be accepted, closed or asked again.",
-                type="invalid_request",
-                non_retryable=True,
-            )
+            why = "A refund can be accepted, closed or asked again."
+            raise ApplicationError(why, type="invalid_request", non_retryable=True)
 
     @workflow.signal(description="A provider's notification, verified by the API")
     def notify(self, notification: Notification) -> None:
@@ -179,6 +171,10 @@ class RefundWorkflow:
         self._show_end()
         self._calls.beside(tell_merchant(self._policy, recorded.event_id))
         return True
+
+    async def _submit(self) -> None:
+        self._show("Asking the provider to give the money back")
+        await self._provider.submit()
 
     async def _await_word(self) -> None:
         while self._state.pending:
@@ -250,7 +246,8 @@ class RefundWorkflow:
         self._calls.beside(tell_merchant(self._policy, settled.event_id))
         # Less than ours alone, and what was refunded before, is nobody else's.
         if self._state.refunded > self._state.refund.amount + self._payment.refunded:
-            await flag_external_refunds(self._calls, self._payment.id, self._state.refunded)
+            payment_id = self._state.refund.payment_id
+            await flag_external_refunds(self._calls, payment_id, self._state.refunded)
         if self._state.refund.status is RefundStatus.FAILED:
             await call_where_owed(self._calls, self._payment, self._state.refund)
 

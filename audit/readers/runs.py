@@ -6,6 +6,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.pollers import RunningBuilds
 from activities.workflow_tasks import stuck_task
 from audit.books import OurBooks, Run
 from domain.event import DeliveryStatus
@@ -23,11 +24,11 @@ async def read_runs(client: Client, ours: OurBooks) -> list[Run]:
     Lists lag behind: the workflows that our pending rows need are looked up one by one.
     """
     listed = {run.id async for run in client.list_workflows(_OPEN)}
-    limit = asyncio.Semaphore(_AT_ONCE)
+    limit, running = asyncio.Semaphore(_AT_ONCE), RunningBuilds(client)
 
     async def look(id_: str) -> Run | None:
         async with limit:
-            return await _describe(client, id_)
+            return await _describe(client, id_, running)
 
     found = await asyncio.gather(*(look(id_) for id_ in sorted(listed | _expected(ours))))
     return [run for run in found if run is not None]
@@ -53,7 +54,7 @@ def _expected(ours: OurBooks) -> set[str]:
     )
 
 
-async def _describe(client: Client, id_: str) -> Run | None:
+async def _describe(client: Client, id_: str, running: RunningBuilds) -> Run | None:
     try:
         found = await client.get_workflow_handle(id_).describe()
     except RPCError as error:
@@ -64,7 +65,7 @@ async def _describe(client: Client, id_: str) -> Run | None:
         return None
     raw = found.raw_description
     steps = tuple(activity.activity_type.name for activity in raw.pending_activities)
-    stuck = await stuck_task(client, found)
+    stuck = await stuck_task(client, found, running)
     return Run(id_, busy=_busy(raw), stuck=stuck, steps=steps)
 
 

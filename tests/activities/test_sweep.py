@@ -41,6 +41,13 @@ def test_what_runs_is_judged_by_its_tasks_and_its_time(
     assert (judged[1] if judged else None) is repairable
 
 
+def test_a_young_row_is_named_where_its_workflow_cannot_go_on_and_not_where_it_is_gone() -> None:
+    stuck = Execution(status="RUNNING", stuck="failed 1 times")
+
+    assert judge(stuck, overdue=False, young=True) == ("its workflow task failed 1 times", False)
+    assert judge(Execution(status="COMPLETED"), overdue=False, young=True) is None
+
+
 def test_a_payment_is_overdue_long_after_its_expiry_unless_an_operator_was_called() -> None:
     pending, soon, late = payment(expires_at=LATER), LATER, LATER + OVERDUE_PAYMENT * 1.01
     assert [is_overdue(pending, now) for now in (soon, late)] == [False, True]

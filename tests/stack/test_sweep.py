@@ -170,9 +170,13 @@ class Stuck:
 
 
 async def test_a_workflow_whose_tasks_fail_is_left_to_an_operator_who_may_terminate_it(
-    shop: Shop, operator: Operator
+    shop: Shop, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may wait for a worker of the right build, and what it holds must not be lost."""
+    """It may wait for a worker of the right build, and what it holds must not be lost.
+
+    It is named however young its payment is.
+    """
+    monkeypatch.setattr("activities.sweep.YOUNGEST", 0.0)
     order = await waiting_for_its_payer(shop, "wechatpay")
     workflow_id, queue = payment_workflow_id(order.id), f"stuck-{uuid4().hex}"
     await operator.terminate(workflow_id)
@@ -186,7 +190,7 @@ async def test_a_workflow_whose_tasks_fail_is_left_to_an_operator_who_may_termin
         stuck = await operator.client.start_workflow("Stuck", id=workflow_id, task_queue=queue)
 
         async def found() -> Finding:
-            page = await ActivityEnvironment().run(sweeping.examine_payments, Page(older_than=0))
+            page = await ActivityEnvironment().run(sweeping.examine_payments, Page(older_than=600))
             findings = [
                 each.finding for each in page.found if each.finding.workflow_id == workflow_id
             ]
