@@ -213,7 +213,7 @@ class PaymentState:
         self.payment = stored.apply(self.paid) if self.paid else stored
 
     def reopen(self) -> None:
-        """Our books refuse the end: back to pending, the money in dispute."""
+        """Back to pending, the money in dispute: the end cannot be stored, or may not be one."""
         self._dispute_the_money()
         self._change(status=PaymentStatus.PENDING)
 
