@@ -92,6 +92,7 @@ class Limited:
         call.request.state.route = match.route.path
         _bind_payment(match)
         try:
+            check_query(scope["query_string"])
             await self._serve(call)
         except Refusal as refusal:
             await self._refuse(call, refusal)
@@ -186,9 +187,8 @@ class Limited:
             return len(content) + (await self._answer(call, content)).size
 
     async def _answer(self, call: _Call, body: bytes) -> _Answered:
-        scope, receive = call.request.scope, replay(body, call.receive)
-        check_query(scope["query_string"])
         check_body(call.match.route.route_class, body)
+        scope, receive = call.request.scope, replay(body, call.receive)
         status: int | None = None
         size = 0
 
