@@ -129,7 +129,7 @@ class ProviderActivities:
         found = await self._ask(provider, payment)
         ended = closed.outcome is Outcome.CLOSED
         if ended and found.outcome is Outcome.PAID and payment.channel is Channel.BARCODE:
-            # What ends an order at the till gives its money back: the query lags behind that.
+            # What ends an in-store order refunds it: the query lags behind that.
             raise still_pending(f"cancelled, and the provider still says {found.raw_status}")
         if found.outcome is Outcome.PENDING and not ended:
             raise still_pending(f"the provider still says {found.raw_status}")
@@ -173,7 +173,7 @@ class ProviderActivities:
         return report
 
     async def _ask(self, provider: Provider, payment: Payment) -> PaymentReport:
-        """A question refused is not an answer about the money: it is asked again."""
+        """A refused query says nothing of the money: it is repeated."""
         try:
             return await provider.query(payment)
         except ProviderRejected as rejection:

@@ -1,4 +1,4 @@
-"""What a connection may cost before anyone asks who is there: uvicorn's HTTP, with limits.
+"""What a connection may cost before its sender is known: uvicorn's HTTP, with limits.
 
 `limits.py` bounds a body and an answer. Before the first there is no request yet, and after the
 second none any more, so only the connection itself can be timed there. And whatever is sent is

@@ -12,7 +12,7 @@ from domain.decided import is_decided
 from domain.identity import late_workflow_id, parse_reference
 from domain.merchant import late_policy
 from domain.notification import Notification, NotificationOutcome
-from domain.own_refunds import explained, is_cancelled, is_cancelled_at_till, unaccounted
+from domain.own_refunds import explained, is_cancelled, is_cancelled_in_store, unaccounted
 from domain.payment import Payment, PaymentStatus
 from domain.refund import FINAL_STATUS, Refund, RefundStatus
 from domain.report import Attention, PaymentReport, RefundOutcome, RefundReport
@@ -173,7 +173,7 @@ async def _refund_word(
     fits = refund is not None and refund.mismatch(report) is None
     if refund is not None and fits and _settles_nothing_new(addressee.payment, refund, report):
         return Delivered(NotificationOutcome.DUPLICATE, f"already {refund.status}")
-    if refund is None and is_cancelled_at_till(addressee.payment, report.refunded):
+    if refund is None and is_cancelled_in_store(addressee.payment, report.refunded):
         return Delivered(NotificationOutcome.DUPLICATE, "our own cancel gave it back")
     if addressee.excessive:
         return EXCESS
@@ -279,7 +279,7 @@ def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:
     if payment.status is PaymentStatus.PENDING or payment.apply(report) is not payment:
         return False
     if is_cancelled(report):
-        return is_cancelled_at_till(payment, report.refunded)
+        return is_cancelled_in_store(payment, report.refunded)
     same_trade = report.provider_reference in (None, payment.provider_reference)
     return same_trade and not unaccounted(payment, report.refunded)
 

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Heard:
-    """What a notification led to, and the row that it is kept in, if any."""
+    """What a notification led to, and the row that is still to say so, if any."""
 
     delivered: Delivered
     row: UUID | None
@@ -106,10 +106,10 @@ async def _keep_foreign(
     await stored.alarms.raise_alarm(alarm)
     if notification.kind is NotificationKind.OTHER:
         return Heard(_FOREIGN, None)
-    row = await stored.notifications.record_bounded(
-        notification, arrival, NotificationOutcome.FOREIGN, MOST_FOREIGN_KEPT
+    await stored.notifications.record_bounded(
+        notification, arrival, _FOREIGN.outcome, _FOREIGN.detail, most=MOST_FOREIGN_KEPT
     )
-    return Heard(_FOREIGN, row)
+    return Heard(_FOREIGN, None)
 
 
 async def _keep_unknown(
@@ -126,10 +126,10 @@ async def _keep_unknown(
         detail=f"a genuine {notification.kind} notification names no order of ours",
     )
     await dependencies.stores.alarms.raise_alarm(alarm)
-    row = await dependencies.stores.notifications.record_bounded(
-        notification, arrival, delivered.outcome, MOST_UNKNOWN_KEPT
+    await dependencies.stores.notifications.record_bounded(
+        notification, arrival, delivered.outcome, delivered.detail, most=MOST_UNKNOWN_KEPT
     )
-    return Heard(delivered, row)
+    return Heard(delivered, None)
 
 
 def _alarm_for(payment: Payment, notification: Notification, delivered: Delivered) -> Alarm | None:

@@ -92,7 +92,6 @@ class Limited:
         call.request.state.route = match.route.path
         _bind_payment(match)
         try:
-            check_query(scope["query_string"])
             await self._serve(call)
         except Refusal as refusal:
             await self._refuse(call, refusal)
@@ -187,8 +186,9 @@ class Limited:
             return len(content) + (await self._answer(call, content)).size
 
     async def _answer(self, call: _Call, body: bytes) -> _Answered:
-        check_body(call.match.route.route_class, body)
         scope, receive = call.request.scope, replay(body, call.receive)
+        check_query(scope["query_string"])
+        check_body(call.match.route.route_class, body)
         status: int | None = None
         size = 0
 

@@ -58,6 +58,7 @@ async def receive_notification(
         async with asyncio.timeout(NOTIFY_SECONDS):
             heard = await _handle(dependencies, source, request.headers, body)
     except Unreadable as error:
+        request.state.is_genuine, request.state.is_news = True, False
         _log.warning("unreadable notification at %s/%s: %s", provider, account, error.message)
         await _alarm(dependencies, source, error)
         return _refuse(dependencies, source, "unreadable", "not as documented")

@@ -3,15 +3,15 @@
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 
-# Without a capture, nobody but our cancel gives money back at the till.
+# Without a capture, nobody but our cancel refunds money in store.
 _CANCELLABLE = (PaymentStatus.PENDING, PaymentStatus.CLOSED)
 
 
 def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
     """Return the report, where our own doing explains why a paid order's money went back.
 
-    Captured money was ours to refund: `unaccounted` says of how much that is true. At the till only
-    our own cancel gives back what nobody was told of, and a cancelled payment is closed.
+    Captured money was ours to refund: `unaccounted` says of how much that is true. In store only
+    our own cancel refunds what was never reported, and a cancelled payment is closed.
     """
     if report.mismatch is not Attention.EXTERNAL_REFUND:
         return report
@@ -32,7 +32,7 @@ def refunded_without_cancel(report: PaymentReport) -> int:
     return 0 if is_cancelled(report) else report.refunded or 0
 
 
-def is_cancelled_at_till(payment: Payment, refunded: int | None) -> bool:
+def is_cancelled_in_store(payment: Payment, refunded: int | None) -> bool:
     """Whether a refund of so much of the payment can only be our own cancel's."""
     closed = payment.channel is Channel.BARCODE and payment.status is PaymentStatus.CLOSED
     return closed and not payment.captured and refunded == payment.amount

@@ -49,9 +49,9 @@ async def move(
 ) -> AsyncIterator[Moved]:
     """Move each open workflow of the build `source` to `target`, the build of this code.
 
-    A moved workflow goes on at once, or at its next try where its task was failing. With `restart`
-    payments and refunds that cannot be moved are terminated, for the sweep to start them again.
-    Raises RPCError; safe to repeat.
+    A moved workflow goes on immediately, or at its next try where its task was failing. With
+    `restart` payments and refunds that cannot be moved are terminated, for the sweep to start them
+    again. Raises RPCError; safe to repeat.
     """
     replayer = Replayer(
         workflows=WORKFLOWS,

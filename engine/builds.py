@@ -38,7 +38,7 @@ from domain.frozen import Frozen
 from workflows.policies import TASK_QUEUE
 
 DEPLOYMENT = "paysaga"
-# A worker has registered its queues by then; a version that is asked for at the same moment by
+# A worker has registered its queues by then; a version that is promoted at the same moment by
 # several may be refused for a while.
 _PATIENCE = timedelta(seconds=60)
 _AGAIN_SECONDS = 0.5

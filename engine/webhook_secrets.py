@@ -29,12 +29,18 @@ async def renew_webhook_secrets(database: Database, secrets: StoredSecrets) -> R
         stored = merchant.webhook_secret
         try:
             renewed = stored and secrets.renewed(merchant.id, stored)
-        except UnusableSecretError as error:
-            _log.error("%s", error)
+        except UnusableSecretError:
             unreadable.append(merchant.id)
             continue
         if renewed and await merchants.replace_secret(merchant, renewed):
             count += 1
+    if unreadable:
+        # In one line: of very many of one second the log leaves most out.
+        _log.error(
+            "the webhook secrets of %s cannot be decrypted: put their keys back into"
+            " PAYSAGA_PAYLOAD_KEYS_FILE, or use `merchants new-secret`",
+            ", ".join(unreadable),
+        )
     return Renewed(count, tuple(unreadable))
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
+    case,
     func,
     literal,
     literal_column,
@@ -87,6 +88,11 @@ KEEP = _INSERT.on_conflict_do_update(
         "last_received_at": _INSERT.excluded.received_at,
     },
 ).returning(notifications.c.id)
+# What a workflow was sent stays on record, whatever a repeat led to.
+_LED_TO = {
+    column: case((_HANDED_OVER, notifications.c[column]), else_=bindparam(value))
+    for column, value in (("outcome", "led_to"), ("detail", "why"))
+}
 REPEAT = (
     update(notifications)
     # An update's parameters cannot have its columns' names.
@@ -95,7 +101,7 @@ REPEAT = (
         notifications.c.account == bindparam("of_account"),
         notifications.c.content_hash == bindparam("of_content"),
     )
-    .values(repeats=notifications.c.repeats + 1, last_received_at=bindparam("received"))
+    .values(repeats=notifications.c.repeats + 1, last_received_at=bindparam("received"), **_LED_TO)
     .returning(notifications.c.id)
 )
 _TODAY = text("date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'")
@@ -116,7 +122,7 @@ KEPT_TODAY = {
     outcome: _kept_today(outcome)
     for outcome in (NotificationOutcome.FOREIGN, NotificationOutcome.UNKNOWN_REFERENCE)
 }
-# What a workflow was sent stays on record, whatever a repeat led to.
+# Likewise.
 NOTE = (
     update(notifications)
     .where(notifications.c.id == bindparam("row"), ~_HANDED_OVER)

@@ -106,9 +106,11 @@ class NotificationStore:
         notification: Notification,
         arrival: Arrival,
         outcome: NotificationOutcome,
+        detail: str,
+        *,
         most: int,
-    ) -> UUID | None:
-        """Keep what is about no payment of ours, or count it where it was kept; None if not kept.
+    ) -> None:
+        """Keep what is about no payment of ours with its outcome, or count it where it was kept.
 
         `outcome` is `foreign` or `unknown_reference`. Of each at most `most` different ones of one
         account's day (UTC) are kept, give or take those that arrive at the same moment. A repeat
@@ -120,19 +122,18 @@ class NotificationStore:
             "of_account": notification.account,
             "of_content": notification.content_hash,
             "received": arrival.received_at,
+            "led_to": outcome.value,
+            "why": detail,
         }
         async with self._database.transaction() as connection:
             known = await connection.execute(statements.REPEAT, same)
-            if (repeated := known.one_or_none()) is not None:
-                again: UUID = repeated.id
-                return again
+            if known.one_or_none() is not None:
+                return
             today = await connection.execute(statements.KEPT_TODAY[outcome], of | {"most": most})
             if today.scalar_one() >= most:
-                return None
-            values = _row(notification, arrival) | {"outcome": outcome.value}
-            kept = await connection.execute(statements.KEEP, values)
-            row_id: UUID = kept.scalar_one()
-        return row_id
+                return
+            values = _row(notification, arrival) | {"outcome": outcome.value, "detail": detail}
+            await connection.execute(statements.KEEP, values)
 
     async def note(self, row: UUID, outcome: NotificationOutcome, detail: str = "") -> None:
         """Write down what a kept delivery led to."""

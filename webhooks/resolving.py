@@ -5,9 +5,10 @@ whoever still waits for it. asyncio's own threads are few, and providers' names 
 """
 
 import asyncio
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+
+from webhooks.targets import addresses_of
 
 # So many hosts with a silent name server delay the others. Each costs a thread, some 50 KB.
 THREADS = 32
@@ -28,7 +29,7 @@ class HostResolver:
         found = self._under_way.get(host)
         if found is None:
             loop = asyncio.get_running_loop()
-            found = loop.run_in_executor(self._threads, _addresses, host, port)
+            found = loop.run_in_executor(self._threads, addresses_of, host, port)
             self._under_way[host] = found
             found.add_done_callback(partial(self._forget, host))
         return await asyncio.shield(found)
@@ -38,8 +39,3 @@ class HostResolver:
         if not found.cancelled():
             # Read, for nobody may be waiting any more.
             found.exception()
-
-
-def _addresses(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -61,11 +61,15 @@ class Target(Frozen):
         return httpx.URL(self.url).copy_with(host=address)
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """The host's addresses, best first, by the system's resolver."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+def addresses_of(host: str, port: int) -> list[str]:
+    """Return the host's addresses, best first, by the system's resolver, which blocks. OSError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The same in one of asyncio's threads."""
+    return await asyncio.to_thread(addresses_of, host, port)
 
 
 async def check(url: str, *, allow_private: bool, resolver: Resolver = resolve) -> Target:

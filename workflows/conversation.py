@@ -89,7 +89,11 @@ class Conversation:
             await happens(lambda: self._state.moved, self._until_expiry(), "until expiry")
 
     async def close(self) -> bool:
-        """End the order at the provider; paid after all is heard too. False: nobody can say."""
+        """End the order at the provider, and apply what it says then: it may have been paid.
+
+        False where it does not say. Money that was reported meanwhile, and that our cancel may have
+        given back, is then in dispute.
+        """
         # Where only its time ends an order, nobody has to be called before that.
         until_closable = 0 if self._policy.closable else self._until_expiry()
         closing = workflow.start_activity_method(
@@ -111,6 +115,10 @@ class Conversation:
         try:
             closed = closing.result()
         except FailureError:
+            if self._gives_money_back():
+                # Whether it was given back is not known: a query or an operator says so.
+                self._state.reopen()
+                return True
             return False
         if is_cancelled(closed.report) and self._gives_money_back():
             self._state.forget_money()

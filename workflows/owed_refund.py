@@ -64,7 +64,7 @@ async def call_where_owed(
 async def _frees_what_is_owed(calls: Calls, payment: Payment, refund: Refund) -> bool:
     """Whether the merchant's own refund held money of a payment that goes back as a whole.
 
-    Our refund took what was left beside it, so nothing is after this part any more.
+    Our refund took the rest, so nothing is after this part any more.
     """
     if not _is_owed(payment):
         return False

@@ -141,8 +141,8 @@ class PaymentState:
 
     def take_refunded(self) -> int:
         """Return `refunded`, which is then dealt with, or 0 where that was done before."""
-        told, self._compared = self.refunded > self._compared, self.refunded
-        return self.refunded if told else 0
+        is_new, self._compared = self.refunded > self._compared, self.refunded
+        return self.refunded if is_new else 0
 
     def dispel(self, disputed: PaymentReport, found: PaymentReport) -> bool:
         """Hear what a question about the dispute found; False where the dispute still stands.
@@ -213,7 +213,7 @@ class PaymentState:
         self.payment = stored.apply(self.paid) if self.paid else stored
 
     def reopen(self) -> None:
-        """Our books refuse the end: back to pending, the money in dispute."""
+        """Back to pending, the money in dispute: the end cannot be stored, or may not be one."""
         self._dispute_the_money()
         self._change(status=PaymentStatus.PENDING)
 

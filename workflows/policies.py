@@ -168,8 +168,8 @@ class PaymentPolicy(_Steps):
 class RefundPolicy(_Steps):
     """How one refund is carried. `grace` and `alarm_after` are seconds.
 
-    `grace` is the silence before the provider is queried; `alarm_after` how long a submission may
-    stay unanswered, or the money of an automatic refund be held by others, before an operator is
+    `grace` passes before the provider is queried; `alarm_after` is how long a submission may stay
+    unanswered, or the money of an automatic refund be held by others, before an operator is
     called; `final_within` how long the provider may report the refund as pending before that (None:
     refunds of releases that set no limit); `confirmation_waits` come between queries about a
     notification that contradicts the end (replicas lag by seconds, an outage by minutes).

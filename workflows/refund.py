@@ -144,7 +144,7 @@ class RefundWorkflow:
                 self._state.resume()
 
     async def _record_refusal(self, refused: ApplicationError) -> bool:
-        """Record the refused refund as failed where its merchant was told that it is taken on.
+        """Record the refused refund as failed where its merchant was answered that it is taken on.
 
         The API answers 202 after eight seconds: from five on, this counts as said.
         """

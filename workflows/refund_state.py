@@ -103,7 +103,7 @@ class RefundState:
             self.blockage = failure
 
     def detail(self, why: Attention) -> str:
-        """What an operator reads beside the attention."""
+        """The `attention_detail` that operators read."""
         if why is Attention.REFUND_BLOCKED and self.blockage is not None:
             return f"{why}: {self.blockage.message}"
         return str(why)

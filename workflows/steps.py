@@ -56,7 +56,7 @@ async def in_our_books(  # noqa: PLR0913 - what the step needs, and two rare tra
     """Read or write our books, waiting for as long as the database is away.
 
     `queued` where what led here must be on record before it is done: a task that is lost takes a
-    person's decision with it; `alarm` where an operator must know that it takes long. Raises
+    operator's resolution with it; `alarm` where an operator must know that it takes long. Raises
     FailureError only for a definite no.
     """
     within_task = not (queued and workflow.patched(DECIDED_FIRST))

@@ -1,23 +1,20 @@
 from collections.abc import Awaitable, Callable
-from uuid import UUID, uuid4
+from functools import partial
+from uuid import UUID
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
 from activities.fast_path import FastPathActivities
-from activities.payments import Flag, PaymentActivities
+from activities.payments import PaymentActivities
 from activities.provider_calls import ProviderActivities
 from activities.webhooks import WebhookActivities
-from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.report import Attention
 from providers.registry import Registry
 from storage.alarms import AlarmStore
 from storage.database import Database
-from storage.events import EventStore
-from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
-from tests.domain.making import IDENTITY, payment
+from tests.activities.making import delivering_to, flagged, new_merchant, ordered_by
 from tests.workflows.merchants import ListeningMerchants
 from tests.workflows.scripted import ScriptedProvider
 from tests.workflows.stores import Outages, ShakyPayments
@@ -28,19 +25,7 @@ Alarm = Callable[[str | None], Awaitable[UUID]]
 @pytest.fixture
 async def ordered(database: Database) -> Payment:
     """Of a merchant of its own, and not written down yet."""
-    merchant = Merchant(
-        id=f"m-{uuid4().hex}", name="Shop", webhook_url="https://shop.example", webhook_secret=None
-    )
-    await MerchantStore(database).create(merchant)
-    key = uuid4().hex
-    return payment().model_copy(
-        update={
-            "id": IDENTITY.payment_id(merchant.id, key),
-            "merchant_id": merchant.id,
-            "idempotency_key": key,
-            "order_no": key,
-        }
-    )
+    return ordered_by(await new_merchant(database))
 
 
 @pytest.fixture
@@ -55,10 +40,7 @@ def merchants() -> ListeningMerchants:
 
 @pytest.fixture
 def webhooks(database: Database, merchants: ListeningMerchants) -> WebhookActivities:
-    return WebhookActivities(
-        EventStore(database),
-        merchants,  # type: ignore[arg-type] # a merchant, not a sender to one
-    )
+    return delivering_to(merchants, database)
 
 
 @pytest.fixture
@@ -82,18 +64,5 @@ def fast_path(
 
 @pytest.fixture
 def alarm(database: Database, recorded: Payment) -> Alarm:
-    """Calls a person about a refund of this number; returns the event's id."""
-    steps = PaymentActivities(PaymentStore(database))
-
-    async def call(subject: str | None) -> UUID:
-        flag = Flag(
-            payment_id=recorded.id,
-            attention=Attention.EXTERNAL_REFUND,
-            detail="seen there",
-            subject=subject,
-        )
-        raised = await ActivityEnvironment().run(steps.flag_payment, flag)
-        assert raised is not None
-        return raised
-
-    return call
+    """Flags the payment for a refund of this number; returns the event's id."""
+    return partial(flagged, database, recorded, Attention.EXTERNAL_REFUND)

@@ -9,6 +9,7 @@ from starlette.types import Message
 from api import rates
 from api.admission import BYTES_PER_TOKEN, MerchantLimits
 from api.limits import LARGE_ANSWER
+from api.peers import network_of
 from api.problems import Refusal
 from api.rates import Waiting
 from api.route_classes import RouteClass
@@ -67,6 +68,21 @@ async def test_a_form_of_very_many_fields_is_refused_with_a_reason(house: House,
 
     assert answer.status_code == 422
     assert "too many fields" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/docs"), ("POST", "/notify/alipay/main"), ("GET", "/nowhere")],
+)
+async def test_queries_of_very_many_fields_never_cost_less_than_other_failures(
+    house: House, delayed: list[str], method: str, path: str
+) -> None:
+    limited = await house_with(house, peer_rate=50, peer_concurrency=4)
+    async with caller(limited.app, "198.51.100.7") as stranger:
+        for _ in range(4):
+            answer = await stranger.request(method, f"{path}?{MANY_PAIRS.decode()}")
+            assert answer.status_code == 422
+    assert network_of("198.51.100.7") in delayed
 
 
 async def test_very_many_wrong_values_are_one_mistake(house: House) -> None:

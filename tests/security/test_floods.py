@@ -14,6 +14,7 @@ from api.peers import PeerRule, network_of
 from api.rates import Buckets, NoPlace, Slots, Waiting
 from api.route_classes import RouteClass
 from settings import Settings
+from tests.api.genuine import Genuine
 from tests.api.house import House, order
 from tests.security.requests import caller, house_with
 
@@ -157,6 +158,17 @@ async def test_a_flood_of_forged_notifications_never_delays_a_provider_elsewhere
     assert f'code="too_many_concurrent_requests",route_class="notify"}} {len(refused)}.0' in (
         await _metrics(limited)
     )
+
+
+async def test_messages_that_a_provider_signed_in_a_new_form_never_delay_its_address(
+    house: House, delayed: list[str]
+) -> None:
+    limited = await house_with(house, peer_rate=50, peer_concurrency=4)
+    async with caller(limited.app, "203.0.113.9") as provider:
+        for _ in range(4):
+            answer = await Genuine.of(limited, provider).wechatpay("TRANSACTION.SUCCESS")
+            assert answer.status_code == 500
+    assert delayed == []
 
 
 async def _metrics(limited: House) -> str:

@@ -68,6 +68,7 @@ async def test_repeats_of_one_message_never_use_up_the_places_of_others(
     [first], [second] = await kept(house, loud), await kept(house, other)
     assert (first.repeats, second.repeats) == (MOST * 3 - 1, 0)
     assert first.outcome is second.outcome is NotificationOutcome.FOREIGN
+    assert first.detail == second.detail == "about an order of another merchant's account"
 
 
 async def test_different_messages_are_never_kept_without_a_bound(
@@ -84,6 +85,19 @@ async def test_different_messages_are_never_kept_without_a_bound(
     assert rows[0][0].repeats == 1
     raised = await house.dependencies.stores.alarms.list_newest()
     assert [each.count for each in raised if each.subject.endswith(account)] == [MOST + 3]
+
+
+async def test_what_was_kept_before_it_was_known_to_be_foreign_says_so_after_its_repeat(
+    house: House, account: str
+) -> None:
+    message = foreign(account, uuid4().hex)
+    arrival = Arrival({}, b"signed", datetime.now(UTC))
+    await house.dependencies.stores.notifications.record(message, arrival)
+
+    await arrives(house, message)
+
+    [row] = await kept(house, message)
+    assert (row.outcome, row.repeats) == (NotificationOutcome.FOREIGN, 1)
 
 
 async def test_one_account_never_uses_up_the_places_of_another(house: House, account: str) -> None:

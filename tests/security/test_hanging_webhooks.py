@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID, uuid4
+from functools import partial
+from uuid import UUID
 
 import pytest
 from temporalio.common import RetryPolicy
@@ -14,18 +15,14 @@ from temporalio.testing import ActivityEnvironment
 
 from activities import webhooks as limits
 from activities.errors import STILL_PENDING
-from activities.payments import Flag, PaymentActivities
 from activities.webhooks import WEBHOOK_FAILED, WebhookActivities
 from domain.event import DeliveryStatus
-from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.report import Attention
 from engine.workers import WEBHOOK_SLOTS
 from storage.database import Database
-from storage.events import EventStore
-from storage.merchants import MerchantStore
 from storage.payments import PaymentStore
-from tests.domain.making import IDENTITY, payment
+from tests.activities.making import delivering_to, flagged, new_merchant, ordered_by
 from tests.workflows.merchants import ListeningMerchants
 from webhooks.answers import WebhookAnswer
 from webhooks.sender import WebhookFailed
@@ -45,42 +42,17 @@ def merchants() -> ListeningMerchants:
 
 @pytest.fixture
 def steps(database: Database, merchants: ListeningMerchants) -> WebhookActivities:
-    return WebhookActivities(
-        EventStore(database),
-        merchants,  # type: ignore[arg-type] # a merchant, not a sender to one
-    )
+    return delivering_to(merchants, database)
 
 
 @pytest.fixture
 def announced(database: Database) -> Announced:
-    """An event of the payment that waits to be delivered; returns its id."""
-    steps = PaymentActivities(PaymentStore(database))
-
-    async def announce(of: Payment) -> UUID:
-        flag = Flag(payment_id=of.id, attention=Attention.OUTCOME_UNKNOWN, detail="test")
-        found = await ActivityEnvironment().run(steps.flag_payment, flag)
-        assert found is not None
-        return found
-
-    return announce
-
-
-async def merchant(database: Database) -> str:
-    name = f"m-{uuid4().hex}"
-    row = Merchant(id=name, name="Shop", webhook_url="https://shop.example", webhook_secret=None)
-    await MerchantStore(database).create(row)
-    return name
+    """Flags the payment; returns the event, which waits to be delivered."""
+    return partial(flagged, database, attention=Attention.OUTCOME_UNKNOWN)
 
 
 async def recorded(database: Database, merchant_id: str) -> Payment:
-    key = uuid4().hex
-    changed = {
-        "id": IDENTITY.payment_id(merchant_id, key),
-        "merchant_id": merchant_id,
-        "idempotency_key": key,
-        "order_no": key,
-    }
-    return await PaymentStore(database).record(payment().model_copy(update=changed))
+    return await PaymentStore(database).record(ordered_by(merchant_id))
 
 
 async def deliver(steps: WebhookActivities, event: UUID, attempt: int = 1) -> DeliveryStatus:
@@ -132,7 +104,7 @@ async def test_one_hanging_merchant_never_takes_more_than_its_places(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "AT_ONCE_SECONDS", 60.0)
-    name, other = await merchant(database), await merchant(database)
+    name, other = await new_merchant(database), await new_merchant(database)
     payments = [await recorded(database, name) for _ in range(limits.MOST_QUEUED + 1)]
     more = await announced(payments.pop())
     others = await announced(await recorded(database, other))
@@ -154,11 +126,11 @@ async def test_known_slow_merchants_never_take_more_than_their_share_together(
     monkeypatch.setattr(limits, "AT_ONCE_SECONDS", 60.0)
     payments: list[Payment] = []
     for _ in range(limits.MOST_SLOW_TOGETHER // limits.MOST_SLOW):
-        name = await merchant(database)
+        name = await new_merchant(database)
         steps._avoid(name)  # noqa: SLF001 - as after a slow answer
         payments += [await recorded(database, name) for _ in range(limits.MOST_SLOW)]
     known = await announced(await recorded(database, name))
-    slow, well = await merchant(database), await merchant(database)
+    slow, well = await new_merchant(database), await new_merchant(database)
     steps._avoid(slow)  # noqa: SLF001
     others = await announced(await recorded(database, well))
     last = await announced(await recorded(database, slow))
@@ -179,7 +151,7 @@ async def test_a_merchant_that_hangs_in_the_queue_is_never_taken_for_a_quick_one
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "AT_ONCE_SECONDS", 0.0)
-    name = await merchant(database)
+    name = await new_merchant(database)
     payments = [await recorded(database, name) for _ in range(limits.MOST_SLOW + 1)]
     more = await announced(payments.pop())
 
@@ -204,8 +176,8 @@ async def test_who_waits_for_a_place_never_waits_by_the_curve_of_failures(
 ) -> None:
     monkeypatch.setattr(limits, "MOST_QUEUED", 1)
     monkeypatch.setattr(limits, "AT_ONCE_SECONDS", 0.5)
-    steps = WebhookActivities(EventStore(database), merchants)  # type: ignore[arg-type]
-    name = await merchant(database)
+    steps = delivering_to(merchants, database)
+    name = await new_merchant(database)
     held, waits = await recorded(database, name), await recorded(database, name)
     event = await announced(waits)
     async with hanging(steps, merchants, announced, [held]):
@@ -230,7 +202,7 @@ async def test_a_failure_without_waiting_keeps_the_policys_own_curve(
     merchants: ListeningMerchants,
     announced: Announced,
 ) -> None:
-    fails = await recorded(database, await merchant(database))
+    fails = await recorded(database, await new_merchant(database))
     event = await announced(fails)
     merchants.answers[fails.id] = [WebhookFailed("The endpoint answered 503.", status=503)] * 2
     for attempt in (1, 2):

@@ -150,17 +150,27 @@ async def test_no_secret_stays_under_an_old_key_or_in_clear_after_a_start(
 
 
 async def test_a_lost_key_stops_no_other_merchants_secret(
-    database: Database, merchant: Merchant, stored: tuple[str, str]
+    database: Database,
+    merchant: Merchant,
+    stored: tuple[str, str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     other = Merchant(id=f"m-{uuid4().hex}", name="Tea")
     await MerchantStore(database).create(other)
     known = secrets("k3", k3=OLD).encrypt(other.id, new_secret())
     await MerchantStore(database).replace_secret(other, known)
+    third = Merchant(id=f"m-{uuid4().hex}", name="Tea")
+    await MerchantStore(database).create(third)
+    lost = secrets("k9", k9=OLD).encrypt(third.id, new_secret())
+    await MerchantStore(database).replace_secret(third, lost)
 
     found = await renew_webhook_secrets(database, secrets("k4", k3=OLD, k4=NEW))
 
     assert merchant.id in found.unreadable
     assert other.id not in found.unreadable
+    [line] = [record for record in caplog.records if record.name == "engine.webhook_secrets"]
+    assert merchant.id in line.getMessage()
+    assert third.id in line.getMessage()
     assert (await column(database, other)).startswith("encrypted:k4:")
     assert await column(database, merchant) == stored[1]
     with pytest.raises(UnusableSecretError, match=r"'k1'.*PAYLOAD_KEYS_FILE.*new-secret"):

@@ -2,11 +2,11 @@
 
 import asyncio
 
-from domain.own_refunds import explained, is_cancelled_at_till, unaccounted
+from domain.own_refunds import explained, is_cancelled_in_store, unaccounted
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome
 from tests.domain import making
-from tests.workflows.scripted import Fault, notification, report
+from tests.workflows.scripted import Fault, notification, report, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop
 from workflows.payment import PaymentOrder
 
@@ -45,6 +45,24 @@ async def test_money_that_our_own_cancel_gave_back_is_neither_captured_nor_refun
     assert row.raw_status == "cancelled:refund"
     assert shop.merchants.heard(payment) == ["payment.closed"]
     assert await shop.refunds.list_for_payment(payment.id) == []
+
+
+async def test_money_heard_of_during_a_cancel_without_an_answer_is_not_taken_before_a_query(
+    shop: Shop,
+) -> None:
+    order, run, payment = await at_the_till(shop)
+    shop.provider.script("close", payment.reference, *[Fault(error=unknown())] * 99)
+    shop.provider.script("query", payment.reference, Fault(report=undone(payment)))
+    cancelling = asyncio.create_task(shop.cancel(run))
+    await shop.sent("close", payment.reference)
+
+    await shop.notify(run, order)
+
+    await cancelling
+    await run.result()
+    row = await shop.row(payment)
+    assert (row.status, row.captured, row.attention) == (PaymentStatus.CLOSED, 0, None)
+    assert shop.merchants.heard(payment)[-1] == "payment.closed"
 
 
 async def test_money_told_of_after_our_own_cancel_gave_it_back_calls_nobody(shop: Shop) -> None:
@@ -182,8 +200,8 @@ def test_only_a_till_explains_a_refund_of_what_was_never_captured() -> None:
 
 def test_a_part_of_a_cancelled_payment_is_not_our_own_cancel() -> None:
     closed = making.payment(channel=Channel.BARCODE, status=PaymentStatus.CLOSED)
-    assert is_cancelled_at_till(closed, closed.amount)
-    assert not is_cancelled_at_till(closed, closed.amount - 1)
-    assert not is_cancelled_at_till(closed, None)
+    assert is_cancelled_in_store(closed, closed.amount)
+    assert not is_cancelled_in_store(closed, closed.amount - 1)
+    assert not is_cancelled_in_store(closed, None)
     captured = closed.model_copy(update={"captured": closed.amount, "late": True})
-    assert not is_cancelled_at_till(captured, closed.amount)
+    assert not is_cancelled_in_store(captured, closed.amount)
