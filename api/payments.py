@@ -28,7 +28,7 @@ from api.verifying import own_entitlement
 from domain.errors import Conflict
 from domain.payment import Channel, Payment, PaymentStatus
 from storage.page import LARGEST_PAGE
-from storage.payments import PaymentFilters
+from storage.payment_filters import PaymentFilters
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"])
 

@@ -226,7 +226,9 @@ class ListAnswer(Answer):
     """A page of a list, newest first."""
 
     next_cursor: str | None = Field(
-        default=None, description="Send it back as `cursor` for the next page; null on the last."
+        default=None,
+        description="Send it back as `cursor` for the next page; null on the last. A page with "
+        "fewer items than `limit` is not the last where this is not null.",
     )
 
 

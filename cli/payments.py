@@ -18,7 +18,8 @@ from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund
 from storage import erasure
 from storage.page import Page
-from storage.payments import PaymentFilters, PaymentStore
+from storage.payment_filters import PaymentFilters
+from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 
 app = typer.Typer(help="Payments, as the database knows them.", no_args_is_help=True)
@@ -125,7 +126,15 @@ async def _list(
 ) -> Page[Payment]:
     async with open_database(state_dir) as database:
         store = PaymentStore(database)
-        return await store.list_for_merchant(merchant_id, filters=filters, limit=limit)
+        page = await store.list_for_merchant(merchant_id, filters=filters, limit=limit)
+        items = page.items
+        # A page may end before it is full: one looks at so many rows.
+        while page.next_cursor is not None and len(items) < limit:
+            page = await store.list_for_merchant(
+                merchant_id, filters=filters, cursor=page.next_cursor, limit=limit - len(items)
+            )
+            items += page.items
+        return Page(items=items, next_cursor=page.next_cursor)
 
 
 async def _forget(state_dir: Path, payment_id: UUID) -> None:

@@ -20,7 +20,7 @@ from domain.event import DeliveryStatus, Event, EventType
 from domain.frozen import Frozen
 from domain.merchant import Merchant
 from storage.database import Database
-from storage.page import LARGEST_PAGE, Page, one_page, to_page
+from storage.page import LARGEST_PAGE, Page, read_page
 from storage.rows import to_event, to_merchant
 from storage.tables import events, merchants
 
@@ -131,14 +131,18 @@ class EventStore:
     ) -> Page[Event]:
         """Newest first. InvalidRequest for a foreign cursor or a limit out of range."""
         statement = select(events).where(events.c.merchant_id == merchant_id)
-        if type is not None:
-            statement = statement.where(events.c.type == type.value)
         if payment_id is not None:
             statement = statement.where(events.c.payment_id == payment_id)
         async with self._database.statement() as connection:
-            result = await connection.execute(one_page(statement, events, cursor, limit))
-            rows = result.mappings().all()
-        return to_page(rows, limit, to_event)
+            return await read_page(
+                connection,
+                statement,
+                events,
+                convert=to_event,
+                unindexed=[] if type is None else [events.c.type == type.value],
+                cursor=cursor,
+                limit=limit,
+            )
 
     async def queue_before(self, event: Event) -> Queue:
         """What must be delivered before this event.

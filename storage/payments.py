@@ -1,5 +1,4 @@
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,30 +10,17 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from domain.checkout import Created
 from domain.errors import KEY_REUSED, Conflict, NotFound, ReportMismatch, StatementRefused
 from domain.event import PAYMENT_EVENTS, DeliveryStatus, EventType, payment_data
-from domain.frozen import Frozen
 from domain.identity import event_id
-from domain.payment import LATE_TRANSITIONS, Channel, Payment, PaymentStatus
+from domain.payment import LATE_TRANSITIONS, Payment, PaymentStatus
 from domain.report import Attention
 from storage import payment_statements as statements
 from storage.database import Database, violated
 from storage.granting import find_moved_event, grant_purchase, lock_payments
 from storage.outbox import Alarm, Entry, raise_alarm
-from storage.page import LARGEST_PAGE, Page, one_page, to_page
+from storage.page import LARGEST_PAGE, Page, read_page
+from storage.payment_filters import PaymentFilters
 from storage.rows import named, to_payment
 from storage.tables import events, payments
-
-
-class PaymentFilters(Frozen):
-    """What a merchant narrows its list by; None does not narrow."""
-
-    status: PaymentStatus | None = None
-    provider: str | None = None
-    channel: Channel | None = None
-    order_no: str | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-    attention: bool | None = None
-
 
 _NO_FILTERS = PaymentFilters()
 
@@ -209,10 +195,17 @@ class PaymentStore:
         limit: int = LARGEST_PAGE,
     ) -> Page[Payment]:
         """Newest first. InvalidRequest for a foreign cursor or a limit out of range."""
-        statement = one_page(_narrowed(merchant_id, filters), payments, cursor, limit)
+        statement = select(payments).where(payments.c.merchant_id == merchant_id)
         async with self._database.statement() as connection:
-            rows = (await connection.execute(statement)).mappings().all()
-        return to_page(rows, limit, to_payment)
+            return await read_page(
+                connection,
+                statement.where(*filters.indexed()),
+                payments,
+                convert=to_payment,
+                unindexed=filters.unindexed(),
+                cursor=cursor,
+                limit=limit,
+            )
 
     async def _append(
         self, statement: Select[Any], payment: Payment, entry: Entry
@@ -270,20 +263,6 @@ class PaymentStore:
             row = (await connection.execute(change, values)).first()
         if row is None:
             await self._require(payment_id)
-
-
-def _narrowed(merchant_id: str, filters: PaymentFilters) -> Select[Any]:
-    statement = select(payments).where(payments.c.merchant_id == merchant_id)
-    for name in ("status", "provider", "channel", "order_no"):
-        if (wanted := getattr(filters, name)) is not None:
-            statement = statement.where(payments.c[name] == wanted)
-    if filters.created_from is not None:
-        statement = statement.where(payments.c.created_at >= filters.created_from)
-    if filters.created_to is not None:
-        statement = statement.where(payments.c.created_at < filters.created_to)
-    if filters.attention is not None:
-        statement = statement.where(payments.c.attention.is_not(None) == filters.attention)
-    return statement
 
 
 def _refusal(error: IntegrityError) -> Exception:

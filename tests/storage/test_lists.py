@@ -8,10 +8,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidRequest
+from domain.event import EventType
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.report import Attention
+from storage import page as pages
+from storage.events import EventStore
 from storage.page import LARGEST_PAGE, decode_cursor, encode_cursor
-from storage.payments import PaymentFilters, PaymentStore
+from storage.payment_filters import PaymentFilters
+from storage.payments import PaymentStore
 from tests.storage.making import NewPayment, succeeded
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -117,3 +121,83 @@ async def test_another_merchants_payments_are_never_listed(
     await payments.record(new_payment())
 
     assert (await payments.list_for_merchant(f"m-{uuid4()}")).items == []
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"status": PaymentStatus.CLOSED},
+        {"provider": "wechatpay"},
+        {"channel": Channel.JSAPI},
+        {"status": PaymentStatus.CLOSED, "created_from": NOON - HOUR},
+    ],
+    ids=str,
+)
+async def test_a_filter_that_matches_nothing_reads_a_bounded_number_of_rows_a_page(
+    payments: PaymentStore,
+    new_payment: NewPayment,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(pages, "MOST_SCANNED", 3)
+    made = [await payments.record(new_payment()) for _ in range(7)]
+
+    found = await _pages(payments, made[0].merchant_id, PaymentFilters(**wanted), limit=20)
+
+    assert found == [[], [], []]
+
+
+async def test_short_pages_hold_each_payment_that_matches_once_newest_first(
+    payments: PaymentStore, new_payment: NewPayment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "MOST_SCANNED", 3)
+    wanted = {0, 1, 2, 4, 6, 10}
+    made = [
+        await payments.record(
+            new_payment(
+                created_at=NOON - timedelta(seconds=place),
+                channel=Channel.JSAPI if place in wanted else Channel.QR,
+            )
+        )
+        for place in range(12)
+    ]
+
+    filters = PaymentFilters(channel=Channel.JSAPI)
+    found = await _pages(payments, made[0].merchant_id, filters, limit=2)
+
+    listed = [payment for page in found for payment in page]
+    assert listed == [payment for place, payment in enumerate(made) if place in wanted]
+
+
+async def test_events_of_a_type_that_never_came_are_looked_for_in_bounded_pages(
+    payments: PaymentStore,
+    events: EventStore,
+    new_payment: NewPayment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pages, "MOST_SCANNED", 2)
+    for _ in range(3):
+        one = await payments.record(new_payment())
+        await payments.finalise(succeeded(one))
+
+    first = await events.list_for_merchant(one.merchant_id, type=EventType.REFUND_FAILED)
+    last = await events.list_for_merchant(
+        one.merchant_id, type=EventType.REFUND_FAILED, cursor=first.next_cursor
+    )
+
+    assert (first.items, last.items, last.next_cursor) == ([], [], None)
+    assert first.next_cursor is not None
+
+
+async def _pages(
+    payments: PaymentStore, merchant_id: str, filters: PaymentFilters, limit: int
+) -> list[list[Payment]]:
+    cursor: str | None = None
+    found: list[list[Payment]] = []
+    while not found or cursor is not None:
+        page = await payments.list_for_merchant(
+            merchant_id, filters=filters, cursor=cursor, limit=limit
+        )
+        found.append(page.items)
+        cursor = page.next_cursor
+    return found

@@ -21,7 +21,7 @@ async def test_processes_that_start_together_migrate_once(empty_url: str) -> Non
     await asyncio.gather(*(upgrade(empty_url) for _ in range(5)))
 
     connection = await asyncpg.connect(empty_url.replace("+asyncpg", ""))
-    assert await connection.fetchval("SELECT version_num FROM alembic_version") == "0012"
+    assert await connection.fetchval("SELECT version_num FROM alembic_version") == "0013"
     await connection.close()
 
 
