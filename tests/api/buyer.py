@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from tests.api.house import ProviderSide, Shop, eventually, order
 
@@ -91,9 +92,15 @@ class Buyer:
     async def hears(self, payment: dict[str, Any], *types: str) -> list[dict[str, Any]]:
         """Until the merchant is told exactly this."""
 
-        async def told() -> list[dict[str, Any]] | None:
-            found = await self.events(payment)
-            return found if [event["type"] for event in found] == list(types) else None
+        found: list[dict[str, Any]] = []
 
-        found: list[dict[str, Any]] = await eventually(told)
+        async def told() -> bool:
+            nonlocal found
+            found = await self.events(payment)
+            return [event["type"] for event in found] == list(types)
+
+        try:
+            await eventually(told)
+        except TimeoutError:
+            pytest.fail(f"The merchant was told {[event['type'] for event in found]}.")
         return found

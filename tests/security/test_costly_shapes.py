@@ -77,11 +77,12 @@ async def test_a_form_of_very_many_fields_is_refused_with_a_reason(house: House,
 async def test_queries_of_very_many_fields_never_cost_less_than_other_failures(
     house: House, delayed: list[str], method: str, path: str
 ) -> None:
-    limited = await house_with(house, peer_rate=50, peer_concurrency=4)
+    # What a failure costs does not come back while the requests are answered.
+    limited = await house_with(house, peer_rate=10, peer_concurrency=4)
     async with caller(limited.app, "198.51.100.7") as stranger:
         for _ in range(4):
             answer = await stranger.request(method, f"{path}?{MANY_PAIRS.decode()}")
-            assert answer.status_code == 422
+            assert answer.status_code in {422, 429}
     assert network_of("198.51.100.7") in delayed
 
 
