@@ -17,12 +17,14 @@ class Settled(Frozen):
 
     `earlier_event_id` is the event of an end before this one that comes first and is still unsent.
     `moved_event_id` is the event of another payment, which lost its entitlement to this one.
+    `refund_event_ids` are of refunds that the store had made before we learned of its purchase.
     """
 
     payment: Payment
     event_id: UUID | None = None
     earlier_event_id: UUID | None = None
     moved_event_id: UUID | None = None
+    refund_event_ids: tuple[UUID, ...] = ()
 
 
 class Flag(Frozen):
@@ -104,4 +106,7 @@ class PaymentActivities:
 
     async def _settled(self, stored: Payment, event_id: UUID | None) -> Settled:
         moved = await self._payments.find_moved_event(stored)
-        return Settled(payment=stored, event_id=event_id, moved_event_id=moved)
+        refunds = await self._payments.find_refund_events(stored)
+        return Settled(
+            payment=stored, event_id=event_id, moved_event_id=moved, refund_event_ids=tuple(refunds)
+        )

@@ -9,12 +9,11 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from domain.entitlement import Entitlement
 from domain.errors import Conflict, NotFound
-from domain.event import REFUND_EVENTS, EventType, entitlement_data, refund_data
+from domain.event import EventType, entitlement_data
 from domain.frozen import Frozen
 from domain.identity import event_id
 from domain.payment import Payment
 from domain.purchase import Purchase
-from domain.refund import Refund
 from domain.store_change import Change, StoreChange
 from storage import owning
 from storage.database import Database
@@ -95,9 +94,6 @@ class EntitlementStore:
             if not payment.is_paid:
                 raise Conflict("The payment has not been paid.", code="payment_not_paid")
             granted = await grant(connection, payment, change, purchase, subject=word_id)
-            moved: list[Refund] = []
-            if granted.newest:
-                moved = await follow_refunds(connection, payment, change, purchase)
             shown = granted.after
             if shown.merchant_id != payment.merchant_id:
                 # The chain goes on at another merchant: each learns of its own purchase alone.
@@ -105,8 +101,8 @@ class EntitlementStore:
             data = entitlement_data(shown, change, self._clock())
             for entry in _entries(payment_id, word_id, change, granted, data):
                 await append_once(connection, payment_id, entry, word_id)
-            for refund in moved:
-                await append_once(connection, payment_id, _of_refund(refund), word_id)
+            if granted.newest:
+                await follow_refunds(connection, payment, change, purchase, subject=word_id)
             told = await connection.execute(
                 select(events.c.id)
                 .where(events.c.payment_id == payment_id, events.c.subject == word_id)
@@ -227,15 +223,6 @@ def _entries(
     return [
         Entry(id=event_id(payment_id, f"{kind}:{word_id}"), type=kind, data=data) for kind in types
     ]
-
-
-def _of_refund(refund: Refund) -> Entry:
-    return Entry(
-        id=event_id(refund.id, refund.status),
-        type=REFUND_EVENTS[refund.status],
-        data=refund_data(refund),
-        refund_id=refund.id,
-    )
 
 
 def _now() -> datetime:

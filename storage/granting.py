@@ -21,6 +21,7 @@ from domain.purchase import Purchase
 from domain.store_change import Change, StoreChange
 from storage.outbox import Entry, append_once
 from storage.rows import to_entitlement, to_payment
+from storage.store_refunds import follow_refunds
 from storage.tables import entitlements, events, grants, payments
 
 _KEPT = set(grants.c.keys()) & set(Purchase.model_fields)
@@ -60,18 +61,29 @@ class _Snapshot(Frozen):
     revoked_share: int | None
 
 
-async def grant_purchase(connection: AsyncConnection, payment: Payment) -> None:
-    """Grant what the payment's own purchase bought, where a store sold it."""
-    if payment.purchase is None:
-        return
+async def grant_purchase(
+    connection: AsyncConnection, payment: Payment, purchase: Purchase
+) -> Payment:
+    """Grant what the payment's own purchase bought, and record what the store has refunded of it.
+
+    Return the payment as it is stored then.
+
+    Where the payment learns of its purchase after the refund, and by a query, nothing else records
+    that: the notification of the refund is older than what is known then, or was lost.
+    """
     bought = StoreChange(
-        purchase=payment.purchase,
+        purchase=purchase,
         change=Change.PURCHASED,
         raw_type=payment.raw_status or "",
-        signed_at=payment.purchase.signed_at,
+        signed_at=purchase.signed_at,
     )
-    subject = payment.purchase.transaction_id
-    await grant(connection, payment, bought, payment.purchase, subject=subject)
+    subject = purchase.transaction_id
+    await grant(connection, payment, bought, purchase, subject=subject)
+    if purchase.revoked_at is None:
+        return payment
+    await follow_refunds(connection, payment, bought, purchase, subject=subject)
+    found = await connection.execute(select(payments).where(payments.c.id == payment.id))
+    return to_payment(found.mappings().one())
 
 
 async def lock_payments(
@@ -112,6 +124,22 @@ async def find_moved_event(
     wanted = moved_event_id(payment_id, subject)
     found = await connection.execute(select(events.c.id).where(events.c.id == wanted))
     return found.scalar_one_or_none()
+
+
+async def find_refund_events(
+    connection: AsyncConnection, payment_id: UUID, subject: str
+) -> list[UUID]:
+    """The events of refunds that were recorded with this subject, in order."""
+    found = await connection.execute(
+        select(events.c.id)
+        .where(
+            events.c.payment_id == payment_id,
+            events.c.subject == subject,
+            events.c.refund_id.is_not(None),
+        )
+        .order_by(events.c.sequence)
+    )
+    return list(found.scalars())
 
 
 async def grant(

@@ -15,7 +15,12 @@ from domain.payment import LATE_TRANSITIONS, Payment, PaymentStatus
 from domain.report import Attention
 from storage import payment_statements as statements
 from storage.database import Database, violated
-from storage.granting import find_moved_event, grant_purchase, lock_payments
+from storage.granting import (
+    find_moved_event,
+    find_refund_events,
+    grant_purchase,
+    lock_payments,
+)
 from storage.outbox import Alarm, Entry, raise_alarm
 from storage.page import LARGEST_PAGE, Page, read_page
 from storage.payment_filters import PaymentFilters
@@ -131,6 +136,13 @@ class PaymentStore:
         async with self._database.statement() as connection:
             return await find_moved_event(connection, payment.id, payment.provider_reference)
 
+    async def find_refund_events(self, payment: Payment) -> list[UUID]:
+        """The events of what the store had refunded before the payment learned of its purchase."""
+        if payment.product_id is None or payment.provider_reference is None:
+            return []
+        async with self._database.statement() as connection:
+            return await find_refund_events(connection, payment.id, payment.provider_reference)
+
     async def flag(
         self,
         payment_id: UUID,
@@ -231,9 +243,10 @@ class PaymentStore:
             except IntegrityError as error:
                 raise _refusal(error) from error
             row = result.mappings().one_or_none()
-            if row is not None:
-                await grant_purchase(connection, payment)
-        return to_payment(row) if row else None
+            written = to_payment(row) if row else None
+            if written is not None and payment.purchase is not None:
+                written = await grant_purchase(connection, written, payment.purchase)
+        return written
 
     def _taking_money(self, payment: Payment) -> AbstractAsyncContextManager[AsyncConnection]:
         """One statement does it, but for a store's money: it comes with a grant, or not at all."""

@@ -5,25 +5,32 @@ from uuid import UUID
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.identity import automatic_refund_id
+from domain.event import REFUND_EVENTS, refund_data
+from domain.identity import automatic_refund_id, event_id
 from domain.payment import Payment
 from domain.purchase import WHOLE_SHARE, Ownership, Purchase
 from domain.refund import Refund, RefundCause, RefundStatus
 from domain.store_change import StoreChange
+from storage.outbox import Entry, append_once
 from storage.rows import refund_values, to_refund
 from storage.tables import payments, refunds
 
 
 async def follow_refunds(
-    connection: AsyncConnection, payment: Payment, change: StoreChange, purchase: Purchase
-) -> list[Refund]:
-    """The refunds that the word made or reversed; none where our books say the same already.
+    connection: AsyncConnection,
+    payment: Payment,
+    change: StoreChange,
+    purchase: Purchase,
+    *,
+    subject: str,
+) -> None:
+    """Record the refunds that the change made or reversed, each with its event of this subject.
 
-    Only the transaction that paid the payment moves its money: a renewal's was never counted here.
-    The caller holds the payment's row.
+    None where the database has the same already. Only the transaction that paid the payment moves
+    its money: a renewal's was never counted here. The caller holds the payment's row.
     """
     if purchase.transaction_id != payment.provider_reference:
-        return []
+        return
     made = await _made_by_store(connection, payment.id)
     standing = [refund for refund in made if refund.status is RefundStatus.SUCCEEDED]
     given_back = sum(refund.amount for refund in standing)
@@ -38,7 +45,17 @@ async def follow_refunds(
         await connection.execute(insert(refunds).values(refund_values(refund)))
         await _move(connection, payment.id, refund.amount)
         moved.append(refund)
-    return moved
+    for refund in moved:
+        await append_once(connection, payment.id, _event_of(refund), subject)
+
+
+def _event_of(refund: Refund) -> Entry:
+    return Entry(
+        id=event_id(refund.id, refund.status),
+        type=REFUND_EVENTS[refund.status],
+        data=refund_data(refund),
+        refund_id=refund.id,
+    )
 
 
 def _refund(payment: Payment, change: StoreChange, purchase: Purchase, number: int) -> Refund:

@@ -54,10 +54,11 @@ class Calls:
         """Do something else beside the run, which does not end before it."""
         self._telling.append(asyncio.create_task(telling))
 
-    def notify(self, event_id: UUID | None) -> None:
-        """Deliver an event, where there is one, while the workflow goes on."""
-        if event_id is not None:
-            self.beside(tell_merchant(self.policy, event_id))
+    def notify(self, *event_ids: UUID | None) -> None:
+        """Deliver those events that there are, while the workflow goes on."""
+        for event_id in event_ids:
+            if event_id is not None:
+                self.beside(tell_merchant(self.policy, event_id))
 
     async def answered(self) -> None:
         """Wait until they are done."""

@@ -210,7 +210,7 @@ class LatePaymentWorkflow:
         self._ended = True
         self._payment = settled.payment
         await refund_duplicate_and_notify(self._calls, self._order.refund_policy, settled)
-        self._calls.notify(settled.moved_event_id)
+        self._calls.notify(settled.moved_event_id, *settled.refund_event_ids)
 
     async def _flag(
         self, why: Attention, subject: str | None = None, refunded: int | None = None

@@ -255,7 +255,7 @@ class PaymentWorkflow:
         await refund_duplicate_and_notify(
             self._calls, self._refund_policy, ended.settled, ended.tried
         )
-        self._calls.notify(ended.settled.moved_event_id)
+        self._calls.notify(ended.settled.moved_event_id, *ended.settled.refund_event_ids)
 
     def _mark_end(self) -> None:
         self._show("Telling the merchant")

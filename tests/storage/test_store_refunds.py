@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from domain.entitlement import EntitlementStatus
-from domain.payment import Payment
+from domain.payment import Payment, PaymentStatus
 from domain.refund import RefundStatus
 from domain.store_change import Change
 from storage.entitlements import EntitlementStore
@@ -14,9 +14,12 @@ from storage.payments import PaymentStore
 from storage.refunds import RefundStore
 from tests.storage.making import EventRows, NewPayment
 from tests.storage.selling import (
+    BOUGHT,
     DAY,
     MONTH,
     paid_by,
+    paid_late_by,
+    purchase,
     refunded,
     renewal,
     sold,
@@ -43,6 +46,52 @@ async def test_a_refund_by_the_store_moves_its_share(
     assert applied[0].entitlement.status is EntitlementStatus.REFUNDED
     assert applied[0].event_ids == applied[1].event_ids
     assert (await stored(payments, bought)).refunded == amount
+
+
+@pytest.mark.parametrize(("share", "amount"), [(None, 1800), (40_000, 720), (1, 0)])
+async def test_a_purchase_first_seen_after_its_refund_is_recorded_as_paid_and_refunded(
+    payments: PaymentStore,
+    refunds: RefundStore,
+    entitlements: EntitlementStore,
+    new_payment: NewPayment,
+    stored_events: EventRows,
+    share: int | None,
+    amount: int,
+) -> None:
+    payment = await payments.record(sold(new_payment))
+    bought = purchase(payment.id)
+    notified = refunded(bought, after=DAY, share=share)
+    assert notified.purchase is not None
+    queried = notified.purchase.model_copy(update={"signed_at": BOUGHT + 2 * DAY})
+
+    finals = [await payments.finalise(paid_by(payment, queried)) for _ in range(2)]
+    # Signed before the answer of the query, delivered after it.
+    await entitlements.apply(payment.id, "w1", notified)
+
+    row = await stored(payments, payment)
+    assert (row.status, row.captured, row.refunded) == (PaymentStatus.SUCCEEDED, 1800, amount)
+    assert finals[0][0] == row
+    made = await refunds.list_for_payment(payment.id)
+    assert [refund.amount for refund in made] == [amount] * bool(amount)
+    sent = [stored_event["type"] for stored_event in await stored_events(payment.id)]
+    assert sent == ["payment.succeeded"] + ["refund.succeeded"] * bool(amount)
+    assert len(await payments.find_refund_events(row)) == len(made)
+
+
+async def test_late_money_that_the_store_had_refunded_is_no_money_to_accept(
+    payments: PaymentStore, new_payment: NewPayment
+) -> None:
+    payment = await payments.record(sold(new_payment))
+    closed, _ = await payments.finalise(payment.model_copy(update={"status": PaymentStatus.CLOSED}))
+    found = refunded(purchase(payment.id)).purchase
+    assert found is not None
+
+    late = await payments.capture_late(paid_late_by(closed, found))
+    accepted, event_id = await payments.accept_late(payment.id)
+
+    assert (late.captured, late.refunded) == (1800, 1800)
+    assert (accepted.status, event_id) == (PaymentStatus.CLOSED, None)
+    assert len(await payments.find_refund_events(accepted)) == 1
 
 
 async def test_a_refund_told_twice_by_two_words_is_one(

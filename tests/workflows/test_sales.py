@@ -37,6 +37,34 @@ async def test_a_purchase_that_nobody_told_of_is_found_by_asking(shop: Shop) -> 
     assert len(await shop.entitlements.list_for_payment(payment.id)) == 1
 
 
+async def test_a_purchase_found_by_a_query_after_its_refund_is_notified_as_both(shop: Shop) -> None:
+    _, run, payment = await waiting(shop)
+    found = purchase(payment, revoked_at=payment.created_at)
+    report = paid_report(payment, found)
+    shop.provider.script("query", payment.reference, Fault(report=report))
+
+    assert (await run.result()).status is PaymentStatus.SUCCEEDED
+    assert (await shop.row(payment)).refunded == 1999
+    assert shop.merchants.heard(payment) == ["payment.succeeded", "refund.succeeded"]
+
+
+@pytest.mark.parametrize("policy", list(LatePolicy))
+async def test_late_money_that_the_store_had_refunded_is_notified_as_refunded(
+    shop: Shop, policy: LatePolicy
+) -> None:
+    order = await sale(shop, late=policy)
+    payment = await shop.closed(order)
+    found = purchase(payment, revoked_at=payment.created_at)
+    shop.provider.script("query", payment.reference, Fault(report=paid_report(payment, found)))
+
+    late = await shop.late(order, payment, sold(payment, found), policy=order.policy)
+    await late.result()
+
+    row = await shop.row(payment)
+    assert (row.status, row.captured, row.refunded) == (PaymentStatus.CLOSED, 1999, 1999)
+    assert shop.merchants.heard(payment) == ["payment.closed", "refund.succeeded"]
+
+
 async def test_what_a_person_closes_is_granted_to_nobody(shop: Shop) -> None:
     _, run, payment = await waiting(shop)
     wrong = purchase(payment, product_id="com.shop.gold")
