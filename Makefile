@@ -2,7 +2,7 @@
 # Programs are installed into .uv and .venv, data are kept in .paysaga. Only root, in a folder that the
 # user nobody may not enter, gets a copy of PostgreSQL's programs in /var/cache/paysaga (ADR 18).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-scale rehearse-production clean
+.PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-production bench-scale rehearse-production clean
 
 PYTHON ?= $(or $(shell cat .venv/locked 2>/dev/null),python3)
 # Modules of other projects would come before those of .venv.
@@ -75,6 +75,9 @@ rehearse-production: .venv/locked ## compose's stack with its real servers, brok
 
 bench: .venv/locked ## measure payments against a bare workflow, in one run (ARGS="--open 800": half the time, no bar on memory)
 	@$(RUN) -m bench $(ARGS)
+
+bench-production: .venv/locked ## the same against compose's stack with its real servers (needs what rehearse-production needs)
+	@$(RUN) -m bench.production $(ARGS)
 
 bench-scale: .venv/locked ## throughput with 1 to 3 workers and 1 to 2 API processes
 	@$(RUN) -m bench.scale $(ARGS)

@@ -1,8 +1,6 @@
 """`make bench`: everything measured against its floor, in one run."""
 
-import platform
 import shutil
-import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ import uvloop
 from bench import bars, signing
 from bench.comparing import Sizes, compare
 from bench.flooding import compare_flooded
+from bench.machine import commit, describe
 from bench.open_payments import hold
 from bench.report import Report, write_into
 from bench.stage import open_stage
@@ -32,9 +31,9 @@ def main() -> None:
         sys.exit("--docs writes the figures of a whole run: leave --parts out.")
     folder = wanted.folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     report = Report(
-        machine=_machine(),
+        machine=describe(),
         date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        commit=_commit(),
+        commit=commit(),
         left_out=bars.left_out(wanted.parts, wanted.open),
     )
     try:
@@ -101,26 +100,6 @@ def _arguments() -> Namespace:
     parser.add_argument("--folder", type=Path, default=Path(".paysaga/bench"))
     parser.add_argument("--docs", action="store_true", help="write the figures into docs/")
     return parser.parse_args()
-
-
-def _commit() -> str:
-    git = shutil.which("git")
-    if git is None:
-        return "unknown"
-    command = [git, "-C", str(ROOT), "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(  # noqa: S603 - git
-        command, capture_output=True, text=True, check=False, timeout=10
-    )
-    return done.stdout.strip() or "unknown"
-
-
-def _machine() -> str:
-    model = "unknown processor"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
-    return f"{model}, Python {platform.python_version()}"
 
 
 def _say(what: str) -> None:

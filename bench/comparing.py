@@ -160,7 +160,7 @@ async def _provider(stage: Stage, name: str, orders: int) -> Quantiles | None:
     """Of the provider's own answers; None where none is asked for."""
     if name in (FLOOR, STORE):
         return None
-    return quantiles(await provider_seconds(stage.stack, name, orders))
+    return quantiles(await provider_seconds(stage.system, name, orders))
 
 
 async def _history(stage: Stage, side: Side) -> History:

@@ -54,8 +54,8 @@ class Flooding(TypedDict):
 async def compare_flooded(stage: Stage, rate: float, seconds: float, rounds: int) -> Flooding:
     """`rate` payments a second of one merchant, `seconds` of each mood a round."""
     quiet = stage.merchants[PROVIDER]
-    _, key = await register(stage.stack, stage.ends)
-    urls = (stage.stack.api_url, stage.stack.sandbox_url)
+    _, key = await register(stage.system, stage.ends)
+    urls = (stage.system.api_url, stage.system.sandbox_url)
     flooding = Merchant(PROVIDER, key, urls, stage.ends)
     found: dict[str, list[Sample]] = {mood: [] for mood in MOODS}
     floods: dict[str, list[Flooded]] = {mood: [] for mood in MOODS if mood != ALONE}
@@ -68,7 +68,7 @@ async def compare_flooded(stage: Stage, rate: float, seconds: float, rounds: int
                 if mood == ALONE:
                     found[mood] += await _steady(quiet, rate, seconds)
                     continue
-                flood = _flood(stage.stack.api_url, mood, key, seconds)
+                flood = _flood(stage.system.api_url, mood, key, seconds)
                 timed, flooded = await _during(quiet, flood, rate)
                 found[mood] += timed
                 floods[mood].append(flooded)

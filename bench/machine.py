@@ -1,6 +1,9 @@
 """What the kernel says: CPU time and memory by process, and what others took meanwhile."""
 
 import os
+import platform
+import shutil
+import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -65,6 +68,36 @@ def memory_mb(processes: Mapping[str, int]) -> dict[str, float]:
     """Proportional memory (shared pages counted once) by process name, in MB."""
     families = _families(processes)
     return {name: sum(map(_memory, pids)) / 1e6 for name, pids in families.items()}
+
+
+def commit() -> str:
+    """The commit that is measured, as git names it."""
+    git = shutil.which("git")
+    if git is None:
+        return "unknown"
+    command = [
+        git,
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--exclude=*",
+    ]
+    done = subprocess.run(  # noqa: S603 - git
+        command, capture_output=True, text=True, check=False, timeout=10
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def describe() -> str:
+    """The processor and the Python."""
+    model = "unknown processor"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    return f"{model}, Python {platform.python_version()}"
 
 
 def _families(processes: Mapping[str, int]) -> dict[str, list[int]]:

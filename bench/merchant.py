@@ -12,8 +12,8 @@ import aiohttp
 
 from bench.ends import Ends
 from bench.sides import BenchError, Notified, Opened
+from bench.system import System
 from domain.merchant import Merchant as MerchantRow
-from embedded.stack import Stack
 from storage.database import Database
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
@@ -135,11 +135,11 @@ class Merchant:
             answer.raise_for_status()
 
 
-async def register(stack: Stack, ends: Ends) -> tuple[str, str]:
+async def register(system: System, ends: Ends) -> tuple[str, str]:
     """A new merchant that is told at `ends`; its id and API key."""
-    database = Database(stack.database_url)
+    database = Database(system.database_url)
     name = f"bench-{uuid4().hex[:8]}"
-    secret = stack.stored_secrets.encrypt(name, new_secret())
+    secret = system.stored_secrets.encrypt(name, new_secret())
     row = MerchantRow(id=name, name=name, webhook_url=ends.webhook_url, webhook_secret=secret)
     try:
         await MerchantStore(database).create(row)

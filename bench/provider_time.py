@@ -7,9 +7,8 @@ import httpx
 
 from bench.merchant import ACCOUNTS
 from bench.orders import order
-from embedded.stack import Stack
+from bench.system import System
 from providers.registry import build
-from settings import Settings
 
 
 class TimedTransport(httpx.AsyncHTTPTransport):
@@ -28,16 +27,15 @@ class TimedTransport(httpx.AsyncHTTPTransport):
         return response
 
 
-async def provider_seconds(stack: Stack, provider: str, orders: int) -> list[float]:
+async def provider_seconds(system: System, provider: str, orders: int) -> list[float]:
     """Seconds outside our own code of so many orders, one after the other."""
     transport = TimedTransport()
-    settings = Settings(_env_file=stack.config.state_dir / "env")
     async with httpx.AsyncClient(transport=transport) as http:
         registry = build(
-            settings.read_accounts(),
+            system.settings.read_accounts(),
             http=http,
             clock=lambda: datetime.now(UTC),
-            public_url=stack.api_url,
+            public_url=system.api_url,
         )
         account = registry.get(provider, ACCOUNTS[provider])
         # Keys may be fetched before the first order.

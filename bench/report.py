@@ -14,7 +14,8 @@ from bench.open_payments import QUARTERS, OpenPayments
 from bench.signing import Signing
 from bench.starving import Starving
 
-BEGIN, END = "<!-- figures: make bench ARGS=--docs -->", "<!-- end of figures -->"
+COMMAND = "make bench"
+END = "<!-- end of figures -->"
 
 
 @dataclass
@@ -59,14 +60,20 @@ class Report:
         return "\n\n".join(parts) + "\n"
 
 
-def write_into(document: Path, figures: str) -> None:
-    """Replace the figures of a document, between its two marks. ValueError without them."""
+def begin_of(command: str = COMMAND) -> str:
+    """The mark before a command's figures; `END` is the one behind them."""
+    return f"<!-- figures: {command} ARGS=--docs -->"
+
+
+def write_into(document: Path, figures: str, command: str = COMMAND) -> None:
+    """Replace the figures of a command in a document, between its marks. ValueError without."""
+    begin = begin_of(command)
     text = document.read_text()
-    if BEGIN not in text or END not in text:
-        raise ValueError(f"{document} has no marks for the figures")
-    head, _, rest = text.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    document.write_text(f"{head}{BEGIN}\n{figures}{END}{tail}")
+    head, mark, rest = text.partition(begin)
+    _, end, tail = rest.partition(END)
+    if not mark or not end:
+        raise ValueError(f"{document} has no marks for the figures of {command}")
+    document.write_text(f"{head}{begin}\n{figures}{END}{tail}")
 
 
 def _noise(compared: Compared) -> str:

@@ -114,9 +114,9 @@ async def _another_worker(
     stage: Stage, folder: Path, held: AsyncExitStack, number: int, processes: dict[str, int]
 ) -> None:
     name = f"worker-{number}"
-    log = stage.stack.log(name)
+    log = folder / "logs" / f"{name}.log"
     program = application.worker_program(
-        stage.stack.temporal_client, RUN_QUEUES, log, _told(folder)
+        stage.system.temporal_client, RUN_QUEUES, log, _told(folder)
     )
     child = Child(program)
     held.push_async_callback(child.stop)
@@ -132,12 +132,12 @@ async def _another_door(
 ) -> Merchant:
     name = f"api-{number}"
     port = assign_ports([name], {}, folder / "more-ports.json")[name]
-    log = stage.stack.log(name)
+    log = folder / "logs" / f"{name}.log"
     child = Child(application.api_program(port, log, _told(folder)))
     held.push_async_callback(child.stop)
     await child.start()
     processes[name] = child.pid
-    urls = (f"http://{HOST}:{port}", stage.stack.sandbox_url)
+    urls = (f"http://{HOST}:{port}", stage.system.sandbox_url)
     door = Merchant("alipay", stage.key, urls, stage.ends)
     held.push_async_callback(door.close)
     return door

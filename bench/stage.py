@@ -13,6 +13,7 @@ from bench import floor
 from bench.ends import Ends
 from bench.merchant import ACCOUNTS, Merchant, register
 from bench.sides import Floor, Side
+from bench.system import System
 from embedded.application import ROOT, FreshPollers
 from embedded.child import Child
 from embedded.config import ONE_MERCHANT, Service, StackConfig
@@ -20,6 +21,7 @@ from embedded.environment import inherited
 from embedded.program import Program
 from embedded.stack import Stack
 from embedded.temporal import NAMESPACE
+from settings import Settings
 from storage.database import Database
 
 
@@ -27,13 +29,13 @@ from storage.database import Database
 class Stage:
     """What the benches play on."""
 
-    stack: Stack
+    system: System
     client: Client
     database: Database
     ends: Ends
     floor: Floor
     merchants: dict[str, Merchant]
-    floor_worker: Child
+    floor_worker: int
     merchant_id: str
     key: str
 
@@ -45,13 +47,13 @@ class Stage:
     @property
     def processes(self) -> dict[str, int]:
         """Process ids by name."""
-        named = {str(service): self.stack.process(service) for service in Service}
-        return named | {"floor worker": self.floor_worker.pid, "bench": os.getpid()}
+        extra = {"floor worker": self.floor_worker, "bench": os.getpid()}
+        return dict(self.system.processes) | extra
 
 
 @asynccontextmanager
 async def open_stage(folder: Path, *, limited: bool = False) -> AsyncIterator[Stage]:
-    """Everything started and ready; stopped in the end.
+    """The one-command stack, started and ready; stopped in the end.
 
     Where it is `limited`, merchants have the limits of a new deployment, else next to none.
     """
@@ -63,22 +65,38 @@ async def open_stage(folder: Path, *, limited: bool = False) -> AsyncIterator[St
         child = Child(_floor_program(stack, ends, folder))
         held.push_async_callback(child.stop)
         await child.start()
-        client = await stack.temporal_client()
-        database = Database(stack.database_url)
+        system = System(
+            api_url=stack.api_url,
+            sandbox_url=stack.sandbox_url,
+            database_url=stack.database_url,
+            temporal_client=stack.temporal_client,
+            stored_secrets=stack.stored_secrets,
+            settings=Settings(_env_file=folder / "env"),
+            processes={str(service): stack.process(service) for service in Service},
+        )
+        yield await held.enter_async_context(with_merchant(system, ends, child.pid))
+
+
+@asynccontextmanager
+async def with_merchant(system: System, ends: Ends, floor_worker: int) -> AsyncIterator[Stage]:
+    """The stage on a running system and floor worker (its process id), with a new merchant."""
+    async with AsyncExitStack() as held:
+        client = await system.temporal_client()
+        database = Database(system.database_url)
         held.push_async_callback(database.close)
-        merchant_id, key = await register(stack, ends)
-        urls = (stack.api_url, stack.sandbox_url)
+        merchant_id, key = await register(system, ends)
+        urls = (system.api_url, system.sandbox_url)
         merchants = {name: Merchant(name, key, urls, ends) for name in ACCOUNTS}
         for merchant in merchants.values():
             held.push_async_callback(merchant.close)
         yield Stage(
-            stack=stack,
+            system=system,
             client=client,
             database=database,
             ends=ends,
             floor=Floor(client, ends),
             merchants=merchants,
-            floor_worker=child,
+            floor_worker=floor_worker,
             merchant_id=merchant_id,
             key=key,
         )

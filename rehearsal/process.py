@@ -55,9 +55,15 @@ class Service:
         """Whether the process is there."""
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        """The process's id. NotReady before the first start."""
+        if self._process is None:
+            raise NotReady(f"{self.name} was never started")
+        return self._process.pid
+
     async def start(self, *, wait: bool = True) -> None:
         """Start it; with `wait` return when it is ready. NotReady."""
-        extra = {} if self._user is None else {"user": self._user, "group": _group(self._user)}
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -67,7 +73,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **extra,  # type: ignore[arg-type] # the subprocess's own options
+                preexec_fn=_becomes(self._user),
             )
         if wait:
             await self.wait_ready()
@@ -107,7 +113,6 @@ async def run(
     command: Sequence[str], environment: Mapping[str, str], folder: Path, user: str | None = None
 ) -> str:
     """Run a job of compose to its end; returns what it printed. NotReady where it fails."""
-    extra = {} if user is None else {"user": user, "group": _group(user)}
     process = await asyncio.create_subprocess_exec(
         *command,
         env=dict(environment),
@@ -115,7 +120,7 @@ async def run(
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        **extra,  # type: ignore[arg-type] # the subprocess's own options
+        preexec_fn=_becomes(user),
     )
     out, _ = await process.communicate()
     if process.returncode:
@@ -141,5 +146,18 @@ def other_user() -> str | None:
     return "nobody" if os.geteuid() == 0 else None
 
 
-def _group(user: str) -> int:
-    return pwd.getpwnam(user).pw_gid
+def _becomes(user: str | None) -> Callable[[], None] | None:
+    """What makes a child that user's; None where it stays ours.
+
+    The options `user` and `group` would do, but uvloop has none.
+    """
+    if user is None:
+        return None
+    entry = pwd.getpwnam(user)
+
+    def become() -> None:
+        os.setgroups([])
+        os.setgid(entry.pw_gid)
+        os.setuid(entry.pw_uid)
+
+    return become

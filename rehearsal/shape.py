@@ -1,7 +1,7 @@
 """The compose file's stack as processes on 127.0.0.1: same commands, same variables, same servers.
 
-Only ports, folders and names differ: a container's name becomes 127.0.0.1, a secret its file. Two
-API processes stand behind the example proxy, as in front of a cluster.
+Only ports, folders and names differ: a container's name becomes 127.0.0.1, a secret its file.
+Several API processes stand behind the example proxy, as in front of a cluster.
 """
 
 import os
@@ -46,9 +46,12 @@ _NO_LIMITS = {
 class Shape:
     """Every service, by name: `postgres`, `temporal`, `sandbox`, `proxy`, `api-1`, `worker-1`."""
 
-    def __init__(self, folder: Path, servers: Servers) -> None:
+    def __init__(
+        self, folder: Path, servers: Servers, *, apis: int = APIS, workers: int = WORKERS
+    ) -> None:
         self.folder = folder
         self.servers = servers
+        self._apis, self._workers = apis, workers
         # Of a range that fits Temporal's table of members, where a port has fifteen bits.
         self.ports = assign_ports(_PORTS, {}, folder / "ports.json")
         self.secrets = folder / "secrets"
@@ -58,8 +61,8 @@ class Shape:
 
     @property
     def api_url(self) -> str:
-        """Our API behind the proxy."""
-        return f"http://{HOST}:{self.ports['proxy']}"
+        """Our API: behind the proxy where there is more than one."""
+        return f"http://{HOST}:{self.ports['proxy' if self._apis > 1 else 'api-1']}"
 
     @property
     def sandbox_url(self) -> str:
@@ -162,11 +165,15 @@ class Shape:
         url = f"{self.sandbox_url}/healthz"
         await self.add("sandbox", sandbox, {}, folder=ROOT, url=url).start()
         await self.job("sandbox-accounts")
-        for number in range(1, WORKERS + 1):
+        for number in range(1, self._workers + 1):
             await self.worker(number).start()
         await self.job("promote", more={"PAYSAGA_BUILD_ID": "one"})
-        for number in range(1, APIS + 1):
+        for number in range(1, self._apis + 1):
             await self.api(number).start()
+        if self._apis > 1:
+            await self._start_proxy()
+
+    async def _start_proxy(self) -> None:
         proxy = [find("haproxy"), "-db", "-f", str(ROOT / "deploy/haproxy.cfg")]
         places = {
             "PAYSAGA_PROXY": f"{HOST}:{self.ports['proxy']}",
