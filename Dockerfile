@@ -37,8 +37,7 @@ COPY workflows workflows
 COPY crypto crypto
 COPY engine engine
 COPY api api
-COPY embedded embedded
-COPY audit audit
+COPY reconciliation reconciliation
 COPY cli cli
 COPY deploy/__init__.py deploy/migrate.py deploy/probe.py deploy/visibility_indexes.py deploy/
 RUN python -m compileall -q .

@@ -2,7 +2,7 @@
 # Programs are installed into .uv and .venv, data are kept in .paysaga. Only root, in a folder that the
 # user nobody may not enter, gets a copy of PostgreSQL's programs in /var/cache/paysaga (ADR 18).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers oracles audit storm fuzz crash-matrix bench bench-production bench-scale rehearse-production clean
+.PHONY: help demo test check format lint types layers conformance audit chaos fuzz crash-matrix bench bench-production bench-scale rehearse-production clean
 
 PYTHON ?= $(or $(shell cat .venv/locked 2>/dev/null),python3)
 # Modules of other projects would come before those of .venv.
@@ -55,32 +55,32 @@ types: .venv/locked
 layers: .venv/locked
 	@$(RUN) -c "from importlinter.cli import lint_imports_command as lint; lint()" --no-cache
 
-oracles: .venv/locked ## independent SDKs against the sandbox and against our provider code
-	@$(RUN) -m oracles.run
+conformance: .venv/locked ## independent SDKs against the sandbox and against our provider code
+	@$(RUN) -m verification.conformance.run
 
 audit: .venv/locked ## compare every book of the stack in .paysaga, name each difference
 	@$(RUN) -m cli audit $(ARGS)
 
-storm: .venv/locked ## N payments by SEED while everything fails, then an audit (N=2000 SEED=7)
-	@$(RUN) -m cli storm --payments $(or $(N),500) --seed $(or $(SEED),1) $(ARGS)
+chaos: .venv/locked ## N payments by SEED while everything fails, then an audit (N=2000 SEED=7)
+	@$(RUN) -m verification.chaos --payments $(or $(N),500) --seed $(or $(SEED),1) $(ARGS)
 
 fuzz: .venv/locked ## hostile input for parsers, endpoints and sockets, new each time (N=2000 examples a test)
 	@FUZZ_EXAMPLES=$(or $(N),2000) $(RUN) -m pytest tests/fuzz --timeout 0 $(ARGS)
 
 crash-matrix: .venv/locked ## kill a process at every step of every scenario, then audit (ARGS="--every 12": a sample)
-	@$(RUN) -m crash $(ARGS)
+	@$(RUN) -m verification.crash $(ARGS)
 
 rehearse-production: .venv/locked ## compose's stack with its real servers, broken under load (needs Go, npm, HAProxy; skips without)
-	@$(RUN) -m rehearsal $(ARGS)
+	@$(RUN) -m verification.rehearsal $(ARGS)
 
 bench: .venv/locked ## measure payments against a bare workflow, in one run (ARGS="--open 800": half the time, no bar on memory)
-	@$(RUN) -m bench $(ARGS)
+	@$(RUN) -m verification.benchmarks $(ARGS)
 
 bench-production: .venv/locked ## the same against compose's stack with its real servers (needs what rehearse-production needs)
-	@$(RUN) -m bench.production $(ARGS)
+	@$(RUN) -m verification.benchmarks.production $(ARGS)
 
 bench-scale: .venv/locked ## throughput with 1 to 3 workers and 1 to 2 API processes
-	@$(RUN) -m bench.scale $(ARGS)
+	@$(RUN) -m verification.benchmarks.scale $(ARGS)
 
 clean: ## remove what the commands made
-	rm -rf .venv .uv .paysaga .oracles .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .uv .paysaga .conformance .mypy_cache .ruff_cache .pytest_cache

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from cli.app import app
 from cli.console import errors
+from cli.embedded.errors import StackError
 from domain.errors import PaymentError
-from embedded.errors import StackError
 from engine.namespace import NamespaceMismatchError
 
 

@@ -19,10 +19,9 @@ app = typer.Typer(
 # Left out of the images (.dockerignore): they start servers that only a checkout has.
 if find_spec("cli.up"):
     from cli.demo import demo
-    from cli.storm import storm
     from cli.up import sandbox, up
 
-    for command in (up, sandbox, demo, storm):
+    for command in (up, sandbox, demo):
         app.command()(command)
 app.command()(doctor)
 app.command("audit")(audit_command)

@@ -15,20 +15,21 @@ from rich.markup import escape
 from rich.table import Table
 from temporalio.service import RPCError
 
-from audit.auditor import MOST_HISTORIES, Audit, Scope, audit
-from audit.finding import Promise, Severity
-from audit.known_secrets import known_secrets
-from audit.readers.statement import read_settlement_file
 from cli.console import STATE_DIR, StateDir, console, errors
+from cli.embedded.postgres import kept_passwords
+from cli.embedded.stack import ENV_FILE
 from cli.ledger import open_database
 from cli.temporal import connect_temporal
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
-from embedded.stack import ENV_FILE
 from providers.unionpay.config import PROVIDER as UNIONPAY
 from providers.unionpay.wire import Malformed
+from reconciliation.audit.auditor import MOST_HISTORIES, Audit, Scope, audit
+from reconciliation.audit.finding import Promise, Severity
+from reconciliation.audit.known_secrets import known_secrets
+from reconciliation.audit.readers.statement import read_settlement_file
 from settings import Settings
-from storage.database import DatabaseUnavailable
+from storage.database import Database, DatabaseUnavailable
 from webhooks.stored_secrets import StoredSecrets
 
 NOT_CLEAN, CANNOT_AUDIT = 1, 2
@@ -127,7 +128,7 @@ async def _audit(
         database = await held.enter_async_context(open_database(state_dir))
         keys = KeyRing.from_file(settings.payload_keys_file)
         stored = StoredSecrets(Encryption(keys))
-        known = await known_secrets(settings, database, stored, state_dir)
+        known = await all_known_secrets(settings, database, stored, state_dir)
         return await audit(
             Scope(
                 database=database,
@@ -139,6 +140,14 @@ async def _audit(
                 statements=files,
             )
         )
+
+
+async def all_known_secrets(
+    settings: Settings, database: Database, stored: StoredSecrets, state_dir: Path
+) -> dict[str, str]:
+    """Return those of the deployment, and of the embedded servers where the folder has them."""
+    of_servers = kept_passwords(state_dir / "postgres")
+    return of_servers | await known_secrets(settings, database, stored)
 
 
 def _sandbox_url(state_dir: Path, provider_books: str) -> str | None:

@@ -11,9 +11,9 @@ from temporalio.client import Client
 from temporalio.service import RPCError
 
 from cli.console import STATE_DIR, StateDir, console, errors
+from cli.embedded.stack import ENV_FILE
 from cli.temporal import connect_temporal
 from crypto.key_ring import KeyRing
-from embedded.stack import ENV_FILE
 from engine.build_moves import Moved, Outcome, move
 from engine.builds import Build, promote, read_builds
 from engine.sweep import sweep_now

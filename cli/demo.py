@@ -14,10 +14,10 @@ from cli import lifetime
 from cli.console import STATE_DIR, StateDir, console, money, status
 from cli.demo_lines import Line, Step, lines
 from cli.demo_shop import Shop
+from cli.embedded.config import StackConfig
+from cli.embedded.stack import Stack
 from cli.up import links_table, stack_config
 from domain.merchant import Merchant
-from embedded.config import StackConfig
-from embedded.stack import Stack
 from storage.database import Database
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore

@@ -18,12 +18,11 @@ from rich.table import Table
 
 from cli.certificates import certificates
 from cli.console import STATE_DIR, StateDir, console
-from cli.finding import Finding
-from embedded import temporal
-from embedded.config import UI_PORT, Service
-from embedded.errors import PostgresUserError, StackFolderError
-from embedded.ports import HOST, taken
-from embedded.postgres_programs import (
+from cli.embedded import temporal
+from cli.embedded.config import UI_PORT, Service
+from cli.embedded.errors import PostgresUserError, StackFolderError
+from cli.embedded.ports import HOST, taken
+from cli.embedded.postgres_programs import (
     BINARIES,
     COPY_FOLDERS,
     OTHER_USER,
@@ -31,8 +30,9 @@ from embedded.postgres_programs import (
     unprivileged_user,
     why_not,
 )
-from embedded.stack import ENV_FILE
-from embedded.state_folder import LOCK, require_own
+from cli.embedded.stack import ENV_FILE
+from cli.embedded.state_folder import LOCK, require_own
+from cli.finding import Finding
 from engine.production import exposed_files, production_problems
 from settings import Mode, Settings
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from cli.embedded.stack import ENV_FILE
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
-from embedded.stack import ENV_FILE
 from settings import Settings
 from storage.database import Database
 from webhooks.stored_secrets import StoredSecrets

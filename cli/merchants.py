@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from cli.console import STATE_DIR, StateDir, console
+from cli.embedded.stack import ENV_FILE
 from cli.ledger import open_database, stored_secrets
 from domain.errors import Conflict, NotFound
 from domain.merchant import LatePolicy, Merchant
 from domain.merchant_settings import check_merchant_id, check_name
-from embedded.stack import ENV_FILE
 from engine.webhook_secrets import Renewed, renew_webhook_secrets
 from settings import Settings
 from storage.merchants import MerchantStore

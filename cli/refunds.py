@@ -9,6 +9,7 @@ from uuid import UUID
 import typer
 
 from cli.console import STATE_DIR, StateDir, console, details, moment, money, status
+from cli.embedded.stack import ENV_FILE
 from cli.ledger import open_database
 from cli.temporal import connect_temporal
 from crypto.key_ring import KeyRing
@@ -16,7 +17,6 @@ from domain.errors import NotFound
 from domain.identity import refund_workflow_id
 from domain.payment import Payment
 from domain.refund import RECORDED_BY_OPERATOR, ConsoleRefund, Refund, external_refund
-from embedded.stack import ENV_FILE
 from engine.external_refunds import NotRecorded, record_external_refund
 from settings import Settings
 from storage.payments import PaymentStore

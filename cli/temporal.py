@@ -7,8 +7,8 @@ from pathlib import Path
 from temporalio.client import Client
 from temporalio.envconfig import ClientConnectConfig
 
+from cli.embedded.stack import ENV_FILE
 from crypto.key_ring import KeyRing
-from embedded.stack import ENV_FILE
 from engine.client import connect
 
 

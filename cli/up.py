@@ -10,9 +10,9 @@ from rich.table import Table
 
 from cli import lifetime
 from cli.console import STATE_DIR, StateDir, console
-from embedded.config import EVERYTHING, UI_PORT, Service, StackConfig
-from embedded.environment import users_own
-from embedded.stack import Stack
+from cli.embedded.config import EVERYTHING, UI_PORT, Service, StackConfig
+from cli.embedded.environment import users_own
+from cli.embedded.stack import Stack
 
 PORT_NAMES = (*Service, UI_PORT)
 Ports = Annotated[

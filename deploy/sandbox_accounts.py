@@ -9,8 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from embedded.application import tell_notification_urls
-from embedded.environment import notification_settings, write_accounts, write_products
+from cli.embedded.application import tell_notification_urls
+from cli.embedded.environment import notification_settings, write_accounts, write_products
 
 if __name__ == "__main__":
     manifest, accounts, public_url = sys.argv[1:]

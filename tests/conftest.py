@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from embedded.config import Service, StackConfig
-from embedded.stack import Stack
+from cli.embedded.config import Service, StackConfig
+from cli.embedded.stack import Stack
 from storage.database import Database
 
 # One API with its servers for all who knock at its door, whichever folder they live in.

@@ -13,9 +13,8 @@ ROOT = Path(__file__).parent.parent
 LONGEST_FILE = 300
 LONGEST_FUNCTION = 50
 TOP = {
-    "activities", "api", "audit", "bench", "cli", "crash", "deploy", "docs", "domain", "embedded",
-    "crypto", "engine", "oracles", "providers", "rehearsal", "sandbox", "storage", "storm", "tests",
-    "webhooks", "workflows",
+    "activities", "api", "cli", "crypto", "deploy", "docs", "domain", "engine", "providers",
+    "reconciliation", "sandbox", "storage", "tests", "verification", "webhooks", "workflows",
     "docker-compose.yml", "settings.py", "worker.py",
 }  # fmt: skip
 FIXED = {"workflows", "activities", "api", "worker.py", "docker-compose.yml", "tests"}

@@ -15,8 +15,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities import workflow_tasks
 from activities.workflow_tasks import _cause, stuck_task
-from embedded.config import Service, StackConfig
-from embedded.stack import Stack
+from cli.embedded.config import Service, StackConfig
+from cli.embedded.stack import Stack
 from tests.stack.waiting import eventually
 
 

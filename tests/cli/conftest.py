@@ -9,12 +9,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from cli.embedded.config import Service, StackConfig
+from cli.embedded.environment import Wiring, keep_identity_key, keep_payload_keys, write_variables
+from cli.embedded.stack import ENV_FILE, Stack
 from domain.merchant import Merchant
 from domain.payment import Channel, Payment
 from domain.refund import Refund
-from embedded.config import Service, StackConfig
-from embedded.environment import Wiring, keep_identity_key, keep_payload_keys, write_variables
-from embedded.stack import ENV_FILE, Stack
 from storage.database import Database
 from storage.merchants import MerchantStore
 

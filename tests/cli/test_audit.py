@@ -2,9 +2,9 @@
 
 import pytest
 
-from audit.auditor import Audit
-from audit.finding import Finding, Promise
 from cli.audit import MOST_ROWS, show
+from reconciliation.audit.auditor import Audit
+from reconciliation.audit.finding import Finding, Promise
 
 
 def finding(promise: Promise, number: int) -> Finding:

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.cli.conftest import Invoke
+from tests.cli.embedded.processes import alive, descendants
 from tests.cli.running import finish, start
-from tests.embedded.processes import alive, descendants
 
 pytestmark = pytest.mark.stack
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cli.embedded.processes import alive, descendants, gone
 from tests.cli.running import finish, start
-from tests.embedded.processes import alive, descendants, gone
 
 pytestmark = pytest.mark.stack
 

@@ -17,8 +17,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from cli.embedded.temporal import BINARY
 from crypto.key_ring import KeyRing
-from embedded.temporal import BINARY
 from engine.client import configured_target, connect
 from tests.deploy.conftest import ROOT
 

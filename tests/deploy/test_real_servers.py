@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
-from embedded.config import Service, StackConfig
-from embedded.postgres_programs import BINARIES
-from embedded.stack import Stack
-from embedded.temporal import BINARY
+from cli.embedded.config import Service, StackConfig
+from cli.embedded.postgres_programs import BINARIES
+from cli.embedded.stack import Stack
+from cli.embedded.temporal import BINARY
 from engine.namespace import verify_search_attributes
 from workflows.search_attributes import ALL
 

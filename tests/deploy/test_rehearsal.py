@@ -19,11 +19,11 @@ import httpx
 import pytest
 from sqlalchemy import make_url
 
+from cli.embedded.config import Service, StackConfig
+from cli.embedded.postgres import RUNTIME
+from cli.embedded.stack import Stack
+from cli.embedded.temporal import BINARY
 from deploy import install
-from embedded.config import Service, StackConfig
-from embedded.postgres import RUNTIME
-from embedded.stack import Stack
-from embedded.temporal import BINARY
 from tests.deploy.conftest import ROOT, load_compose, read_env
 from tests.deploy.image import chain, copy_image
 from tests.deploy.test_dockerfile import target_of

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from cli.embedded.config import Service, StackConfig
+from cli.embedded.stack import Stack
 from deploy.visibility_indexes import aliased_columns, drop_unused, is_unused, main, restore
-from embedded.config import Service, StackConfig
-from embedded.stack import Stack
 from engine.namespace import prepare_namespace
 from workflows.search_attributes import ALL
 

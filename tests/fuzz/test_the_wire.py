@@ -50,7 +50,7 @@ class Line:
 
 @pytest.fixture(scope="session")
 async def port(house: House) -> AsyncIterator[int]:
-    """uvicorn as embedded/ and the image start it, on a port of its own."""
+    """uvicorn as cli/embedded/ and the image start it, on a port of its own."""
     config = uvicorn.Config(
         house.app, http=PromptProtocol, log_level="critical", lifespan="off", timeout_keep_alive=2
     )

@@ -14,14 +14,15 @@ from pydantic import SecretStr
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
 
-from audit.known_secrets import key_material, known_secrets, of_settings
-from audit.privacy import in_clear
-from audit.readers.secrets import search_database, search_files
+from cli.audit import all_known_secrets
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing, new_key_file
 from domain.merchant import Merchant
 from domain.payment import Payment
 from providers.registry import BUILDERS, CONFIGURATIONS, secret_fields
+from reconciliation.audit.known_secrets import key_material, of_settings
+from reconciliation.audit.privacy import in_clear
+from reconciliation.audit.readers.secrets import search_database, search_files
 from settings import Settings
 from storage.database import Database
 from storage.keys import ApiKeyStore
@@ -158,7 +159,7 @@ async def test_no_secret_of_the_database_or_of_an_embedded_server_is_overlooked(
     lost = Merchant(id=f"m-{uuid4().hex}", name="Tea", webhook_secret="encrypted:lost:AAAA")
     await MerchantStore(database).create(lost)
 
-    known = set((await known_secrets(settings, database, stored, tmp_path)).values())
+    known = set((await all_known_secrets(settings, database, stored, tmp_path)).values())
 
     assert {f"password-{SECRET}", f"runtime-password-{SECRET}", "s3cure", new, older} <= known
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from embedded.stack import Stack
+from cli.embedded.stack import Stack
 from storage.database import Database
 from storage.migrate import upgrade
 from storage.ownership import OwnsTables, refuse_ownership

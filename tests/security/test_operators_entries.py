@@ -13,7 +13,7 @@ from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import WorkflowUpdateFailedError
 from temporalio.common import RawValue
 
-from embedded.temporal import BINARY
+from cli.embedded.temporal import BINARY
 from tests.api.house import House, ProviderSide, Shop, visitor
 from tests.security.keyless import Target, is_untouched, notification
 

@@ -21,7 +21,7 @@ from pydantic import BaseModel, SecretStr
 from typer.testing import CliRunner
 
 from cli.app import app
-from embedded.environment import write_accounts
+from cli.embedded.environment import write_accounts
 from engine.production import (
     ENDPOINTS,
     Problem,

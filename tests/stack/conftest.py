@@ -2,8 +2,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from embedded.config import ONE_MERCHANT, StackConfig
-from embedded.stack import Stack
+from cli.embedded.config import ONE_MERCHANT, StackConfig
+from cli.embedded.stack import Stack
 from tests.stack.shop import Shop, open_shop
 
 # Providers repeat a notification first after 0.4 s (WeChat Pay) and 6 s (Alipay).

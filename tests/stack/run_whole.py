@@ -5,8 +5,8 @@ import json
 import sys
 from pathlib import Path
 
-from embedded.config import StackConfig
-from embedded.stack import Stack
+from cli.embedded.config import StackConfig
+from cli.embedded.stack import Stack
 
 
 async def main() -> None:

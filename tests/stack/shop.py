@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 
 import httpx
 
+from cli.embedded.stack import Stack
 from domain.identity import IdentityKey, automatic_refund_id, payment_workflow_id
 from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.resolution import Resolution, ResolveAction
-from embedded.stack import Stack
 from storage.database import Database
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore

@@ -8,9 +8,9 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from cli.embedded.stack import Stack
 from domain.identity import late_workflow_id, payment_workflow_id, refund_workflow_id
 from domain.refund import RefundCause
-from embedded.stack import Stack
 from tests.stack.books import books_agree
 from tests.stack.shop import PROVIDERS, Order, Shop
 from tests.stack.waiting import eventually

@@ -19,9 +19,9 @@ from typer.testing import CliRunner
 
 from cli.app import app
 from cli.builds import STRANDED
+from cli.embedded.config import ONE_MERCHANT, Service, StackConfig
+from cli.embedded.stack import ENV_FILE, Stack
 from domain.identity import payment_workflow_id, refund_workflow_id
-from embedded.config import ONE_MERCHANT, Service, StackConfig
-from embedded.stack import ENV_FILE, Stack
 from engine.build_moves import Outcome, move
 from engine.builds import promote, read_builds
 from engine.sweep import sweep_now

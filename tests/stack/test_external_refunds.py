@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.app import app
+from cli.embedded.stack import ENV_FILE, Stack
 from domain.errors import Conflict
 from domain.payment import Payment
 from domain.refund import Refund
-from embedded.stack import ENV_FILE, Stack
 from providers.bounded import BoundedClient
 from providers.registry import build
 from settings import Settings

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from cli.embedded.stack import Stack
 from domain.notification import NotificationOutcome
 from domain.resolution import ResolveAction
-from embedded.stack import Stack
 from storage.database import Database
 from tests.stack.books import books_agree
 from tests.stack.shop import PROVIDERS, Order, Shop

@@ -3,9 +3,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from embedded.config import Service
-from embedded.stack import Stack
-from tests.embedded.processes import kill, kill_all, replaced
+from cli.embedded.config import Service
+from cli.embedded.stack import Stack
+from tests.cli.embedded.processes import kill, kill_all, replaced
 from tests.stack.books import books_agree, unknown_orders
 from tests.stack.shop import PROVIDERS, Order, Shop
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from temporalio.client import Client
 
-from embedded.config import ONE_MERCHANT, StackConfig
-from embedded.stack import Stack
+from cli.embedded.config import ONE_MERCHANT, StackConfig
+from cli.embedded.stack import Stack
 from tests.stack.shop import Shop, open_shop
 from tests.stack.waiting import eventually
 from workflows.policies import TASK_QUEUE

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from cli.embedded.config import StackConfig
+from cli.embedded.stack import Stack
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from domain.identity import IdentityKey
-from embedded.config import StackConfig
-from embedded.stack import Stack
-from tests.embedded.processes import descendants, gone, kill_all
+from tests.cli.embedded.processes import descendants, gone, kill_all
 from tests.stack.conftest import TIME_SCALE
 from tests.stack.shop import Place, open_shop
 from tests.stack.test_kills import all_end_right, in_flight

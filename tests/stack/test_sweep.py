@@ -11,9 +11,9 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.sweep import MOST_RESTARTS_A_DAY, Finding, Page, SweepActivities
+from cli.embedded.stack import Stack
 from domain.alarm import AlarmKind
 from domain.identity import payment_workflow_id, refund_workflow_id
-from embedded.stack import Stack
 from providers.registry import Registry
 from storage.alarms import AlarmStore
 from storage.database import Database

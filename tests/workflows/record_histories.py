@@ -16,13 +16,13 @@ from typing import Any
 
 from temporalio.client import WorkflowHandle
 
+from cli.embedded.config import Service, StackConfig
+from cli.embedded.stack import Stack
 from domain.identity import refund_workflow_id
 from domain.merchant import LatePolicy
 from domain.payment import Channel
 from domain.report import Attention, Outcome, RefundOutcome
 from domain.resolution import ResolveAction
-from embedded.config import Service, StackConfig
-from embedded.stack import Stack
 from engine.external_refunds import record_external_refund
 from storage.database import Database
 from tests.domain.making import at_console

@@ -13,7 +13,7 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from embedded.temporal import BINARY, DYNAMIC_CONFIG
+from cli.embedded.temporal import BINARY, DYNAMIC_CONFIG
 from tests.workflows.shop import Shop, named
 from workflows import search_attributes
 from workflows.starting import LONGEST_KEY, payment_options
