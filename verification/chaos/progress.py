@@ -1,4 +1,4 @@
-"""What our database says, looked at once a second for everybody who waits for a change."""
+"""The database's state, read once a second for all who wait for a change."""
 
 import asyncio
 from collections import Counter
@@ -38,7 +38,7 @@ class Row:
 
 
 @dataclass
-class Board:
+class Progress:
     """The last look. `overdrawn` keeps every payment that was ever seen to owe too much."""
 
     database: Database

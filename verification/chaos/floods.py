@@ -13,28 +13,28 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from cli.embedded.stack import Stack
+from verification.chaos.counts import Counts
 from verification.chaos.plan import Flood, FloodKind, Plan
-from verification.chaos.tally import Tally
 from workflows.policies import SWEEP_QUEUE
 from workflows.sweep import SweepReport, SweepWorkflow
 
-# Of a row that a sweep of the storm looks at; the product waits for ten minutes.
+# The least age of a row that the test's sweeps look at; the product waits for ten minutes.
 OLDER_THAN_SECONDS = 5.0
 _SWEEP_SECONDS = timedelta(minutes=2)
 
 Request = Callable[[httpx.AsyncClient], Any]
 
 
-async def floods_by_plan(plan: Plan, url: str, key: str, tally: Tally, start: float) -> None:
-    """Send each flood at its time; `key` is of a merchant with no other part in the storm."""
+async def floods_by_plan(plan: Plan, url: str, key: str, counts: Counts, start: float) -> None:
+    """Send each flood at its time; `key` is of a merchant that takes no other part."""
     for flood in plan.floods:
         await asyncio.sleep(max(start + flood.at - time.monotonic(), 0))
         async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as http:
-            senders = [_flood(flood, http, key, tally) for _ in range(flood.connections)]
+            senders = [_flood(flood, http, key, counts) for _ in range(flood.connections)]
             await asyncio.gather(*senders)
 
 
-async def sweeps_by_plan(plan: Plan, stack: Stack, tally: Tally) -> None:
+async def sweeps_by_plan(plan: Plan, stack: Stack, counts: Counts) -> None:
     """Run a sweep every few seconds for as long as it is awaited."""
     while plan.sweep_every:
         await asyncio.sleep(plan.sweep_every)
@@ -49,20 +49,20 @@ async def sweeps_by_plan(plan: Plan, stack: Stack, tally: Tally) -> None:
                 execution_timeout=_SWEEP_SECONDS,
             )
             report = await handle.result(rpc_timeout=_SWEEP_SECONDS)
-            tally.sweeps["started again"] += report.restarted
-            tally.sweeps["runs"] += 1
+            counts.sweeps["started again"] += report.restarted
+            counts.sweeps["runs"] += 1
 
 
-async def _flood(flood: Flood, http: httpx.AsyncClient, key: str, tally: Tally) -> None:
+async def _flood(flood: Flood, http: httpx.AsyncClient, key: str, counts: Counts) -> None:
     until = time.monotonic() + flood.seconds
     while time.monotonic() < until:
         try:
             answer = await _REQUESTS[flood.kind](http, key)
         except httpx.TransportError as error:
-            tally.floods[f"{flood.kind} {type(error).__name__}"] += 1
+            counts.floods[f"{flood.kind} {type(error).__name__}"] += 1
             await asyncio.sleep(0.1)
         else:
-            tally.floods[f"{flood.kind} {answer.status_code}"] += 1
+            counts.floods[f"{flood.kind} {answer.status_code}"] += 1
 
 
 async def _bad_key(http: httpx.AsyncClient, _key: str) -> httpx.Response:

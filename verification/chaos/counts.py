@@ -1,11 +1,11 @@
-"""What was seen while it blew."""
+"""What was counted during the run."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
 
 @dataclass
-class Tally:
+class Counts:
     """Counts by name, for the screen and the report."""
 
     answers: Counter[str] = field(default_factory=Counter)

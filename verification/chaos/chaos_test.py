@@ -1,4 +1,4 @@
-"""One storm from the first payment to the audit."""
+"""One chaos test, from the first payment to the audit."""
 
 import asyncio
 import time
@@ -25,15 +25,15 @@ from settings import Settings
 from storage.database import Database, DatabaseUnavailable
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
-from verification.chaos.board import Board
-from verification.chaos.chaos import kill_by_plan, moods_by_plan
-from verification.chaos.clients import Backend, Sandbox, StormError
-from verification.chaos.drawing import OPEN_IDS
-from verification.chaos.journey import Journey, World
-from verification.chaos.plan import Plan, Trip
-from verification.chaos.report import Report, Witness, of_audit, report
-from verification.chaos.strangers import floods_by_plan, sweeps_by_plan
-from verification.chaos.tally import Tally
+from verification.chaos.clients import Backend, ChaosError, Sandbox
+from verification.chaos.counts import Counts
+from verification.chaos.floods import floods_by_plan, sweeps_by_plan
+from verification.chaos.generate import OPEN_IDS
+from verification.chaos.kills import endpoint_faults_by_plan, kill_by_plan
+from verification.chaos.order_run import OrderRun, Shared
+from verification.chaos.plan import Plan, PlannedOrder
+from verification.chaos.progress import Progress
+from verification.chaos.report import Report, SandboxRecord, of_audit, report
 from webhooks.signing import new_secret
 
 TIME_SCALE = 40.0
@@ -46,13 +46,13 @@ CREATES_AT_ONCE = 400
 
 
 @dataclass
-class Storm:
-    """A plan on a running stack; `tally`, `board` and `phase` are for whoever watches."""
+class ChaosTest:
+    """A plan on a running stack; `counts`, `progress` and `phase` are for whoever displays it."""
 
     plan: Plan
     stack: Stack
     database: Database
-    tally: Tally = field(default_factory=Tally)
+    counts: Counts = field(default_factory=Counts)
     phase: str = "payments"
     merchants: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
@@ -60,74 +60,80 @@ class Storm:
     patience: float = QUIET_WITHIN_SECONDS
 
     def __post_init__(self) -> None:
-        self.board = Board(self.database)
+        self.progress = Progress(self.database)
         self._durations: dict[str, float] = {}
 
     async def run(self) -> tuple[Report, Audit]:
-        """Blow, wait until all is quiet, audit."""
+        """Run the plan, wait until nothing is open, audit."""
         async with AsyncExitStack() as held:
             api = await held.enter_async_context(_client(self.stack.api_url))
             control = await held.enter_async_context(_client(self.stack.sandbox_url))
-            sandbox = Sandbox(control, self.tally)
+            sandbox = Sandbox(control, self.counts)
             keys = await self._register()
             await self._sabotage()
-            backends = [Backend(api, key, self.tally) for key in keys]
+            backends = [Backend(api, key, self.counts) for key in keys]
             for task in (
-                asyncio.create_task(self.board.watch()),
-                asyncio.create_task(sweeps_by_plan(self.plan, self.stack, self.tally)),
+                asyncio.create_task(self.progress.watch()),
+                asyncio.create_task(sweeps_by_plan(self.plan, self.stack, self.counts)),
             ):
                 held.callback(task.cancel)
-            await self._blow(backends, sandbox)
+            await self._disturb(backends, sandbox)
             quiet = await self._until_quiet(sandbox)
             made = await self._audit()
             written = report(
-                self.plan, self.board, self.tally, await self._witness(sandbox), self._durations
+                self.plan,
+                self.progress,
+                self.counts,
+                await self._sandbox_record(sandbox),
+                self._durations,
             )
             written.quiet, written.audit = quiet, of_audit(made)
             return written, made
 
-    async def _blow(self, backends: list[Backend], sandbox: Sandbox) -> None:
+    async def _disturb(self, backends: list[Backend], sandbox: Sandbox) -> None:
         begun = time.monotonic()
         for fault in self.plan.certificates:
             await sandbox.plant("wechatpay", None, fault)
         chaos = asyncio.gather(
-            kill_by_plan(self.plan, self.stack, self.tally, begun),
-            moods_by_plan(self.plan, self.merchants, sandbox, begun),
-            floods_by_plan(self.plan, self.stack.api_url, await self._flooder(), self.tally, begun),
+            kill_by_plan(self.plan, self.stack, self.counts, begun),
+            endpoint_faults_by_plan(self.plan, self.merchants, sandbox, begun),
+            floods_by_plan(
+                self.plan, self.stack.api_url, await self._flooder(), self.counts, begun
+            ),
         )
         await asyncio.gather(
-            *(self._travel(trip, backends, sandbox, begun) for trip in self.plan.trips)
+            *(self._run_order(order, backends, sandbox, begun) for order in self.plan.orders)
         )
         chaos.cancel()
         with suppress(asyncio.CancelledError):
             await chaos
         for service in Service:
             await self.stack.wait_ready(service)
-        self._durations["storm"] = round(time.monotonic() - begun, 1)
+        self._durations["chaos"] = round(time.monotonic() - begun, 1)
 
-    async def _travel(
-        self, trip: Trip, backends: list[Backend], sandbox: Sandbox, begun: float
+    async def _run_order(
+        self, order: PlannedOrder, backends: list[Backend], sandbox: Sandbox, begun: float
     ) -> None:
-        await asyncio.sleep(max(begun + trip.at - time.monotonic(), 0))
+        await asyncio.sleep(max(begun + order.at - time.monotonic(), 0))
         patience = min(self.patience, PAID_WITHIN_SECONDS)
-        world = World(
-            sandbox, self.board, self.tally, self._terminate, self.stack.identity, patience
+        shared = Shared(
+            sandbox, self.progress, self.counts, self._terminate, self.stack.identity, patience
         )
-        journey = Journey(trip, self.merchants[trip.merchant], backends[trip.merchant], world)
+        run = OrderRun(order, self.merchants[order.merchant], backends[order.merchant], shared)
         try:
-            await journey.go()
-        except StormError as error:
-            self.tally.surprises.append(f"order {trip.order_no}: {error}")
+            await run.go()
+        except ChaosError as error:
+            self.counts.surprises.append(f"order {order.order_no}: {error}")
         except asyncio.CancelledError as error:
             if _asked_to_stop():
                 raise
-            # A library gave up on its own account: one order's trouble, not the storm's end.
+            # A library gave up on its own account: one order's trouble, not the end of the run.
             where = traceback.extract_tb(error.__traceback__)[-1]
-            self.tally.surprises.append(f"order {trip.order_no}: cut off in {where}")
+            self.counts.surprises.append(f"order {order.order_no}: cut off in {where}")
 
     async def _terminate(self, payment_id: UUID) -> None:
         client = await self.stack.temporal_client()
-        await client.get_workflow_handle(payment_workflow_id(payment_id)).terminate("the storm")
+        await client.get_workflow_handle(payment_workflow_id(payment_id)).terminate("the chaos")
 
     async def _until_quiet(self, sandbox: Sandbox) -> bool:
         self.phase = "waiting until all is quiet"
@@ -144,7 +150,7 @@ class Storm:
 
     async def _is_quiet(self, sandbox: Sandbox) -> bool:
         """Nothing is under way: not here, not at Temporal, not on the wire."""
-        if not self.board.calm:
+        if not self.progress.calm:
             return False
         try:
             books = await read_books(await self._scope())
@@ -159,14 +165,14 @@ class Storm:
             if delivery["state"] == "pending"
         }
         # What parks a payment is refused as often as it comes.
-        return on_the_wire <= flagged and self.board.calm
+        return on_the_wire <= flagged and self.progress.calm
 
     async def _audit(self) -> Audit:
         self.phase = "audit"
         begun = time.monotonic()
         made = await audit(await self._scope())
         self._durations["audit"] = round(time.monotonic() - begun, 1)
-        seen = [_overdrawn(id_.hex) for id_ in sorted(self.board.overdrawn)]
+        seen = [_overdrawn(id_.hex) for id_ in sorted(self.progress.overdrawn)]
         return Audit(in_order([*made.findings, *seen]), made.counts)
 
     async def _scope(self) -> Scope:
@@ -181,10 +187,10 @@ class Storm:
     async def _register(self) -> list[str]:
         """The merchants, told at the sandbox; their API keys."""
         settings = Settings(_env_file=self.stack.config.state_dir / ENV_FILE)
-        self.secrets |= key_material(settings.read_accounts()) | _of_payers(self.plan.trips)
+        self.secrets |= key_material(settings.read_accounts()) | _of_payers(self.plan.orders)
         keys, run = [], uuid4().hex[:6]
         for number in range(self.plan.merchants):
-            name, secret = f"storm-{run}-{number}", new_secret()
+            name, secret = f"chaos-{run}-{number}", new_secret()
             accepts = number in self.plan.accepting
             await MerchantStore(self.database).create(
                 Merchant(
@@ -195,7 +201,7 @@ class Storm:
                     late_policy=LatePolicy.ACCEPT if accepts else LatePolicy.REFUND,
                 )
             )
-            key = await ApiKeyStore(self.database).create(name, "storm")
+            key = await ApiKeyStore(self.database).create(name, "chaos")
             self.merchants.append(name)
             self.secrets |= {f"API key of {name}": key, f"webhook secret of {name}": secret}
             keys.append(key)
@@ -205,7 +211,7 @@ class Storm:
         """The API key of a merchant that does nothing but flood."""
         name = f"flood-{uuid4().hex[:6]}"
         await MerchantStore(self.database).create(Merchant(id=name, name=name))
-        return await ApiKeyStore(self.database).create(name, "storm")
+        return await ApiKeyStore(self.database).create(name, "chaos")
 
     async def _sabotage(self) -> None:
         owner = Database(self.stack.database_owner_url)
@@ -214,12 +220,12 @@ class Storm:
                 await connection.execute(text(statement))
         await owner.close()
 
-    async def _witness(self, sandbox: Sandbox) -> Witness:
+    async def _sandbox_record(self, sandbox: Sandbox) -> SandboxRecord:
         webhooks: Counter[str] = Counter()
         for name in self.merchants:
             for row in await sandbox.get(f"merchant/{name}"):
                 webhooks[f"answered {row['status']}"] += 1
-        return Witness(
+        return SandboxRecord(
             leftover=await sandbox.get("faults"),
             attempts=(await sandbox.get("notifications"))["attempts"],
             webhooks=webhooks,
@@ -236,12 +242,12 @@ def _client(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, timeout=HTTP_SECONDS, limits=limits, trust_env=False)
 
 
-def _of_payers(trips: Iterable[Trip]) -> dict[str, str]:
+def _of_payers(orders: Iterable[PlannedOrder]) -> dict[str, str]:
     """What payers told us, which nobody else may read."""
     codes = {
-        f"payment code {number}": trip.payer["auth_code"]
-        for number, trip in enumerate(trips)
-        if "auth_code" in trip.payer
+        f"payment code {number}": order.payer["auth_code"]
+        for number, order in enumerate(orders)
+        if "auth_code" in order.payer
     }
     openids = {
         f"open id {provider} {number}": open_id

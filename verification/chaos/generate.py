@@ -6,18 +6,18 @@ from types import MappingProxyType
 from typing import Any
 
 from verification.chaos import faults
-from verification.chaos.dice import chance
+from verification.chaos.faults import chance
 from verification.chaos.plan import (
     OF_STORES,
     Course,
+    EndpointFault,
     Fault,
     Flood,
     FloodKind,
     Kill,
-    Mood,
     Plan,
-    RefundAsked,
-    Trip,
+    PlannedOrder,
+    PlannedRefund,
 )
 
 MERCHANTS = 6
@@ -82,7 +82,7 @@ UNASKED = OF_STORES | {Course.LATE}
 
 
 @dataclass(frozen=True)
-class Weather:
+class Settings:
     """How hard it blows. `rate` payments a second, `kill_every` seconds (0: no kills)."""
 
     payments: int
@@ -97,33 +97,33 @@ class Weather:
         return self.payments / self.rate
 
 
-def draw(weather: Weather) -> Plan:
-    """The plan of this weather."""
-    random = Random(weather.seed)  # noqa: S311 - to be repeatable, not secret
-    trips: list[Trip] = []
+def generate(settings: Settings) -> Plan:
+    """The plan that these settings give."""
+    random = Random(settings.seed)  # noqa: S311 - to be repeatable, not secret
+    orders: list[PlannedOrder] = []
     made = 0
-    while made < weather.payments:
-        trip = _trip(random, weather, len(trips), made / weather.rate)
-        made += len(trip.keys)
-        trips.append(trip)
+    while made < settings.payments:
+        order = _planned_order(random, settings, len(orders), made / settings.rate)
+        made += len(order.keys)
+        orders.append(order)
     return Plan(
-        seed=weather.seed,
-        trips=tuple(trips),
-        kills=_kills(random, weather),
-        moods=_moods(random, weather),
+        seed=settings.seed,
+        orders=tuple(orders),
+        kills=_kills(random, settings),
+        endpoint_faults=_endpoint_faults(random, settings),
         certificates=tuple(faults.of_certificates(random) for _ in range(5)),
         merchants=MERCHANTS,
         accepting=ACCEPTING,
-        floods=_floods(random, weather),
+        floods=_floods(random, settings),
         sweep_every=SWEEP_EVERY,
     )
 
 
-def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
+def _planned_order(random: Random, settings: Settings, number: int, at: float) -> PlannedOrder:
     provider = random.choice(tuple(CHANNELS))
     channel = random.choice(CHANNELS[provider])
-    courses = list(weather.weights)
-    course = random.choices(courses, [weather.weights[course] for course in courses])[0]
+    courses = list(settings.weights)
+    course = random.choices(courses, [settings.weights[course] for course in courses])[0]
     if course is Course.LATE:
         provider, channel = "alipay", random.choice(UNOPENED)
     elif course in OF_STORES:
@@ -133,7 +133,7 @@ def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
     amount = random.choice((1, 2, 100, random.randint(3, 9999), random.randint(3, 2_000_000)))
     product, quantity = _goods(random) if course in OF_STORES else (None, 1)
     payer = _payer(random, provider, channel)
-    return Trip(
+    return PlannedOrder(
         number=number,
         at=round(at, 3),
         merchant=random.randrange(MERCHANTS),
@@ -145,7 +145,7 @@ def _trip(random: Random, weather: Weather, number: int, at: float) -> Trip:
         payer=payer,
         expires_in=_life(course, payer),
         pay_after=round(random.choice((0.0, random.uniform(0, 3), random.uniform(0, 25))), 2),
-        faults=_trip_faults(random, provider, channel, course),
+        faults=_order_faults(random, provider, channel, course),
         copies=random.choice((1, 1, 1, 2, 4)),
         contradicted=chance(random, 0.1),
         synced=chance(random, 0.1),
@@ -181,7 +181,7 @@ def _life(course: Course, payer: dict[str, str]) -> int:
     return SHORTEST if course in (Course.UNPAID, Course.CANCELLED) else LONG
 
 
-def _trip_faults(random: Random, provider: str, channel: str, course: Course) -> tuple[Fault, ...]:
+def _order_faults(random: Random, provider: str, channel: str, course: Course) -> tuple[Fault, ...]:
     if course in OF_STORES:
         return tuple(faults.of_query(random, provider))
     found = faults.of_create(random, provider, channel)
@@ -192,7 +192,7 @@ def _trip_faults(random: Random, provider: str, channel: str, course: Course) ->
     return tuple(found + faults.of_notification(random, provider))
 
 
-def _refunds(random: Random, provider: str, amount: int) -> tuple[RefundAsked, ...]:
+def _refunds(random: Random, provider: str, amount: int) -> tuple[PlannedRefund, ...]:
     if not chance(random, 0.55):
         return ()
     if chance(random, 0.25):
@@ -206,7 +206,7 @@ def _refunds(random: Random, provider: str, amount: int) -> tuple[RefundAsked, .
     else:
         amounts = [(amount, 0)]
     return tuple(
-        RefundAsked(
+        PlannedRefund(
             key=f"refund-{index}",
             amount=asked,
             wave=wave,
@@ -217,22 +217,22 @@ def _refunds(random: Random, provider: str, amount: int) -> tuple[RefundAsked, .
     )
 
 
-def _kills(random: Random, weather: Weather) -> tuple[Kill, ...]:
+def _kills(random: Random, settings: Settings) -> tuple[Kill, ...]:
     kills: list[Kill] = []
     last = dict.fromkeys(SERVICES, -REST_SECONDS)
-    at = weather.kill_every
-    while weather.kill_every and at < weather.seconds + 30:
+    at = settings.kill_every
+    while settings.kill_every and at < settings.seconds + 30:
         ready = [name for name in SERVICES if at - last[name] >= REST_SECONDS]
         if ready:
             name = random.choice(ready)
             last[name] = at
             kills.append(Kill(round(at, 2), name))
-        at += weather.kill_every * random.uniform(0.6, 1.4)
+        at += settings.kill_every * random.uniform(0.6, 1.4)
     return tuple(kills)
 
 
-def _floods(random: Random, weather: Weather) -> tuple[Flood, ...]:
-    count = int(weather.seconds / FLOOD_EVERY) + 1
+def _floods(random: Random, settings: Settings) -> tuple[Flood, ...]:
+    count = int(settings.seconds / FLOOD_EVERY) + 1
     kinds = list(FloodKind)
     return tuple(
         Flood(round((number + random.random()) * FLOOD_EVERY, 2), kinds[number % len(kinds)])
@@ -240,7 +240,7 @@ def _floods(random: Random, weather: Weather) -> tuple[Flood, ...]:
     )
 
 
-def _moods(random: Random, weather: Weather) -> tuple[Mood, ...]:
+def _endpoint_faults(random: Random, settings: Settings) -> tuple[EndpointFault, ...]:
     answers: tuple[dict[str, Any], ...] = (
         {"status": 500, "times": 2},
         {"status": 503, "times": 1},
@@ -251,13 +251,13 @@ def _moods(random: Random, weather: Weather) -> tuple[Mood, ...]:
         {"status": 200, "text": "<html>thank you</html>", "times": 2},
         {"status": 200, "body": {"decision": "refund", "reason": "sold out"}, "times": 2},
     )
-    count = max(6, int(weather.payments / 12))
-    moods = [
-        Mood(
-            round(random.uniform(0, weather.seconds), 2),
+    count = max(6, int(settings.payments / 12))
+    endpoint_faults = [
+        EndpointFault(
+            round(random.uniform(0, settings.seconds), 2),
             random.randrange(MERCHANTS),
             random.choice(answers),
         )
         for _ in range(count)
     ]
-    return tuple(sorted(moods, key=lambda mood: mood.at))
+    return tuple(sorted(endpoint_faults, key=lambda fault: fault.at))

@@ -1,4 +1,4 @@
-"""What blows whatever the payments do: kills, and merchants in a mood."""
+"""Kills, and merchants' endpoints that fail, whatever the payments do."""
 
 import asyncio
 import os
@@ -7,11 +7,11 @@ import time
 
 from cli.embedded.stack import Stack
 from verification.chaos.clients import Sandbox
+from verification.chaos.counts import Counts
 from verification.chaos.plan import Plan
-from verification.chaos.tally import Tally
 
 
-async def kill_by_plan(plan: Plan, stack: Stack, tally: Tally, start: float) -> None:
+async def kill_by_plan(plan: Plan, stack: Stack, counts: Counts, start: float) -> None:
     """SIGKILL each process at its time; the stack starts it again by itself."""
     for kill in plan.kills:
         await _until(start + kill.at)
@@ -21,16 +21,18 @@ async def kill_by_plan(plan: Plan, stack: Stack, tally: Tally, start: float) -> 
             os.kill(pid, signal.SIGKILL)
         except (LookupError, ProcessLookupError):
             continue  # it is down already
-        tally.kills[kill.service] += 1
+        counts.kills[kill.service] += 1
         await _replaced(stack, kill.service, pid)
-        tally.recovery_seconds.setdefault(kill.service, []).append(time.monotonic() - begun)
+        counts.recovery_seconds.setdefault(kill.service, []).append(time.monotonic() - begun)
 
 
-async def moods_by_plan(plan: Plan, names: list[str], sandbox: Sandbox, start: float) -> None:
+async def endpoint_faults_by_plan(
+    plan: Plan, names: list[str], sandbox: Sandbox, start: float
+) -> None:
     """Change how merchants answer, each at its time."""
-    for mood in plan.moods:
-        await _until(start + mood.at)
-        await sandbox.post(f"merchant/{names[mood.merchant]}", {"times": 1} | mood.answer)
+    for fault in plan.endpoint_faults:
+        await _until(start + fault.at)
+        await sandbox.post(f"merchant/{names[fault.merchant]}", {"times": 1} | fault.answer)
 
 
 async def _replaced(stack: Stack, service: str, old: int) -> None:
