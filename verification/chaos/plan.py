@@ -145,7 +145,7 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Names the schedule: two storms with the same digest throw the same things."""
+        """Names the plan: two runs with the same digest do the same."""
         text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -1,4 +1,4 @@
-"""Storms on a real stack, small ones: `make chaos` is the large one."""
+"""Small chaos tests on a real stack; `make chaos` is the large one."""
 
 import dataclasses
 from pathlib import Path
@@ -23,7 +23,7 @@ def sabotaged(folder: Path, guard: Guard) -> SabotagedStack:
 
 # An order that nobody pays lives for a minute, and what was lost waits for a sweep.
 @pytest.mark.timeout(480)
-async def test_a_small_storm_ends_quiet_and_clean(tmp_path: Path) -> None:
+async def test_a_small_chaos_test_ends_clean(tmp_path: Path) -> None:
     plan = generate(Settings(payments=12, seed=3, kill_every=5))
     config = StackConfig(tmp_path / "state", sandbox_time_scale=TIME_SCALE)
     async with Stack(config) as stack:

@@ -28,7 +28,7 @@ def plan() -> Plan:
     return generate(Settings(500, seed=1))
 
 
-def test_the_same_seed_draws_the_same_storm(plan: Plan) -> None:
+def test_the_same_seed_gives_the_same_plan(plan: Plan) -> None:
     again = generate(Settings(500, seed=1))
 
     assert again == plan
@@ -38,16 +38,16 @@ def test_the_same_seed_draws_the_same_storm(plan: Plan) -> None:
 @pytest.mark.parametrize(
     "other", [Settings(500, seed=2), Settings(501, seed=1), Settings(500, 1, kill_every=7)]
 )
-def test_another_seed_or_size_draws_another_storm(plan: Plan, other: Settings) -> None:
+def test_another_seed_or_size_gives_another_plan(plan: Plan, other: Settings) -> None:
     assert generate(other).digest != plan.digest
 
 
-def test_the_storm_has_as_many_payments_as_were_asked_for(plan: Plan) -> None:
+def test_the_plan_has_the_requested_number_of_payments(plan: Plan) -> None:
     assert sum(len(order.keys) for order in plan.orders) in (500, 501)
 
 
 def test_every_course_channel_and_account_comes_up(plan: Plan) -> None:
-    # Whoever terminates a workflow takes the notification's place; storms of broken guards do.
+    # Whoever terminates a workflow takes the notification's place; plans of broken guards do.
     assert {order.course for order in plan.orders} == set(Course) - {Course.ABANDONED}
     assert len({(order.provider, order.channel) for order in plan.orders}) == 17
     assert len({(order.provider, order.account) for order in plan.orders}) == 10

@@ -1,4 +1,4 @@
-"""The guards that a chaos test can break on purpose, and the small plan that shows each is needed."""
+"""The guards that a chaos test can break, and the small plan that shows each is needed."""
 
 import dataclasses
 import sys

@@ -1,4 +1,4 @@
-"""What storms have found, each as one payment."""
+"""What chaos tests have found, each as one payment."""
 
 import pytest
 
