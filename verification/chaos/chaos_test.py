@@ -17,7 +17,7 @@ from cli.embedded.config import Service
 from cli.embedded.stack import ENV_FILE, Stack
 from domain.identity import payment_workflow_id
 from domain.merchant import LatePolicy, Merchant
-from reconciliation.audit.auditor import Audit, Scope, audit, read_books
+from reconciliation.audit.auditor import Audit, Scope, audit, read_records
 from reconciliation.audit.compare import in_order
 from reconciliation.audit.finding import Finding, Promise
 from reconciliation.audit.known_secrets import key_material
@@ -153,7 +153,7 @@ class ChaosTest:
         if not self.progress.calm:
             return False
         try:
-            books = await read_books(await self._scope())
+            books = await read_records(await self._scope())
         except (DatabaseUnavailable, RPCError, RuntimeError, httpx.HTTPError):
             return False
         if any(case.under_way and not case.flagged for case in books.cases):

@@ -83,7 +83,7 @@ class Progress:
 
     @property
     def calm(self) -> bool:
-        """Nothing is pending but what waits for a person, and every merchant knows."""
+        """Nothing is pending but what waits for an operator, and every event is delivered."""
         return self.waiting == (0, 0, 0)
 
     @property

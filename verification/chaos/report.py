@@ -88,7 +88,7 @@ def report(
         durations=durations,
         payments=dict(progress.statuses)
         | dict(marked - Counter({"": marked[""]}))
-        | {"wait for a person": flagged},
+        | {"wait for an operator": flagged},
         refunds=dict(progress.refunds),
         courses=dict(Counter(str(order.course) for order in plan.orders)),
         planned_faults=plan.planned_faults,

@@ -5,35 +5,35 @@ import pytest
 
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
-from reconciliation.audit.books import Attempt, Run
 from reconciliation.audit.finding import Promise
+from reconciliation.audit.records import Attempt, OpenWorkflow
 from tests.reconciliation.audit.conftest import Ledger
 
 
 def test_a_workflow_with_nothing_to_wait_for_is_named(ledger: Ledger) -> None:
-    ledger.runs = [Run(f"payment-{ledger.payment.reference}")]
+    ledger.workflows = [OpenWorkflow(f"payment-{ledger.payment.reference}")]
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
-    ledger.runs = [Run(f"late-{ledger.payment.reference}")]
+    ledger.workflows = [OpenWorkflow(f"late-{ledger.payment.reference}")]
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
 
 def test_a_refunds_workflow_with_nothing_to_wait_for_is_named(ledger: Ledger) -> None:
     refund = ledger.refund(100)
-    ledger.runs = [Run(f"refund-{refund.reference}")]
+    ledger.workflows = [OpenWorkflow(f"refund-{refund.reference}")]
 
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
 
 def test_a_workflow_that_asks_or_tells_has_work(ledger: Ledger) -> None:
-    ledger.runs = [Run(f"late-{ledger.payment.reference}", busy=True)]
+    ledger.workflows = [OpenWorkflow(f"late-{ledger.payment.reference}", busy=True)]
 
     assert ledger.found() == []
 
 
 def test_a_workflow_may_watch_a_closed_payment_until_it_cannot_be_paid(ledger: Ledger) -> None:
     ledger.closed()
-    ledger.runs = [Run(f"payment-{ledger.payment.reference}")]
+    ledger.workflows = [OpenWorkflow(f"payment-{ledger.payment.reference}")]
     ledger.bend(expires_at=datetime.now(UTC) + timedelta(minutes=1))
     assert ledger.promises() == []
 
@@ -42,7 +42,7 @@ def test_a_workflow_may_watch_a_closed_payment_until_it_cannot_be_paid(ledger: L
 
 
 def test_the_watch_goes_on_where_another_workflow_has_settled_the_money(ledger: Ledger) -> None:
-    ledger.runs = [Run(f"payment-{ledger.payment.reference}")]
+    ledger.workflows = [OpenWorkflow(f"payment-{ledger.payment.reference}")]
     ledger.bend(expires_at=datetime.now(UTC) + timedelta(minutes=1))
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
@@ -51,10 +51,10 @@ def test_the_watch_goes_on_where_another_workflow_has_settled_the_money(ledger: 
 
 
 def test_a_workflow_of_a_record_that_we_never_wrote_down_is_named(ledger: Ledger) -> None:
-    ledger.runs = [Run(f"payment-{uuid4().hex}")]
+    ledger.workflows = [OpenWorkflow(f"payment-{uuid4().hex}")]
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
-    ledger.runs = [Run("somebody-elses")]
+    ledger.workflows = [OpenWorkflow("somebody-elses")]
     assert ledger.promises() == []
 
 
@@ -62,30 +62,30 @@ def test_a_stores_workflow_belongs_to_the_payment_that_its_chain_was_granted_to(
     ledger: Ledger,
 ) -> None:
     chain = ledger.sold_by_store()
-    ledger.runs = [Run(chain.run_id, busy=True)]
+    ledger.workflows = [OpenWorkflow(chain.workflow_id, busy=True)]
     assert ledger.promises() == []
 
-    ledger.runs = [Run(chain.run_id)]
+    ledger.workflows = [OpenWorkflow(chain.workflow_id)]
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
     assert ledger.found()[0].payment == ledger.payment.reference
 
 
 def test_a_stores_workflow_of_a_chain_that_was_never_granted_is_named(ledger: Ledger) -> None:
     ledger.sold_by_store()
-    ledger.runs = [Run("store-apple_iap-main-2000000000000002")]
+    ledger.workflows = [OpenWorkflow("store-apple_iap-main-2000000000000002")]
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
 
 def test_a_workflow_that_cannot_go_on_is_named(ledger: Ledger) -> None:
-    stuck = Run(f"payment-{ledger.payment.reference}", busy=True, stuck="failed 1 times")
-    ledger.runs = [stuck]
+    stuck = OpenWorkflow(f"payment-{ledger.payment.reference}", busy=True, stuck="failed 1 times")
+    ledger.workflows = [stuck]
 
     assert ledger.promises() == [Promise.STUCK_RUN]
 
 
 def test_a_pending_refund_without_a_workflow_is_named(ledger: Ledger) -> None:
     ledger.refund(100, RefundStatus.PENDING)
-    ledger.runs = []
+    ledger.workflows = []
 
     assert ledger.promises() == [Promise.ROW_WITHOUT_RUN]
 

@@ -5,13 +5,13 @@ from typing import Any
 from sqlalchemy import Table, select, text
 
 from domain.merchant import Merchant
-from reconciliation.audit.books import Chain, OurBooks
+from reconciliation.audit.records import Chain, DatabaseRecords
 from storage.database import Database
 from storage.rows import to_event, to_merchant, to_payment, to_refund
 from storage.tables import events, grants, merchants, payments, refunds
 
 
-async def read_ours(database: Database) -> OurBooks:
+async def read_database(database: Database) -> DatabaseRecords:
     """Every payment, refund and event, all of one moment. DatabaseUnavailable."""
     async with database.transaction() as connection:
         await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
@@ -20,7 +20,7 @@ async def read_ours(database: Database) -> OurBooks:
             statement = select(table).order_by(*(table.c[name] for name in order))
             return [dict(row) for row in (await connection.execute(statement)).mappings()]
 
-        return OurBooks(
+        return DatabaseRecords(
             payments=[to_payment(row) for row in await rows(payments, "created_at", "id")],
             refunds=[to_refund(row) for row in await rows(refunds, "created_at", "id")],
             events=[to_event(row) for row in await rows(events, "payment_id", "sequence")],

@@ -12,37 +12,37 @@ from domain.event import DeliveryStatus
 from domain.identity import payment_workflow_id, refund_workflow_id
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
-from reconciliation.audit.books import OurBooks, Run
+from reconciliation.audit.records import DatabaseRecords, OpenWorkflow
 
 _OPEN = "ExecutionStatus = 'Running'"
 _AT_ONCE = 8
 
 
-async def read_runs(client: Client, ours: OurBooks) -> list[Run]:
+async def read_workflows(client: Client, ours: DatabaseRecords) -> list[OpenWorkflow]:
     """Every open workflow. RPCError where Temporal doesn't answer.
 
     Lists lag behind: the workflows that our pending rows need are looked up one by one.
     """
-    listed = {run.id async for run in client.list_workflows(_OPEN)}
+    listed = {workflow.id async for workflow in client.list_workflows(_OPEN)}
     limit, running = asyncio.Semaphore(_AT_ONCE), RunningBuilds(client)
 
-    async def look(id_: str) -> Run | None:
+    async def look(id_: str) -> OpenWorkflow | None:
         async with limit:
             return await _describe(client, id_, running)
 
     found = await asyncio.gather(*(look(id_) for id_ in sorted(listed | _expected(ours))))
-    return [run for run in found if run is not None]
+    return [workflow for workflow in found if workflow is not None]
 
 
-def _expected(ours: OurBooks) -> set[str]:
+def _expected(ours: DatabaseRecords) -> set[str]:
     payments = {
         payment_workflow_id(payment.id)
         for payment in ours.payments
         if payment.status is PaymentStatus.PENDING
     }
-    # A store's word on what was paid: its run tells the merchant, and no row of its own is open.
+    # A store's report on what was paid: its workflow delivers events, and has no open row.
     waiting = {e.payment_id for e in ours.events if e.delivery is DeliveryStatus.WAITING}
-    stores = {chain.run_id for chain in ours.chains if chain.payment_id in waiting}
+    stores = {chain.workflow_id for chain in ours.chains if chain.payment_id in waiting}
     return (
         payments
         | stores
@@ -54,7 +54,7 @@ def _expected(ours: OurBooks) -> set[str]:
     )
 
 
-async def _describe(client: Client, id_: str, running: RunningBuilds) -> Run | None:
+async def _describe(client: Client, id_: str, running: RunningBuilds) -> OpenWorkflow | None:
     try:
         found = await client.get_workflow_handle(id_).describe()
     except RPCError as error:
@@ -66,7 +66,7 @@ async def _describe(client: Client, id_: str, running: RunningBuilds) -> Run | N
     raw = found.raw_description
     steps = tuple(activity.activity_type.name for activity in raw.pending_activities)
     stuck = await stuck_task(client, found, running)
-    return Run(id_, busy=_busy(raw), stuck=stuck, steps=steps)
+    return OpenWorkflow(id_, busy=_busy(raw), stuck=stuck, steps=steps)
 
 
 def _busy(raw: DescribeWorkflowExecutionResponse) -> bool:

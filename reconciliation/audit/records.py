@@ -1,4 +1,4 @@
-"""The books that an audit compares, as plain values. Amounts are fen."""
+"""The records that an audit compares, as plain values. Amounts are fen."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -32,13 +32,13 @@ class Chain:
     original_transaction_id: str
 
     @property
-    def run_id(self) -> str:
-        """The id of the workflow that hears what the store says of it."""
+    def workflow_id(self) -> str:
+        """The id of the workflow that applies the store's reports on it."""
         return store_workflow_id(self.provider, self.account, self.original_transaction_id)
 
 
 @dataclass(frozen=True)
-class OurBooks:
+class DatabaseRecords:
     """What our database says."""
 
     payments: list[Payment]
@@ -87,7 +87,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class ProviderBooks:
+class ProviderRecords:
     """What the providers executed."""
 
     orders: list[ProviderOrder]
@@ -109,7 +109,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Run:
+class OpenWorkflow:
     """An open workflow. `busy`: an activity, a child or a workflow task is under way.
 
     `steps` names the activities under way; `stuck` is why the workflow task at
@@ -131,56 +131,56 @@ class SettlementFile:
 
 
 @dataclass(frozen=True)
-class Books:
+class Records:
     """Everything; None where a book cannot be read (a real provider, no pretend merchant).
 
     `inbox` holds the webhooks of all merchants but those in `unread`, whose endpoint is elsewhere.
     """
 
-    ours: OurBooks
-    provider: ProviderBooks | None = None
+    ours: DatabaseRecords
+    provider: ProviderRecords | None = None
     inbox: list[Message] | None = None
     unread: frozenset[str] = frozenset()
-    runs: list[Run] | None = None
+    workflows: list[OpenWorkflow] | None = None
     statements: tuple[SettlementFile, ...] = ()
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @cached_property
     def cases(self) -> list["Case"]:
-        """The books again, payment by payment."""
+        """The records again, payment by payment."""
         refunds = _grouped(self.ours.refunds, lambda refund: refund.payment_id.hex)
         events = _grouped(self.ours.events, lambda event: event.payment_id.hex)
         orders = _grouped(self._of_providers.orders, lambda order: order.reference)
         moves = _grouped(self._of_providers.moves, lambda move: move.reference)
         inbox = _grouped(self.inbox or (), lambda message: message.event_id)
         chains = _grouped(self.ours.chains, lambda chain: chain.payment_id.hex)
-        runs = {run.id: run for run in self.runs or ()}
+        workflows = {workflow.id: workflow for workflow in self.workflows or ()}
         cases = []
         for payment in self.ours.payments:
             name = payment.reference
-            told = [m for event in events[name] for m in inbox[str(event.id)]]
-            case = Case(payment, refunds[name], events[name], orders[name], moves[name], told)
+            received = [m for event in events[name] for m in inbox[str(event.id)]]
+            case = Case(payment, refunds[name], events[name], orders[name], moves[name], received)
             case.read_at, case.chains = self.read_at, chains[name]
-            case.runs.extend(runs[id_] for id_ in case.run_ids if id_ in runs)
+            case.workflows.extend(workflows[id_] for id_ in case.workflow_ids if id_ in workflows)
             cases.append(case)
         return cases
 
     @property
-    def _of_providers(self) -> ProviderBooks:
-        return self.provider or ProviderBooks([], [])
+    def _of_providers(self) -> ProviderRecords:
+        return self.provider or ProviderRecords([], [])
 
 
 @dataclass
 class Case:
-    """All that the books say of one payment."""
+    """All records of one payment."""
 
     payment: Payment
     refunds: list[Refund] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     orders: list[ProviderOrder] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
-    told: list[Message] = field(default_factory=list)
-    runs: list[Run] = field(default_factory=list)
+    received: list[Message] = field(default_factory=list)
+    workflows: list[OpenWorkflow] = field(default_factory=list)
     chains: list[Chain] = field(default_factory=list)
     read_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -195,26 +195,26 @@ class Case:
         return [move.amount for move in self.moves if move.refund_reference is None]
 
     @property
-    def given_back(self) -> int:
+    def refunded(self) -> int:
         """What went back there."""
         return sum(move.amount for move in self.moves if move.refund_reference is not None)
 
     @property
     def flagged(self) -> bool:
-        """A person was called, for the payment or for one of its refunds."""
+        """An operator was called, for the payment or for one of its refunds."""
         flags = [self.payment.attention, *(refund.attention for refund in self.refunds)]
         return any(flag is not None for flag in flags)
 
     @property
     def running(self) -> bool:
         """A workflow is still at it: what differs now may agree in a moment."""
-        return bool(self.runs)
+        return bool(self.workflows)
 
     @property
     def watching(self) -> bool:
         """Closed before its payer opened it: watched until it can't be paid any more.
 
-        Also where its money came meanwhile by the late run, which the payment's own does not know.
+        Also where a late workflow took its money, which the payment's own does not know.
         """
         closed = self.payment.status is PaymentStatus.CLOSED or self.payment.late
         return closed and self.payment.expires_at > self.read_at
@@ -223,13 +223,13 @@ class Case:
     def under_way(self) -> bool:
         """A workflow is at it that does more than watch."""
         watch = payment_workflow_id(self.payment.id) if self.watching else None
-        return any(run.id != watch for run in self.runs)
+        return any(workflow.id != watch for workflow in self.workflows)
 
     @property
-    def run_ids(self) -> list[str]:
+    def workflow_ids(self) -> list[str]:
         """The ids of every workflow that may be about this payment."""
         refunds = [refund_workflow_id(refund.id) for refund in self.refunds]
-        stores = dict.fromkeys(chain.run_id for chain in self.chains)
+        stores = dict.fromkeys(chain.workflow_id for chain in self.chains)
         own = [payment_workflow_id(self.payment.id), late_workflow_id(self.payment.id)]
         return [*own, *refunds, *stores]
 

@@ -6,9 +6,9 @@ import pytest
 from domain.event import DeliveryStatus, EventType
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
-from reconciliation.audit.books import Message, Run
 from reconciliation.audit.compare import compare
 from reconciliation.audit.finding import Promise
+from reconciliation.audit.records import Message, OpenWorkflow
 from tests.reconciliation.audit.conftest import Ledger
 
 
@@ -90,14 +90,14 @@ def test_an_event_that_waits_without_a_workflow_is_named(ledger: Ledger) -> None
     ledger.events = [ledger.events[0].model_copy(update={"delivery": DeliveryStatus.WAITING})]
     assert ledger.promises() == [Promise.EVENT_NOT_DELIVERED]
 
-    ledger.runs = [Run(f"payment-{ledger.payment.reference}", busy=True)]
+    ledger.workflows = [OpenWorkflow(f"payment-{ledger.payment.reference}", busy=True)]
     assert ledger.promises() == []
 
 
 def test_an_event_that_a_stores_workflow_still_delivers_is_no_finding(ledger: Ledger) -> None:
     chains = [ledger.sold_by_store() for _ in range(2)]
     ledger.events = [ledger.events[0].model_copy(update={"delivery": DeliveryStatus.WAITING})]
-    ledger.runs = [Run(chains[0].run_id, busy=True, steps=("deliver_event",))]
+    ledger.workflows = [OpenWorkflow(chains[0].workflow_id, busy=True, steps=("deliver_event",))]
     assert ledger.promises() == []
 
     ledger.chains = []
@@ -109,7 +109,9 @@ def test_an_event_that_everybody_waits_for_and_nobody_delivers_is_named(ledger: 
     ledger.events = [
         e.model_copy(update={"delivery": DeliveryStatus.WAITING}) for e in ledger.events
     ]
-    ledger.runs = [Run(f"refund-{refund.reference}", busy=True, steps=("await_turn",))]
+    ledger.workflows = [
+        OpenWorkflow(f"refund-{refund.reference}", busy=True, steps=("await_turn",))
+    ]
 
     [found] = ledger.found()
     assert found.promise is Promise.EVENT_NOT_DELIVERED
@@ -138,14 +140,14 @@ def test_a_merchant_whose_endpoint_is_elsewhere_is_not_said_to_have_missed_anyth
 ) -> None:
     ledger.inbox = []
 
-    assert compare(replace(ledger.books(), unread=frozenset({"tea"}))) == []
-    assert compare(replace(ledger.books(), unread=frozenset({"coffee"}))) != []
+    assert compare(replace(ledger.records(), unread=frozenset({"tea"}))) == []
+    assert compare(replace(ledger.records(), unread=frozenset({"coffee"}))) != []
 
 
 def test_without_the_merchants_book_only_our_own_events_are_judged(ledger: Ledger) -> None:
     ledger.inbox = []
-    books = replace(ledger.books(), inbox=None)
+    records = replace(ledger.records(), inbox=None)
 
-    assert compare(books) == []
+    assert compare(records) == []
     ledger.bend(status=PaymentStatus.FAILED)
-    assert compare(replace(ledger.books(), inbox=None))
+    assert compare(replace(ledger.records(), inbox=None))
