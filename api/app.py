@@ -104,7 +104,7 @@ async def _open(
     database = Database(settings.read_database_url())
     stack.push_async_callback(database.close)
     stores = Stores.on(database)
-    # A database that is away must not keep the API from starting: it is asked at the first POST.
+    # A database that is away must not keep the API from starting: the first POST connects.
     with suppress(DatabaseUnavailable):
         if not settings.is_sandbox:
             await refuse_ownership(database)
