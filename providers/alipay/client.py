@@ -13,9 +13,9 @@ import httpx
 from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
 from providers.alipay import codes, encryption, signing
 from providers.alipay.config import AlipayConfig
-from providers.alipay.credentials import Credentials
-from providers.alipay.envelope import Envelope, open_envelope, read_object
+from providers.alipay.keys import Credentials
 from providers.alipay.mapping import stamp
+from providers.alipay.wire import Envelope, open_envelope, read_object
 
 _DOWNLOAD = "alipay.open.app.alipaycert.download"
 _OK = 200

@@ -17,9 +17,9 @@ from providers.alipay import codes, mapping
 from providers.alipay.checkouts import created, nothing_left
 from providers.alipay.client import AlipayClient, Answer, Links
 from providers.alipay.config import AlipayConfig
-from providers.alipay.credentials import Credentials
+from providers.alipay.errors import is_business_no, refuse_order, refuse_query, refuse_question
+from providers.alipay.keys import Credentials
 from providers.alipay.notification import read_notification, read_return
-from providers.alipay.refusals import is_business_no, refuse_order, refuse_query, refuse_question
 from providers.base import ChannelRules
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from domain.errors import OutcomeUnknown, ProviderUnavailable
-from providers.apple_iap import codes, jws
+from providers.apple_iap import codes, signing
 from providers.apple_iap.config import PROVIDER, AppleIapConfig, Environment
 from providers.base import raise_verdict
 
@@ -55,7 +55,7 @@ class AppleClient:
         self, config: AppleIapConfig, http: httpx.AsyncClient, clock: Callable[[], datetime]
     ) -> None:
         self._config = config
-        self._key = jws.load_key(config.private_key.get_secret_value())
+        self._key = signing.load_key(config.private_key.get_secret_value())
         self._http = http
         self._clock = clock
         self._timeout = httpx.Timeout(config.read_timeout, connect=config.connect_timeout)
@@ -112,7 +112,7 @@ class AppleClient:
             "aud": _AUDIENCE,
             "bid": self._config.bundle_id,
         }
-        return jws.sign(self._key, self._config.key_id, claims)
+        return signing.sign(self._key, self._config.key_id, claims)
 
     def _retry_after(self, response: httpx.Response) -> float | None:
         """Seconds until the call may come again: the App Store names a UNIX time in ms."""
@@ -120,7 +120,7 @@ class AppleClient:
         if response.status_code != HTTPStatus.TOO_MANY_REQUESTS or not text.isdecimal():
             return None
         try:
-            wait = (jws.instant(int(text)) - self._clock()).total_seconds()
+            wait = (signing.instant(int(text)) - self._clock()).total_seconds()
         except ValueError:
             return None
         return min(max(wait, 1.0), _LONGEST_WAIT)
@@ -133,13 +133,13 @@ def unknown(message: str) -> OutcomeUnknown:
 
 def _object(response: httpx.Response) -> dict[str, Any]:
     try:
-        return jws.parse_object(response.content)
-    except jws.NotGenuine as error:
+        return signing.parse_object(response.content)
+    except signing.NotGenuine as error:
         raise unknown(f"the answer proves nothing: {error}") from error
 
 
 def _refusal(response: httpx.Response) -> dict[str, Any]:
     try:
-        return jws.parse_object(response.content)
-    except jws.NotGenuine:
+        return signing.parse_object(response.content)
+    except signing.NotGenuine:
         return {}

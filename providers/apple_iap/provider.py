@@ -17,10 +17,10 @@ from domain.report import Outcome, PaymentReport, RefundReport
 from providers.apple_iap import codes, mapping
 from providers.apple_iap.client import AppleClient
 from providers.apple_iap.config import PROVIDER, AppleIapConfig, Environment
+from providers.apple_iap.keys import Verifier
 from providers.apple_iap.notification import Reader
 from providers.apple_iap.recall import Recall, Wanted
 from providers.apple_iap.store import AppStore
-from providers.apple_iap.verifier import Verifier
 from providers.base import ChannelRules
 
 _NOT_FOUND = "NOT_FOUND"

@@ -11,8 +11,8 @@ from domain.notification import Notification
 from domain.purchase import Purchase
 from providers.apple_iap import codes
 from providers.apple_iap.client import AppleClient, Host, Request, get, unknown
-from providers.apple_iap.jws import NotGenuine
 from providers.apple_iap.notification import Reader
+from providers.apple_iap.signing import NotGenuine
 
 _TRANSACTION = "/inApps/v1/transactions/{}"
 _HISTORY = "/inApps/v2/history/{}"

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from providers.apple_iap.jws import Undocumented, instant
+from providers.apple_iap.signing import Undocumented, instant
 from providers.tolerant import Informational, without_null
 
 Instant = Annotated[datetime, BeforeValidator(instant)]

@@ -10,7 +10,7 @@ import httpx
 from domain.errors import OutcomeUnknown, ProviderUnavailable
 from providers.unionpay import codes, wire
 from providers.unionpay.config import PROVIDER, UnionpayConfig
-from providers.unionpay.seals import NotGenuine, Seal
+from providers.unionpay.keys import NotGenuine, Seal
 
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _HEADERS = {"content-type": "application/x-www-form-urlencoded;charset=UTF-8"}

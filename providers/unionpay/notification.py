@@ -9,7 +9,7 @@ from domain.notification import Notification, NotificationKind
 from domain.report import Attention
 from providers.unionpay import mapping, wire
 from providers.unionpay.config import PROVIDER, UnionpayConfig
-from providers.unionpay.seals import NotGenuine, Seal
+from providers.unionpay.keys import NotGenuine, Seal
 
 
 def read_notification(

@@ -16,8 +16,8 @@ from providers.base import ChannelRules, Verdict, raise_verdict
 from providers.unionpay import codes, mapping
 from providers.unionpay.client import Answer, UnionpayClient
 from providers.unionpay.config import PROVIDER, UnionpayConfig
+from providers.unionpay.keys import Seal, make_seal
 from providers.unionpay.notification import read_notification, read_return
-from providers.unionpay.seals import Seal, make_seal
 
 # No close exists. UnionPay may still be writing down what was paid in the last second.
 AFTER_TIMEOUT = timedelta(seconds=30)

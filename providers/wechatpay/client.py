@@ -22,7 +22,7 @@ from providers.base import Verdict, raise_verdict
 from providers.wechatpay import codes
 from providers.wechatpay.codes import Operation
 from providers.wechatpay.config import PROVIDER, WechatpayConfig
-from providers.wechatpay.platform_keys import PlatformKeys
+from providers.wechatpay.keys import PlatformKeys
 from providers.wechatpay.signing import BadSignature, MerchantAuth, MerchantSigner
 from providers.wechatpay.wire import Malformed, Model, Refusal, read
 

@@ -1,7 +1,7 @@
 """API v3 signatures: bytes in, bytes out, no I/O.
 
 May live here: what is signed, how, and whether a signature is fresh and good. Whose key a serial
-names is `platform_keys.py`'s business.
+names is `keys.py`'s business.
 """
 
 import base64

@@ -11,7 +11,7 @@ from domain.errors import OutcomeUnknown
 from providers.alipay import certificates
 from providers.alipay.certificates import is_successor, load_certificates, serial_number
 from providers.alipay.config import AlipayConfig
-from providers.alipay.credentials import Credentials
+from providers.alipay.keys import Credentials
 from tests.providers.alipay.conftest import Order
 from tests.providers.alipay.fake import NOW, Authority, FakeAlipay, Keys, new_key, pem
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from providers.unionpay.config import UnionpayConfig
-from providers.unionpay.seals import make_seal
+from providers.unionpay.keys import make_seal
 
 KEYED = ("pfx", "pfx_password", "root_certificate", "middle_certificate")
 
