@@ -15,7 +15,7 @@ from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
-from providers.tolerant import informational
+from providers.kit.fields import informational
 
 BEIJING = timezone(timedelta(hours=8))
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import MAXYEAR, MINYEAR, datetime, timedelta, timezone
 from urllib.parse import parse_qsl, urlencode
 
-from providers.tolerant import UNDECODABLE
+from providers.kit.fields import UNDECODABLE
 from providers.unionpay.signing import awaited_after, codec_of
 
 BEIJING = timezone(timedelta(hours=8))

@@ -17,7 +17,7 @@ from crypto.key_ring import new_key_file
 from domain.identity import new_identity_key
 from engine.workers import open_activities
 from providers import bounded
-from providers.bounded import LARGEST_ANSWER, BoundedClient
+from providers.kit.bounded_client import LARGEST_ANSWER, BoundedClient
 from providers.registry import Registry
 from settings import Settings
 from storage.database import Database

@@ -13,7 +13,7 @@ from cli.embedded.stack import ENV_FILE, Stack
 from domain.errors import Conflict
 from domain.payment import Payment
 from domain.refund import Refund
-from providers.bounded import BoundedClient
+from providers.kit.bounded_client import BoundedClient
 from providers.registry import build
 from settings import Settings
 from storage.database import Database
