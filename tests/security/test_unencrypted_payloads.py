@@ -13,7 +13,7 @@ from temporalio.client import (
 )
 from temporalio.common import RawValue
 
-from tests.api.house import House, ProviderSide, Shop
+from tests.api.house import House, ProviderSide, Shop, eventually
 from tests.security.keyless import Target, is_untouched, notification, plain, workflow_id
 
 REFERENCE = {"encoding": b"json/external-storage-reference"}
@@ -127,11 +127,14 @@ async def test_a_copied_argument_is_never_one_too_many(
 async def test_resetting_a_payment_orders_nothing_twice(
     house: House, shop: Shop, provider: ProviderSide, payment: dict[str, Any], target: Target
 ) -> None:
-    finish = next(
-        event.event_id
-        for event in await target.history()
-        if event.HasField("workflow_task_completed_event_attributes")
-    )
+    async def completed_task() -> int | None:
+        for event in await target.history():
+            if event.HasField("workflow_task_completed_event_attributes"):
+                return event.event_id
+        return None
+
+    # The merchant has its answer before the first task is completed.
+    finish = await eventually(completed_task)
     await target.client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=target.client.namespace,

@@ -119,7 +119,7 @@ def test_a_root_that_may_not_become_another_user_is_refused_with_the_reason(tmp_
     command = ["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"]
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv (util-linux) takes the capabilities away")
-    code = "from embedded.postgres_programs import *; unprivileged_user()"
+    code = "from cli.embedded.postgres_programs import *; unprivileged_user()"
     done = subprocess.run(  # noqa: S603 - the test's own code
         [*command, sys.executable, "-c", code],
         capture_output=True,
