@@ -8,7 +8,7 @@ from domain.consumption import Consumption, Delivery
 from domain.payment import Channel, Payment
 from domain.product import ProductType
 from domain.purchase import WHOLE_SHARE, Offer, Ownership, Purchase
-from domain.report import Attention, Outcome, PaymentReport
+from domain.report import Attention, PaymentReport
 from domain.store_change import Change
 from providers.apple_iap.config import PROVIDER, Environment, app_name
 from providers.apple_iap.wire import Transaction
@@ -131,11 +131,6 @@ def paid(found: Purchase, raw: str, mismatch: Attention | None = None) -> Paymen
     reference = found.token.hex if found.token else ""
     report = PaymentReport.of_purchase(reference, found, raw)
     return report if mismatch is None else report.model_copy(update={"mismatch": mismatch})
-
-
-def word(payment: Payment, outcome: Outcome, raw: str) -> PaymentReport:
-    """A report of a payment of which the store has no purchase."""
-    return PaymentReport(reference=payment.reference, outcome=outcome, raw_status=raw)
 
 
 def consumption_body(consumption: Consumption) -> dict[str, object]:

@@ -22,6 +22,7 @@ from providers.apple_iap.notification import Reader
 from providers.apple_iap.recall import Recall, Wanted
 from providers.apple_iap.store import AppStore
 from providers.base import ChannelRules
+from providers.kit.reports import bare_report
 
 _NOT_FOUND = "NOT_FOUND"
 _TEST_REFUSED = "TEST_PURCHASE_REFUSED"
@@ -71,7 +72,7 @@ class AppleIapProvider:
                 return await self._known(payment, number)
         except ProviderRejected as error:
             raise _says_nothing(error) from error
-        return mapping.word(payment, Outcome.NOT_FOUND, _NOT_FOUND)
+        return bare_report(payment, Outcome.NOT_FOUND, _NOT_FOUND)
 
     async def close(self, payment: Payment) -> PaymentReport:
         """Look once more; there is no order to end.
@@ -81,7 +82,7 @@ class AppleIapProvider:
         report = await self.query(payment)
         if report.outcome is Outcome.PAID:
             return report
-        return mapping.word(payment, Outcome.CLOSED, report.raw_status)
+        return bare_report(payment, Outcome.CLOSED, report.raw_status)
 
     async def refund(self, refund: Refund, payment: Payment) -> RefundReport:  # noqa: ARG002
         """Refused: the buyer asks Apple, and Apple alone decides."""
@@ -154,10 +155,10 @@ class AppleIapProvider:
             found = await self._store.transaction(transaction_id)
         except ProviderRejected as error:
             if error.provider_code in codes.NOT_FOUND:
-                return mapping.word(payment, Outcome.NOT_FOUND, str(error.provider_code))
+                return bare_report(payment, Outcome.NOT_FOUND, str(error.provider_code))
             raise
         if not self.takes(found, payment):
-            return mapping.word(payment, Outcome.NOT_FOUND, _TEST_REFUSED)
+            return bare_report(payment, Outcome.NOT_FOUND, _TEST_REFUSED)
         report = mapping.paid(found, "TRANSACTION")
         # Without a token it was bound to the payment by whoever claimed it first.
         return (

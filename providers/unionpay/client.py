@@ -7,12 +7,11 @@ from http import HTTPStatus
 
 import httpx
 
-from domain.errors import OutcomeUnknown, ProviderUnavailable
+from providers.kit.calls import send, unknown
 from providers.unionpay import codes, wire
 from providers.unionpay.config import PROVIDER, UnionpayConfig
 from providers.unionpay.keys import NotGenuine, Seal
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _HEADERS = {"content-type": "application/x-www-form-urlencoded;charset=UTF-8"}
 # An answer must be about what was asked: it may be genuine and still another's.
 _ECHOED = ("merId", "orderId", "txnTime")
@@ -57,32 +56,24 @@ class UnionpayClient:
             answered = wire.parse_answer(body)
             self._seal.check(answered, self._clock())
         except (wire.Malformed, NotGenuine) as error:
-            raise _unknown(f"the answer proves nothing: {error}") from error
+            raise unknown(PROVIDER, f"the answer proves nothing: {error}") from error
         code = answered.get("respCode", "")
         for name in _ECHOED:
             # A refusal may repeat less than the request; a success says what it is about.
             missing_is_fine = code not in codes.SUCCESSES
             if answered.get(name, fields[name] if missing_is_fine else None) != fields[name]:
-                raise _unknown(f"the answer is about another {name}")
+                raise unknown(PROVIDER, f"the answer is about another {name}")
         return Answer(code, answered.get("respMsg", ""), answered)
 
     async def _post(self, endpoint: str, fields: Mapping[str, str]) -> bytes:
-        try:
-            response = await self._http.post(
-                self.address(endpoint),
-                content=wire.form(fields),
-                headers=_HEADERS,
-                timeout=self._timeout,
-                follow_redirects=False,
-            )
-        except _NOT_SENT as error:
-            raise ProviderUnavailable(f"{PROVIDER} cannot be reached", provider=PROVIDER) from error
-        except httpx.HTTPError as error:
-            raise _unknown(f"the answer was lost: {type(error).__name__}") from error
+        request = self._http.build_request(
+            "POST",
+            self.address(endpoint),
+            content=wire.form(fields),
+            headers=_HEADERS,
+            timeout=self._timeout,
+        )
+        response = await send(self._http, request, provider=PROVIDER)
         if response.status_code != HTTPStatus.OK:
-            raise _unknown(f"HTTP status {response.status_code} is no answer")
+            raise unknown(PROVIDER, f"HTTP status {response.status_code} is no answer")
         return response.content
-
-
-def _unknown(message: str) -> OutcomeUnknown:
-    return OutcomeUnknown(f"{PROVIDER}: {message}", provider=PROVIDER)

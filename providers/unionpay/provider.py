@@ -7,12 +7,15 @@ from typing import Any, NoReturn
 import httpx
 
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.errors import OutcomeUnknown, ProviderError, ProviderUnavailable
+from domain.errors import ProviderError, ProviderUnavailable
 from domain.notification import Acknowledgement, Notification
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules, Verdict, raise_verdict
+from providers.kit.calls import unknown
+from providers.kit.checkouts import without_checkout
+from providers.kit.reports import bare_refund_report, bare_report
 from providers.unionpay import codes, mapping
 from providers.unionpay.client import Answer, UnionpayClient
 from providers.unionpay.config import PROVIDER, UnionpayConfig
@@ -23,7 +26,6 @@ from providers.unionpay.notification import read_notification, read_return
 AFTER_TIMEOUT = timedelta(seconds=30)
 _QUERY = "queryTrans.do"
 _BACK_OFFICE = "backTransReq.do"
-_NOTHING_NEEDED = Checkout(kind=CheckoutKind.NONE)
 
 
 class UnionpayProvider:
@@ -77,7 +79,7 @@ class UnionpayProvider:
         """Ask; what UnionPay has not written down yet is not found, and that is no error."""
         answer = await self._ask(mapping.question(payment, payment, self._config))
         if answer is None:
-            return mapping.word(payment, Outcome.NOT_FOUND, codes.NOT_FOUND, None)
+            return bare_report(payment, Outcome.NOT_FOUND, codes.NOT_FOUND)
         code = answer.fields["origRespCode"]
         is_gone = codes.state_of(code) is codes.State.GIVEN_BACK
         mismatch = Attention.EXTERNAL_REFUND if is_gone and not _is_given_back(payment) else None
@@ -125,7 +127,7 @@ class UnionpayProvider:
         """Ask, by the refund's own number and time."""
         answer = await self._ask(mapping.question(refund, payment, self._config))
         if answer is None:
-            return mapping.refund_word(refund, RefundOutcome.NOT_FOUND, codes.NOT_FOUND, None)
+            return bare_refund_report(refund, RefundOutcome.NOT_FOUND, codes.NOT_FOUND)
         return mapping.refund_report(
             answer.fields, refund.payment_reference, answer.fields["origRespCode"]
         )
@@ -163,7 +165,7 @@ class UnionpayProvider:
         name = "qrCode" if payment.channel is Channel.QR else "tn"
         found = answer.fields.get(name)
         if not found:
-            raise OutcomeUnknown(f"{PROVIDER}: the answer lacks {name}", provider=PROVIDER)
+            raise unknown(PROVIDER, f"the answer lacks {name}")
         if payment.channel is Channel.QR:
             return Checkout(kind=CheckoutKind.QR, value=found, expires_at=payment.expires_at)
         return Checkout(
@@ -176,13 +178,13 @@ class UnionpayProvider:
         verdict = codes.verdict_of(answer.code)
         if verdict not in (Verdict.PAID, Verdict.PENDING):
             return _refuse(answer, verdict)
-        report = mapping.word(payment, Outcome.PENDING, answer.code, answer.message)
+        report = bare_report(payment, Outcome.PENDING, answer.code, answer.message)
         if answer.code in codes.SUCCESSES:
             try:
                 report = await self.query(payment)
             except ProviderError:
                 # Accepted all the same; the payment's own questions come next.
-                return Created(checkout=_NOTHING_NEEDED, report=report)
+                return without_checkout(report)
         return _known(payment, answer, report)
 
     async def _ask(self, fields: dict[str, str]) -> Answer | None:
@@ -211,7 +213,7 @@ class UnionpayProvider:
         """
         verdict = codes.refund_verdict(answer.code)
         if verdict in (Verdict.PAID, Verdict.PENDING):
-            return mapping.refund_word(refund, RefundOutcome.PENDING, answer.code, answer.message)
+            return bare_refund_report(refund, RefundOutcome.PENDING, answer.code, answer.message)
         if answer.code != codes.DUPLICATE and not verdict.is_refusal:
             _refuse(answer, verdict)
         found = await self.query_refund(refund, payment)
@@ -222,7 +224,7 @@ class UnionpayProvider:
     async def _what_was_paid(self, payment: Payment) -> PaymentReport:
         """UnionPay's number of the payment, from our books or else asked for."""
         if payment.provider_reference:
-            found = mapping.word(payment, Outcome.PAID, codes.OK, None)
+            found = bare_report(payment, Outcome.PAID, codes.OK)
             update = {"provider_reference": payment.provider_reference, "paid_at": payment.paid_at}
             return found.model_copy(update=update)
         found = await self.query(payment)
@@ -264,10 +266,8 @@ def _known(payment: Payment, answer: Answer, report: PaymentReport) -> Created:
     """An order that UnionPay has: its payer needs nothing more from us."""
     if report.outcome is Outcome.NOT_FOUND:
         # Taken, by UnionPay's own word, and only not to be found yet.
-        report = mapping.word(payment, Outcome.PENDING, answer.code, answer.message)
-    return Created(
-        checkout=_NOTHING_NEEDED, report=report, provider_reference=report.provider_reference
-    )
+        report = bare_report(payment, Outcome.PENDING, answer.code, answer.message)
+    return without_checkout(report)
 
 
 def _refuse(answer: Answer, verdict: Verdict) -> NoReturn:

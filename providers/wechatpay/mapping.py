@@ -3,7 +3,7 @@
 Docs: pay.weixin.qq.com, direct merchant, API v3. Amounts are fen on both sides.
 """
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
 from domain.notification import Notification, NotificationKind
@@ -11,6 +11,7 @@ from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
+from providers.kit.beijing import in_beijing
 from providers.wechatpay.config import PROVIDER, WechatpayConfig
 from providers.wechatpay.encryption import decrypt
 from providers.wechatpay.wire import (
@@ -24,7 +25,6 @@ from providers.wechatpay.wire import (
     read,
 )
 
-BEIJING = timezone(timedelta(hours=8))
 DESCRIPTION_BYTES = 127
 REASON_BYTES = 80
 # `time_expire` must lie a minute ahead when it arrives. It only bounds when the payer may pay:
@@ -105,7 +105,8 @@ def order_body(payment: Payment, config: WechatpayConfig, notify_url: str) -> di
         body["scene_info"] = {"store_info": {"id": config.store_id}}
         return body
     expiry = max(payment.expires_at, payment.created_at + SHORTEST_TIME_EXPIRE)
-    body["time_expire"] = beijing_time(expiry)
+    # RFC 3339 in +08:00.
+    body["time_expire"] = in_beijing(expiry).isoformat(timespec="seconds")
     body["notify_url"] = notify_url
     if payment.channel is Channel.JSAPI:
         body["payer"] = {"openid": payment.payer.open_id}
@@ -140,11 +141,6 @@ def shorten(text: str, limit: int) -> str:
     return text.encode(errors="ignore")[:limit].decode(errors="ignore")
 
 
-def beijing_time(instant: datetime) -> str:
-    """RFC 3339 to the second, in `+08:00`."""
-    return instant.astimezone(BEIJING).isoformat(timespec="seconds")
-
-
 def payment_report(transaction: Transaction, config: WechatpayConfig) -> PaymentReport:
     """What a transaction says. A state that we do not know is pending, its name kept.
 
@@ -165,11 +161,6 @@ def payment_report(transaction: Transaction, config: WechatpayConfig) -> Payment
     )
 
 
-def bare_report(payment: Payment, outcome: Outcome, raw_status: str) -> PaymentReport:
-    """A report where WeChat Pay answered with a code, or with nothing but success."""
-    return PaymentReport(reference=payment.reference, outcome=outcome, raw_status=raw_status)
-
-
 def refund_report(answer: RefundAnswer) -> RefundReport:
     """What the refund API says. Status 200 alone means accepted, not done."""
     return RefundReport(
@@ -180,16 +171,6 @@ def refund_report(answer: RefundAnswer) -> RefundReport:
         provider_reference=answer.refund_id,
         amount=answer.amount.refund,
         refunded_at=answer.success_time,
-    )
-
-
-def missing_refund(refund: Refund, raw_status: str) -> RefundReport:
-    """The report where WeChat Pay knows no such refund."""
-    return RefundReport(
-        reference=refund.payment_reference,
-        refund_reference=refund.reference,
-        outcome=RefundOutcome.NOT_FOUND,
-        raw_status=raw_status,
     )
 
 
