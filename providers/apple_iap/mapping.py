@@ -3,9 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
-from domain.checkout import Checkout, CheckoutKind
 from domain.consumption import Consumption, Delivery
-from domain.payment import Channel, Payment
+from domain.payment import Channel
 from domain.product import ProductType
 from domain.purchase import WHOLE_SHARE, Offer, Ownership, Purchase
 from domain.report import Attention, PaymentReport
@@ -59,19 +58,6 @@ _DELIVERIES = {
 
 class Unmapped(ValueError):  # noqa: N818 - the name says what it is
     """A genuine transaction of a kind that nobody has documented yet."""
-
-
-def checkout(payment: Payment) -> Checkout:
-    """What the app hands to the store: the product, and our id as the account token."""
-    return Checkout(
-        kind=CheckoutKind.SDK,
-        parameters={
-            "productId": payment.product_id or "",
-            "appAccountToken": str(payment.id),
-            "quantity": str(payment.quantity),
-        },
-        expires_at=payment.expires_at,
-    )
 
 
 def purchase(transaction: Transaction, account: str, sells_in: Environment) -> Purchase:

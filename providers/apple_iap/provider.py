@@ -15,6 +15,7 @@ from domain.purchase import Purchase
 from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundReport
 from providers.apple_iap import codes, mapping
+from providers.apple_iap.checkouts import checkout
 from providers.apple_iap.client import AppleClient
 from providers.apple_iap.config import PROVIDER, AppleIapConfig, Environment
 from providers.apple_iap.keys import Verifier
@@ -54,7 +55,7 @@ class AppleIapProvider:
                 provider=PROVIDER,
                 provider_code="product_missing",
             )
-        return Created(checkout=mapping.checkout(payment))
+        return Created(checkout=checkout(payment))
 
     async def query(self, payment: Payment) -> PaymentReport:
         """Ask about the purchase: by its number, which Apple's history tells where we have none.

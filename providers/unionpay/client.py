@@ -1,4 +1,4 @@
-"""Sending: seal, post, verify the raw answer. What cannot be verified is an unknown outcome."""
+"""Sending: sign, post, verify the raw answer. What cannot be verified is an unknown outcome."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import httpx
 from providers.kit.calls import send, unknown
 from providers.unionpay import codes, wire
 from providers.unionpay.config import PROVIDER, UnionpayConfig
-from providers.unionpay.keys import NotGenuine, Seal
+from providers.unionpay.keys import NotGenuine, Signer
 
 _HEADERS = {"content-type": "application/x-www-form-urlencoded;charset=UTF-8"}
 # An answer must be about what was asked: it may be genuine and still another's.
@@ -27,17 +27,17 @@ class Answer:
 
 
 class UnionpayClient:
-    """Seals for one account and speaks with the gateway."""
+    """Signers for one account and speaks with the gateway."""
 
     def __init__(
         self,
         config: UnionpayConfig,
-        seal: Seal,
+        signer: Signer,
         http: httpx.AsyncClient,
         clock: Callable[[], datetime],
     ) -> None:
         self._base_url = config.base_url.rstrip("/")
-        self._seal = seal
+        self._signer = signer
         self._http = http
         self._clock = clock
         self._timeout = httpx.Timeout(config.read_timeout, connect=config.connect_timeout)
@@ -51,10 +51,10 @@ class UnionpayClient:
 
         Raises ProviderUnavailable where nothing was sent, OutcomeUnknown for every other trouble.
         """
-        body = await self._post(endpoint, self._seal.sealed(fields))
+        body = await self._post(endpoint, self._signer.signed(fields))
         try:
             answered = wire.parse_answer(body)
-            self._seal.check(answered, self._clock())
+            self._signer.verify(answered, self._clock())
         except (wire.Malformed, NotGenuine) as error:
             raise unknown(PROVIDER, f"the answer proves nothing: {error}") from error
         code = answered.get("respCode", "")

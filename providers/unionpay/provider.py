@@ -6,20 +6,19 @@ from typing import Any, NoReturn
 
 import httpx
 
-from domain.checkout import Checkout, CheckoutKind, Created
+from domain.checkout import Checkout, Created
 from domain.errors import ProviderError, ProviderUnavailable
 from domain.notification import Acknowledgement, Notification
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules, Verdict, raise_verdict
-from providers.kit.calls import unknown
 from providers.kit.checkouts import without_checkout
 from providers.kit.reports import bare_refund_report, bare_report
-from providers.unionpay import codes, mapping
+from providers.unionpay import checkouts, codes, mapping
 from providers.unionpay.client import Answer, UnionpayClient
 from providers.unionpay.config import PROVIDER, UnionpayConfig
-from providers.unionpay.keys import Seal, make_seal
+from providers.unionpay.keys import Signer, load_signer
 from providers.unionpay.notification import read_notification, read_return
 
 # No close exists. UnionPay may still be writing down what was paid in the last second.
@@ -50,8 +49,8 @@ class UnionpayProvider:
     ) -> None:
         self.account = config.name
         self._config = config
-        self._seal: Seal = make_seal(config)
-        self._client = UnionpayClient(config, self._seal, http, clock)
+        self._signer: Signer = load_signer(config)
+        self._client = UnionpayClient(config, self._signer, http, clock)
         self._clock = clock
         self._notify_url = notify_url
         self._return_url = return_url
@@ -72,7 +71,7 @@ class UnionpayProvider:
         if payment.channel is Channel.BARCODE:
             return await self._charged(payment, answer)
         if answer.code in codes.SUCCESSES:
-            return Created(checkout=self._checkout(payment, answer))
+            return Created(checkout=checkouts.submitted(payment, answer, self._config.mode))
         return _refuse(answer, codes.verdict_of(answer.code))
 
     async def query(self, payment: Payment) -> PaymentReport:
@@ -138,11 +137,11 @@ class UnionpayProvider:
         body: bytes,
     ) -> Notification:
         """Verify the form and map it; raises InvalidSignature."""
-        return read_notification(body, self._config, self._seal, self._clock())
+        return read_notification(body, self._config, self._signer, self._clock())
 
     def parse_return(self, query: str) -> str | None:
         """The reference of a verified return, which comes as a form; raises InvalidSignature."""
-        return read_return(query, self._config, self._seal, self._clock())
+        return read_return(query, self._config, self._signer, self._clock())
 
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:  # noqa: ARG002
         """The status decides; anything but 200 makes UnionPay send again."""
@@ -154,25 +153,8 @@ class UnionpayProvider:
 
     def _form(self, payment: Payment, plan: mapping.Plan, fields: dict[str, str]) -> Checkout:
         fields |= {"frontUrl": self._return_url} if self._return_url else {}
-        return Checkout(
-            kind=CheckoutKind.FORM,
-            value=self._client.address(plan.endpoint),
-            parameters=self._seal.sealed(fields),
-            expires_at=payment.expires_at,
-        )
-
-    def _checkout(self, payment: Payment, answer: Answer) -> Checkout:
-        name = "qrCode" if payment.channel is Channel.QR else "tn"
-        found = answer.fields.get(name)
-        if not found:
-            raise unknown(PROVIDER, f"the answer lacks {name}")
-        if payment.channel is Channel.QR:
-            return Checkout(kind=CheckoutKind.QR, value=found, expires_at=payment.expires_at)
-        return Checkout(
-            kind=CheckoutKind.SDK,
-            parameters={"tn": found, "mode": self._config.mode},
-            expires_at=payment.expires_at,
-        )
+        address = self._client.address(plan.endpoint)
+        return checkouts.form(payment, address, self._signer.signed(fields))
 
     async def _charged(self, payment: Payment, answer: Answer) -> Created:
         verdict = codes.verdict_of(answer.code)

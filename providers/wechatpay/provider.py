@@ -23,6 +23,7 @@ from providers.wechatpay.checkouts import Checkouts
 from providers.wechatpay.client import Answer, WechatpayClient
 from providers.wechatpay.codes import Operation
 from providers.wechatpay.config import PROVIDER, WechatpayConfig
+from providers.wechatpay.notification import read_notification
 from providers.wechatpay.signing import BadSignature, MerchantSigner
 from providers.wechatpay.wire import Malformed, RefundAnswer, Transaction
 
@@ -153,7 +154,7 @@ class WechatpayProvider:
         except (BadSignature, Malformed) as error:
             raise InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER) from error
         try:
-            return mapping.notification(body, self._config)
+            return read_notification(body, self._config)
         except Malformed as error:
             raise Unreadable(f"{PROVIDER}: {error}", provider=PROVIDER) from error
 
