@@ -18,14 +18,10 @@ from providers.kit.calls import unknown
 
 _TRANSACTION = "/inApps/v1/transactions/{}"
 _HISTORY = "/inApps/v2/history/{}"
-_REFUNDS = "/inApps/v2/refund/lookup/{}"
-_ORDER = "/inApps/v1/lookup/{}"
 _NOTIFICATIONS = "/inApps/v1/notifications/history"
-_TEST = "/inApps/v1/notifications/test"
 _CONSUMPTION = "/inApps/v2/transactions/consumption/{}"
 # Twenty entries each: a limit for a server that never says that it is done.
 _MOST_PAGES = 1000
-_VALID_ORDER = 0
 _ANY_LIST = frozenset({"hasMore", "status"})
 _TOKEN = re.compile(r"[!-~]{1,4096}")
 # Apple's clock is not ours: what it has only just told must not lie outside the span. An end in
@@ -52,25 +48,6 @@ class AppStore:
     async def history(self, transaction_id: str) -> list[Purchase]:
         """Get Transaction History, second version: all kinds, finished consumables too."""
         return await self._revisions(_HISTORY, transaction_id)
-
-    async def refunds(self, transaction_id: str) -> list[Purchase]:
-        """Get Refund History, second version."""
-        return await self._revisions(_REFUNDS, transaction_id)
-
-    async def order(self, order_id: str) -> list[Purchase]:
-        """Look Up Order ID; none where the number is not a valid one."""
-        answer = await self._client.call(self._client.hosts[0], get(_ORDER, order_id))
-        if answer.get("status") != _VALID_ORDER:
-            return []
-        return self._purchases(answer)
-
-    async def request_test_notification(self) -> str:
-        """The token of a notification that the store sends now."""
-        answer = await self._client.call(self._client.hosts[0], Request("POST", _TEST))
-        token = answer.get("testNotificationToken")
-        if not isinstance(token, str):
-            raise unknown(PROVIDER, "the answer lacks testNotificationToken")
-        return token
 
     async def send_consumption(self, transaction_id: str, body: Mapping[str, object]) -> None:
         """Send Consumption Information, second version."""

@@ -158,10 +158,6 @@ class WechatpayProvider:
         except Malformed as error:
             raise Unreadable(f"{PROVIDER}: {error}", provider=PROVIDER) from error
 
-    def parse_return(self, query: str) -> str | None:  # noqa: ARG002 - WeChat Pay signs no return
-        """None: whoever comes back from h5 carries no proof."""
-        return None
-
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:
         """204, or 500 with a reason. The status decides: 200 with FAIL would count as success."""
         if accepted:
