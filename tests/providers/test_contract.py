@@ -9,7 +9,7 @@ from domain.payment import Channel
 from domain.report import Attention, Outcome
 from providers.base import SignsReturns
 from tests.providers.conftest import Make
-from tests.providers.harness import Harness
+from tests.providers.harness import Harness, account_of
 from tests.providers.stand import Stand, minutes_ago
 
 UNPAID = (Outcome.PENDING, Outcome.NOT_FOUND)
@@ -176,7 +176,7 @@ async def test_no_secret_shows_in_what_a_log_may_print(
 ) -> None:
     stand = make_stand(*case)
     shown = f"{stand.provider!r} {vars(stand.provider)!r}"
-    account = case[0].account(sandbox_manifest, case[1])
+    account = account_of(sandbox_manifest, case[0].name, case[1])
     for name, value in account.items():
         if "private_key" in name or name.endswith(("aes_key", "v3_key", "secure_key", "pfx")):
             assert str(value).strip().splitlines()[-2:][0] not in shown

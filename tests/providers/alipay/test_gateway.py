@@ -10,6 +10,7 @@ from domain.report import Attention, Outcome, RefundOutcome
 from providers.base import SignsReturns
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.conftest import Make
+from tests.providers.harness import account_of
 from tests.providers.stand import Stand, minutes_ago
 
 SUBJECT = 'Tea } " { \\ / & = + 100% 誠乗茶'
@@ -117,7 +118,7 @@ async def test_a_refusal_of_our_signature_is_a_definite_no(
 ) -> None:
     """Our key is not the one that the gateway knows: signed by Alipay, so it can be believed."""
     harness = AlipayHarness()
-    other = harness.account(sandbox_manifest, "aes")
+    other = account_of(sandbox_manifest, "alipay", "aes")
     stand = make_stand(harness, "main", app_private_key=other["app_private_key"])
     with pytest.raises(ProviderRejected) as caught:
         await stand.provider.create(stand.payment())
