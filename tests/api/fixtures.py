@@ -174,7 +174,7 @@ def _activities(dependencies: Dependencies, http: httpx.AsyncClient) -> Activiti
 @asynccontextmanager
 async def _workers(client: Client, activities: Activities) -> AsyncIterator[None]:
     async with AsyncExitStack() as running:
-        for worker in workers(client, activities, sorted(registry.BUILDERS)):
+        for worker in workers(client, activities, sorted(registry.PROVIDERS)):
             await running.enter_async_context(worker)
         yield
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from providers.registry import BUILDERS
+from providers.registry import PROVIDERS
 
-PROVIDERS = Path(__file__).parents[2] / "providers"
+ROOT = Path(__file__).parents[2] / "providers"
 IN_EVERY_FOLDER = {
     "__init__.py",
     "checkouts.py",
@@ -17,17 +17,18 @@ IN_EVERY_FOLDER = {
     "mapping.py",
     "notification.py",
     "provider.py",
+    "registration.py",
     "signing.py",
     "wire.py",
 }
 
 
-@pytest.mark.parametrize("name", BUILDERS)
+@pytest.mark.parametrize("name", PROVIDERS)
 def test_every_provider_has_the_same_files(name: str) -> None:
-    assert IN_EVERY_FOLDER - {path.name for path in (PROVIDERS / name).glob("*.py")} == set()
+    assert IN_EVERY_FOLDER - {path.name for path in (ROOT / name).glob("*.py")} == set()
 
 
 def test_every_folder_is_a_registered_provider_or_the_kit() -> None:
-    folders = {path.parent.name for path in PROVIDERS.glob("*/__init__.py")}
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 
-    assert folders == {*BUILDERS, "kit"}
+    assert folders == {*PROVIDERS, "kit"}

@@ -49,7 +49,7 @@ def configured(
 
 
 def test_every_provider_has_a_side() -> None:
-    assert find_sides().keys() == registry.BUILDERS.keys()
+    assert find_sides().keys() == registry.PROVIDERS.keys()
 
 
 def test_every_account_is_one_that_its_provider_takes(
@@ -62,7 +62,7 @@ def test_every_account_is_one_that_its_provider_takes(
     }
 
     assert {(found.name, found.account) for found in configured.all()} == handed_out
-    assert {provider for provider, _ in handed_out} == registry.BUILDERS.keys()
+    assert {provider for provider, _ in handed_out} == registry.PROVIDERS.keys()
 
 
 def test_the_demo_takes_every_channel_and_no_other(
