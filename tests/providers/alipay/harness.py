@@ -30,3 +30,6 @@ class AlipayHarness:
 
     def checkout(self, checkout: Checkout) -> str | None:
         return checkout.value
+
+
+HARNESS = AlipayHarness()

@@ -42,3 +42,6 @@ class AppleIapHarness:
         """What the app hands to StoreKit, which takes the quantity as a number."""
         parameters = checkout.parameters or {}
         return json.dumps({**parameters, "quantity": int(parameters["quantity"])})
+
+
+HARNESS = AppleIapHarness()

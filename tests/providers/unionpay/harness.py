@@ -32,3 +32,6 @@ class UnionpayHarness:
         if checkout.kind is CheckoutKind.FORM:
             return json.dumps({"url": checkout.value, "fields": checkout.parameters})
         return json.dumps(checkout.parameters) if checkout.parameters else checkout.value
+
+
+HARNESS = UnionpayHarness()

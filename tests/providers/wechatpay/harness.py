@@ -34,3 +34,6 @@ class WechatpayHarness:
     def checkout(self, checkout: Checkout) -> str | None:
         """The link, or the SDK's parameters as JSON: the sandbox checks their signature."""
         return json.dumps(checkout.parameters) if checkout.parameters else checkout.value
+
+
+HARNESS = WechatpayHarness()
