@@ -1,4 +1,4 @@
-"""A store's words, applied in our own books. Each may be applied twice and counts once."""
+"""A store's reports, applied in the database. Each may be applied twice and counts once."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from storage.entitlements import EntitlementStore
 
 
 class Changed(Frozen):
-    """The events that tell the merchant what the word changed, in order; none for no change."""
+    """The events of what the report changed, in order; none for no change."""
 
     event_ids: list[UUID]
 
@@ -26,7 +26,7 @@ class EntitlementActivities:
     @activity.defn
     @translated
     async def apply_change(self, word: StoreWord) -> Changed:
-        """Apply the word. Tried again until the payment's own run has written its money down."""
+        """Apply the report. Retried until the payment's own workflow has recorded its money."""
         try:
             applied = await self._entitlements.apply(word.payment_id, word.word_id, word.change)
         except Conflict as not_paid_yet:

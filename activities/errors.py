@@ -66,7 +66,7 @@ def failure_of(error: PaymentError) -> Failure:
 
 
 def still_pending(what: str, *, after: timedelta | None = None) -> ApplicationError:
-    """Not an error but "ask again later" (None: as the policy says): no metric, no error log."""
+    """Not an error but "retry later" (None: as the policy says): no metric, no error log."""
     return ApplicationError(
         what,
         type=STILL_PENDING,

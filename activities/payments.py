@@ -1,4 +1,4 @@
-"""The payment's steps in our own books. Each may run twice and changes nothing the second time."""
+"""The payment's database activities. Each may run twice and changes nothing the second time."""
 
 from uuid import UUID
 
@@ -28,7 +28,7 @@ class Settled(Frozen):
 
 
 class Flag(Frozen):
-    """A person must look at this payment, and why.
+    """An operator must look at this payment, and why.
 
     `refunded` is the provider's cumulative refunded sum, in minor units, where that is the reason.
     """
@@ -49,13 +49,13 @@ class PaymentActivities:
     @activity.defn
     @translated
     async def record_payment(self, payment: Payment) -> Payment:
-        """The order exists before anything leaves the house. Raises Conflict."""
+        """Store the order, before anything is sent. Raises Conflict."""
         return await self._payments.record(payment)
 
     @activity.defn
     @translated
     async def load_payment(self, payment_id: UUID) -> Payment:
-        """The payment as our books have it. Raises NotFound."""
+        """The payment as stored. Raises NotFound."""
         payment = await self._payments.get(payment_id)
         if payment is None:
             raise NotFound(f"No payment {payment_id}.")
@@ -101,7 +101,7 @@ class PaymentActivities:
     @activity.defn
     @translated
     async def clear_flag(self, flag: Flag) -> None:
-        """A person has looked, or the provider has cleared it up; another flag stays up."""
+        """Clear a flag that was settled; one of another reason stays."""
         await self._payments.clear(flag.payment_id, flag.attention)
 
     async def _settled(self, stored: Payment, event_id: UUID | None) -> Settled:

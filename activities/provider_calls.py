@@ -1,7 +1,7 @@
 """The calls to providers. Every one is safe to repeat with the same ids.
 
-A submit after an unknown outcome asks before it sends, and a rejection is believed only after the
-provider was asked: the attempt before may have been executed and its answer lost.
+A submit after an unknown outcome queries before it sends, and a rejection is believed only after
+a query: the attempt before may have been executed and its answer lost.
 """
 
 from collections.abc import Iterator
@@ -104,7 +104,7 @@ class ProviderActivities:
     @activity.defn
     @translated
     async def poll_payment(self, payment: Payment) -> PaymentReport:
-        """Ask until the provider's word is final: the retry policy is the poll curve."""
+        """Query until the provider's report is final: the retry policy is the poll schedule."""
         report = await self._ask(self._of(payment), payment)
         if report.outcome in _NOTHING_THERE:
             raise still_pending(f"the provider says {report.raw_status}")
@@ -113,7 +113,7 @@ class ProviderActivities:
     @activity.defn
     @translated
     async def close_payment(self, closing: Closing) -> Closed:
-        """End the order at the provider, then ask once more: it may have been paid meanwhile.
+        """Close the order at the provider, then query once more: it may have been paid meanwhile.
 
         An order that the provider does not know counts as closed, but only once no submission of
         ours can still be on its way there.
@@ -159,7 +159,7 @@ class ProviderActivities:
     @activity.defn
     @translated
     async def poll_refund(self, submission: RefundSubmission) -> RefundReport:
-        """Ask until the provider's word on the refund needs an answer from us."""
+        """Query until the provider's report on the refund needs an action of ours."""
         provider = self._of(submission.payment)
         report = await _ask_about_refund(provider, submission)
         if report.outcome is RefundOutcome.NOT_FOUND:
@@ -173,7 +173,7 @@ class ProviderActivities:
         return report
 
     async def _ask(self, provider: Provider, payment: Payment) -> PaymentReport:
-        """A refused query says nothing of the money: it is repeated."""
+        """A rejected query says nothing about the money: it is repeated."""
         try:
             return await provider.query(payment)
         except ProviderRejected as rejection:
@@ -190,7 +190,7 @@ class ProviderActivities:
             raise blocked.as_rejected() from None
 
     async def _refund(self, provider: Provider, submission: RefundSubmission) -> RefundReport:
-        """Send the refund; a refusal is believed only where the provider knows nothing of it."""
+        """Send the refund; a rejection counts only where the provider does not know the refund."""
         try:
             return await refundable(provider).refund(submission.refund, submission.payment)
         except ProviderRejected as rejection:

@@ -1,4 +1,4 @@
-"""The refund's steps in our own books: reserve, settle or release, flag."""
+"""The refund's database activities: reserve, settle or release, flag."""
 
 from uuid import UUID
 
@@ -13,14 +13,14 @@ from storage.refunds import HELD_BY_OTHERS, RefundStore
 
 
 class RefundSettled(Frozen):
-    """The refund as it now stands in our books, and the event that tells the merchant."""
+    """The refund as stored, and the merchant's event."""
 
     refund: Refund
     event_id: UUID | None = None
 
 
 class RefundFlag(Frozen):
-    """A person must look at this refund, and why."""
+    """An operator must look at this refund, and why."""
 
     refund_id: UUID
     attention: Attention
@@ -83,5 +83,5 @@ class RefundActivities:
     @activity.defn
     @translated
     async def flag_refund(self, flag: RefundFlag) -> UUID:
-        """Raise the flag and record the event that tells the merchant; returns the event's id."""
+        """Raise the flag and record its event; returns the event's id."""
         return await self._refunds.flag(flag.refund_id, flag.attention, flag.detail)

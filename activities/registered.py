@@ -43,7 +43,7 @@ class Activities:
         ]
 
     def workflow_steps(self) -> Steps:
-        """What the workflows' own queue must carry: our books, and every local activity."""
+        """Activities of the workflows' own queue: the database's, and every local activity."""
         payments, refunds = self.payments, self.refunds
         return [
             payments.record_payment,
@@ -68,5 +68,5 @@ class Activities:
         ]
 
     def webhook_steps(self) -> Steps:
-        """What is told to merchants."""
+        """Deliveries to merchants."""
         return [self.webhooks.deliver_event, self.webhooks.await_turn]

@@ -126,7 +126,7 @@ def judge(execution: Execution, *, overdue: bool, young: bool = False) -> tuple[
         # Waiting may help: for a worker of the right build, or one that has the key.
         return f"its workflow task {execution.stuck}", False
     if overdue:
-        return "it should have ended or asked for an operator long ago", False
+        return "it should have ended or called an operator long ago", False
     return None
 
 
@@ -157,7 +157,7 @@ class SweepActivities:
         before = _created_before(wanted)
         page = await self._unfinished.payments(before, after=wanted.after)
         findings = await self._examine(page, payment_workflow_id, wanted)
-        # What ended while Temporal was asked is well.
+        # What ended meanwhile needs nothing.
         still = await self._unfinished.payments(before, only=list(findings))
         found = [await self._payment(row, findings[row.id]) for row in still]
         return Findings(examined=len(page), found=found, next=_next(page))

@@ -13,7 +13,7 @@ from engine.namespace import NamespaceMismatchError
 
 
 def main() -> None:
-    """Run a command; what a person can mend is said in one line, without a stack trace."""
+    """Run a command; what a user can mend is printed in one line, without a stack trace."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # Not every locale has a letter for what we print: GBK has no "¥".

@@ -1,4 +1,4 @@
-"""`audit`: do the books of the provider, of ours and of the merchant agree?"""
+"""`audit`: do the provider's records, ours and the merchant's agree?"""
 
 import asyncio
 import json
@@ -35,16 +35,16 @@ from webhooks.stored_secrets import StoredSecrets
 NOT_CLEAN, CANNOT_AUDIT = 1, 2
 # Of one kind, so that none hides another.
 MOST_ROWS = 10
-# What a book that cannot be read looks like.
+# Errors of records that cannot be read.
 _UNREADABLE = (DatabaseUnavailable, RPCError, RuntimeError, httpx.HTTPError, OSError, Malformed)
 
 
 def audit_command(
     state_dir: StateDir = STATE_DIR,
-    provider_books: Annotated[
+    provider_records: Annotated[
         str,
         typer.Option(
-            help="Where the providers' books are: a sandbox's address, `auto` for the stack's own,"
+            help="The providers' records: a sandbox's address, `auto` for the stack's own,"
             " `none` for a real provider."
         ),
     ] = "auto",
@@ -59,13 +59,13 @@ def audit_command(
         typer.Option(help="UnionPay's settlement file, as ZIP or `fileContent`; repeatable."),
     ] = None,
 ) -> None:
-    """Compare every book, fen by fen, and name each difference.
+    """Compare all records, fen by fen, and name each difference.
 
     Exit code 0: clean; 1: not; 2: the audit could not be made.
     """
     planted: dict[str, str] = json.loads(secrets.read_text()) if secrets else {}
     try:
-        made = asyncio.run(_audit(state_dir, provider_books, planted, histories, statement or []))
+        made = asyncio.run(_audit(state_dir, provider_records, planted, histories, statement or []))
     except _UNREADABLE as error:
         errors.print(f"[red]Cannot audit[/]: {escape(str(error)) or type(error).__name__}")
         raise typer.Exit(CANNOT_AUDIT) from error
@@ -87,7 +87,7 @@ def show(made: Audit) -> None:
     looked = ", ".join(f"{count} {what}" for what, count in made.counts.items())
     console.print(f"Looked at {looked}.")
     notes = len(made.findings) - len(made.errors)
-    rest = f"; {notes} for a person's list" if notes else ""
+    rest = f"; {notes} for an operator's list" if notes else ""
     if made.clean:
         console.print(f"[green]Clean[/]: every promise holds{rest}.")
     else:
@@ -116,7 +116,7 @@ def findings_table(made: Audit) -> Table:
 
 async def _audit(
     state_dir: Path,
-    provider_books: str,
+    provider_records: str,
     planted: Mapping[str, str],
     histories: int,
     statements: list[Path],
@@ -133,7 +133,7 @@ async def _audit(
             Scope(
                 database=database,
                 temporal=await connect_temporal(state_dir, keys),
-                sandbox_url=_sandbox_url(state_dir, provider_books),
+                sandbox_url=_sandbox_url(state_dir, provider_records),
                 secrets=known | dict(planted),
                 state_dir=state_dir if (state_dir / "logs").exists() else None,
                 histories=histories,
@@ -150,11 +150,11 @@ async def all_known_secrets(
     return of_servers | await known_secrets(settings, database, stored)
 
 
-def _sandbox_url(state_dir: Path, provider_books: str) -> str | None:
-    if provider_books == "none":
+def _sandbox_url(state_dir: Path, provider_records: str) -> str | None:
+    if provider_records == "none":
         return None
-    if provider_books != "auto":
-        return provider_books
+    if provider_records != "auto":
+        return provider_records
     manifest = state_dir / "sandbox" / "sandbox.json"
     if not manifest.exists():
         return None

@@ -1,4 +1,4 @@
-"""Commands that run until they are told to stop, and then put everything away."""
+"""Commands that run until they are stopped, and then stop everything they started."""
 
 import asyncio
 import signal

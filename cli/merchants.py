@@ -25,7 +25,7 @@ MerchantId = Annotated[str, typer.Argument(help="A short id, such as `shop-1`.")
 Name = Annotated[str | None, typer.Option(help="What people call it.")]
 # A merchant that needs longer has not changed over at all.
 LONGEST_OVERLAP_HOURS = 24 * 14
-WebhookUrl = Annotated[str | None, typer.Option(help="Where it is told of changes.")]
+WebhookUrl = Annotated[str | None, typer.Option(help="Where its events are sent.")]
 
 
 @app.command("create")
@@ -60,7 +60,7 @@ def update(
     merchant_id: MerchantId,
     name: Name = None,
     webhook_url: Annotated[
-        str | None, typer.Option(help="Where it is told of changes; empty: nowhere.")
+        str | None, typer.Option(help="Where its events are sent; empty: nowhere.")
     ] = None,
     late_policy: Annotated[LatePolicy | None, typer.Option()] = None,
     state_dir: StateDir = STATE_DIR,

@@ -1,4 +1,4 @@
-"""Consumption: what we may tell a store that decides on a refund, with the customer's consent."""
+"""Consumption: what a store that decides on a refund may be sent, with the customer's consent."""
 
 from enum import StrEnum
 

@@ -1,7 +1,7 @@
-"""What a buyer may use, and how a store's words change it. Pure: no I/O, the time is passed in.
+"""What a buyer may use, and how a store's reports change it. Pure: no I/O, the time is passed in.
 
 Words arrive in any order and more than once. Each carries the purchase as it was when the store
-signed it, so the newest word of the newest period is the truth and older ones change nothing.
+signed it, so the newest report of the newest period counts and older ones change nothing.
 """
 
 from datetime import datetime, timedelta
@@ -32,7 +32,7 @@ class EntitlementStatus(StrEnum):
     MOVED = "moved"
 
 
-# What a word means by itself; where it is not here, the purchase that it carries speaks alone.
+# What a report means by itself; where it is not here, the purchase that it carries decides.
 _STATUS_OF_CHANGE = {
     Change.RENEWED: EntitlementStatus.ACTIVE,
     Change.EXTENDED: EntitlementStatus.ACTIVE,
@@ -51,8 +51,8 @@ class Entitlement(Frozen):
     """What one chain of purchases entitles its buyer to.
 
     `original_transaction_id` names the chain, `transaction_id` and `purchased_at` its newest
-    period; `signed_at` is when the store signed the last word that was applied. `status` is what
-    that word left: `at` says how it stands later. `app` is a `Purchase`'s.
+    period; `signed_at` is when the store signed the last report that was applied. `status` is what
+    that report left: `at` says how it stands later. `app` is a `Purchase`'s.
     """
 
     original_transaction_id: str
@@ -74,7 +74,7 @@ class Entitlement(Frozen):
 
     @classmethod
     def opened(cls, payment: Payment, change: StoreChange, purchase: Purchase) -> Self:
-        """The entitlement that the first word heard of a chain opens; the payment paid for it."""
+        """The entitlement that a chain's first report opens; the payment paid for it."""
         opened = cls(
             original_transaction_id=purchase.original_transaction_id,
             payment_id=payment.id,
@@ -116,7 +116,7 @@ class Entitlement(Frozen):
         return self.at(moment).status in _WITH_ACCESS
 
     def apply(self, change: StoreChange) -> Self:
-        """The entitlement after this word; an older word, or one of an older period, is a no-op.
+        """The entitlement after this report; an older one, or one of an older period, is a no-op.
 
         A refund of an earlier period leaves the running one: only its money is another matter.
         """
@@ -153,7 +153,7 @@ class Entitlement(Frozen):
         )
 
     def _status_after(self, change: StoreChange, found: Purchase) -> EntitlementStatus:
-        """What the store took back outranks the name of the word."""
+        """What the store took back outranks the report's name."""
         if found.revoked_at is not None:
             shared = found.ownership is Ownership.FAMILY_SHARED
             revoked = shared or change.change is Change.REVOKED

@@ -4,15 +4,15 @@ PaymentError                    code, message
 ├─ InvalidRequest               the merchant's fault                                  422
 ├─ NotFound                     no such record for this merchant                      404
 ├─ Conflict                     wrong state, key reused, over-refund                  409
-├─ ReportMismatch               the provider's words do not fit the payment           park, alert
-├─ StatementRefused             our books cannot keep it as it is     -> never retried, 500
+├─ ReportMismatch               the report does not match the payment               manual review
+├─ StatementRefused             the database rejects it              -> never retried, 500
 └─ ProviderError                provider, provider_code, provider_message
    ├─ ProviderRejected          a definite no                   -> failed, never retried
    │  └─ ProviderBlocked        a no to our account, not to this call: its balance, contract, key
    │                            -> an order fails, a refund waits until an operator mends that
    ├─ ProviderUnavailable       certainly not processed         -> retry
    ├─ OutcomeUnknown            timeout, 5xx, garbled or badly signed answer
-   │                            -> retry only with the same reference, and ask first
+   │                            -> retry only with the same reference, after a query
    └─ InvalidSignature          an inbound message that is not theirs -> never acted on
       └─ Unreadable             theirs, and not as documented -> never acted on, an alarm
 
@@ -66,7 +66,7 @@ class ReportMismatch(PaymentError):  # noqa: N818
 
 
 class StatementRefused(PaymentError):  # noqa: N818
-    """Our books refuse what was to be written, and would refuse it again: the values are wrong."""
+    """The database rejects the values, and would reject them again."""
 
     code = "statement_refused"
 
@@ -93,7 +93,7 @@ class ProviderError(PaymentError):
 
 
 class ProviderRejected(ProviderError):  # noqa: N818
-    """A definite no by the provider's own word: nothing moved and nothing will."""
+    """Rejected by the provider's own statement: nothing moved and nothing will."""
 
     code = "provider_rejected"
 
@@ -114,13 +114,13 @@ class ProviderBlocked(ProviderRejected):
 
 
 class ProviderUnavailable(ProviderError):  # noqa: N818
-    """Certainly not processed (refused connection, rate limit): safe to send again."""
+    """Certainly not processed (connection refused, rate limit): safe to send again."""
 
     code = "provider_unavailable"
 
 
 class OutcomeUnknown(ProviderError):  # noqa: N818
-    """Nobody can say whether it was executed: ask with the same ids before sending again."""
+    """Outcome unknown: query with the same ids before sending again."""
 
     code = "outcome_unknown"
 
@@ -134,7 +134,7 @@ class InvalidSignature(ProviderError):  # noqa: N818
 class Unreadable(InvalidSignature):
     """An inbound message that the provider did sign, in a form that it does not document.
 
-    It may tell of money: it is refused, so that the provider repeats it, and operators are called.
+    It may report money: it is rejected, so that the provider repeats it, and operators are called.
     """
 
     code = "unreadable"

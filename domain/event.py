@@ -1,4 +1,4 @@
-"""Event: one thing a merchant is told, exactly once recorded and at least once delivered."""
+"""Event: a change that a merchant is sent, recorded exactly once and delivered at least once."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -36,7 +36,7 @@ class DeliveryStatus(StrEnum):
 
 
 class Event(Frozen):
-    """What the merchant is told of one change; `sequence` orders the events of one payment.
+    """What the merchant is sent about one change; `sequence` orders the events of one payment.
 
     `veto` is set where the merchant answered that it cannot fulfil the order: its reason, or empty.
     """
@@ -66,7 +66,7 @@ REFUND_EVENTS = {
     RefundStatus.REVERSED: EventType.REFUND_REVERSED,
 }
 
-# What a merchant is told of the payment: nothing of the payer, nothing of our bookkeeping.
+# What a merchant is sent about the payment: nothing about the payer, nothing internal.
 _PAYMENT_FIELDS = {
     "id", "order_no", "provider", "account", "channel", "amount", "currency", "status",
     "provider_reference", "captured", "refunded", "paid_at", "late", "duplicate", "attention",

@@ -52,7 +52,7 @@ class IdentityKey:
 
     @property
     def fingerprint(self) -> str:
-        """What tells two keys apart and says nothing of them: 32 hex characters."""
+        """What distinguishes two keys and reveals nothing of them: 32 hex characters."""
         return self._mac("fingerprint").hex()[:32]
 
     @property
@@ -68,7 +68,7 @@ class IdentityKey:
         return _uuid(self._mac("refund", payment.hex, idempotency_key))
 
     def request_hash(self, canonical: str) -> str:
-        """What tells two requests apart, of no use to guess payer data with.
+        """What distinguishes two requests, of no use to guess payer data with.
 
         It begins with 8 hex characters that name the key, then a dot and 64 more.
         """

@@ -1,4 +1,4 @@
-"""Merchant: whose orders these are, and how it wants to be told."""
+"""Merchant: whose orders these are, and where its events go."""
 
 from enum import StrEnum
 

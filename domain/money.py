@@ -1,4 +1,4 @@
-"""Money is an integer in minor units (`amount`: fen for CNY) beside an ISO 4217 currency."""
+"""Money is an integer in minor units (`amount`: fen for CNY) with an ISO 4217 currency."""
 
 from typing import Annotated
 

@@ -24,7 +24,7 @@ class Notification(Frozen):
     `notification_id` is the provider's own id of the message (the same on its retries);
     `reference` is the payment's order number, and empty where the message names none of ours;
     `provider_reference` is the payment's number at the provider, where the message has it.
-    A store's word that a payment is paid is of kind `payment` and has its `change` beside it.
+    A store's report that a payment is paid is of kind `payment` and has its `change` too.
     `needs_confirmation` is set where the provider's own rule is that a notification proves nothing
     before a query has said the same. `names_another_account` is set where its identity fields do,
     and it has no report that says so.

@@ -1,4 +1,4 @@
-"""What a payment is and how it may change. Pure: no I/O, no clock, no provider's words.
+"""What a payment is and how it may change. Pure: no I/O, no clock, no provider's terms.
 
 May live here: the payment's shape, its transitions as data, and the one function that applies a
 report. A repeat is a no-op, and a late failure never downgrades a success.
@@ -79,7 +79,7 @@ class Payer(Frozen):
 
 
 class Failure(Frozen):
-    """Why the payment or refund failed: our stable code, and the provider's own words."""
+    """Why the payment or refund failed: our stable code, and the provider's own text."""
 
     code: str
     message: Words
@@ -88,15 +88,16 @@ class Failure(Frozen):
 
 
 class Payment(Frozen):
-    """One payment: what was asked, and where it stands.
+    """One payment: what was ordered, and its state.
 
     `amount`, `captured`, `refund_reserved` and `refunded` are minor units. `late` means paid after
     we had closed it, `duplicate` that another payment had already paid the same order.
 
     A payment of a `product` is sold by a store at the store's own price: `amount` is our list
-    price of `quantity` of them. `purchase` is the store's word that paid it; it is kept as a grant.
-    Once it is paid, `store_price` (thousandths of `store_currency`) is what the store asked, `test`
-    that no real money moved, `offer` that it was sold below the usual price; `captured` may be 0.
+    price of `quantity` of them. `purchase` is the store's statement that paid it, and is kept as a
+    grant. Once it is paid, `store_price` (thousandths of `store_currency`) is what the store
+    charged, `test` that no real money moved, `offer` that it was sold below the usual price;
+    `captured` may be 0.
     """
 
     id: UUID
@@ -200,7 +201,7 @@ class Payment(Frozen):
 
         Money that arrives for a payment we had closed or failed keeps the status, sets `late` and
         counts as captured: what to do with it is the merchant's policy, not the report's.
-        The caller asks `mismatch` first.
+        The caller checks `mismatch` first.
         """
         status = _STATUS_OF_OUTCOME.get(report.outcome)
         if status is PaymentStatus.SUCCEEDED and self.is_paid:
@@ -227,7 +228,7 @@ class Payment(Frozen):
         return self.model_copy(update={"status": PaymentStatus.SUCCEEDED, "failure": None})
 
     def resolve(self, action: ResolveAction, report: PaymentReport | None) -> Self:
-        """The payment after a person's decision on a disputed report.
+        """The payment after an operator's resolution of a disputed report.
 
         `accept` takes what was paid as the payment; `refund` closes it and counts the money as
         captured, so that it can be given back; `close` closes it and counts nothing.

@@ -20,8 +20,8 @@ class ProductType(StrEnum):
 class Product(Frozen):
     """One product of the catalogue; `id` is the store's product id.
 
-    `grants` says in the merchant's words what a buyer gets; `amount` is the list price of one, in
-    minor units: the store sells at its own price, in the buyer's currency.
+    `grants` is the merchant's description of what a buyer gets; `amount` is the list price of one,
+    in minor units: the store sells at its own price, in the buyer's currency.
     """
 
     id: str = Field(min_length=1, max_length=255)

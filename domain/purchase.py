@@ -1,4 +1,4 @@
-"""Purchase: a store's signed word on one transaction of a buyer."""
+"""Purchase: a store's signed statement of one transaction of a buyer."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -35,12 +35,12 @@ class Offer(StrEnum):
 
 
 class Purchase(Frozen):
-    """A store's signed word on one transaction, as it was at `signed_at`.
+    """A store's signed statement of one transaction, as it was at `signed_at`.
 
     `app` is the store's own name of where it was sold: the app and the environment. With
     `transaction_id` it identifies the transaction, whatever the operator calls the account.
     `token` is our payment's id where the app handed it over. `revoked_share` counts thousandths of
-    a percent (100000: all). `price` is what the store asked, in thousandths of `currency`, and is
+    a percent (100000: all). `price` is what the store charged, in thousandths of `currency`, and is
     informational. `renewal` is true where the store itself charged a further period, `upgraded`
     where another subscription took this one's place, `test` where no real money moved. Of these,
     `test_in_production` is one that was made at an account that sells for real: it counts as no

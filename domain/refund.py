@@ -41,7 +41,7 @@ REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
     RefundStatus.FAILED: frozenset(),
     RefundStatus.REVERSED: frozenset(),
 }
-# Only by the word of a store that made the refund itself, never by a report on one of ours.
+# Only by the report of a store that made the refund itself, never by a report on one of ours.
 REVERSALS: dict[RefundStatus, RefundStatus] = {RefundStatus.SUCCEEDED: RefundStatus.REVERSED}
 # The `raw_status` of a refund at the provider's console that an operator has recorded here.
 RECORDED_BY_OPERATOR = "recorded by an operator"
@@ -96,7 +96,7 @@ class Refund(Frozen):
         return None
 
     def apply(self, report: RefundReport) -> Self:
-        """The refund after this report; the caller asks `mismatch` first."""
+        """The refund after this report; the caller checks `mismatch` first."""
         status = FINAL_STATUS.get(report.outcome)
         if status is None:
             abnormal = report.outcome is RefundOutcome.ABNORMAL

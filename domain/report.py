@@ -10,7 +10,7 @@ from domain.text import Words
 
 
 class Outcome(StrEnum):
-    """What the report means for the payment, whatever the provider's own word was."""
+    """What the report means for the payment, whatever the provider calls it."""
 
     PENDING = "pending"
     PAID = "paid"
@@ -27,13 +27,13 @@ class RefundOutcome(StrEnum):
     PENDING = "pending"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    # Accepted, but a person must act before it can finish (WeChat Pay's ABNORMAL).
+    # Accepted, but an operator must act before it can finish (WeChat Pay's ABNORMAL).
     ABNORMAL = "abnormal"
     NOT_FOUND = "not_found"
 
 
 class Attention(StrEnum):
-    """Why a person must look."""
+    """Why an operator must look."""
 
     AMOUNT_MISMATCH = "amount_mismatch"
     CURRENCY_MISMATCH = "currency_mismatch"
@@ -44,7 +44,7 @@ class Attention(StrEnum):
     EXTERNAL_REFUND = "external_refund"
     REFUND_ABNORMAL = "refund_abnormal"
     REFUND_FAILED = "refund_failed"
-    # The provider refuses the refund for what the account is (its balance, contract, keys): it is
+    # The provider rejects the refund for what the account is (its balance, contract, keys): it is
     # sent again until it is taken or an operator ends it.
     REFUND_BLOCKED = "refund_blocked"
     OUTCOME_UNKNOWN = "outcome_unknown"
@@ -65,13 +65,13 @@ MISMATCHES = frozenset(
 
 
 class PaymentReport(Frozen):
-    """A provider's word on one payment.
+    """A provider's report on one payment.
 
     `amount` is what the payer was charged before coupons, in minor units, and is present where
     `outcome` is paid. `refunded` is the provider's cumulative refunded sum where it says one.
     `mismatch` is set where the provider's own identity fields (app, seller, merchant id) are not
-    our account's. A store's word that the payment is paid carries the `purchase`, its `product_id`
-    and `quantity`.
+    our account's. A store's report that the payment is paid carries the `purchase`, its
+    `product_id` and `quantity`.
     """
 
     reference: Words

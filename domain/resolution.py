@@ -1,4 +1,4 @@
-"""What a person decides where the providers' words do not settle a payment or refund."""
+"""An operator's resolution, where the provider's reports do not settle a payment or refund."""
 
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ class ResolveAction(StrEnum):
     """The four decisions.
 
     `accept`: the money counts as moved. `refund`: give back what was paid. `close`: nothing moved,
-    or it is settled elsewhere. `ask_again`: ask the provider once more.
+    or it is settled elsewhere. `ask_again`: query the provider once more.
     """
 
     ACCEPT = "accept"

@@ -1,4 +1,4 @@
-"""What a store says has changed about a purchase, whatever its own word for it was."""
+"""A change of a purchase that a store reports, whatever the store calls it."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from domain.text import Words
 
 
 class Change(StrEnum):
-    """What the word means for the buyer; `recorded` means nothing, and is only kept."""
+    """What the report means for the buyer; `recorded` means nothing, and is only kept."""
 
     PURCHASED = "purchased"
     RENEWED = "renewed"
@@ -30,10 +30,10 @@ _TAKES_BACK = (Change.REFUNDED, Change.REVOKED)
 
 
 class StoreChange(Frozen):
-    """A store's word on a change, signed at `signed_at`.
+    """A store's report of a change, signed at `signed_at`.
 
     `raw_type` is the store's own name of it (`DID_RENEW/BILLING_RECOVERY`), `grace_until` the end
-    of access while the store tries to charge again, `reason` what the store adds in words.
+    of access while the store tries to charge again, `reason` the store's own text.
     """
 
     purchase: Purchase | None = None
@@ -46,7 +46,7 @@ class StoreChange(Frozen):
 
     @property
     def standing(self) -> Purchase | None:
-        """The purchase as the word leaves it, even where its snapshot does not say so itself."""
+        """The purchase after the report, even where its snapshot does not show it."""
         purchase = self.purchase
         if purchase is None:
             return None
@@ -58,7 +58,7 @@ class StoreChange(Frozen):
 
 
 class StoreWord(Frozen):
-    """A store's word on a change; `word_id` is the same on the store's retries.
+    """A store's report of a change; `word_id` is the same on the store's retries.
 
     `payment_id` is the payment that bought what it is about.
     """

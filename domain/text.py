@@ -1,7 +1,7 @@
 """Words from outside, as every book of ours can keep them.
 
 PostgreSQL takes no U+0000, and neither it, Temporal nor JSON takes half of a surrogate pair (what
-is left of an emoji that somebody cut). Providers' words are for people: what cannot be kept is
+is left of an emoji that somebody cut). Providers' texts are for operators: what cannot be kept is
 replaced, because an answer must not be lost over it.
 """
 
@@ -14,7 +14,7 @@ LONGEST_WORDS = 500
 
 
 def keepable(text: str) -> str:
-    """The text without what our books refuse."""
+    """The text without what the database rejects."""
     return text.encode(errors="replace").decode().replace("\0", "?")
 
 

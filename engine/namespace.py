@@ -52,7 +52,7 @@ async def prepare_namespace(
 ) -> None:
     """Give the client's namespace its retention and search attributes, and wait until they work.
 
-    A longer retention than asked for is kept.
+    A longer retention than requested is kept.
 
     Raises:
         NamespaceMismatchError: an attribute exists with another type.

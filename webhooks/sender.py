@@ -25,7 +25,7 @@ _GONE = 410
 
 
 class WebhookFailed(PaymentError):  # noqa: N818 - the name says what it is
-    """The merchant was not told.
+    """The event was not delivered.
 
     `gone`: it wants no more (HTTP 410). `retry_after`: seconds, where it named them. `status` is
     None where there was no answer.

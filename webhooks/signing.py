@@ -9,7 +9,7 @@ from uuid import UUID
 
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-# The specification asks for 24 to 64 random bytes.
+# The specification requires 24 to 64 random bytes.
 _SECRET_BYTES = 32
 _MARK = "whsec_"
 

@@ -76,7 +76,7 @@ async def check(url: str, *, allow_private: bool, resolver: Resolver = resolve) 
     """The URL with its addresses, all of them lawful. TargetRefused otherwise.
 
     `allow_private` (sandbox mode) also takes plain http, loopback and private networks; link-local,
-    metadata, multicast and unspecified addresses stay refused.
+    metadata, multicast and unspecified addresses stay rejected.
     """
     parts = parse(url, allow_private=allow_private)
     host = parts.raw_host.decode("ascii")
@@ -122,7 +122,7 @@ async def check_new(url: str, *, allow_private: bool, resolver: Resolver = resol
 
 
 def parse(url: str, *, allow_private: bool) -> httpx.URL:
-    """The URL, if its form is one that we call; for the door, where a merchant sets it."""
+    """The URL, if its form is one that we call; for where a merchant sets it."""
     try:
         parts = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -156,7 +156,7 @@ def may_be_public(host: str) -> bool:
     """Return whether a URL's host can be on the open internet, as far as its text shows.
 
     An address is judged as `is_lawful` does. A name must have a domain, and none that is local by
-    definition. `127.1` and `0x7f000001` are addresses to some resolvers, and refused.
+    definition. `127.1` and `0x7f000001` are addresses to some resolvers, and rejected.
     """
     name = host.strip("[]").rstrip(".").lower()
     try:

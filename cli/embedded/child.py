@@ -1,4 +1,4 @@
-"""One program kept alive: started, awaited, started again when it dies, stopped when told."""
+"""One program kept alive: started, awaited, started again when it dies, stopped on request."""
 
 import asyncio
 import logging

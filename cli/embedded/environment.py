@@ -1,4 +1,4 @@
-"""What each child is told: the variables that settings.py reads, and the files that they name."""
+"""Each child's environment: the variables that settings.py reads, and the files that they name."""
 
 import json
 import os
@@ -27,7 +27,7 @@ class Wiring:
         identity_key_file: the secret that ids are derived with.
         accounts_file: the provider accounts; None leaves the user's.
         temporal: (address, namespace) of the embedded server; None leaves the user's TEMPORAL_*.
-        ui_origin: of the Temporal UI that may ask to open payloads.
+        ui_origin: of the Temporal UI that may have payloads decrypted.
         products_file: the catalogue of what stores sell; None leaves the user's.
     """
 

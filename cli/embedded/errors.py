@@ -1,9 +1,9 @@
-"""Why a stack can't run; each message tells a person what to do.
+"""Why a stack can't run; each message says what to do.
 
 StackError
 ├─ StackRunningError       another stack holds the folder
 ├─ StackFolderError         the folder is another user's, or cannot be written
-├─ PortTakenError          a port that the user asked for is in use
+├─ PortTakenError          a requested port is in use
 ├─ PostgresUserError       no user can run PostgreSQL, which refuses root
 ├─ ProgramFailedError      a program ended with an error; the end of its log is in the message
 └─ TemporalVersionError    the Temporal file is of another server version
@@ -29,7 +29,7 @@ class StackFolderError(StackError):
 
 
 class PortTakenError(StackError):
-    """A port that the user asked for is in use."""
+    """A requested port is in use."""
 
 
 class PostgresUserError(StackError):

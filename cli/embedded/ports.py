@@ -10,21 +10,23 @@ from pathlib import Path
 from cli.embedded.errors import PortTakenError
 
 HOST = "127.0.0.1"
-# Below those that the kernel gives to whoever asks for any port (Linux: from 32768), so that
+# Below those that the kernel assigns by itself (Linux: from 32768), so that
 # nobody is given ours between our choice and the server's start.
 _OURS = range(15_000, 32_000)
 
 
-def assign_ports(names: Iterable[str], told: Mapping[str, int], memory: Path) -> dict[str, int]:
-    """Choose a port for each name: the one told, the remembered one if free, or any free one.
+def assign_ports(
+    names: Iterable[str], requested: Mapping[str, int], memory: Path
+) -> dict[str, int]:
+    """Choose a port for each name: the requested one, the remembered one if free, or any free one.
 
     Args:
         names: who needs a port.
-        told: ports that must be used, by name.
+        requested: ports that must be used, by name.
         memory: JSON file with the last choice; written again.
 
     Raises:
-        PortTakenError: a told port is in use.
+        PortTakenError: a requested port is in use.
     """
     remembered: dict[str, int] = json.loads(memory.read_text()) if memory.exists() else {}
     chosen: dict[str, int] = {}
@@ -33,21 +35,23 @@ def assign_ports(names: Iterable[str], told: Mapping[str, int], memory: Path) ->
             listener = held.enter_context(socket.socket())
             # As the servers do: a port whose old connections linger is free.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _bind(listener, name, told.get(name), remembered.get(name))
+            _bind(listener, name, requested.get(name), remembered.get(name))
             listener.listen()
             chosen[name] = listener.getsockname()[1]
     memory.write_text(json.dumps(remembered | chosen, indent=2))
     return chosen
 
 
-def _bind(listener: socket.socket, name: str, told: int | None, remembered: int | None) -> None:
-    wanted = told or remembered
+def _bind(
+    listener: socket.socket, name: str, requested: int | None, remembered: int | None
+) -> None:
+    wanted = requested or remembered
     while True:
         try:
             listener.bind((HOST, wanted or random.choice(_OURS)))  # noqa: S311 - no secret
         except OSError as error:
-            if told:
-                raise PortTakenError(f"port {told} for {name} is in use") from error
+            if requested:
+                raise PortTakenError(f"port {requested} for {name} is in use") from error
             wanted = None
         else:
             return

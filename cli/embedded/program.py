@@ -57,7 +57,7 @@ class Program:
     prepare: Callable[[], None] = _nothing
 
     def log_tail(self) -> str:
-        """The last lines of the log, for a person."""
+        """The last lines of the log."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join(lines[-TAIL_LINES:])
 

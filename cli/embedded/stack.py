@@ -158,7 +158,7 @@ class Stack:
 
     @property
     def links(self) -> dict[str, str]:
-        """What a person may open, by title."""
+        """Links for a user, by title."""
         links: dict[str, str] = {}
         if self.config.starts(Service.API):
             links["API documentation"] = f"{self.api_url}/docs"
@@ -229,11 +229,16 @@ class Stack:
             told_at = environment.notification_settings(self.manifest, self.api_url)
             await application.tell_notification_urls(told_at)
         environment.write_variables(self._state / ENV_FILE, wiring)
-        told = environment.compose(environment.inherited(), wiring) | dict(self.config.variables)
+        variables = environment.compose(environment.inherited(), wiring) | dict(
+            self.config.variables
+        )
         port = self._ports[Service.API]
-        api = application.api_program(port, self.log(Service.API), told)
+        api = application.api_program(port, self.log(Service.API), variables)
         worker = application.worker_program(
-            self.temporal_client, policies.worker_queues(PROVIDERS), self.log(Service.WORKER), told
+            self.temporal_client,
+            policies.worker_queues(PROVIDERS),
+            self.log(Service.WORKER),
+            variables,
         )
         programs = {Service.API: api, Service.WORKER: worker}
         await _together(

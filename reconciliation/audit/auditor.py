@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 from temporalio.client import Client
 
-from reconciliation.audit.books import Books, SettlementFile
 from reconciliation.audit.compare import compare, in_order
 from reconciliation.audit.finding import Finding, Severity
-from reconciliation.audit.readers.ours import read_merchants, read_ours
-from reconciliation.audit.readers.runs import read_runs
+from reconciliation.audit.readers.database import read_database, read_merchants
 from reconciliation.audit.readers.secrets import (
     log_files,
     search_database,
     search_files,
     search_histories,
 )
+from reconciliation.audit.readers.workflows import read_workflows
+from reconciliation.audit.records import Records, SettlementFile
 from storage.database import Database
 
 if TYPE_CHECKING:
     from reconciliation.audit.readers.sandbox import SandboxReader
 
-# Books are read one after the other: what a payment did meanwhile is gone at the second look.
+# Records are read one after the other: what a payment did meanwhile is gone at the second look.
 SECOND_LOOK_SECONDS = 5.0
 LOOKS = 3
 MOST_HISTORIES = 300
@@ -77,16 +77,16 @@ async def audit(scope: Scope) -> Audit:
 
     Raises DatabaseUnavailable, RPCError or httpx.HTTPError where a book cannot be read.
     """
-    books = await read_books(scope)
-    findings = compare(books)
+    records = await read_records(scope)
+    findings = compare(records)
     for _ in range(LOOKS - 1):
         if not _errors(findings):
             break
         await asyncio.sleep(SECOND_LOOK_SECONDS)
-        before, books = findings, await read_books(scope)
-        findings = [found for found in compare(books) if _persists(found, before)]
+        before, records = findings, await read_records(scope)
+        findings = [found for found in compare(records) if _persists(found, before)]
     searched, leaks = await _search(scope)
-    return Audit(in_order([*findings, *leaks]), _counts(books) | {"histories": searched})
+    return Audit(in_order([*findings, *leaks]), _counts(records) | {"histories": searched})
 
 
 async def _search(scope: Scope) -> tuple[int, list[Finding]]:
@@ -99,16 +99,16 @@ async def _search(scope: Scope) -> tuple[int, list[Finding]]:
     return searched, leaks
 
 
-async def read_books(scope: Scope) -> Books:
-    """The books as they stand; the providers' first, for what comes in later is only more news."""
+async def read_records(scope: Scope) -> Records:
+    """All records; the providers' first, since what arrives later only adds to them."""
     sandbox = _sandbox(scope.sandbox_url) if scope.sandbox_url else None
     provider = await sandbox.read() if sandbox else None
     merchants = await read_merchants(scope.database)
     inbox = await sandbox.read_inbox(merchants) if sandbox else None
     unread = {each.id for each in merchants if sandbox and not sandbox.has_inbox_of(each)}
-    ours = await read_ours(scope.database)
-    runs = await read_runs(scope.temporal, ours)
-    return Books(ours, provider, inbox, frozenset(unread), runs, scope.statements)
+    ours = await read_database(scope.database)
+    workflows = await read_workflows(scope.temporal, ours)
+    return Records(ours, provider, inbox, frozenset(unread), workflows, scope.statements)
 
 
 def _sandbox(url: str) -> "SandboxReader":
@@ -130,16 +130,16 @@ def _persists(found: Finding, before: list[Finding]) -> bool:
     )
 
 
-def _counts(books: Books) -> dict[str, int]:
-    provider = books.provider
-    lines = sum(len(file.statement.lines) for file in books.statements)
+def _counts(records: Records) -> dict[str, int]:
+    provider = records.provider
+    lines = sum(len(file.statement.lines) for file in records.statements)
     return {
-        "payments": len(books.ours.payments),
-        "refunds": len(books.ours.refunds),
-        "events": len(books.ours.events),
+        "payments": len(records.ours.payments),
+        "refunds": len(records.ours.refunds),
+        "events": len(records.ours.events),
         "orders at providers": len(provider.orders) if provider else 0,
         "moves of money": len(provider.moves) if provider else 0,
         "notifications": len(provider.attempts) if provider else 0,
-        "webhooks received": len(books.inbox or ()),
-        "open workflows": len(books.runs or ()),
-    } | ({"lines of statements": lines} if books.statements else {})
+        "webhooks received": len(records.inbox or ()),
+        "open workflows": len(records.workflows or ()),
+    } | ({"lines of statements": lines} if records.statements else {})

@@ -1,22 +1,29 @@
-"""The comparison: books in, findings out. No I/O, no clock."""
+"""The comparison: records in, findings out. No I/O, no clock."""
 
 from collections.abc import Sequence
 
-from reconciliation.audit.books import Books
+from reconciliation.audit.events import check_events
 from reconciliation.audit.finding import Finding, Severity
-from reconciliation.audit.forgeries import believed
-from reconciliation.audit.money import captured
-from reconciliation.audit.refunds import given_back
-from reconciliation.audit.running import open_runs
-from reconciliation.audit.statements import settled
-from reconciliation.audit.telling import told
+from reconciliation.audit.forgeries import check_forgeries
+from reconciliation.audit.money import check_captures
+from reconciliation.audit.open_workflows import check_workflows
+from reconciliation.audit.records import Records
+from reconciliation.audit.refunds import check_refunds
+from reconciliation.audit.statements import check_statements
 
-_QUESTIONS = (captured, given_back, told, open_runs, believed, settled)
+_CHECKS = (
+    check_captures,
+    check_refunds,
+    check_events,
+    check_workflows,
+    check_forgeries,
+    check_statements,
+)
 
 
-def compare(books: Books) -> list[Finding]:
+def compare(records: Records) -> list[Finding]:
     """Every difference; errors first, then by promise."""
-    found = [finding for question in _QUESTIONS for finding in question(books)]
+    found = [finding for check in _CHECKS for finding in check(records)]
     return in_order(found)
 
 

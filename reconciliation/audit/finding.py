@@ -16,13 +16,13 @@ class Promise(StrEnum):
     CLOSED_BUT_PAYABLE = "closed at us but payable there"
     KEPT_MONEY = "money kept that was to go back"
     LOST_REFUND = "refund there, not here"
-    PERSON_NEEDED = "waits for a person"
+    OPERATOR_NEEDED = "waits for an operator"
     PAID_WITHOUT_EVENT = "paid without event"
     END_WITHOUT_EVENT = "end without event"
     EVENT_WITHOUT_PAYMENT = "event without payment"
     EVENT_OUT_OF_ORDER = "event out of order"
     EVENT_NOT_DELIVERED = "event not delivered"
-    EVENT_CONTRADICTS = "event contradicts our books"
+    EVENT_CONTRADICTS = "event contradicts the database"
     SUCCESS_WITHOUT_MONEY = "success without money"
     REFUND_WITHOUT_MONEY = "refund here, not there"
     AMOUNT_DIFFERS = "another amount there"
@@ -62,7 +62,7 @@ _NUMBERS = (
 
 
 class Severity(StrEnum):
-    """`error` makes an audit unclean; a `note` is for a person's list."""
+    """`error` makes an audit unclean; a `note` is for an operator's list."""
 
     ERROR = "error"
     NOTE = "note"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from reconciliation.audit.books import Attempt, Books
 from reconciliation.audit.finding import Finding, Promise
+from reconciliation.audit.records import Attempt, Records
 
 FALSE = frozenset(
     {
@@ -28,18 +28,18 @@ FALSE = frozenset(
 # is said of an unpaid order changes nothing.
 FOREIGN_APP, WRONG_AMOUNT = "foreign_app", "wrong_amount"
 # WeChat Pay signs the time. Alipay repeats for a day, and its notifications never
-# age; UnionPay's are asked about, whatever their time.
+# age; UnionPay's are queried, whatever their time.
 AGEING = {"wechatpay": frozenset({"stale"})}
 
 
-def believed(books: Books) -> Iterator[Finding]:
+def check_forgeries(records: Records) -> Iterator[Finding]:
     """Every false notification that was acknowledged as good."""
-    if books.provider is None:
+    if records.provider is None:
         return
     paid = {
-        move.reference: move.at for move in books.provider.moves if move.refund_reference is None
+        move.reference: move.at for move in records.provider.moves if move.refund_reference is None
     }
-    for attempt in books.provider.attempts:
+    for attempt in records.provider.attempts:
         if attempt.accepted and _is_false(attempt, paid):
             yield Finding(
                 Promise.FORGERY_BELIEVED,

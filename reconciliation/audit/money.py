@@ -5,30 +5,30 @@ from collections.abc import Iterator
 
 from domain.identity import parse_reference
 from domain.payment import PaymentStatus
-from reconciliation.audit.books import Books, Case
 from reconciliation.audit.finding import Finding, Promise, Severity
+from reconciliation.audit.records import Case, Records
 
 _ENDED_UNPAID = (PaymentStatus.CLOSED, PaymentStatus.FAILED)
 
 
-def captured(books: Books) -> Iterator[Finding]:
+def check_captures(records: Records) -> Iterator[Finding]:
     """Every difference about money that came in."""
-    yield from _once_per_order(books)
-    for case in books.cases:
+    yield from _once_per_order(records)
+    for case in records.cases:
         yield from _kept(case)
         if case.flagged:
             yield _open_item(case)
-        if books.provider is not None:
+        if records.provider is not None:
             yield from _orders(case)
             yield from captures(case)
-    if books.provider is not None:
-        yield from _unknown(books)
+    if records.provider is not None:
+        yield from _unknown(records)
 
 
-def _once_per_order(books: Books) -> Iterator[Finding]:
+def _once_per_order(records: Records) -> Iterator[Finding]:
     paid = Counter(
         (payment.merchant_id, payment.order_no)
-        for payment in books.ours.payments
+        for payment in records.ours.payments
         if payment.status is PaymentStatus.SUCCEEDED and not payment.duplicate
     )
     for (merchant, order_no), count in paid.items():
@@ -92,7 +92,7 @@ def captures(case: Case) -> Iterator[Finding]:
             f"captured {here} fen here, {sum(there)} there",
             "Trust the provider's statement; refund or claim the difference.",
         )
-    elif not case.running and sum(there) != case.given_back:
+    elif not case.running and sum(there) != case.refunded:
         yield _lost(case)
 
 
@@ -102,7 +102,7 @@ def _lost(case: Case) -> Finding:
         Promise.CLOSED_BUT_PAID if closed else Promise.LOST_PAYMENT,
         case.name,
         f"{case.payment.status} here, {sum(case.captures)} fen paid there,"
-        f" {case.given_back} given back",
+        f" {case.refunded} given back",
         "Have the provider send its notification again, or refund the money there.",
     )
 
@@ -125,7 +125,7 @@ def _open_item(case: Case) -> Finding:
     flags = [case.payment.attention, *(refund.attention for refund in case.refunds)]
     reasons = ", ".join(sorted({str(flag) for flag in flags if flag is not None}))
     return Finding(
-        Promise.PERSON_NEEDED,
+        Promise.OPERATOR_NEEDED,
         case.name,
         f"{case.payment.status}: {reasons}",
         "Decide by the update `resolve`; docs/operations.md says how.",
@@ -133,9 +133,9 @@ def _open_item(case: Case) -> Finding:
     )
 
 
-def _unknown(books: Books) -> Iterator[Finding]:
-    known = {payment.reference for payment in books.ours.payments}
-    for move in books.provider.moves if books.provider else ():
+def _unknown(records: Records) -> Iterator[Finding]:
+    known = {payment.reference for payment in records.ours.payments}
+    for move in records.provider.moves if records.provider else ():
         ours_by_form = parse_reference(move.reference) is not None
         if move.reference not in known and ours_by_form and move.refund_reference is None:
             yield Finding(
@@ -144,7 +144,7 @@ def _unknown(books: Books) -> Iterator[Finding]:
                 f"{move.amount} fen paid at {move.provider} for an order that we never wrote down",
                 "Refund it at the provider.",
             )
-    for order in books.provider.orders if books.provider else ():
+    for order in records.provider.orders if records.provider else ():
         if order.reference not in known and parse_reference(order.reference) is not None:
             yield Finding(
                 Promise.DOUBLE_ORDER,

@@ -16,12 +16,12 @@ from reconciliation.audit.finding import Finding, Promise
 # Shorter ones stand in anything.
 SHORTEST_SECRET = 12
 _PAYLOAD = "temporal.api.common.v1.Payload"
-# In clear by design; workflows/search_attributes.py keeps persons out of them.
+# In clear by design; workflows/search_attributes.py keeps personal data out of them.
 _SEARCH_ATTRIBUTES = "temporal.api.common.v1.SearchAttributes"
 # What the server writes itself where it cancels an activity that no worker had taken.
 _OF_THE_SERVER = b'"ACTIVITY_ID_NOT_STARTED"'
 # The SDK's notes: on a local activity (its name, its tries and their times), and on a change of the
-# code that a run knows of (`workflow.patched`: the name that we gave it).
+# code that a workflow knows of (`workflow.patched`: the name that we gave it).
 _OF_THE_SDK = re.compile(rb'\{"seq":|\{"id":"[^"]*","deprecated":(true|false)\}$')
 # As storage/keys.py and webhooks/signing.py make them; a key's visible prefix is no secret.
 _FORMS = {
@@ -35,7 +35,7 @@ def in_clear(place: str, text: bytes | mmap.mmap, secrets: Mapping[str, str]) ->
     """A finding for each secret (by its name) that can be read in the bytes.
 
     As it is, percent-encoded or with JSON's escapes. One shorter than SHORTEST_SECRET stands in
-    anything: it is found behind its field, the first word of its name. API keys and webhook
+    anything: it is found behind its field, the first part of its name. API keys and webhook
     secrets are found by their form too, known or not.
     """
     for name, secret in secrets.items():

@@ -4,17 +4,17 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from domain.refund import Refund, RefundCause, RefundStatus
-from reconciliation.audit.books import Books, Case
 from reconciliation.audit.finding import Finding, Promise
+from reconciliation.audit.records import Case, Records
 
 BY_HAND = "accepted by an operator"
 
 
-def given_back(books: Books) -> Iterator[Finding]:
+def check_refunds(records: Records) -> Iterator[Finding]:
     """Every difference about money that went back."""
-    for case in books.cases:
+    for case in records.cases:
         yield from _own_sums(case)
-        if books.provider is not None:
+        if records.provider is not None:
             yield from _against_ledger(case)
 
 
@@ -51,11 +51,11 @@ def _against_ledger(case: Case) -> Iterator[Finding]:
     for move in case.moves:
         if move.refund_reference is not None:
             there[move.refund_reference].append(move.amount)
-    if case.given_back > sum(case.captures):
+    if case.refunded > sum(case.captures):
         yield Finding(
             Promise.OVER_REFUND,
             case.name,
-            f"{case.given_back} fen went back of {sum(case.captures)} that came in",
+            f"{case.refunded} fen went back of {sum(case.captures)} that came in",
             "Claim the difference from the payer.",
         )
     for refund in case.refunds:
@@ -63,7 +63,7 @@ def _against_ledger(case: Case) -> Iterator[Finding]:
             yield from refund_moved(case, refund, there.pop(refund.reference, []))
     yield from _made_by_store(case, there)
     for reference, amounts in there.items():
-        yield from not_asked_for(case, reference, sum(amounts))
+        yield from not_requested(case, reference, sum(amounts))
 
 
 def refund_moved(case: Case, refund: Refund, moved: list[int]) -> Iterator[Finding]:
@@ -115,7 +115,7 @@ def _explained(case: Case, refund: Refund) -> bool:
     return case.flagged or (refund.status is RefundStatus.PENDING and case.running)
 
 
-def not_asked_for(case: Case, reference: str, amount: int) -> Iterator[Finding]:
+def not_requested(case: Case, reference: str, amount: int) -> Iterator[Finding]:
     """Money that went back without us: by a reversal at the till, or at the provider's console."""
     reversed_unpaid = case.payment.captured == 0 and amount == sum(case.captures)
     if reversed_unpaid or case.flagged or case.running:
@@ -123,7 +123,7 @@ def not_asked_for(case: Case, reference: str, amount: int) -> Iterator[Finding]:
     yield Finding(
         Promise.LOST_REFUND,
         case.name,
-        f"{amount} fen went back under {reference!r}, which we did not ask for",
+        f"{amount} fen went back under {reference!r}, which we did not request",
         "No operator was called for it: record it with `refunds record`.",
     )
 

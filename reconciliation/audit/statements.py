@@ -1,4 +1,4 @@
-"""UnionPay's settlement files against our books (P1, P2, P3, P5)."""
+"""UnionPay's settlement files against the database (P1, P2, P3, P5)."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ from providers.unionpay.config import PROVIDER
 from providers.unionpay.mapping import CONSUME, GIVING_BACK, REFUND
 from providers.unionpay.statement import StatementLine
 from providers.unionpay.wire import settlement_day
-from reconciliation.audit.books import Books, Case, Move
 from reconciliation.audit.finding import Finding, Promise, Severity
 from reconciliation.audit.money import captures
-from reconciliation.audit.refunds import BY_HAND, not_asked_for, refund_moved
+from reconciliation.audit.records import Case, Move, Records
+from reconciliation.audit.refunds import BY_HAND, not_requested, refund_moved
 
 _WAIT = "Look into the next day's file: the settlement day ends at 23:00 in Beijing."
 
 
-def settled(books: Books) -> Iterator[Finding]:
+def check_statements(records: Records) -> Iterator[Finding]:
     """Every difference. A file speaks of one day, so what it leaves out is only a note."""
-    files = books.statements
+    files = records.statements
     lines = list(dict.fromkeys(line for file in files for line in file.statement.lines))
-    cases = [replace(case, moves=[]) for case in books.cases if case.payment.provider == PROVIDER]
+    cases = [replace(case, moves=[]) for case in records.cases if case.payment.provider == PROVIDER]
     strangers = _take(lines, cases)
     for case in cases:
         if case.captures:
@@ -78,7 +78,7 @@ def _went_back(case: Case) -> Iterator[Finding]:
         if amounts := there.pop(refund.reference, None):
             yield from refund_moved(case, refund, amounts)
     for reference, amounts in there.items():
-        yield from not_asked_for(case, reference, sum(amounts))
+        yield from not_requested(case, reference, sum(amounts))
 
 
 def _unknown(line: StatementLine) -> Finding:
@@ -87,7 +87,7 @@ def _unknown(line: StatementLine) -> Finding:
         Promise.LOST_REFUND if went_back else Promise.LOST_PAYMENT,
         line.order_id if parse_reference(line.order_id) else "",
         f"{line.amount} fen by type {line.type}, query id {line.query_id}, order"
-        f" {line.order_id or 'none'} of {line.merchant_id}: our books do not know it",
+        f" {line.order_id or 'none'} of {line.merchant_id}: the database does not know it",
         "Record it with `refunds record`."
         if went_back
         else "Refund it at UnionPay, or find whose it is.",

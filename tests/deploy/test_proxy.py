@@ -24,6 +24,8 @@ class Api:
     def __init__(self, port: int) -> None:
         self.port = port
         self.requests: list[bytes] = []
+        self.health_seconds = 0.0
+        self.health_checks = 0
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -40,7 +42,10 @@ class Api:
             line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
         ]
         body = await reader.readexactly(int(length[0].split(b":")[1])) if length else b""
-        if not head.startswith(b"GET /healthz "):
+        if head.startswith(b"GET /healthz "):
+            self.health_checks += 1
+            await asyncio.sleep(self.health_seconds)
+        else:
             self.requests.append(head + body)
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nOK")
         await writer.drain()
@@ -168,3 +173,20 @@ async def test_no_request_fails_while_one_process_after_the_other_is_restarted(
 
     assert sent > 0
     assert failed == []
+
+
+async def test_processes_that_answer_their_health_checks_late_are_not_taken_for_down(
+    proxy: Proxy,
+) -> None:
+    for api in proxy.apis:
+        api.health_seconds = 1.0
+        api.health_checks = 0
+
+    async def slow_checks_were_judged() -> None:
+        assert all(api.health_checks > 1 for api in proxy.apis)
+
+    await eventually(slow_checks_were_judged, 20)
+    async with proxy.http as http:
+        answer = await http.post("/v1/payments", content=b"{}")
+
+    assert answer.status_code == httpx.codes.OK

@@ -14,6 +14,7 @@ from domain.report import Attention, Outcome
 from tests.workflows.scripted import Fault, Order, notification, rejected, report, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop
 from workflows.payment import PaymentOrder
+from workflows.policies import Attempts
 
 # Just beyond the time that an order has by default.
 EXPIRY = 901
@@ -106,7 +107,8 @@ async def test_a_provider_that_cannot_say_calls_a_person(shop: Shop, error: Exce
 async def test_a_notification_during_the_last_question_does_not_wait_for_its_answer(
     shop: Shop,
 ) -> None:
-    order = await shop.order(policy=BRISK)
+    patient = {"alarm_after": 60, "call_slow": Attempts(timeout=60)}
+    order = await shop.order(policy=BRISK.model_copy(update=patient))
     run, payment = await closed_unseen(shop, order)
     asked = shop.provider.sent("query", payment.reference)
     shop.provider.script("query", payment.reference, Fault(gate=(gate := asyncio.Event())))

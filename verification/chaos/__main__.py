@@ -20,15 +20,15 @@ from cli.embedded.stack import Stack
 from reconciliation.audit.auditor import Audit
 from storage.database import Database
 from verification.chaos.broken.guards import GUARDS, PATIENCE_SECONDS, Guard, SabotagedStack
-from verification.chaos.drawing import Weather, draw
+from verification.chaos.chaos_test import TIME_SCALE, ChaosTest
+from verification.chaos.generate import Settings, generate
 from verification.chaos.plan import Plan
 from verification.chaos.report import Report
-from verification.chaos.run import TIME_SCALE, Storm
 
 HEAVY = ("postgres", "temporal", "sandbox")
 
 
-def storm(  # noqa: PLR0913, PLR0917 - typer turns each into an option
+def chaos(  # noqa: PLR0913, PLR0917 - typer turns each into an option
     payments: Annotated[int, typer.Option("--payments", "-n", min=1)] = 500,
     seed: Annotated[int, typer.Option(help="The same seed throws the same things.")] = 1,
     rate: Annotated[float, typer.Option(min=0.1, help="Payments a second.")] = 3.5,
@@ -50,11 +50,11 @@ def storm(  # noqa: PLR0913, PLR0917 - typer turns each into an option
     the audit names the promise that the guard protects.
     """
     guard = _guard(broken)
-    plan = guard.plan if guard else draw(Weather(payments, seed, rate, kill_every))
+    plan = guard.plan if guard else generate(Settings(payments, seed, rate, kill_every))
     name = broken or f"seed{seed}"
     folder = state_dir / f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     good: list[bool] = []
-    lifetime.run(_storm(plan, StackConfig(folder, sandbox_time_scale=TIME_SCALE), good, guard))
+    lifetime.run(_chaos(plan, StackConfig(folder, sandbox_time_scale=TIME_SCALE), good, guard))
     if good != [True]:
         raise typer.Exit(1)
     if not keep:
@@ -68,18 +68,18 @@ def _guard(name: str | None) -> Guard | None:
     return GUARDS[name] if name else None
 
 
-async def _storm(plan: Plan, config: StackConfig, good: list[bool], guard: Guard | None) -> None:
+async def _chaos(plan: Plan, config: StackConfig, good: list[bool], guard: Guard | None) -> None:
     begun = time.monotonic()
     console.print(
-        f"Seed {plan.seed}, schedule {plan.digest}: {len(plan.trips)} orders,"
-        f" {sum(plan.thrown.values())} faults, {len(plan.kills)} kills planned."
+        f"Seed {plan.seed}, schedule {plan.digest}: {len(plan.orders)} orders,"
+        f" {sum(plan.planned_faults.values())} faults, {len(plan.kills)} kills planned."
     )
     async with AsyncExitStack() as held:
         with console.status("Starting the stack"):
             stack = await held.enter_async_context(_stack(config, guard))
         database = Database(stack.database_url)
         held.push_async_callback(database.close)
-        made = Storm(plan, stack, database)
+        made = ChaosTest(plan, stack, database)
         if guard is not None:
             made.statements, made.patience = guard.statements, PATIENCE_SECONDS
         written, found = await _watched(made)
@@ -112,59 +112,59 @@ def _named(guard: Guard, found: Audit) -> bool:
     return bool(named)
 
 
-async def _watched(made: Storm) -> tuple[Report, Audit]:
+async def _watched(made: ChaosTest) -> tuple[Report, Audit]:
     running = asyncio.create_task(made.run())
     with Live(_progress(made), console=console, refresh_per_second=2) as live:
         while not running.done():
             await asyncio.wait([running], timeout=1)
             live.update(_progress(made))
     if running.cancelled():
-        raise RuntimeError("the storm was cut off")
+        raise RuntimeError("the chaos was cut off")
     return await running
 
 
-def _progress(made: Storm) -> Table:
-    tally, board = made.tally, made.board
-    table = Table(title=f"Storm: {made.phase}", show_header=False, title_justify="left")
-    table.add_row("orders through", f"{tally.finished} of {len(made.plan.trips)}")
-    table.add_row("payments", _words(board.statuses))
-    table.add_row("refunds", _words(board.refunds))
-    payments, refunds, events = board.waiting
+def _progress(made: ChaosTest) -> Table:
+    counts, progress = made.counts, made.progress
+    table = Table(title=f"ChaosTest: {made.phase}", show_header=False, title_justify="left")
+    table.add_row("orders through", f"{counts.finished} of {len(made.plan.orders)}")
+    table.add_row("payments", _summed(progress.statuses))
+    table.add_row("refunds", _summed(progress.refunds))
+    payments, refunds, events = progress.waiting
     table.add_row("open", f"{payments} payments, {refunds} refunds, {events} events")
-    table.add_row("killed", _words(tally.kills))
+    table.add_row("killed", _summed(counts.kills))
     return table
 
 
 def summary(written: Report) -> Table:
     """The report as a table."""
-    table = Table(title="What was thrown, what was survived", title_justify="left")
+    table = Table(title="Planned and survived", title_justify="left")
     table.add_column("What")
     table.add_column("How much", overflow="fold")
-    faults = sum(written.thrown.values()) - sum(written.not_met.values())
+    faults = sum(written.planned_faults.values()) - sum(written.faults_not_met.values())
     refused = {k: v for k, v in written.answers.items() if not k.split()[-1].startswith("2")}
     rows = {
-        "payments": _words(written.payments),
-        "refunds": _words(written.refunds),
-        "courses": _words(written.courses),
-        "faults that struck": f"{faults} of {sum(written.thrown.values())} planned",
-        "killed": _words(written.kills),
-        "back after (s, mean)": _words(written.recovery_seconds),
-        "notifications": _words(written.notifications),
-        "webhooks": _words(written.webhooks),
-        "forgeries": _words(written.forgeries),
-        "floods": _words(written.floods),
-        "sweeps": _words(written.sweeps),
-        "other answers than 2xx": _words(refused),
-        "seconds": _words(written.durations),
+        "payments": _summed(written.payments),
+        "refunds": _summed(written.refunds),
+        "courses": _summed(written.courses),
+        "faults that struck": f"{faults} of {sum(written.planned_faults.values())} planned",
+        "killed": _summed(written.kills),
+        "back after (s, mean)": _summed(written.recovery_seconds),
+        "notifications": _summed(written.notifications),
+        "webhooks": _summed(written.webhooks),
+        "forgeries": _summed(written.forgeries),
+        "floods": _summed(written.floods),
+        "sweeps": _summed(written.sweeps),
+        "other answers than 2xx": _summed(refused),
+        "seconds": _summed(written.durations),
     }
     for name, value in rows.items():
         table.add_row(name, value)
     return table
 
 
-def _words(counts: Mapping[str, float]) -> str:
+def _summed(counts: Mapping[str, float]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
 
 
 if __name__ == "__main__":
-    typer.run(storm)
+    typer.run(chaos)

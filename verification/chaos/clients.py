@@ -1,4 +1,4 @@
-"""The two sides of a storm that speak HTTP: the merchant's backend, and the payer's hand."""
+"""The HTTP clients of a chaos test: the merchant's backend, and the sandbox's control API."""
 
 import asyncio
 import time
@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
+from verification.chaos.counts import Counts
 from verification.chaos.plan import Fault
-from verification.chaos.tally import Tally
 
 JSON = dict[str, Any]
 PATIENCE_SECONDS = 150.0
@@ -16,17 +16,17 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.3, 3.0
 _AGAIN = frozenset({429, 502, 503, 504})
 
 
-class StormError(Exception):
+class ChaosError(Exception):
     """Something answered as it never should; the message says what."""
 
 
 class Backend:
     """One merchant's backend: it repeats what it got no answer to, with the same key."""
 
-    def __init__(self, http: httpx.AsyncClient, key: str, tally: Tally) -> None:
+    def __init__(self, http: httpx.AsyncClient, key: str, counts: Counts) -> None:
         self._http = http
         self._headers = {"Authorization": f"Bearer {key}"}
-        self._tally = tally
+        self._counts = counts
 
     async def create(self, body: JSON, key: str) -> httpx.Response:
         """POST a payment."""
@@ -55,7 +55,7 @@ class Backend:
         request = self._http.build_request(
             "GET", f"/v1/payments/{payment_id}", headers=self._headers
         )
-        answer = await insist(self._http, request, "read", self._tally)
+        answer = await insist(self._http, request, "read", self._counts)
         found: JSON = answer.json()
         return found
 
@@ -64,18 +64,18 @@ class Backend:
     ) -> httpx.Response:
         headers = self._headers | ({"Idempotency-Key": key} if key else {})
         request = self._http.build_request("POST", path, json=body, headers=headers)
-        answer = await insist(self._http, request, what, self._tally)
+        answer = await insist(self._http, request, what, self._counts)
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            self._tally.surprises.append(f"{what} answered {answer.status_code}: {answer.text}")
+            self._counts.surprises.append(f"{what} answered {answer.status_code}: {answer.text}")
         return answer
 
 
 class Sandbox:
-    """The sandbox's control API: payers, faults, moods."""
+    """The sandbox's control API: payers, faults, merchants' endpoints."""
 
-    def __init__(self, http: httpx.AsyncClient, tally: Tally) -> None:
+    def __init__(self, http: httpx.AsyncClient, counts: Counts) -> None:
         self._http = http
-        self._tally = tally
+        self._counts = counts
 
     async def pay(self, content: JSON) -> bool:
         """The payer pays; False where the provider will not have it (too late, closed)."""
@@ -89,34 +89,34 @@ class Sandbox:
     async def post(self, path: str, content: JSON) -> httpx.Response:
         """A control call, repeated until there is an answer."""
         request = self._http.build_request("POST", f"/_sandbox/{path}", json=content)
-        return await insist(self._http, request, None, self._tally)
+        return await insist(self._http, request, None, self._counts)
 
     async def get(self, path: str) -> Any:
         """What the control API shows."""
         request = self._http.build_request("GET", f"/_sandbox/{path}")
-        return (await insist(self._http, request, None, self._tally)).json()
+        return (await insist(self._http, request, None, self._counts)).json()
 
 
 async def insist(
-    http: httpx.AsyncClient, request: httpx.Request, what: str | None, tally: Tally
+    http: httpx.AsyncClient, request: httpx.Request, what: str | None, counts: Counts
 ) -> httpx.Response:
-    """The answer, the same request repeated while the other side is down. StormError."""
+    """The answer, the same request repeated while the other side is down. ChaosError."""
     deadline, wait = time.monotonic() + PATIENCE_SECONDS, FIRST_WAIT_SECONDS
     while True:
         try:
             answer = await http.send(request)
         except httpx.TransportError as error:
-            _count(tally, what, type(error).__name__)
+            _count(counts, what, type(error).__name__)
         else:
-            _count(tally, what, str(answer.status_code))
+            _count(counts, what, str(answer.status_code))
             if answer.status_code not in _AGAIN:
                 return answer
         if time.monotonic() > deadline:
-            raise StormError(f"{request.url.path} got no answer for {PATIENCE_SECONDS:.0f} s")
+            raise ChaosError(f"{request.url.path} got no answer for {PATIENCE_SECONDS:.0f} s")
         await asyncio.sleep(wait)
         wait = min(wait * 1.7, LONGEST_WAIT_SECONDS)
 
 
-def _count(tally: Tally, what: str | None, answer: str) -> None:
+def _count(counts: Counts, what: str | None, answer: str) -> None:
     if what is not None:
-        tally.answers[f"{what} {answer}"] += 1
+        counts.answers[f"{what} {answer}"] += 1

@@ -1,9 +1,8 @@
-"""What may go wrong, and with what parameters: bounded, so that every storm blows over."""
+"""What may go wrong, and with what parameters: bounded, so that every run comes to an end."""
 
 from random import Random
 from typing import Any
 
-from verification.chaos.dice import chance
 from verification.chaos.plan import Fault
 
 # Seconds of an answer that does not come: under, at and over the patience of our callers.
@@ -151,3 +150,8 @@ def _own_of_refund(random: Random, kind: str) -> Fault:
     then = random.choice(("SUCCESS", "SUCCESS", "SUCCESS", "CLOSED", "ABNORMAL"))
     seconds = random.choice((20, 100, 300))
     return Fault("refund", kind, {"status": "PROCESSING", "then": then, "seconds": seconds})
+
+
+def chance(random: Random, of_one: float) -> bool:
+    """True with this probability."""
+    return random.random() < of_one

@@ -1,4 +1,4 @@
-"""What a storm will do: pure, and the same for the same seed and size."""
+"""The plan of a chaos test: pure, and the same for the same seed and size."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class RefundAsked:
+class PlannedRefund:
     """One refund; `amount` in fen. Those of one `wave` are asked for at the same time."""
 
     key: str
@@ -50,7 +50,7 @@ class RefundAsked:
 
 
 @dataclass(frozen=True)
-class Trip:
+class PlannedOrder:
     """One order: its payment (or two), what goes wrong with it, its refunds. Times in seconds.
 
     `copies` of the creating request go out together (so do those of a purchase's proof),
@@ -75,14 +75,14 @@ class Trip:
     synced: bool = False
     forgeries: tuple[str, ...] = ()
     strangers: int = 0
-    refunds: tuple[RefundAsked, ...] = ()
+    refunds: tuple[PlannedRefund, ...] = ()
     product: str | None = None
     quantity: int = 1
 
     @property
     def order_no(self) -> str:
         """The merchant's own number."""
-        return f"storm-{self.number}"
+        return f"chaos-{self.number}"
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class Kill:
 
 
 @dataclass(frozen=True)
-class Mood:
+class EndpointFault:
     """How a merchant's endpoint answers its next webhooks."""
 
     at: float
@@ -128,15 +128,15 @@ class Flood:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a storm throws. `accepting` are the merchants that keep late money.
+    """Everything that will be done. `accepting` are the merchants that keep late money.
 
     `sweep_every` are the seconds between two sweeps (0: none).
     """
 
     seed: int
-    trips: tuple[Trip, ...]
+    orders: tuple[PlannedOrder, ...]
     kills: tuple[Kill, ...]
-    moods: tuple[Mood, ...]
+    endpoint_faults: tuple[EndpointFault, ...]
     certificates: tuple[Fault, ...]
     merchants: int
     accepting: tuple[int, ...]
@@ -145,31 +145,31 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Names the schedule: two storms with the same digest throw the same things."""
+        """Names the plan: two runs with the same digest do the same."""
         text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @property
-    def thrown(self) -> dict[str, int]:
-        """How often each thing is thrown, by its name."""
+    def planned_faults(self) -> dict[str, int]:
+        """How often each fault is planned, by its name."""
         counts: dict[str, int] = {}
-        faults = [(trip.provider, fault) for trip in self.trips for fault in _faults(trip)]
+        faults = [(order.provider, fault) for order in self.orders for fault in _faults(order)]
         faults += [("wechatpay", fault) for fault in self.certificates]
         for provider, fault in faults:
             name = f"{provider} {fault.operation}: {fault.kind}"
             counts[name] = counts.get(name, 0) + fault.times
-        for trip in self.trips:
-            for forgery in trip.forgeries:
-                name = f"{trip.provider} forged: {forgery}"
+        for order in self.orders:
+            for forgery in order.forgeries:
+                name = f"{order.provider} forged: {forgery}"
                 counts[name] = counts.get(name, 0) + 1
-            if trip.strangers:
-                name = f"{trip.provider} stranger: foreign_app"
-                counts[name] = counts.get(name, 0) + trip.strangers
+            if order.strangers:
+                name = f"{order.provider} stranger: foreign_app"
+                counts[name] = counts.get(name, 0) + order.strangers
         for flood in self.floods:
             name = f"api flood: {flood.kind}"
             counts[name] = counts.get(name, 0) + 1
         return dict(sorted(counts.items()))
 
 
-def _faults(trip: Trip) -> list[Fault]:
-    return [*trip.faults, *(fault for refund in trip.refunds for fault in refund.faults)]
+def _faults(order: PlannedOrder) -> list[Fault]:
+    return [*order.faults, *(fault for refund in order.refunds for fault in refund.faults)]

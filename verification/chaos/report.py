@@ -1,4 +1,4 @@
-"""What a storm was: as JSON for machines and later readers."""
+"""The report of a chaos test, as JSON."""
 
 import json
 from collections import Counter
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from reconciliation.audit.auditor import Audit
-from verification.chaos.board import Board
+from verification.chaos.counts import Counts
 from verification.chaos.plan import Plan
-from verification.chaos.tally import Tally
+from verification.chaos.progress import Progress
 
-FILE = "storm-report.json"
+FILE = "chaos-report.json"
 MOST_FINDINGS = 200
 
 
@@ -26,8 +26,8 @@ class Report:
     payments: dict[str, int]
     refunds: dict[str, int]
     courses: dict[str, int]
-    thrown: dict[str, int]
-    not_met: dict[str, int]
+    planned_faults: dict[str, int]
+    faults_not_met: dict[str, int]
     kills: dict[str, int]
     recovery_seconds: dict[str, float]
     notifications: dict[str, int]
@@ -55,7 +55,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Witness:
+class SandboxRecord:
     """What the sandbox and its merchants saw."""
 
     leftover: list[dict[str, Any]]
@@ -64,11 +64,15 @@ class Witness:
 
 
 def report(
-    plan: Plan, board: Board, tally: Tally, witness: Witness, durations: dict[str, float]
+    plan: Plan,
+    progress: Progress,
+    counts: Counts,
+    witness: SandboxRecord,
+    durations: dict[str, float],
 ) -> Report:
     """The report, its audit still to come."""
-    marked = Counter(_mark(row.late, row.duplicate) for row in board.payments.values())
-    flagged = sum(row.attention is not None for row in board.payments.values())
+    marked = Counter(_mark(row.late, row.duplicate) for row in progress.payments.values())
+    flagged = sum(row.attention is not None for row in progress.payments.values())
     told = Counter(
         f"{attempt['kind']} {attempt['fault'] or 'true'}:"
         f" {'acknowledged' if attempt['accepted'] else 'not'}"
@@ -82,27 +86,27 @@ def report(
         digest=plan.digest,
         broken=None,
         durations=durations,
-        payments=dict(board.statuses)
+        payments=dict(progress.statuses)
         | dict(marked - Counter({"": marked[""]}))
-        | {"wait for a person": flagged},
-        refunds=dict(board.refunds),
-        courses=dict(Counter(str(trip.course) for trip in plan.trips)),
-        thrown=plan.thrown,
-        not_met=dict(sorted(left.items())),
-        kills=dict(tally.kills),
+        | {"wait for an operator": flagged},
+        refunds=dict(progress.refunds),
+        courses=dict(Counter(str(order.course) for order in plan.orders)),
+        planned_faults=plan.planned_faults,
+        faults_not_met=dict(sorted(left.items())),
+        kills=dict(counts.kills),
         recovery_seconds={
             name: round(sum(times) / len(times), 2)
-            for name, times in tally.recovery_seconds.items()
+            for name, times in counts.recovery_seconds.items()
         },
         notifications=dict(sorted(told.items())),
         webhooks=dict(witness.webhooks),
-        forgeries=dict(sorted(tally.forgeries.items())),
-        floods=dict(sorted(tally.floods.items())),
-        sweeps=dict(tally.sweeps),
-        answers=dict(sorted(tally.answers.items())),
-        payers=dict(tally.payer),
+        forgeries=dict(sorted(counts.forgeries.items())),
+        floods=dict(sorted(counts.floods.items())),
+        sweeps=dict(counts.sweeps),
+        answers=dict(sorted(counts.answers.items())),
+        payers=dict(counts.payer),
         quiet=True,
-        surprises=tally.surprises[:MOST_FINDINGS],
+        surprises=counts.surprises[:MOST_FINDINGS],
     )
 
 

@@ -129,7 +129,8 @@ def _programs(stack: Stack, conductor: Conductor, api_port: int) -> list[Program
     )
     api = application.api_program(api_port, stack.log("api"), _named(told, Service.API))
     served = [
-        "crash.api_that_dies:create_app" if a.startswith("api.app:") else a for a in api.command
+        "verification.crash.api_that_dies:create_app" if a.startswith("api.app:") else a
+        for a in api.command
     ]
     return [
         replace(worker, command=[sys.executable, "-m", "verification.crash.worker_that_dies"]),

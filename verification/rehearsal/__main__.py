@@ -83,9 +83,9 @@ def _broken(phase: Phase, row: Row) -> list[str]:
 
 async def _audited(shape: Shape) -> list[str]:
     """What the product's own audit finds."""
-    books = ("--provider-books", shape.sandbox_url, "--state-dir", str(shape.folder / "none"))
+    records = ("--provider-records", shape.sandbox_url, "--state-dir", str(shape.folder / "none"))
     try:
-        await shape.job("worker", "python", "-m", "cli", "audit", *books)
+        await shape.job("worker", "python", "-m", "cli", "audit", *records)
     except NotReady as found:
         return [f"audit: {found}"]
     return []

@@ -1,4 +1,4 @@
-"""What a provider sandbox executed, and what its pretend merchants were told."""
+"""What a provider sandbox executed, and what its merchants' inboxes received."""
 
 import json
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from domain.merchant import Merchant
-from reconciliation.audit.books import Attempt, Message, Move, ProviderBooks, ProviderOrder
+from reconciliation.audit.records import Attempt, Message, Move, ProviderOrder, ProviderRecords
 
-# A trade that its payer has not opened yet; the sandbox's own word.
+# A trade that its payer has not opened yet; the sandbox's own status.
 _SHOWN = "SHOWN"
 _OPEN = {
     "alipay": (_SHOWN, "WAIT_BUYER_PAY"),
@@ -26,7 +26,7 @@ class SandboxReader:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
 
-    async def read(self) -> ProviderBooks:
+    async def read(self) -> ProviderRecords:
         """Orders, moves of money and notifications."""
         async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_SECONDS) as http:
             # An empty change of the clock tells how it stands.
@@ -34,14 +34,14 @@ class SandboxReader:
             orders = await self._get(http, "orders")
             ledger = await self._get(http, "ledger")
             notifications = await self._get(http, "notifications")
-        return ProviderBooks(
+        return ProviderRecords(
             orders=[_order(row, float(clock["scale"])) for row in orders],
             moves=[_move(row) for row in ledger],
             attempts=[_attempt(row) for row in notifications["attempts"]],
         )
 
     async def read_inbox(self, merchants: Iterable[Merchant]) -> list[Message]:
-        """What those of the merchants that live at the sandbox were told."""
+        """What the merchants' inboxes at the sandbox received."""
         messages = []
         async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_SECONDS) as http:
             for merchant in merchants:

@@ -36,7 +36,7 @@ async def search_histories(
     Histories are read raw, as anybody with access to Temporal would see them: inputs, results,
     failures, memo, summaries and search attributes. RPCError.
     """
-    ids = [run.id async for run in client.list_workflows(limit=most)]
+    ids = [workflow.id async for workflow in client.list_workflows(limit=most)]
     limit = asyncio.Semaphore(_AT_ONCE)
 
     async def look(id_: str) -> list[Finding]:

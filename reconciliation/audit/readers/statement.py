@@ -6,7 +6,7 @@ from typing import Any
 
 from providers.unionpay.statement import LARGEST_FILE, read_statement
 from providers.unionpay.wire import Malformed
-from reconciliation.audit.books import SettlementFile
+from reconciliation.audit.records import SettlementFile
 
 
 def read_settlement_file(path: Path, accounts: Iterable[Mapping[str, Any]]) -> SettlementFile:

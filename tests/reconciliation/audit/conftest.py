@@ -8,25 +8,25 @@ import pytest
 from domain.event import DeliveryStatus, Event, EventType, payment_data, refund_data
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
-from reconciliation.audit.books import (
-    Attempt,
-    Books,
-    Chain,
-    Message,
-    Move,
-    OurBooks,
-    ProviderBooks,
-    ProviderOrder,
-    Run,
-)
 from reconciliation.audit.compare import compare
 from reconciliation.audit.finding import Finding, Promise, Severity
+from reconciliation.audit.records import (
+    Attempt,
+    Chain,
+    DatabaseRecords,
+    Message,
+    Move,
+    OpenWorkflow,
+    ProviderOrder,
+    ProviderRecords,
+    Records,
+)
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 class Ledger:
-    """Books that agree, of one payment that a test then bends. Amounts are fen."""
+    """Records that agree, of one payment that a test then bends. Amounts are fen."""
 
     def __init__(self) -> None:
         self.payment = a_payment()
@@ -39,7 +39,7 @@ class Ledger:
         self.moves = [Move("alipay", "2088", self.payment.reference, 1000)]
         self.attempts: list[Attempt] = []
         self.inbox: list[Message] = []
-        self.runs: list[Run] = []
+        self.workflows: list[OpenWorkflow] = []
         self.chains: list[Chain] = []
         self.tell(EventType.PAYMENT_SUCCEEDED)
 
@@ -55,7 +55,7 @@ class Ledger:
         self.tell(EventType.PAYMENT_CLOSED)
 
     def tell(self, kind: EventType, refund: Refund | None = None) -> Event:
-        """An event in our books, taken by the merchant."""
+        """An event in our records, taken by the merchant."""
         event = Event(
             id=uuid4(),
             payment_id=self.payment.id,
@@ -77,7 +77,7 @@ class Ledger:
         self.inbox.append(message)
 
     def refund(self, amount: int, status: RefundStatus = RefundStatus.SUCCEEDED) -> Refund:
-        """A refund on which all books agree."""
+        """A refund on which all records agree."""
         refund = Refund(
             id=uuid4(),
             payment_id=self.payment.id,
@@ -97,7 +97,7 @@ class Ledger:
             self.tell(EventType.REFUND_SUCCEEDED, refund)
         if status is RefundStatus.PENDING:
             self.bend(refund_reserved=self.payment.refund_reserved + amount)
-            self.runs.append(Run(f"refund-{refund.reference}"))
+            self.workflows.append(OpenWorkflow(f"refund-{refund.reference}"))
         return refund
 
     def give_back(self, refund: Refund) -> None:
@@ -111,18 +111,18 @@ class Ledger:
         self.chains.append(chain)
         return chain
 
-    def books(self) -> Books:
+    def records(self) -> Records:
         """As an audit reads them."""
-        return Books(
-            OurBooks([self.payment, *self.others], self.refunds, self.events, self.chains),
-            ProviderBooks(self.orders, self.moves, self.attempts),
+        return Records(
+            DatabaseRecords([self.payment, *self.others], self.refunds, self.events, self.chains),
+            ProviderRecords(self.orders, self.moves, self.attempts),
             self.inbox,
-            runs=self.runs,
+            workflows=self.workflows,
         )
 
     def found(self) -> list[Finding]:
         """What the comparison says."""
-        return compare(self.books())
+        return compare(self.records())
 
     def promises(self) -> list[Promise]:
         """The kinds of errors, without the notes."""

@@ -85,7 +85,7 @@ async def test_true_books_are_clean_and_false_ones_are_named(shop: Shop, stack: 
     assert made.findings == []
     assert made.counts["payments"] == len(PROVIDERS)
     assert made.counts["histories"] == 2 * len(PROVIDERS)
-    assert await command(stack) == (0, (await command(stack, "--provider-books", "auto"))[1])
+    assert await command(stack) == (0, (await command(stack, "--provider-records", "auto"))[1])
 
     lost = shop.order("alipay", "qr")
     await lost.create()
@@ -106,8 +106,8 @@ async def test_true_books_are_clean_and_false_ones_are_named(shop: Shop, stack: 
     assert "281234567890129999" not in printed
     assert str(Promise.SECRET_IN_CLEAR) in printed
 
-    code, printed = await command(stack, "--provider-books", "none")
-    assert code == 0, "our own books cannot know of money that nobody told us of"
+    code, printed = await command(stack, "--provider-records", "none")
+    assert code == 0, "our own records cannot know of money that nobody told us of"
 
 
 async def test_forgotten_payments_are_no_finding(shop: Shop, stack: Stack) -> None:
@@ -172,7 +172,7 @@ def unionpay_accounts(stack: Stack) -> list[dict[str, Any]]:
 
 
 async def test_an_audit_that_cannot_be_made_says_so(stack: Stack, tmp_path: Path) -> None:
-    assert (await command(stack, "--provider-books", "http://127.0.0.1:9"))[0] == 2
+    assert (await command(stack, "--provider-records", "http://127.0.0.1:9"))[0] == 2
     await stack.stop("temporal")
     assert (await command(stack))[0] == 2
     stack.config.state_dir.joinpath("env").unlink()

@@ -7,8 +7,8 @@ from domain.event import EventType
 from domain.payment import PaymentStatus
 from domain.refund import RefundStatus
 from domain.report import Attention
-from reconciliation.audit.books import Move, Run
 from reconciliation.audit.finding import Promise, Severity
+from reconciliation.audit.records import Move, OpenWorkflow
 from tests.reconciliation.audit.conftest import Ledger, a_payment
 
 
@@ -35,7 +35,7 @@ def test_money_for_a_pending_payment_that_nobody_carries_is_lost(ledger: Ledger)
 def test_money_for_a_pending_payment_is_on_its_way_while_its_workflow_runs(ledger: Ledger) -> None:
     ledger.bend(status=PaymentStatus.PENDING, captured=0)
     ledger.events, ledger.inbox = [], []
-    ledger.runs = [Run(f"payment-{ledger.payment.reference}")]
+    ledger.workflows = [OpenWorkflow(f"payment-{ledger.payment.reference}")]
 
     assert ledger.found() == []
 
@@ -73,7 +73,7 @@ def test_what_a_person_was_called_for_is_a_note(ledger: Ledger) -> None:
     ledger.bend(attention=Attention.CONTRADICTION)
 
     [note] = ledger.found()
-    assert (note.promise, note.severity) == (Promise.PERSON_NEEDED, Severity.NOTE)
+    assert (note.promise, note.severity) == (Promise.OPERATOR_NEEDED, Severity.NOTE)
     assert "contradiction" in note.what
 
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 from domain.event import EventType
 from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
-from reconciliation.audit.books import Move
 from reconciliation.audit.finding import Promise
+from reconciliation.audit.records import Move
 from tests.reconciliation.audit.conftest import Ledger
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import httpx
 
-from reconciliation.audit.books import ProviderOrder
 from reconciliation.audit.readers.sandbox import SandboxReader
+from reconciliation.audit.records import ProviderOrder
 from tests.sandbox.test_process import sandbox
 from tests.sandbox.unionpay.test_unionpay_process import shop_in
 
@@ -33,5 +33,5 @@ async def test_an_order_at_unionpay_is_payable_until_it_is_paid_or_out_of_time(
 
 
 async def read(origin: str) -> dict[str, ProviderOrder]:
-    books = await SandboxReader(origin).read()
-    return {order.reference: order for order in books.orders}
+    records = await SandboxReader(origin).read()
+    return {order.reference: order for order in records.orders}

@@ -1,4 +1,4 @@
-"""UnionPay's settlement files against our books: what is planted is named, what agrees is not."""
+"""UnionPay's settlement files against the database: planted differences are found."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,9 +10,9 @@ from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundStatus
 from domain.report import Attention
 from providers.unionpay.statement import Statement, StatementLine
-from reconciliation.audit.books import Books, OurBooks, Run, SettlementFile
 from reconciliation.audit.compare import compare
 from reconciliation.audit.finding import Finding, Promise, Severity
+from reconciliation.audit.records import DatabaseRecords, OpenWorkflow, Records, SettlementFile
 from reconciliation.audit.refunds import BY_HAND
 from tests.reconciliation.audit.conftest import Ledger
 
@@ -60,7 +60,7 @@ class Settlement:
         self.files[0] += (self.line(**back | change),)
 
     def refund(self, amount: int, status: RefundStatus = RefundStatus.SUCCEEDED) -> Refund:
-        """A refund in our books alone."""
+        """A refund in our records alone."""
         self.ledger.refund(amount, status)
         found = self.ledger.refunds[-1].model_copy(
             update={"provider": "unionpay", "provider_reference": BACK_ID, "refunded_at": PAID_AT}
@@ -79,9 +79,9 @@ class Settlement:
             for lines in self.files
         )
         ledger = self.ledger
-        ours = OurBooks([ledger.payment, *ledger.others], ledger.refunds, [])
-        without = compare(Books(ours, runs=ledger.runs))
-        made = compare(Books(ours, runs=ledger.runs, statements=statements))
+        ours = DatabaseRecords([ledger.payment, *ledger.others], ledger.refunds, [])
+        without = compare(Records(ours, workflows=ledger.workflows))
+        made = compare(Records(ours, workflows=ledger.workflows, statements=statements))
         return [finding for finding in made if finding not in without]
 
     def promises(self) -> list[Promise]:
@@ -164,7 +164,7 @@ def test_money_of_a_pending_payment_is_lost_unless_its_workflow_runs(
     settlement.unpaid(PaymentStatus.PENDING)
     assert settlement.promises() == [Promise.LOST_PAYMENT]
 
-    settlement.ledger.runs = [Run(f"payment-{settlement.payment.reference}")]
+    settlement.ledger.workflows = [OpenWorkflow(f"payment-{settlement.payment.reference}")]
     assert settlement.found() == []
 
 

@@ -1,4 +1,4 @@
-"""Storms on a real stack, small ones: `make chaos` is the large one."""
+"""Small chaos tests on a real stack; `make chaos` is the large one."""
 
 import dataclasses
 from pathlib import Path
@@ -9,8 +9,8 @@ from cli.embedded.config import StackConfig
 from cli.embedded.stack import Stack
 from storage.database import Database
 from verification.chaos.broken.guards import GUARDS, Guard, SabotagedStack
-from verification.chaos.drawing import Weather, draw
-from verification.chaos.run import TIME_SCALE, Storm
+from verification.chaos.chaos_test import TIME_SCALE, ChaosTest
+from verification.chaos.generate import Settings, generate
 
 pytestmark = pytest.mark.stack
 
@@ -23,12 +23,12 @@ def sabotaged(folder: Path, guard: Guard) -> SabotagedStack:
 
 # An order that nobody pays lives for a minute, and what was lost waits for a sweep.
 @pytest.mark.timeout(480)
-async def test_a_small_storm_ends_quiet_and_clean(tmp_path: Path) -> None:
-    plan = draw(Weather(payments=12, seed=3, kill_every=5))
+async def test_a_small_chaos_test_ends_clean(tmp_path: Path) -> None:
+    plan = generate(Settings(payments=12, seed=3, kill_every=5))
     config = StackConfig(tmp_path / "state", sandbox_time_scale=TIME_SCALE)
     async with Stack(config) as stack:
         database = Database(stack.database_url)
-        report, audit = await Storm(plan, stack, database).run()
+        report, audit = await ChaosTest(plan, stack, database).run()
         await database.close()
 
     assert [found.what for found in audit.errors] == []
@@ -40,11 +40,11 @@ async def test_a_small_storm_ends_quiet_and_clean(tmp_path: Path) -> None:
 async def test_payments_whose_workflow_is_gone_are_found_by_their_notification(
     tmp_path: Path,
 ) -> None:
-    """The storm that shows the late way to be needed is survived where it is there."""
+    """The chaos that shows the late way to be needed is survived where it is there."""
     plan = dataclasses.replace(GUARDS["late-path"].plan, kills=())
     async with Stack(StackConfig(tmp_path / "state", sandbox_time_scale=TIME_SCALE)) as stack:
         database = Database(stack.database_url)
-        _, audit = await Storm(plan, stack, database).run()
+        _, audit = await ChaosTest(plan, stack, database).run()
         await database.close()
 
     assert [found.what for found in audit.errors] == []
@@ -54,11 +54,11 @@ async def test_payments_whose_workflow_is_gone_are_found_by_their_notification(
 @pytest.mark.parametrize("name", sorted(GUARDS.keys() - {"acknowledge-after-signal"}))
 async def test_the_audit_names_what_a_broken_guard_lets_through(tmp_path: Path, name: str) -> None:
     guard = GUARDS[name]
-    plan = dataclasses.replace(guard.plan, trips=guard.plan.trips[:6])
+    plan = dataclasses.replace(guard.plan, orders=guard.plan.orders[:6])
     async with sabotaged(tmp_path / "state", guard) as stack:
         database = Database(stack.database_url)
-        storm = Storm(plan, stack, database, statements=guard.statements, patience=15)
-        _, audit = await storm.run()
+        chaos = ChaosTest(plan, stack, database, statements=guard.statements, patience=15)
+        _, audit = await chaos.run()
         await database.close()
 
     assert {found.promise for found in audit.errors} & guard.promises

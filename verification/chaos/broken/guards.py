@@ -1,4 +1,4 @@
-"""The guards that a storm can break on purpose, and the small storm that shows each is needed."""
+"""The guards that a chaos test can break, and the small plan that shows each is needed."""
 
 import dataclasses
 import sys
@@ -9,7 +9,7 @@ from cli.embedded.config import Service
 from cli.embedded.program import Program
 from cli.embedded.stack import Stack
 from reconciliation.audit.finding import Promise
-from verification.chaos.plan import Course, Fault, Kill, Plan, RefundAsked, Trip
+from verification.chaos.plan import Course, Fault, Kill, Plan, PlannedOrder, PlannedRefund
 
 ORDERS = 24
 # What a broken guard leaves open stays open: nobody waits for it for long.
@@ -60,8 +60,8 @@ class SabotagedStack(Stack):
         await super()._start_child(name, program)
 
 
-def _trip(number: int, **change: object) -> Trip:
-    trip = Trip(
+def _planned_order(number: int, **change: object) -> PlannedOrder:
+    order = PlannedOrder(
         number=number,
         at=number * 0.25,
         merchant=number % 3,
@@ -75,31 +75,31 @@ def _trip(number: int, **change: object) -> Trip:
         pay_after=0.0,
         faults=(),
     )
-    return dataclasses.replace(trip, **change)  # type: ignore[arg-type]
+    return dataclasses.replace(order, **change)  # type: ignore[arg-type]
 
 
-def _plan(trips: list[Trip], *kills: Kill) -> Plan:
+def _plan(orders: list[PlannedOrder], *kills: Kill) -> Plan:
     return Plan(
         seed=0,
-        trips=tuple(trips),
+        orders=tuple(orders),
         kills=kills,
-        moods=(),
+        endpoint_faults=(),
         certificates=(),
         merchants=3,
         accepting=(),
     )
 
 
-def _abandoned() -> list[Trip]:
+def _abandoned() -> list[PlannedOrder]:
     """Payments whose own workflow cannot hear any more: only the late way can."""
-    return [_trip(n, course=Course.ABANDONED) for n in range(ORDERS)]
+    return [_planned_order(n, course=Course.ABANDONED) for n in range(ORDERS)]
 
 
-def _lost_answers() -> list[Trip]:
+def _lost_answers() -> list[PlannedOrder]:
     lost = (Fault("create", "lost_answer", {"seconds": 0}),)
     at_the_till = {"provider": "wechatpay", "account": "cert", "channel": "barcode"}
     return [
-        _trip(
+        _planned_order(
             n,
             course=Course.TILL,
             payer={"client_ip": "203.0.113.7", "auth_code": TILL_CODE.format(number=n)},
@@ -111,10 +111,10 @@ def _lost_answers() -> list[Trip]:
     ]
 
 
-def _greedy_refunds() -> list[Trip]:
+def _greedy_refunds() -> list[PlannedOrder]:
     silent = (Fault("refund", "server_error", {}, times=2),)
-    refunds = tuple(RefundAsked(f"refund-{n}", 700, wave=0, faults=silent) for n in range(3))
-    return [_trip(n, amount=1000, refunds=refunds) for n in range(ORDERS)]
+    refunds = tuple(PlannedRefund(f"refund-{n}", 700, wave=0, faults=silent) for n in range(3))
+    return [_planned_order(n, amount=1000, refunds=refunds) for n in range(ORDERS)]
 
 
 _LOST = frozenset({Promise.CLOSED_BUT_PAID, Promise.LOST_PAYMENT})
