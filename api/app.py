@@ -32,7 +32,7 @@ from engine.production import checked_settings
 from engine.store_apps import name_apps
 from engine.webhook_secrets import renew_at_start
 from providers import registry
-from providers.bounded import BoundedClient
+from providers.kit.bounded_client import BoundedClient
 from settings import Settings
 from storage.database import Database, DatabaseUnavailable
 from storage.ownership import refuse_ownership

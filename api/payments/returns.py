@@ -18,6 +18,7 @@ from api.http.problems import ApiProblem
 from domain.errors import InvalidRequest, InvalidSignature
 from domain.identity import parse_reference
 from domain.payment import Payment, PaymentStatus
+from providers.base import SignsReturns
 
 router = APIRouter(tags=["providers"])
 
@@ -81,7 +82,7 @@ async def _come_back(
     except InvalidRequest as error:
         raise ApiProblem(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
     try:
-        reference = source.parse_return(returned)
+        reference = source.parse_return(returned) if isinstance(source, SignsReturns) else None
     except InvalidSignature:
         return _page("This link is not valid.", "Nothing was changed.", HTTPStatus.BAD_REQUEST)
     payment_id = parse_reference(reference) if reference else None

@@ -28,7 +28,7 @@ from tests.api.buyer import MONTHLY, RECIPES, Buyer
 from tests.api.house import House
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.apple_iap.harness import AppleIapHarness
-from tests.providers.harness import Harness
+from tests.providers.harness import Harness, account_of
 from tests.providers.stand import now
 from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
@@ -63,7 +63,7 @@ def build(http: httpx.AsyncClient, **accounts: list[dict[str, Any]]) -> registry
 def test_two_names_for_one_account_never_start(
     http: httpx.AsyncClient, manifest: dict[str, Any], harness: Harness
 ) -> None:
-    account = harness.account(manifest, harness.modes[0])
+    account = account_of(manifest, harness.name, harness.modes[0])
     again = account | {"name": "again", "merchants": ["m-1"]}
 
     with pytest.raises(ValueError, match="have the same") as refusal:
@@ -77,7 +77,7 @@ def test_two_names_for_one_account_never_start(
 def test_accounts_that_differ_at_the_provider_are_never_refused(
     http: httpx.AsyncClient, manifest: dict[str, Any], harness: Harness
 ) -> None:
-    accounts = [harness.account(manifest, mode) for mode in harness.modes]
+    accounts = [account_of(manifest, harness.name, mode) for mode in harness.modes]
 
     found = build(http, **{harness.name: accounts})
 
@@ -87,7 +87,7 @@ def test_accounts_that_differ_at_the_provider_are_never_refused(
 def test_one_app_of_wechat_pay_may_serve_two_merchant_ids_and_one_id_two_apps(
     http: httpx.AsyncClient, manifest: dict[str, Any]
 ) -> None:
-    first = WechatpayHarness().account(manifest, "pubkey")
+    first = account_of(manifest, "wechatpay", "pubkey")
     others = [
         first | {"name": "another-id", "mchid": "1600000001"},
         first | {"name": "another-app", "appid": "wx0123456789abcdef"},
@@ -99,7 +99,7 @@ def test_one_app_of_wechat_pay_may_serve_two_merchant_ids_and_one_id_two_apps(
 def test_one_app_is_never_sold_for_by_an_account_for_each_environment(
     http: httpx.AsyncClient, manifest: dict[str, Any]
 ) -> None:
-    sandbox = AppleIapHarness().account(manifest, "main")
+    sandbox = account_of(manifest, "apple_iap", "main")
     live = sandbox | {"name": "live", "environment": "Production", "app_apple_id": 1}
     del live["root_certificate"]
     assert len(build(http, apple_iap=[live]).all()) == 1
@@ -111,7 +111,7 @@ def test_one_app_is_never_sold_for_by_an_account_for_each_environment(
 async def test_the_operators_name_is_never_part_of_a_transactions_identity(
     http: httpx.AsyncClient, manifest: dict[str, Any]
 ) -> None:
-    account = AppleIapHarness().account(manifest, "main")
+    account = account_of(manifest, "apple_iap", "main")
     named = [
         build(http, apple_iap=[account | {"name": name}]).get("apple_iap", name)
         for name in ("main", "renamed")

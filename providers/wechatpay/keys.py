@@ -23,7 +23,7 @@ from providers.wechatpay.config import PROVIDER, WechatpayConfig
 from providers.wechatpay.encryption import decrypt
 from providers.wechatpay.signing import (
     BadSignature,
-    Seal,
+    SignatureHeaders,
     certificate_serial,
     comparable_serial,
 )
@@ -132,9 +132,9 @@ class PlatformKeys:
 
     async def verify(self, headers: Mapping[str, str], body: bytes) -> None:
         """Raise BadSignature unless the raw body is WeChat Pay's own and fresh."""
-        seal = Seal.read(headers)
-        seal.check_fresh(self._clock())
-        seal.check(await self._key(comparable_serial(seal.serial)), body)
+        signed = SignatureHeaders.read(headers)
+        signed.check_fresh(self._clock())
+        signed.check(await self._key(comparable_serial(signed.serial)), body)
 
     async def _key(self, serial: str) -> RSAPublicKey:
         key = self._find(serial)
@@ -198,12 +198,12 @@ class PlatformKeys:
         # The certificate that signs the first download is in it. That is no circle: only WeChat
         # Pay could have encrypted it under our API v3 key.
         now = self._clock()
-        seal = Seal.read(answer.headers)
-        seal.check_fresh(now)
-        serial = comparable_serial(seal.serial)
+        signed = SignatureHeaders.read(answer.headers)
+        signed.check_fresh(now)
+        serial = comparable_serial(signed.serial)
         certificate = fresh.get(serial)
         live = certificate is not None and certificate.is_live(now)
         key = certificate.key if certificate and live else self._public.get(serial)
         if key is None:
             raise BadSignature("the download is signed by no certificate in it")
-        seal.check(key, answer.content)
+        signed.check(key, answer.content)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from providers.apple_iap import jws
+from providers.apple_iap import signing
 from providers.apple_iap.certificates import APPLE_ROOT_G3, Trust, fingerprint
 from providers.apple_iap.config import AppleIapConfig, Environment
-from providers.apple_iap.jws import NotGenuine, Undocumented
+from providers.apple_iap.signing import NotGenuine, Undocumented
 from providers.apple_iap.wire import (
     NOTIFIED_PLACES,
     Data,
@@ -79,7 +79,7 @@ class Verifier:
         return self._config.bundle_id in found
 
     def _read(self, signed: str) -> dict[str, Any]:
-        return jws.read(signed, self._trust, self._clock())
+        return signing.read(signed, self._trust, self._clock())
 
     def _check_environment(self, name: str | None) -> None:
         if name not in self._config.signers:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from providers.tolerant import whole_number
+from providers.kit.fields import whole_number
 
 ERROR_NODE = "error_response"
 _SPACE = re.compile(r"[ \t\n\r]*")

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from providers.apple_iap.certificates import Chain, Trust, UntrustedCertificate
-from providers.tolerant import whole_number
+from providers.kit.fields import whole_number
 
 _ALGORITHM = "ES256"
 _HALF = 32

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from providers.alipay import certificates, signing
 from providers.alipay.config import AlipayConfig
 from providers.alipay.encryption import load_aes_key
+from providers.kit.certificates import load_certificates
 
 
 class Credentials:
@@ -40,11 +41,11 @@ class Credentials:
             raise ValueError("the app's own public key stands where Alipay's belongs")
 
     def _load_certificates(self, config: AlipayConfig) -> None:
-        app = certificates.load_certificates(config.app_cert or "")[0]
+        app = load_certificates(config.app_cert or "")[0]
         if certificates.public_key(app) != self.private_key.public_key():
             raise ValueError("app_cert does not belong to app_private_key")
-        self._known = certificates.load_certificates(config.alipay_cert or "")
-        self._roots = certificates.load_certificates(config.alipay_root_cert or "")
+        self._known = load_certificates(config.alipay_cert or "")
+        self._roots = load_certificates(config.alipay_root_cert or "")
         number = certificates.serial_number(self._known[0])
         self._keys[number] = certificates.public_key(self._known[0])
         self.identity = {
@@ -59,7 +60,7 @@ class Credentials:
     def learn(self, cert_sn: str, text: str, at: datetime) -> bool:
         """Trust a downloaded certificate where it succeeds the configured one."""
         try:
-            new = certificates.load_certificates(text)
+            new = load_certificates(text)
             trusted = certificates.serial_number(new[0]) == cert_sn and certificates.is_successor(
                 new, self._known, self._roots, at
             )

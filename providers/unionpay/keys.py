@@ -1,4 +1,4 @@
-"""The account's keys at work: seal what we send, and say whether a message is UnionPay's."""
+"""The account's keys: sign what we send, and verify that a message is UnionPay's."""
 
 import base64
 import binascii
@@ -19,19 +19,19 @@ class NotGenuine(ValueError):  # noqa: N818 - the name says what it is
     """A message that UnionPay did not sign, or not with a certificate that is good now."""
 
 
-class Seal(Protocol):
-    """One way of signing. A message signed in another way is refused: no downgrade."""
+class Signer(Protocol):
+    """One method of signing; a message signed by another is not believed: no downgrade."""
 
-    def sealed(self, fields: Mapping[str, str]) -> dict[str, str]:
+    def signed(self, fields: Mapping[str, str]) -> dict[str, str]:
         """The fields with all that signing adds."""
         ...
 
-    def check(self, fields: Mapping[str, str], at: datetime) -> None:
+    def verify(self, fields: Mapping[str, str], at: datetime) -> None:
         """Raise NotGenuine unless UnionPay signed exactly these fields."""
         ...
 
 
-class CertificateSeal:
+class CertificateSigner:
     """Method 01: the merchant's PFX, and UnionPay's certificate inside every message."""
 
     def __init__(self, config: UnionpayConfig) -> None:
@@ -42,12 +42,12 @@ class CertificateSeal:
             accepts_test_name=config.mode == _TEST_MODE,
         )
 
-    def sealed(self, fields: Mapping[str, str]) -> dict[str, str]:
+    def signed(self, fields: Mapping[str, str]) -> dict[str, str]:
         """Signed under our certificate's number."""
         named = {**fields, "signMethod": signing.RSA, "certId": self._cert_id}
         return named | {signing.SIGNATURE: signing.sign(self._key, named)}
 
-    def check(self, fields: Mapping[str, str], at: datetime) -> None:
+    def verify(self, fields: Mapping[str, str], at: datetime) -> None:
         """The certificate first, then the signature; raises NotGenuine."""
         _check_form(fields, signing.RSA)
         try:
@@ -58,30 +58,34 @@ class CertificateSeal:
             raise NotGenuine("the signature does not fit the message")
 
 
-class KeyedSeal:
+class SharedKeySigner:
     """Methods 11 and 12: one key shared with UnionPay."""
 
     def __init__(self, config: UnionpayConfig) -> None:
         self._method = config.sign_method
         self._secure_key = config.secure_key
 
-    def sealed(self, fields: Mapping[str, str]) -> dict[str, str]:
+    def signed(self, fields: Mapping[str, str]) -> dict[str, str]:
         """Digested with the key; no certificate is named."""
         named = {**fields, "signMethod": self._method}
         digest = signing.keyed_digest(self._method, _secret(self._secure_key), named)
         return named | {signing.SIGNATURE: digest}
 
-    def check(self, fields: Mapping[str, str], at: datetime) -> None:  # noqa: ARG002 - no dates here
+    def verify(self, fields: Mapping[str, str], at: datetime) -> None:  # noqa: ARG002 - no dates here
         """Raise NotGenuine unless the digest is right."""
         _check_form(fields, self._method)
         if not signing.is_keyed_digest(self._method, _secret(self._secure_key), fields):
             raise NotGenuine("the digest does not fit the message")
 
 
-def make_seal(config: UnionpayConfig) -> Seal:
-    """The account's seal; raises ValueError naming the account, never a key."""
+def load_signer(config: UnionpayConfig) -> Signer:
+    """Return the account's signer; raises ValueError naming the account, never a key."""
     try:
-        return CertificateSeal(config) if config.sign_method == signing.RSA else KeyedSeal(config)
+        return (
+            CertificateSigner(config)
+            if config.sign_method == signing.RSA
+            else SharedKeySigner(config)
+        )
     except ValueError as error:
         raise ValueError(f"unionpay account {config.name!r}: {error}") from error
 

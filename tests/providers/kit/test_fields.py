@@ -9,7 +9,7 @@ import pytest
 from domain.errors import InvalidSignature, Unreadable
 from domain.notification import Notification
 from domain.report import Outcome, PaymentReport, RefundOutcome
-from providers.tolerant import informational, whole_number
+from providers.kit.fields import informational, whole_number
 from tests.fuzz import apple_iap_parsers, unionpay_parsers
 from tests.fuzz.mangling import Message
 from tests.fuzz.parsers import parser

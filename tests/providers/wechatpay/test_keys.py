@@ -10,7 +10,7 @@ import pytest
 from domain.errors import ProviderUnavailable
 from domain.payment import Payment
 from domain.report import Outcome
-from providers.wechatpay.platform_keys import PlatformCertificate, open_certificates
+from providers.wechatpay.keys import PlatformCertificate, open_certificates
 from providers.wechatpay.provider import WechatpayProvider
 from providers.wechatpay.signing import comparable_serial
 from providers.wechatpay.wire import Malformed

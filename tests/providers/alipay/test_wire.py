@@ -1,6 +1,6 @@
 import pytest
 
-from providers.alipay.envelope import ERROR_NODE, node_name, open_envelope, read_object
+from providers.alipay.wire import ERROR_NODE, node_name, open_envelope, read_object
 
 METHOD = "alipay.trade.query"
 NODE = node_name(METHOD)
