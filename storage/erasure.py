@@ -1,7 +1,7 @@
 """Erase what is personal in a payment, and old notifications' bodies. The facts of the money stay.
 
-Both run as functions of the tables' owner (migration 0011): the runtime role may update none of
-these columns itself.
+Both run as functions of the tables' owner (`migrations/initial/erasure.sql`): the runtime role
+may update none of these columns itself.
 """
 
 from datetime import datetime
