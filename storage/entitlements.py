@@ -4,8 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Text as SqlText
-from sqlalchemy import alias, and_, case, exists, func, literal, or_, select, tuple_, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import exists, func, literal, or_, select, update
 
 from domain.entitlement import Entitlement
 from domain.errors import Conflict, NotFound
@@ -29,9 +28,6 @@ from storage.outbox import Entry, append_once
 from storage.rows import to_entitlement, to_payment
 from storage.store_refunds import follow_refunds
 from storage.tables import entitlements, events, grants, payments
-
-# So many that no batch comes near the time that a statement may take.
-NAMED_AT_ONCE = 1000
 
 
 class Applied(Frozen):
@@ -156,51 +152,6 @@ class EntitlementStore:
         async with self._database.statement() as connection:
             found = await connection.execute(select(or_(exists(granted), exists(entitled))))
             return bool(found.scalar_one())
-
-    async def name_app(self, provider: str, account: str, *, sold: str, test: str) -> int:
-        """Give the account's grants from before migration 0010 their app; returns how many.
-
-        `sold` is the `Purchase.app` of where money moved, `test` of the store's sandbox. Their
-        entitlements follow by the foreign key.
-        """
-        app = case((grants.c.test, test), else_=sold)
-        same = alias(grants)
-        known = exists().where(
-            same.c.provider == grants.c.provider,
-            same.c.app == app,
-            same.c.transaction_id == grants.c.transaction_id,
-        )
-        goes_on = exists().where(
-            entitlements.c.provider == grants.c.provider,
-            entitlements.c.app == app,
-            entitlements.c.original_transaction_id == grants.c.original_transaction_id,
-        )
-        unnamed = and_(
-            grants.c.provider == provider,
-            grants.c.account == account,
-            grants.c.app == grants.c.account,
-        )
-        batch = (
-            select(*grants.primary_key)
-            .where(unnamed, ~known, ~goes_on)
-            .limit(NAMED_AT_ONCE)
-            .correlate(None)
-        )
-        statement = (
-            update(grants)
-            .where(tuple_(*grants.primary_key).in_(batch))
-            .values(app=app)
-            .returning(grants.c.transaction_id)
-        )
-        named = 0
-        # A statement each: the rows of one are locked for a moment only, whatever is left to do.
-        while count := await self._rows(statement):
-            named += count
-        return named
-
-    async def _rows(self, statement: ReturningUpdate[Any]) -> int:
-        async with self._database.statement() as connection:
-            return len((await connection.execute(statement)).all())
 
     async def list_for_payment(self, payment_id: UUID) -> list[Entitlement]:
         """The payment's own first; more than one where a buyer bought again with its token."""

@@ -26,9 +26,8 @@ _UPDATED = {
         *("delivery", "attempts", "delivered_at", "last_attempt_at", "last_http_status"),
         *("last_error", "veto"),
     ),
-    # `payment_id` is only set to itself, to lock a row that is there; `app` once, in a row of an
-    # earlier release. The table's guard holds both.
-    "grants": ("app", "payment_id", "signed_at", "expires_at", "revoked_at", "revoked_share"),
+    # `payment_id` is only set to itself, to lock a row that is there: the table's guard holds it.
+    "grants": ("payment_id", "signed_at", "expires_at", "revoked_at", "revoked_share"),
     "entitlements": (
         *("payment_id", "merchant_id", "product_id", "product_type", "transaction_id"),
         *("purchased_at", "status", "expires_at", "grace_until", "auto_renews"),

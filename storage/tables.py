@@ -160,7 +160,6 @@ class EntitlementRow(Row, table=True):
         ForeignKeyConstraint(
             ["provider", "app", "transaction_id"],
             ["grants.provider", "grants.app", "grants.transaction_id"],
-            onupdate="CASCADE",
         ),
     )
 

@@ -53,7 +53,10 @@ NEVER_UPDATED = {
         *("id", "provider", "account", "notification_id", "kind", "reference", "payment_id"),
         *("headers", "body", "content_hash", "received_at"),
     },
-    "grants": {"provider", "transaction_id", "product_id", "quantity", "price", "granted_at"},
+    "grants": {
+        *("provider", "account", "app", "transaction_id", "product_id", "quantity", "price"),
+        "granted_at",
+    },
     "merchants": {"id"},
     "api_keys": {"digest", "prefix", "merchant_id", "label", "created_at"},
 }

@@ -165,6 +165,7 @@ async def test_an_unknown_purchase_has_no_owner(entitlements: EntitlementStore) 
     ("rule", "change"),
     [
         ("grants_fixed", "quantity = 7"),
+        ("grants_fixed", "app = 'com.example.other/Sandbox'"),
         ("grants_fixed", "product_id = 'gold'"),
         ("grants_share_of_a_whole", "revoked_share = 100001"),
         ("grants_product_type_known", "product_type = 'gift'"),

@@ -33,8 +33,6 @@ CREATE TABLE grants (
 );
 
 CREATE INDEX grants_by_payment ON grants (payment_id);
--- What a start looks for: grants that carry their account's name for the app.
-CREATE INDEX grants_without_app ON grants (provider, account) WHERE app = account;
 
 CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON grants
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal();
@@ -42,13 +40,11 @@ CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON grants
 CREATE FUNCTION guard_grant() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN
-    IF (NEW.provider, NEW.account, NEW.transaction_id, NEW.original_transaction_id,
+    IF (NEW.provider, NEW.account, NEW.app, NEW.transaction_id, NEW.original_transaction_id,
         NEW.payment_id, NEW.product_id, NEW.quantity, NEW.granted_at)
         IS DISTINCT FROM
-       (OLD.provider, OLD.account, OLD.transaction_id, OLD.original_transaction_id,
-        OLD.payment_id, OLD.product_id, OLD.quantity, OLD.granted_at)
-       -- The app of an older row becomes known once.
-       OR NEW.app <> OLD.app AND OLD.app <> OLD.account THEN
+       (OLD.provider, OLD.account, OLD.app, OLD.transaction_id, OLD.original_transaction_id,
+        OLD.payment_id, OLD.product_id, OLD.quantity, OLD.granted_at) THEN
         PERFORM refuse('grants_fixed', 'What was granted, and for which payment, does not change.');
     END IF;
     RETURN NEW;
@@ -77,7 +73,7 @@ CREATE TABLE entitlements (
     test boolean NOT NULL,
     CONSTRAINT entitlements_one_per_chain PRIMARY KEY (provider, app, original_transaction_id),
     CONSTRAINT entitlements_newest_is_granted FOREIGN KEY (provider, app, transaction_id)
-        REFERENCES grants (provider, app, transaction_id) ON UPDATE CASCADE
+        REFERENCES grants (provider, app, transaction_id)
 );
 
 CREATE INDEX entitlements_by_payment ON entitlements (payment_id);
