@@ -82,7 +82,7 @@ OTHERWISE_NAMED = (
 BUYER = owning.PAYMENT.add_columns(_EARLIER, _EXCESSIVE)
 _INSERT = insert(notifications)
 KEEP = _INSERT.on_conflict_do_update(
-    constraint="notifications_kept_once",
+    constraint="notifications_one_per_content",
     set_={
         "repeats": notifications.c.repeats + 1,
         "last_received_at": _INSERT.excluded.received_at,

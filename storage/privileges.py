@@ -41,7 +41,8 @@ _UPDATED = {
 }
 # The first are called by triggers, which run with the rights of whoever writes.
 FUNCTIONS = (
-    *("refuse(text, text)", "is_forgotten(uuid)", "erased_event(jsonb)", "erased_failure(jsonb)"),
+    *("raise_violation(text, text)", "is_forgotten(uuid)"),
+    *("erased_event(jsonb)", "erased_failure(jsonb)"),
     *("forget_payment(uuid)", "forget_notifications(timestamptz, integer)"),
 )
 # Read, so that a process can say which schema it found.

@@ -67,8 +67,8 @@ def refund(held: Refund, sql: asyncpg.Connection) -> Raw:
             "payments_captured_where_paid",
             {"product_id": "p", "status": "succeeded", "store_price": 10},
         ),
-        ("payments_told_by_store", {"test": True}),
-        ("payments_told_by_store", {"store_price": 0}),
+        ("payments_store_price_where_product", {"test": True}),
+        ("payments_store_price_where_product", {"store_price": 0}),
         ("payments_offer_known", {"product_id": "p", "offer": "gift"}),
         ("payments_store_price_not_negative", {"product_id": "p", "store_price": -1}),
         ("payments_duplicate_where_succeeded", {"duplicate": True}),
@@ -251,7 +251,7 @@ async def test_a_payment_is_not_inserted_with_refunds_that_nobody_asked_for(
 async def test_nothing_of_the_money_is_ever_removed(
     sql: asyncpg.Connection, refund: Raw, table: str, removal: str
 ) -> None:
-    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="stay"):
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="never removed"):
         await sql.execute(removal.format(table))
 
 

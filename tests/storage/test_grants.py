@@ -185,7 +185,7 @@ async def test_a_grant_stays_what_it_was(
 async def test_nothing_of_a_sale_is_removed(
     bought: Payment, sql: asyncpg.Connection, table: str
 ) -> None:
-    with refused(f"{table}_kept_for_ever"):
+    with refused(f"{table}_not_removable"):
         await sql.execute(f"DELETE FROM {table} WHERE payment_id = $1", bought.id)  # noqa: S608
 
 

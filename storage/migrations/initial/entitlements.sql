@@ -34,8 +34,8 @@ CREATE TABLE grants (
 
 CREATE INDEX grants_by_payment ON grants (payment_id);
 
-CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON grants
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER not_removable BEFORE DELETE OR TRUNCATE ON grants
+    FOR EACH STATEMENT EXECUTE FUNCTION forbid_removal();
 
 CREATE FUNCTION guard_grant() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
@@ -45,7 +45,7 @@ BEGIN
         IS DISTINCT FROM
        (OLD.provider, OLD.account, OLD.app, OLD.transaction_id, OLD.original_transaction_id,
         OLD.payment_id, OLD.product_id, OLD.quantity, OLD.granted_at) THEN
-        PERFORM refuse('grants_fixed', 'What was granted, and for which payment, does not change.');
+        PERFORM raise_violation('grants_fixed', 'The identity of a grant and its payment do not change.');
     END IF;
     RETURN NEW;
 END $$;
@@ -78,5 +78,5 @@ CREATE TABLE entitlements (
 
 CREATE INDEX entitlements_by_payment ON entitlements (payment_id);
 
-CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON entitlements
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER not_removable BEFORE DELETE OR TRUNCATE ON entitlements
+    FOR EACH STATEMENT EXECUTE FUNCTION forbid_removal();

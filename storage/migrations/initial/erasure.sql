@@ -36,8 +36,8 @@ BEGIN
        OR EXISTS (SELECT FROM refunds WHERE payment_id = forgotten AND status = 'pending')
        OR EXISTS (SELECT FROM events WHERE payment_id = forgotten AND delivery = 'waiting'
                   AND created_at > now() - interval '4 days') THEN
-        PERFORM refuse('payments_forgotten_when_over',
-                       'A payment is forgotten once it is over and its merchant knows.');
+        PERFORM raise_violation('payments_forgotten_when_over',
+                       'A payment is forgotten once it has ended and its merchant was notified.');
     END IF;
     UPDATE payments SET subject = '', metadata = '{}', return_url = NULL, checkout = NULL,
                         failure = erased_failure(failure),
@@ -59,7 +59,7 @@ DECLARE
     forgotten bigint;
 BEGIN
     IF older_than > now() - interval '30 days' THEN
-        PERFORM refuse('notifications_kept_for_30_days',
+        PERFORM raise_violation('notifications_kept_for_30_days',
                        'Notifications of the last 30 days are evidence.');
     END IF;
     UPDATE notifications SET body = '', headers = '{}' WHERE id IN (
@@ -80,7 +80,7 @@ BEGIN
        OR NEW.failure IS DISTINCT FROM OLD.failure AND NEW.status = OLD.status
           AND NEW.failure IS DISTINCT FROM erased_failure(OLD.failure)
        OR OLD.forgotten_at IS NOT NULL AND NEW.forgotten_at IS DISTINCT FROM OLD.forgotten_at THEN
-        PERFORM refuse('payments_text_fixed', 'What was asked for stays, or is erased.');
+        PERFORM raise_violation('payments_text_fixed', 'Free text of a payment stays, or is erased.');
     END IF;
     RETURN NEW;
 END $$;
@@ -98,7 +98,7 @@ BEGIN
        (OLD.provider_reference, OLD.refunded_at)
        OR NEW.failure IS DISTINCT FROM OLD.failure
           AND NEW.failure IS DISTINCT FROM erased_failure(OLD.failure) THEN
-        PERFORM refuse('refunds_end_fixed', 'A refund that has ended keeps what it ended with.');
+        PERFORM raise_violation('refunds_end_fixed', 'The result of a refund does not change.');
     END IF;
     RETURN NEW;
 END $$;
@@ -106,7 +106,7 @@ CREATE TRIGGER guard_end BEFORE UPDATE ON refunds FOR EACH ROW WHEN (OLD.status 
     EXECUTE FUNCTION guard_ended_refund();
 CREATE TRIGGER guard_reason BEFORE UPDATE ON refunds FOR EACH ROW
     WHEN (NEW.reason IS DISTINCT FROM OLD.reason AND NEW.reason IS NOT NULL)
-    EXECUTE FUNCTION refuse_change('refunds_reason_fixed', 'A reason stays, or is erased.');
+    EXECUTE FUNCTION forbid_change('refunds_reason_fixed', 'A reason stays, or is erased.');
 
 -- `forget_payment` holds the payment's row: whoever is about to add to it waits for that, or comes
 -- first and is seen by it. Writers of all but notifications hold the row already.

@@ -1,4 +1,4 @@
--- The webhook events of a payment, and how far the delivery of each got.
+-- The webhook events of a payment, with the state of their delivery.
 CREATE TABLE events (
     id uuid PRIMARY KEY,
     payment_id uuid NOT NULL REFERENCES payments (id),
@@ -24,7 +24,7 @@ CREATE TABLE events (
     last_attempt_at timestamptz,
     last_http_status integer,
     last_error text,
-    -- The merchant's veto, in answer to this event: a workflow task that is repeated reads it here.
+    -- The merchant's veto in its answer to this event, for an activity that is repeated.
     veto text,
 
     CONSTRAINT events_in_order UNIQUE (payment_id, sequence),
@@ -38,10 +38,10 @@ CREATE INDEX events_by_subject ON events (payment_id, subject) WHERE subject IS 
 -- What the sweep reads.
 CREATE INDEX events_waiting ON events (created_at) WHERE delivery = 'waiting';
 
-CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON events
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER not_removable BEFORE DELETE OR TRUNCATE ON events
+    FOR EACH STATEMENT EXECUTE FUNCTION forbid_removal();
 
--- An event's content is fixed, but for erasure; attempts only grow; a delivered event stays so.
+-- The content is fixed but for erasure, attempts only grow, and a delivered event stays delivered.
 CREATE FUNCTION guard_event() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN
@@ -52,14 +52,14 @@ BEGIN
         OLD.attention, OLD.subject, OLD.created_at)
        OR NEW.data IS DISTINCT FROM OLD.data
           AND NEW.data IS DISTINCT FROM erased_event(OLD.data) THEN
-        PERFORM refuse('events_content_fixed', 'What a merchant is told does not change.');
+        PERFORM raise_violation('events_content_fixed', 'The content of an event does not change.');
     END IF;
     IF NEW.attempts < OLD.attempts
        OR OLD.delivery = 'delivered'
           AND (NEW.delivery <> 'delivered' OR NEW.delivered_at IS DISTINCT FROM OLD.delivered_at
                OR NEW.veto IS DISTINCT FROM OLD.veto
                   AND NOT (OLD.veto IS NOT NULL AND coalesce(NEW.veto = '', false))) THEN
-        PERFORM refuse('events_delivery_final', 'A delivered event stays delivered.');
+        PERFORM raise_violation('events_delivery_final', 'A delivered event stays delivered.');
     END IF;
     RETURN NEW;
 END $$;

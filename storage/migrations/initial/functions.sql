@@ -3,27 +3,28 @@
 -- Every function names its search path: a trigger runs with the rights and the path of whoever
 -- writes, where a temporary table of the same name would come first.
 
--- Raise an integrity violation by the constraint name `rule`, so that code and tests can tell one
--- rule from another as they tell constraints.
-CREATE FUNCTION refuse(rule text, explanation text) RETURNS void LANGUAGE plpgsql
+-- Raise an integrity violation with `rule` for its constraint's name, so that code and tests
+-- distinguish these rules as they do constraints.
+CREATE FUNCTION raise_violation(rule text, explanation text) RETURNS void LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION '%', explanation
         USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = rule;
 END $$;
 
--- The trigger `kept` of tables whose rows are never removed.
-CREATE FUNCTION refuse_removal() RETURNS trigger LANGUAGE plpgsql
+-- For the trigger `not_removable` of tables whose rows are never removed.
+CREATE FUNCTION forbid_removal() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN
-    PERFORM refuse(TG_TABLE_NAME || '_kept_for_ever', 'Rows of ' || TG_TABLE_NAME || ' stay.');
+    PERFORM raise_violation(TG_TABLE_NAME || '_not_removable',
+                            'Rows of ' || TG_TABLE_NAME || ' are never removed.');
     RETURN NULL;
 END $$;
 
--- For triggers whose own condition says all: a rule and its explanation are the arguments.
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql
+-- For triggers whose condition is the whole rule: its name and explanation are the arguments.
+CREATE FUNCTION forbid_change() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN
-    PERFORM refuse(TG_ARGV[0], TG_ARGV[1]);
+    PERFORM raise_violation(TG_ARGV[0], TG_ARGV[1]);
     RETURN NULL;
 END $$;

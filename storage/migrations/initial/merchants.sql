@@ -21,4 +21,4 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_by_merchant ON api_keys (merchant_id);
 CREATE TRIGGER guard BEFORE UPDATE ON api_keys FOR EACH ROW
     WHEN (OLD.revoked_at IS DISTINCT FROM NEW.revoked_at AND OLD.revoked_at IS NOT NULL)
-    EXECUTE FUNCTION refuse_change('api_keys_revoked_for_good', 'A revoked key stays revoked.');
+    EXECUTE FUNCTION forbid_change('api_keys_revoked_for_good', 'A revoked key stays revoked.');

@@ -19,7 +19,7 @@ CREATE TABLE notifications (
         CHECK (outcome IN ('received', 'signalled', 'duplicate', 'late', 'mismatch', 'foreign',
                            'excess', 'unknown_reference', 'ignored')),
     detail text NOT NULL DEFAULT '',
-    CONSTRAINT notifications_kept_once UNIQUE (provider, account, content_hash)
+    CONSTRAINT notifications_one_per_content UNIQUE (provider, account, content_hash)
 );
 
 CREATE INDEX notifications_by_message ON notifications (provider, account, notification_id);
@@ -32,7 +32,7 @@ CREATE INDEX notifications_unknown_reference ON notifications (provider, account
 -- What `forget_notifications` looks for.
 CREATE INDEX notifications_to_forget ON notifications (received_at) WHERE body <> '';
 
--- A notification is evidence: kept as it came, or erased; what it led to stays.
+-- A notification is evidence: stored as it was received, or erased; its outcome stays.
 CREATE FUNCTION guard_notification() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN
@@ -44,8 +44,8 @@ BEGIN
            OLD.content_hash, OLD.received_at)
        OR NEW.repeats < OLD.repeats
        OR NEW.outcome <> OLD.outcome AND OLD.outcome IN ('signalled', 'late', 'mismatch') THEN
-        PERFORM refuse('notifications_evidence_fixed',
-                       'What a provider sent is kept as it came, or erased.');
+        PERFORM raise_violation('notifications_evidence_fixed',
+                       'A notification stays as it was received, or is erased.');
     END IF;
     RETURN NEW;
 END $$;

@@ -1,5 +1,5 @@
 CREATE TABLE payments (
-    -- What the merchant asked for.
+    -- The merchant's request.
     id uuid PRIMARY KEY,
     merchant_id text NOT NULL REFERENCES merchants (id),
     order_no text NOT NULL CHECK (order_no <> ''),
@@ -20,7 +20,7 @@ CREATE TABLE payments (
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
 
-    -- What the provider reported.
+    -- The provider's report.
     status text NOT NULL CONSTRAINT payments_status_known
         CHECK (status IN ('pending', 'succeeded', 'failed', 'closed')),
     checkout jsonb,
@@ -33,7 +33,7 @@ CREATE TABLE payments (
     duplicate boolean NOT NULL DEFAULT false,
     failure jsonb,
 
-    -- What an app store reported of its price. A test purchase is paid, with nothing captured.
+    -- An app store's price. A test purchase is paid, with nothing captured.
     test boolean NOT NULL DEFAULT false,
     store_price bigint CONSTRAINT payments_store_price_not_negative CHECK (store_price >= 0),
     store_currency text,
@@ -62,7 +62,7 @@ CREATE TABLE payments (
                     THEN captured > 0 OR test OR offer IS NOT NULL
                          OR coalesce(store_price = 0, false)
                     ELSE captured = 0 END),
-    CONSTRAINT payments_told_by_store
+    CONSTRAINT payments_store_price_where_product
         CHECK (product_id IS NOT NULL
                OR NOT test AND num_nonnulls(store_price, store_currency, offer) = 0)
 );
@@ -78,17 +78,17 @@ CREATE UNIQUE INDEX payments_one_per_provider_reference
 CREATE INDEX payments_newest ON payments (merchant_id, created_at DESC, id DESC);
 CREATE INDEX payments_newest_of_order
     ON payments (merchant_id, order_no, created_at DESC, id DESC);
-CREATE INDEX payments_wanting_attention ON payments (merchant_id, created_at DESC, id DESC)
+CREATE INDEX payments_in_attention ON payments (merchant_id, created_at DESC, id DESC)
     WHERE attention IS NOT NULL;
 -- What the sweep reads: few rows of a large table.
 CREATE INDEX payments_pending ON payments (created_at) WHERE status = 'pending';
-CREATE INDEX payments_owing ON payments (created_at) WHERE duplicate OR late;
+CREATE INDEX payments_automatic_refund ON payments (created_at) WHERE duplicate OR late;
 
-CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON payments
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER not_removable BEFORE DELETE OR TRUNCATE ON payments
+    FOR EACH STATEMENT EXECUTE FUNCTION forbid_removal();
 
--- The request is fixed, a final status stays (but a late payment may succeed), money that moved
--- stays moved.
+-- The request is fixed; a final status stays, but a late payment may succeed; sums of moved money
+-- only grow.
 CREATE FUNCTION guard_payment() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 BEGIN
@@ -99,41 +99,36 @@ BEGIN
        (OLD.id, OLD.merchant_id, OLD.order_no, OLD.idempotency_key, OLD.request_hash,
         OLD.provider, OLD.account, OLD.channel, OLD.amount, OLD.currency, OLD.created_at,
         OLD.product_id, OLD.quantity) THEN
-        PERFORM refuse('payments_request_fixed', 'What was asked for does not change.');
+        PERFORM raise_violation('payments_request_fixed', 'The request of a payment does not change.');
     END IF;
     IF NEW.status <> OLD.status AND OLD.status <> 'pending'
        AND NOT (OLD.status IN ('failed', 'closed') AND NEW.status = 'succeeded' AND NEW.late) THEN
-        PERFORM refuse('payments_status_final',
+        PERFORM raise_violation('payments_status_final',
                        'A ' || OLD.status || ' payment does not become ' || NEW.status || '.');
     END IF;
-    -- A store may take back a refund that it made by itself; nobody else can.
+    -- An app store may reverse a refund of its own; nothing else lowers the sum.
     IF OLD.captured > 0 AND NEW.captured <> OLD.captured
        OR NEW.refunded < OLD.refunded AND OLD.product_id IS NULL
        OR OLD.late AND NOT NEW.late OR NEW.last_sequence < OLD.last_sequence
        OR NEW.duplicate <> OLD.duplicate AND NEW.status = OLD.status THEN
-        PERFORM refuse('payments_money_forward', 'Money that moved stays moved.');
+        PERFORM raise_violation('payments_money_forward', 'Money that moved does not move back.');
     END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER guard BEFORE UPDATE ON payments
     FOR EACH ROW EXECUTE FUNCTION guard_payment();
 
--- Once paid, what was charged is fixed, and what identifies it at the provider.
-CREATE FUNCTION guard_payment_charge() RETURNS trigger LANGUAGE plpgsql
-SET search_path = public, pg_temp AS $$
-BEGIN
-    PERFORM refuse('payments_money_forward', 'What was charged stays as it was told.');
-    RETURN NEW;
-END $$;
-CREATE TRIGGER payments_charge_stays BEFORE UPDATE ON payments FOR EACH ROW
+-- Once paid, the charge is fixed, and the provider's reference, status and time.
+CREATE TRIGGER guard_charge BEFORE UPDATE ON payments FOR EACH ROW
     WHEN ((OLD.status = 'succeeded' OR OLD.late)
           AND (OLD.captured, OLD.test, OLD.store_price, OLD.store_currency, OLD.offer)
               IS DISTINCT FROM
               (NEW.captured, NEW.test, NEW.store_price, NEW.store_currency, NEW.offer))
-    EXECUTE FUNCTION guard_payment_charge();
+    EXECUTE FUNCTION forbid_change(
+        'payments_money_forward', 'The charge of a paid payment does not change.');
 CREATE TRIGGER guard_reference BEFORE UPDATE ON payments FOR EACH ROW
     WHEN ((OLD.status = 'succeeded' OR OLD.late)
           AND (OLD.provider_reference, OLD.raw_status, OLD.paid_at) IS DISTINCT FROM
               (NEW.provider_reference, NEW.raw_status, NEW.paid_at))
-    EXECUTE FUNCTION refuse_change(
-        'payments_reference_fixed', 'A paid payment keeps its number and its time.');
+    EXECUTE FUNCTION forbid_change(
+        'payments_reference_fixed', 'The reference and time of a paid payment do not change.');

@@ -1,5 +1,5 @@
 CREATE TABLE refunds (
-    -- What was asked for, by the merchant or, as `cause` says, by us or by the provider.
+    -- The request: the merchant's or, by `cause`, ours or the provider's.
     id uuid PRIMARY KEY,
     payment_id uuid NOT NULL REFERENCES payments (id),
     merchant_id text NOT NULL,
@@ -15,7 +15,7 @@ CREATE TABLE refunds (
          'provider')),
     created_at timestamptz NOT NULL,
 
-    -- What the provider reported.
+    -- The provider's report.
     status text NOT NULL CONSTRAINT refunds_status_known
         CHECK (status IN ('pending', 'succeeded', 'failed', 'reversed')),
     provider_reference text,
@@ -27,14 +27,14 @@ CREATE TABLE refunds (
     attention_detail text,
 
     CONSTRAINT refunds_one_per_key UNIQUE (payment_id, idempotency_key),
-    CONSTRAINT refunds_reversed_by_who_made_it CHECK (status <> 'reversed' OR cause = 'provider')
+    CONSTRAINT refunds_reversed_by_provider CHECK (status <> 'reversed' OR cause = 'provider')
 );
 
 -- What the sweep reads.
 CREATE INDEX refunds_pending ON refunds (created_at) WHERE status = 'pending';
 
-CREATE TRIGGER kept BEFORE DELETE OR TRUNCATE ON refunds
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_removal();
+CREATE TRIGGER not_removable BEFORE DELETE OR TRUNCATE ON refunds
+    FOR EACH STATEMENT EXECUTE FUNCTION forbid_removal();
 
 -- The request is fixed, and a final status stays; a store may reverse a refund of its own.
 CREATE FUNCTION guard_refund() RETURNS trigger LANGUAGE plpgsql
@@ -45,11 +45,11 @@ BEGIN
         IS DISTINCT FROM
        (OLD.id, OLD.payment_id, OLD.merchant_id, OLD.idempotency_key, OLD.request_hash,
         OLD.provider, OLD.account, OLD.amount, OLD.currency, OLD.cause, OLD.created_at) THEN
-        PERFORM refuse('refunds_request_fixed', 'What was asked for does not change.');
+        PERFORM raise_violation('refunds_request_fixed', 'The request of a refund does not change.');
     END IF;
     IF NEW.status <> OLD.status AND OLD.status <> 'pending'
        AND NOT (OLD.status = 'succeeded' AND NEW.status = 'reversed') THEN
-        PERFORM refuse('refunds_status_final',
+        PERFORM raise_violation('refunds_status_final',
                        'A ' || OLD.status || ' refund does not become ' || NEW.status || '.');
     END IF;
     RETURN NEW;
@@ -62,16 +62,16 @@ CREATE TRIGGER guard BEFORE UPDATE ON refunds
 CREATE FUNCTION balance_refunds() RETURNS trigger LANGUAGE plpgsql
 SET search_path = public, pg_temp AS $$
 DECLARE
-    owner_id uuid := CASE TG_TABLE_NAME WHEN 'payments' THEN to_jsonb(NEW) ->> 'id'
-                    ELSE to_jsonb(NEW) ->> 'payment_id' END;
+    balanced_id uuid := CASE TG_TABLE_NAME WHEN 'payments' THEN to_jsonb(NEW) ->> 'id'
+                        ELSE to_jsonb(NEW) ->> 'payment_id' END;
 BEGIN
-    PERFORM FROM payments WHERE id = owner_id AND (refund_reserved, refunded) <> (
+    PERFORM FROM payments WHERE id = balanced_id AND (refund_reserved, refunded) <> (
         SELECT coalesce(sum(amount) FILTER (WHERE status = 'pending'), 0)::bigint,
                coalesce(sum(amount) FILTER (WHERE status = 'succeeded'), 0)::bigint
-        FROM refunds WHERE payment_id = owner_id);
+        FROM refunds WHERE payment_id = balanced_id);
     IF FOUND THEN
-        PERFORM refuse('payments_refunds_balance',
-                       'The refunds of a payment do not add up to what it holds for them.');
+        PERFORM raise_violation('payments_refunds_balance',
+                       'The refunds of a payment do not add up to its refund sums.');
     END IF;
     RETURN NULL;
 END $$;
