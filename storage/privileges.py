@@ -2,15 +2,15 @@
 
 The owner's role migrates and owns; API, workers and commands run as another role, which can neither
 drop a guard nor write what no code of ours writes. Applied anew after each migration, in its
-transaction. A table that is not named here cannot be used at all, and a test says so.
+transaction. A table that is not named here cannot be used at all, as a test verifies.
 """
 
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# What identifies a payment or refund, what was asked for, what a merchant was sent and what a
-# provider sent stays: the functions below alone erase of it.
+# Not the identity and request of a payment or refund, the content of events, the notifications:
+# only the functions below erase parts of these.
 _UPDATED = {
     "payments": (
         *("status", "checkout", "provider_reference", "raw_status", "captured", "paid_at"),

@@ -86,7 +86,7 @@ async def over(
     refund = await refunds.reserve(new_refund(payment, reason="spilt"))
     failure = Failure(code="no", message="The account is closed.")
     failed = ended(refund, RefundStatus.FAILED).model_copy(update={"failure": failure})
-    await refunds.settle(failed)
+    await refunds.finalise(failed)
     for event in (await events.list_for_merchant(payment.merchant_id)).items:
         await events.delivered(event.id, 200, veto="sold out")
     return final

@@ -157,7 +157,7 @@ async def test_money_that_moved_stays_moved(succeeded: Raw, assignment: str) -> 
 async def test_money_given_back_is_not_taken_again(
     refunds: RefundStore, held: Refund, succeeded: Raw
 ) -> None:
-    await refunds.settle(ended(held))
+    await refunds.finalise(ended(held))
 
     with refused("payments_money_forward"):
         await succeeded.update("refunded = 0")
@@ -201,7 +201,7 @@ async def test_one_key_of_a_payment_is_one_refund(refund: Raw) -> None:
 async def test_a_refund_that_ended_does_not_begin_again(
     refunds: RefundStore, held: Refund, sql: asyncpg.Connection, status: str
 ) -> None:
-    await refunds.settle(ended(held, RefundStatus.FAILED))
+    await refunds.finalise(ended(held, RefundStatus.FAILED))
 
     with refused("refunds_status_final"):
         await Raw(sql, "refunds", held.id).update(f"status = '{status}'")
