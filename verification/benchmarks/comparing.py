@@ -6,7 +6,13 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 
 from verification.benchmarks import load
-from verification.benchmarks.costs import Books, History, books, history, history_of_payment
+from verification.benchmarks.costs import (
+    History,
+    TableSizes,
+    history,
+    history_of_payment,
+    table_sizes,
+)
 from verification.benchmarks.figures import Quantiles, Spread, quantiles, spread
 from verification.benchmarks.load import Saturated, Timed
 from verification.benchmarks.merchant import STORE
@@ -40,7 +46,7 @@ class Figures(TypedDict):
     acknowledge: Quantiles
     webhook: Quantiles
     history: History
-    books: Books | None
+    tables: TableSizes | None
 
 
 class Ratios(TypedDict):
@@ -84,7 +90,7 @@ class _Rounds:
     timed: dict[str, list[Timed]]
     saturated: dict[str, list[Saturated]]
     ratios: dict[str, list[float]]
-    kept: dict[str, Books] = field(default_factory=dict)
+    kept: dict[str, TableSizes] = field(default_factory=dict)
 
 
 async def compare(stage: Stage, sizes: Sizes) -> Compared:
@@ -108,7 +114,7 @@ async def compare(stage: Stage, sizes: Sizes) -> Compared:
         figures = await _figures(stage, side, found.timed[name], found.saturated[name])
         compared.figures[name] = figures
         if name != FLOOR:
-            figures["books"] = found.kept[name]
+            figures["tables"] = found.kept[name]
             compared.ratios[name] = _ratios(figures, compared.figures[FLOOR], found.ratios[name])
     return compared
 
@@ -123,13 +129,13 @@ async def _saturated_round(stage: Stage, sizes: Sizes, found: _Rounds) -> None:
 
     floor_before = await saturate(stage.floor)
     for name, side in stage.merchants.items():
-        empty = await books(stage.database)
+        empty = await table_sizes(stage.database)
         ours = await saturate(side)
-        full = await books(stage.database)
+        full = await table_sizes(stage.database)
         floor_after = await saturate(stage.floor)
         floor_rate = (floor_before.rate + floor_after.rate) / 2
         found.ratios[name].append(ours.rate / floor_rate)
-        found.kept[name] = Books(
+        found.kept[name] = TableSizes(
             rows=round((full["rows"] - empty["rows"]) / sizes.payments),
             bytes=round((full["bytes"] - empty["bytes"]) / sizes.payments),
         )
@@ -152,7 +158,7 @@ async def _figures(
         acknowledge=quantiles([one.acknowledge for one in timed]),
         webhook=quantiles([one.webhook for one in timed]),
         history=await _history(stage, side),
-        books=None,
+        tables=None,
     )
 
 

@@ -1,4 +1,4 @@
-"""What one payment leaves behind: events and actions at Temporal, rows and bytes in our books."""
+"""What one payment leaves behind: events and actions at Temporal, rows and bytes in our tables."""
 
 import asyncio
 from collections import Counter
@@ -35,7 +35,7 @@ class History(TypedDict):
     kinds: dict[str, int]
 
 
-class Books(TypedDict):
+class TableSizes(TypedDict):
     """Of our database; `bytes` are the tables with their indexes."""
 
     rows: int
@@ -71,7 +71,7 @@ async def history(client: Client, workflow_id: str) -> History:
     )
 
 
-async def books(database: Database) -> Books:
+async def table_sizes(database: Database) -> TableSizes:
     """What our tables hold now."""
     rows = size = 0
     async with database.statement() as connection:
@@ -82,4 +82,4 @@ async def books(database: Database) -> Books:
                 text("SELECT pg_total_relation_size(CAST(:name AS regclass))"), {"name": name}
             )
             size += int(taken or 0)
-    return Books(rows=rows, bytes=size)
+    return TableSizes(rows=rows, bytes=size)

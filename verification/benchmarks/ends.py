@@ -15,10 +15,10 @@ HOST = "127.0.0.1"
 
 
 class Ends(asyncio.DatagramProtocol):
-    """Knows when each payment's end was told, by payment id."""
+    """Knows when each payment's event was delivered, by payment id."""
 
     def __init__(self) -> None:
-        self._told: dict[str, asyncio.Future[float]] = {}
+        self._delivered: dict[str, asyncio.Future[float]] = {}
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
 
@@ -54,21 +54,21 @@ class Ends(asyncio.DatagramProtocol):
             raise RuntimeError("not listening yet")
         return int(self._datagrams.get_extra_info("sockname")[1])
 
-    async def told(self, payment: str, within: float = 60) -> float:
+    async def delivered(self, payment: str, within: float = 60) -> float:
         """When the end arrived, by `time.perf_counter`. TimeoutError."""
         try:
             return await asyncio.wait_for(self._future(payment), within)
         finally:
-            self._told.pop(payment, None)
+            self._delivered.pop(payment, None)
 
     def datagram_received(self, data: bytes, _addr: object) -> None:
         """The floor's end."""
-        self._tell(data.decode())
+        self._deliver(data.decode())
 
     def _future(self, payment: str) -> asyncio.Future[float]:
-        return self._told.setdefault(payment, asyncio.get_running_loop().create_future())
+        return self._delivered.setdefault(payment, asyncio.get_running_loop().create_future())
 
-    def _tell(self, payment: str) -> None:
+    def _deliver(self, payment: str) -> None:
         future = self._future(payment)
         if not future.done():
             future.set_result(time.perf_counter())
@@ -80,6 +80,6 @@ class Ends(asyncio.DatagramProtocol):
                 length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
                 body = json.loads(await reader.readexactly(length))
                 writer.write(_ANSWER)
-                self._tell(str(body["data"]["id"]))
+                self._deliver(str(body["data"]["id"]))
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()

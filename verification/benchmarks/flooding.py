@@ -27,7 +27,7 @@ PROVIDER = "wechatpay"
 CONNECTIONS = 60
 ALONE, FLOODED = "alone", "with a flooding merchant"
 FORGED, CONTROL = "with forged notifications", "with the control"
-MOODS = (ALONE, FLOODED, FORGED, CONTROL)
+PHASES = (ALONE, FLOODED, FORGED, CONTROL)
 # Payments of the flood that are paid at the same time once it is over.
 _PAID_AT_ONCE = 8
 _EXTRA_SECONDS = 60.0
@@ -41,7 +41,7 @@ class Sample(NamedTuple):
 
 
 class Flooding(TypedDict):
-    """The other merchant's creates and acknowledged notifications by mood; the flood's answers."""
+    """The other merchant's creates and acknowledged notifications by phase; the flood's answers."""
 
     rate: float
     connections: int
@@ -52,39 +52,39 @@ class Flooding(TypedDict):
 
 
 async def compare_flooded(stage: Stage, rate: float, seconds: float, rounds: int) -> Flooding:
-    """`rate` payments a second of one merchant, `seconds` of each mood a round."""
+    """`rate` payments a second of one merchant, `seconds` of each phase a round."""
     quiet = stage.merchants[PROVIDER]
     _, key = await register(stage.system, stage.ends)
     urls = (stage.system.api_url, stage.system.sandbox_url)
     flooding = Merchant(PROVIDER, key, urls, stage.ends)
-    found: dict[str, list[Sample]] = {mood: [] for mood in MOODS}
-    floods: dict[str, list[Flooded]] = {mood: [] for mood in MOODS if mood != ALONE}
+    found: dict[str, list[Sample]] = {phase: [] for phase in PHASES}
+    floods: dict[str, list[Flooded]] = {phase: [] for phase in PHASES if phase != ALONE}
     try:
         await _steady(quiet, rate, 2 / rate)
         for number in range(rounds):
-            # Each mood comes first and last in turn: what one leaves behind meets all.
-            turn = number % len(MOODS)
-            for mood in (*MOODS[turn:], *MOODS[:turn]):
-                if mood == ALONE:
-                    found[mood] += await _steady(quiet, rate, seconds)
+            # Each phase comes first and last in turn: what one leaves behind meets all.
+            turn = number % len(PHASES)
+            for phase in (*PHASES[turn:], *PHASES[:turn]):
+                if phase == ALONE:
+                    found[phase] += await _steady(quiet, rate, seconds)
                     continue
-                flood = _flood(stage.system.api_url, mood, key, seconds)
+                flood = _flood(stage.system.api_url, phase, key, seconds)
                 timed, flooded = await _during(quiet, flood, rate)
-                found[mood] += timed
-                floods[mood].append(flooded)
+                found[phase] += timed
+                floods[phase].append(flooded)
                 await _pay(flooding, flooded["created"])
     finally:
         await flooding.close()
     return _judged(rate, found, floods)
 
 
-def _flood(url: str, mood: str, key: str, seconds: float) -> Flood:
+def _flood(url: str, phase: str, key: str, seconds: float) -> Flood:
     order: dict[str, Any] = {"provider": PROVIDER, "account": ACCOUNTS[PROVIDER], "channel": "qr"}
     order |= {"amount": 1999, "subject": "明前龙井", "expires_in": 7200}
     notify = f"/notify/{PROVIDER}/{ACCOUNTS[PROVIDER]}"
     return Flood(
-        url=None if mood == CONTROL else url,
-        path=notify if mood == FORGED else "/v1/payments",
+        url=None if phase == CONTROL else url,
+        path=notify if phase == FORGED else "/v1/payments",
         key=key,
         body=order,
         connections=CONNECTIONS,
@@ -131,7 +131,7 @@ async def _during(merchant: Merchant, flood: Flood, rate: float) -> tuple[list[S
 
 
 async def _pay(merchant: Merchant, payments: Sequence[dict[str, Any]]) -> None:
-    """Finish the flood's payments, so that none is polled while the next mood is measured."""
+    """Finish the flood's payments, so that none is polled while the next phase is measured."""
     left = iter(payments)
 
     async def one_after_the_other() -> None:
@@ -144,17 +144,17 @@ async def _pay(merchant: Merchant, payments: Sequence[dict[str, Any]]) -> None:
 def _judged(
     rate: float, found: dict[str, list[Sample]], floods: dict[str, list[Flooded]]
 ) -> Flooding:
-    create = {mood: quantiles([one.create for one in timed]) for mood, timed in found.items()}
-    told = {
-        mood: quantiles([one.acknowledge for one in timed if one.acknowledge is not None])
-        for mood, timed in found.items()
+    create = {phase: quantiles([one.create for one in timed]) for phase, timed in found.items()}
+    acknowledged = {
+        phase: quantiles([one.acknowledge for one in timed if one.acknowledge is not None])
+        for phase, timed in found.items()
     }
     return Flooding(
         rate=rate,
         connections=CONNECTIONS,
         create=create,
-        acknowledge=told,
-        answers={mood: _a_second(flooded) for mood, flooded in floods.items()},
+        acknowledge=acknowledged,
+        answers={phase: _a_second(flooded) for phase, flooded in floods.items()},
         p99_ratio=round(create[FLOODED]["p99"] / create[ALONE]["p99"], 3),
     )
 

@@ -30,7 +30,7 @@ async def submit(order: str) -> str:
 
 
 @activity.defn
-async def tell(order: str) -> None:
+async def deliver(order: str) -> None:
     """Stands for the webhook: one datagram, so that the bench knows the end without asking."""
     port = int(os.environ["BENCH_END_PORT"])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
@@ -48,7 +48,7 @@ class FloorWorkflow:
 
     @workflow.run
     async def run(self, order: str) -> str:
-        """Create, wait to be paid, finalise, tell."""
+        """Create, wait to be paid, finalise, deliver."""
         await workflow.execute_local_activity(write_down, order, start_to_close_timeout=_LOCAL)
         self._checkout = await workflow.execute_local_activity(
             submit, order, start_to_close_timeout=_LOCAL
@@ -59,7 +59,7 @@ class FloorWorkflow:
             return order
         await workflow.execute_local_activity(write_down, order, start_to_close_timeout=_LOCAL)
         await workflow.execute_activity(
-            tell, order, task_queue=WEBHOOK_QUEUE, start_to_close_timeout=_LOCAL
+            deliver, order, task_queue=WEBHOOK_QUEUE, start_to_close_timeout=_LOCAL
         )
         await workflow.wait_condition(workflow.all_handlers_finished)
         return order
@@ -71,6 +71,6 @@ class FloorWorkflow:
         return self._checkout or ""
 
     @workflow.signal
-    def notify(self, _word: str) -> None:
+    def notify(self, _notification: str) -> None:
         """The payer paid."""
         self._paid = True

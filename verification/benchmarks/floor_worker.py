@@ -32,7 +32,7 @@ async def main() -> None:
     webhooks = Worker(
         client,
         task_queue=floor.WEBHOOK_QUEUE,
-        activities=[floor.tell],
+        activities=[floor.deliver],
         graceful_shutdown_timeout=GRACEFUL_STOP,
     )
     async with workflows, webhooks:

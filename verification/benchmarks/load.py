@@ -87,7 +87,7 @@ async def _step_by_step(sides: Sequence[Side], payments: int) -> dict[str, list[
 async def steady(side: Side, rate: float, seconds: float) -> list[float]:
     """Seconds that each create took at `rate` a second, whatever the others did meanwhile.
 
-    Each is paid and told of at once: a payment left open would be asked about, and the later mood
+    Each is paid and notified at once: a payment left open would be polled, and the later mood
     would carry the questions of the earlier one.
     """
 

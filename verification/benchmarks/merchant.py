@@ -49,12 +49,12 @@ class Merchant:
         await self.finish(await self.post(or_later=True))
 
     async def finish(self, payment: dict[str, Any]) -> None:
-        """The payer pays what `post` made, and the merchant is told."""
+        """The payer pays what `post` made, and the merchant has the event."""
         if payment["checkout"]:
             await self.control("pay", checkout=_shown(payment))
         else:
             await self._pay_later(payment["id"])
-        await self._ends.told(payment["id"])
+        await self._ends.delivered(payment["id"])
 
     async def create(self) -> Opened:
         """As `Side`."""
@@ -71,10 +71,10 @@ class Merchant:
         answer = await self.control("notify", reference=_reference(opened.id))
         if not answer["accepted"]:
             raise BenchError(f"a notification was answered {answer}")
-        told = await self._ends.told(opened.id)
-        if told < begun:
+        delivered = await self._ends.delivered(opened.id)
+        if delivered < begun:
             raise BenchError(f"{opened.id} had ended before it was notified")
-        return Notified(float(answer["seconds"]), told - begun)
+        return Notified(float(answer["seconds"]), delivered - begun)
 
     async def pay_and_notify(self, payment: dict[str, Any]) -> float:
         """Seconds from the first notification of this payment until one was acknowledged.
@@ -87,7 +87,7 @@ class Merchant:
             answer = await self.control("notify", reference=_reference(payment["id"]))
             seconds += float(answer["seconds"])
             if answer["accepted"]:
-                await self._ends.told(payment["id"])
+                await self._ends.delivered(payment["id"])
                 return seconds
         raise BenchError(f"a notification was answered {answer} in the end")
 
@@ -136,7 +136,7 @@ class Merchant:
 
 
 async def register(system: System, ends: Ends) -> tuple[str, str]:
-    """A new merchant that is told at `ends`; its id and API key."""
+    """A new merchant whose events go to `ends`; its id and API key."""
     database = Database(system.database_url)
     name = f"bench-{uuid4().hex[:8]}"
     secret = system.stored_secrets.encrypt(name, new_secret())

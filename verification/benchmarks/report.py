@@ -100,12 +100,12 @@ def _compared(compared: Compared) -> str:
             [f"{name} / floor", rate, create, "", ratios["acknowledge"], "", "", "", "", ""]
         )
     head = ["", "payments/s", "create ms p50 / p99", "provider ms", "acknowledge ms p50 / p99"]
-    head += ["webhook ms p50", "events", "actions", "history bytes", "rows, bytes in our books"]
+    head += ["webhook ms p50", "events", "actions", "history bytes", "rows, bytes in our tables"]
     return table(head, rows)
 
 
 def _row(figures: Figures) -> list[object]:
-    provider, books, history = figures["provider"], figures["books"], figures["history"]
+    provider, tables, history = figures["provider"], figures["tables"], figures["history"]
     return [
         _spread(figures["rate"]),
         _quantiles(figures["create"]),
@@ -115,7 +115,7 @@ def _row(figures: Figures) -> list[object]:
         history["events"],
         history["actions"],
         history["bytes"],
-        f"{books['rows']}, {books['bytes']}" if books else "",
+        f"{tables['rows']}, {tables['bytes']}" if tables else "",
     ]
 
 
@@ -147,10 +147,14 @@ def _held(held: OpenPayments) -> str:
     counts = [held["held"] * quarter // QUARTERS for quarter in range(1, QUARTERS + 1)]
     between: list[object] = [""] * (QUARTERS - 1)
     create = [_quantiles(held["create_before"]), *between, _quantiles(held["create"])]
-    told = [_quantiles(held["acknowledge_before"]), *between, _quantiles(held["acknowledge"])]
+    acknowledged = [
+        _quantiles(held["acknowledge_before"]),
+        *between,
+        _quantiles(held["acknowledge"]),
+    ]
     rows: list[list[object]] = [
         ["create ms p50 / p99", *create],
-        ["acknowledge ms p50 / p99", *told],
+        ["acknowledge ms p50 / p99", *acknowledged],
     ]
     rows += [
         [f"{name} MB", *(found[name] for found in held["memory_mb"])]
@@ -172,13 +176,13 @@ def _starved(starved: Starving) -> str:
 def _flooded(flooded: Flooding) -> str:
     rows: list[list[object]] = [
         [
-            mood,
+            phase,
             create["n"],
             _quantiles(create),
-            _quantiles(flooded["acknowledge"][mood]),
-            "" if mood == ALONE else _answers(flooded["answers"][mood]),
+            _quantiles(flooded["acknowledge"][phase]),
+            "" if phase == ALONE else _answers(flooded["answers"][phase]),
         ]
-        for mood, create in flooded["create"].items()
+        for phase, create in flooded["create"].items()
     ]
     quiet = f"A merchant's {flooded['rate']:g}/s; the flood: {flooded['connections']} connections"
     head = [quiet, "creates", "create ms p50 / p99", "acknowledge ms p50 / p99"]

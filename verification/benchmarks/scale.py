@@ -35,27 +35,27 @@ WORKERS, APIS = (1, 2, 3), (1, 2)
 class Point(TypedDict):
     """Throughput with so many processes, and CPU milliseconds per payment by kind of process."""
 
-    carried_by: str
+    executed_by: str
     workers: int
     apis: int
     rate: float
     cpu_ms: dict[str, float]
 
 
-async def scale(folder: Path, payments: int, at_once: int, carried_by: str) -> list[Point]:
+async def scale(folder: Path, payments: int, at_once: int, executed_by: str) -> list[Point]:
     """Every combination, one after the other on the same servers."""
     points: list[Point] = []
     async with open_stage(folder) as stage, AsyncExitStack() as held:
         processes = dict(stage.processes)
-        doors = [stage.merchants["alipay"]]
+        backends = [stage.merchants["alipay"]]
         for apis in APIS:
-            if apis > len(doors):
-                doors.append(await _another_door(stage, folder, held, apis, processes))
+            if apis > len(backends):
+                backends.append(await _another_api(stage, folder, held, apis, processes))
             async with AsyncExitStack() as extra:
                 for workers in WORKERS:
                     if workers > 1:
                         await _another_worker(stage, folder, extra, workers, processes)
-                    turns = itertools.cycle(doors)
+                    turns = itertools.cycle(backends)
 
                     async def whole(turns: Iterator[Merchant] = turns) -> None:
                         await next(turns).whole()
@@ -64,14 +64,14 @@ async def scale(folder: Path, payments: int, at_once: int, carried_by: str) -> l
                     found = await saturate(whole, payments, at_once, processes)
                     points.append(
                         Point(
-                            carried_by=carried_by,
+                            executed_by=executed_by,
                             workers=workers,
                             apis=apis,
                             rate=round(found.rate, 2),
                             cpu_ms=_by_kind(found.cpu_ms()),
                         )
                     )
-                    late = sum(door.late_checkouts for door in doors)
+                    late = sum(backend.late_checkouts for backend in backends)
                     sys.stderr.write(
                         f"{workers} workers, {apis} APIs: {found.rate:.1f}/s"
                         f" ({late} checkouts came late so far)\n"
@@ -88,10 +88,10 @@ def _by_kind(cpu_ms: Mapping[str, float]) -> dict[str, float]:
 
 def _table(points: Sequence[Point]) -> str:
     kinds = list(points[0]["cpu_ms"])
-    head = ["Carried by", "APIs", "workers", "payments/s", *(f"{kind} ms" for kind in kinds)]
+    head = ["Executed by", "APIs", "workers", "payments/s", *(f"{kind} ms" for kind in kinds)]
     rows = [
         [
-            point["carried_by"],
+            point["executed_by"],
             point["apis"],
             point["workers"],
             point["rate"],
@@ -102,8 +102,8 @@ def _table(points: Sequence[Point]) -> str:
     return table(head, rows)
 
 
-def _told(folder: Path) -> dict[str, str]:
-    """As the first API and worker were told; the stack quotes values as JSON does."""
+def _environment(folder: Path) -> dict[str, str]:
+    """The environment of the first API and worker; the stack quotes values as JSON does."""
     lines = (folder / "env").read_text().splitlines()
     named = (line.partition("=") for line in lines)
     wired = {name: json.loads(value) for name, _, value in named}
@@ -116,7 +116,7 @@ async def _another_worker(
     name = f"worker-{number}"
     log = folder / "logs" / f"{name}.log"
     program = application.worker_program(
-        stage.system.temporal_client, RUN_QUEUES, log, _told(folder)
+        stage.system.temporal_client, RUN_QUEUES, log, _environment(folder)
     )
     child = Child(program)
     held.push_async_callback(child.stop)
@@ -127,20 +127,20 @@ async def _another_worker(
     await asyncio.sleep(4)
 
 
-async def _another_door(
+async def _another_api(
     stage: Stage, folder: Path, held: AsyncExitStack, number: int, processes: dict[str, int]
 ) -> Merchant:
     name = f"api-{number}"
     port = assign_ports([name], {}, folder / "more-ports.json")[name]
     log = folder / "logs" / f"{name}.log"
-    child = Child(application.api_program(port, log, _told(folder)))
+    child = Child(application.api_program(port, log, _environment(folder)))
     held.push_async_callback(child.stop)
     await child.start()
     processes[name] = child.pid
     urls = (f"http://{HOST}:{port}", stage.system.sandbox_url)
-    door = Merchant("alipay", stage.key, urls, stage.ends)
-    held.push_async_callback(door.close)
-    return door
+    backend = Merchant("alipay", stage.key, urls, stage.ends)
+    held.push_async_callback(backend.close)
+    return backend
 
 
 def main() -> None:
@@ -152,11 +152,11 @@ def main() -> None:
     wanted = parser.parse_args()
     shutil.rmtree(wanted.folder, ignore_errors=True)
     points: list[Point] = []
-    for carried_by, eager in (("API", "true"), ("worker", "false")):
-        # As an operator would tell it; the stack hands its own environment on.
+    for executed_by, eager in (("API", "true"), ("worker", "false")):
+        # As an operator would set it; the stack hands its own environment on.
         os.environ["PAYSAGA_EAGER_START"] = eager
-        folder = wanted.folder / carried_by.lower()
-        points += uvloop.run(scale(folder, wanted.payments, wanted.at_once, carried_by))
+        folder = wanted.folder / executed_by.lower()
+        points += uvloop.run(scale(folder, wanted.payments, wanted.at_once, executed_by))
     (wanted.folder / "scale.json").write_text(json.dumps(points, indent=2))
     sys.stdout.write(f"{_table(points)}\n")
 

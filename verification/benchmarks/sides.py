@@ -29,7 +29,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Notified:
-    """Seconds from one notification until it was acknowledged, and until the merchant was told."""
+    """Seconds from a notification until it was acknowledged, and until its event was delivered."""
 
     acknowledge: float
     webhook: float
@@ -41,7 +41,7 @@ class Side(Protocol):
     name: str
 
     async def whole(self) -> None:
-        """One payment from the order to the merchant told; the provider notifies by itself."""
+        """One payment from the order to the delivered event; the provider notifies by itself."""
         ...
 
     async def create(self) -> Opened:
@@ -97,5 +97,5 @@ class Floor:
         begun = time.perf_counter()
         await handle.signal(floor.FloorWorkflow.notify, "paid", rpc_timeout=_RPC)
         acknowledged = time.perf_counter()
-        told = await self._ends.told(opened.id)
-        return Notified(acknowledged - begun, told - begun)
+        delivered = await self._ends.delivered(opened.id)
+        return Notified(acknowledged - begun, delivered - begun)

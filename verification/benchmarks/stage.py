@@ -105,7 +105,7 @@ async def with_merchant(system: System, ends: Ends, floor_worker: int) -> AsyncI
 def _floor_program(stack: Stack, ends: Ends, folder: Path) -> Program:
     queues = [floor.QUEUE, floor.WEBHOOK_QUEUE]
     pollers = FreshPollers(stack.temporal_client, queues)
-    told = {
+    floor_variables = {
         "TEMPORAL_ADDRESS": stack.temporal_address,
         "TEMPORAL_NAMESPACE": NAMESPACE,
         "TEMPORAL_CONFIG_FILE": os.devnull,
@@ -117,7 +117,7 @@ def _floor_program(stack: Stack, ends: Ends, folder: Path) -> Program:
         command=[sys.executable, "-m", "verification.benchmarks.floor_worker"],
         ready=pollers.seen,
         log=folder.resolve() / "logs" / "floor-worker.log",
-        environment=inherited() | told,
+        environment=inherited() | floor_variables,
         directory=ROOT,
         prepare=pollers.start_afresh,
     )

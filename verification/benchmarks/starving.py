@@ -1,6 +1,6 @@
 """One provider hangs: do the others' payments feel it?
 
-The same steady load on all of them in two moods, in turn: with Alipay well, and with an Alipay
+The same steady load on all of them in two phases, in turn: with Alipay well, and with an Alipay
 whose answers do not come. It is asked for so often that, hanging, it wants more of the API's
 local slots than its share.
 """
@@ -31,15 +31,15 @@ class Starving(TypedDict):
 
 
 async def starve(stage: Stage, rate: float, seconds: float, rounds: int) -> Starving:
-    """`rate` payments a second through Alipay, `seconds` of each mood a round."""
+    """`rate` payments a second through Alipay, `seconds` of each phase a round."""
     hurt, others = stage.merchants["alipay"], [stage.merchants[name] for name in OTHERS]
     well: list[float] = []
     hanging: list[float] = []
     for number in range(rounds):
-        # Whatever the run before has left behind meets either mood first.
+        # Whatever the run before has left behind meets either phase first.
         for hangs in (False, True) if number % 2 else (True, False):
             if hangs:
-                hanging += await _beside_a_hanging_one(hurt, others, rate, seconds)
+                hanging += await _with_a_hanging_one(hurt, others, rate, seconds)
             else:
                 measured, _ = await _together(hurt, others, rate, seconds)
                 well += measured
@@ -50,7 +50,7 @@ async def starve(stage: Stage, rate: float, seconds: float, rounds: int) -> Star
     )
 
 
-async def _beside_a_hanging_one(
+async def _with_a_hanging_one(
     hurt: Merchant, others: Sequence[Merchant], rate: float, seconds: float
 ) -> list[float]:
     await hurt.control(
@@ -58,7 +58,7 @@ async def _beside_a_hanging_one(
     )
     measured, stranded = await _together(hurt, others, rate, seconds)
     await hurt.behave()
-    # None is left to be asked about while the next mood is measured.
+    # None is left to be asked about while the next phase is measured.
     await asyncio.gather(*map(hurt.finish, stranded))
     return measured
 

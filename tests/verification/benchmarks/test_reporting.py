@@ -4,7 +4,7 @@ import pytest
 
 from verification.benchmarks.bars import PARTS, at_least, at_most, left_out, of_flooding, of_signing
 from verification.benchmarks.figures import quantiles, spread
-from verification.benchmarks.flooding import ALONE, MOODS, Flooding
+from verification.benchmarks.flooding import ALONE, PHASES, Flooding
 from verification.benchmarks.report import END, Report, begin_of, write_into
 from verification.benchmarks.signing import OPENSSL, OURS, judge
 
@@ -90,14 +90,14 @@ def test_a_document_without_its_marks_is_left_alone(tmp_path: Path, gone: str) -
 
 def test_a_flood_is_judged_by_the_other_merchants_p99_and_shown_with_its_control() -> None:
     alone = quantiles([0.02] * 50)
-    create = {mood: quantiles([0.02 * (n + 1)] * 50) for n, mood in enumerate(MOODS)}
-    answers = {mood: {"201": 5.0, "429": 52.0} for mood in MOODS if mood != ALONE}
+    create = {phase: quantiles([0.02 * (n + 1)] * 50) for n, phase in enumerate(PHASES)}
+    answers = {phase: {"201": 5.0, "429": 52.0} for phase in PHASES if phase != ALONE}
     for ratio, holds in ((1.5, True), (1.6, False)):
         flooded = Flooding(
             rate=4,
             connections=60,
             create=create,
-            acknowledge=dict.fromkeys(MOODS, alone),
+            acknowledge=dict.fromkeys(PHASES, alone),
             answers=answers,
             p99_ratio=ratio,
         )
