@@ -1,7 +1,7 @@
-"""Bounds on every request, in this order: who asks, how often, how much is sent, how long it takes.
+"""Bounds on every request, in this order: who sends it, how often, how much, how long it takes.
 
 What a caller has for itself is counted before a byte of its body is read, and what visitors share
-only once the body is whole. Everything that refuses does so before anything is parsed.
+only once the body is whole. Everything that rejects does so before anything is parsed.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from api.http import bodies
 from api.http.admission import MerchantLimits, Probes, Visit, Visitors
 from api.http.authentication import Authentication
 from api.http.bodies import Bodies, replay
-from api.http.errors import refusal_of
+from api.http.errors import problem_of
 from api.http.failed_authentication import FailedAuthentication
 from api.http.metrics import Metrics
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.http.rates import NoPlace, Slots, Waiting
 from api.http.route_classes import MERCHANTS_CLASSES, UNMATCHED, Match, RouteClass, find_route
 from api.http.shapes import check_body, check_query
@@ -31,7 +31,7 @@ from domain.errors import PaymentError
 from engine import logs
 from settings import Settings
 
-# Longer than everything that a route waits for (an answer from Temporal, then our books).
+# Longer than everything that a route waits for (an answer from Temporal, then the database).
 REQUEST_SECONDS = 20.0
 AUTHENTICATION_SECONDS = 10.0
 # An operator's page opens its payloads one history at a time; 8 MiB each.
@@ -93,12 +93,12 @@ class Limited:
         _bind_payment(match)
         try:
             await self._serve(call)
-        except Refusal as refusal:
-            await self._refuse(call, refusal)
+        except ApiProblem as problem:
+            await self._answer_problem(call, problem)
         except NoPlace as error:
-            await self._refuse(call, _too_many(is_immediate=error.is_immediate))
+            await self._answer_problem(call, _too_many(is_immediate=error.is_immediate))
         except PaymentError as error:
-            await self._refuse(call, refusal_of(error, call.request))
+            await self._answer_problem(call, problem_of(error, call.request))
 
     async def _serve(self, call: _Call) -> None:
         kind = call.match.route.route_class
@@ -132,7 +132,7 @@ class Limited:
                 status = await self._serve_visit(call, visitors, visit, held)
                 # A page's own files are large, and nobody needs many of them in a second.
                 is_failure = status >= HTTPStatus.BAD_REQUEST or call.match is UNMATCHED
-                if _is_genuine(call) and call.request.state.is_news:
+                if _is_genuine(call) and call.request.state.is_new:
                     visitors.proved(peer)
                 elif _is_genuine(call):
                     await visitors.repeated(peer)
@@ -147,7 +147,7 @@ class Limited:
     async def _serve_visit(
         self, call: _Call, visitors: Visitors, visit: Visit, held: Bodies
     ) -> int:
-        """Return the answer's status. Raises Refusal and NoPlace."""
+        """Return the answer's status. Raises ApiProblem and NoPlace."""
         if call.match is UNMATCHED:
             # Whatever answers it needs no body.
             async with visitors.serve(visit):
@@ -173,7 +173,7 @@ class Limited:
             raise _timed_out() from None
 
     async def _read_and_answer(self, call: _Call, sender: str) -> int:
-        """Return the bytes of body and answer. Raises Refusal where the body was not taken."""
+        """Return the bytes of body and answer. Raises ApiProblem where the body was not taken."""
         read = self._bodies.body(
             call.request.scope,
             call.receive,
@@ -213,9 +213,9 @@ class Limited:
             await _timed_out().response()(scope, receive, watch)
         return _Answered(status or HTTPStatus.INTERNAL_SERVER_ERROR, size)
 
-    async def _refuse(self, call: _Call, refusal: Refusal) -> None:
-        self._metrics.refused(call.match.route.route_class, refusal.code)
-        await refusal.response()(call.request.scope, call.receive, call.send)
+    async def _answer_problem(self, call: _Call, problem: ApiProblem) -> None:
+        self._metrics.rejected(call.match.route.route_class, problem.code)
+        await problem.response()(call.request.scope, call.receive, call.send)
 
 
 def _is_genuine(call: _Call) -> bool:
@@ -229,8 +229,8 @@ def _bind_payment(match: Match) -> None:
         return
 
 
-def _timed_out() -> Refusal:
-    return Refusal(
+def _timed_out() -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "timed_out",
         "The answer took too long. Sending the same request again is safe.",
@@ -238,10 +238,10 @@ def _timed_out() -> Refusal:
     )
 
 
-def _too_many(*, is_immediate: bool) -> Refusal:
+def _too_many(*, is_immediate: bool) -> ApiProblem:
     # Who did not wait has more connections than may wait: a new one costs its client the most.
     closing = {"Connection": "close"} if is_immediate else {}
-    return Refusal(
+    return ApiProblem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "too_many_concurrent_requests",
         "Too many of your requests are being answered. Send this one again later.",

@@ -44,9 +44,9 @@ class Metrics:
             ("credential",),
             registry=self.registry,
         )
-        self._refused = Counter(
+        self._rejected = Counter(
             "paysaga_requests_refused",
-            "Requests refused before they reached their route, by class and problem code.",
+            "Requests rejected before they reached their route, by class and problem code.",
             ("route_class", "code"),
             registry=self.registry,
         )
@@ -65,9 +65,9 @@ class Metrics:
         """Count one wrong or missing `api_key` or `operator_token`."""
         self._failed_authentications.labels(credential).inc()
 
-    def refused(self, kind: str, code: str) -> None:
-        """Count one request of a class of routes that the limits refused."""
-        self._refused.labels(kind, code).inc()
+    def rejected(self, kind: str, code: str) -> None:
+        """Count one request of a class of routes that the limits rejected."""
+        self._rejected.labels(kind, code).inc()
 
     def payment(self, payment: Payment) -> None:
         """Count one new payment."""

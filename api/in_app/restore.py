@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from api.dependencies import Dependencies
 from api.in_app.requests import RestoreRequest
-from api.notifications.receive import hear
+from api.notifications.receive import receive
 from domain.entitlement import Entitlement
 from domain.errors import InvalidRequest
 from domain.merchant import Merchant
@@ -60,7 +60,7 @@ async def restore_purchases(
     restored = Restored()
     for purchase in await _purchases(dependencies, counter, merchant, request):
         payment = await dependencies.stores.entitlements.payment_of(purchase)
-        if _is_refused_test(counter.store, purchase, payment):
+        if _is_rejected_test(counter.store, purchase, payment):
             continue
         if payment is None:
             restored.unclaimed.append(purchase)
@@ -79,7 +79,7 @@ async def _purchases(
     if request.transaction_id is None:
         proven = await _proven(counter.store, request.signed_transactions)
         current = dependencies.proofs.current
-        # A device holds what it was given before a refund: the store is asked about old proofs.
+        # A device holds what it was given before a refund: the store is queried about old proofs.
         return _newest(await asyncio.gather(*(current(counter.store, each) for each in proven)))
     await _check_sale(dependencies, counter, merchant, request.transaction_id)
     return _newest(await counter.store.find_purchases(request.transaction_id))
@@ -102,7 +102,7 @@ async def _add(
 async def _check_sale(
     dependencies: Dependencies, counter: _Counter, merchant: Merchant, transaction_id: str
 ) -> None:
-    """Before the store is asked: what it answers, and when, would say whether the id exists."""
+    """Before the store is queried: what it answers, and when, would say whether the id exists."""
     apps = [counter.store.app(test=test) for test in (False, True)]
     sold = await dependencies.stores.entitlements.has_sold(
         merchant.id, counter.provider.name, apps, transaction_id
@@ -127,10 +127,12 @@ def _counter(dependencies: Dependencies, merchant: Merchant, request: RestoreReq
 
 async def _proven(store: Store, signed_transactions: list[str]) -> list[Purchase]:
     brought = [await store.verify_purchase(signed) for signed in signed_transactions]
-    return [word.change.purchase for word in brought if word.change and word.change.purchase]
+    return [
+        report.change.purchase for report in brought if report.change and report.change.purchase
+    ]
 
 
-def _is_refused_test(store: Store, purchase: Purchase, payment: Payment | None) -> bool:
+def _is_rejected_test(store: Store, purchase: Purchase, payment: Payment | None) -> bool:
     """A test purchase that no listed tester's payment stands for is nothing to give back."""
     return not store.takes(purchase, payment) if payment else purchase.test_in_production
 
@@ -148,7 +150,7 @@ def _newest(purchases: list[Purchase]) -> list[Purchase]:
 async def _restore(
     dependencies: Dependencies, provider: Provider, payment: Payment, purchase: Purchase
 ) -> Entitlement | None:
-    """The entitlement by the purchase as it is now; the word goes its usual way as well.
+    """The entitlement by the purchase as it is now; the report is also routed as usual.
 
     None where the purchase does not fit the payment that it names.
     """
@@ -163,7 +165,7 @@ async def _restore(
         Entitlement.opened(payment, change, purchase) if known is None else known.apply(change)
     )
     if entitlement != known:
-        word = Notification(
+        report = Notification(
             provider=provider.name,
             account=provider.account,
             notification_id=_number(purchase),
@@ -171,8 +173,8 @@ async def _restore(
             reference=payment.reference,
             change=change,
         )
-        delivered = await hear(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
-        if not delivered.acknowledged:
+        routed = await receive(dependencies, report, Arrival({}, b"", datetime.now(UTC)))
+        if not routed.acknowledged:
             return None
     if entitlement.merchant_id != payment.merchant_id:
         # The chain goes on at another merchant: its later periods are not this one's.
@@ -181,5 +183,5 @@ async def _restore(
 
 
 def _number(purchase: Purchase) -> str:
-    """One word each time that the store has signed it."""
+    """One report each time that the store has signed it."""
     return f"{_RAW_TYPE}.{purchase.transaction_id}.{purchase.signed_at.timestamp():.3f}"

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.dependencies import Dependencies, Deps
 from api.http.openapi import problems
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from domain.errors import InvalidRequest, InvalidSignature
 from domain.identity import parse_reference
 from domain.payment import Payment, PaymentStatus
@@ -39,7 +39,7 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>Payment</title>
 <style>body{{font:18px/1.5 system-ui;margin:20vh auto;max-width:28rem;padding:0 1rem;
 text-align:center}}small{{color:#666}}</style>
-<p>{words}</p><p><small>{note}</small></p></html>"""
+<p>{text}</p><p><small>{note}</small></p></html>"""
 
 
 @router.post(
@@ -80,7 +80,7 @@ async def _come_back(
     try:
         source = dependencies.registry.get(provider, account)
     except InvalidRequest as error:
-        raise Refusal(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
+        raise ApiProblem(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
     try:
         reference = source.parse_return(returned) if isinstance(source, SignsReturns) else None
     except InvalidSignature:
@@ -110,11 +110,11 @@ def _now() -> datetime:
 
 def _with_result(url: str, payment: Payment) -> str:
     parts = urlsplit(url)
-    asked = parse_qsl(parts.query, keep_blank_values=True)
+    given = parse_qsl(parts.query, keep_blank_values=True)
     result = [("payment_id", str(payment.id)), ("status", str(payment.status))]
-    return urlunsplit(parts._replace(query=urlencode(asked + result)))
+    return urlunsplit(parts._replace(query=urlencode(given + result)))
 
 
-def _page(words: str, note: str, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
-    page = _PAGE.format(words=escape(words), note=escape(note))
+def _page(text: str, note: str, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
+    page = _PAGE.format(text=escape(text), note=escape(note))
     return HTMLResponse(page, status_code=status, headers=_SAFE)

@@ -149,7 +149,7 @@ async def house(
         making = partial(eager_worker, activities, None, dependencies.temporal)
         async with (
             _workers(await _another(dependencies.temporal), activities),
-            dependencies.eager.carried(dependencies.temporal, making),
+            dependencies.eager.running(dependencies.temporal, making),
         ):
             yield House(door.app, dependencies, ProviderSide(provider_http), door)
 

@@ -1,4 +1,4 @@
-"""Whose a purchase is, asked of our books in one statement."""
+"""The payment that a purchase belongs to, found in one statement."""
 
 from typing import Any
 
@@ -23,9 +23,9 @@ OWNERS = select(
     _OF_CHAIN.scalar_subquery().label("chain"),
 )
 _owners = OWNERS.cte("owners")
-_SALE, _TOKEN = bindparam("sale", type_=Uuid()), bindparam("token", type_=Uuid())
-# The first of these that is a payment of ours.
-_CANDIDATES = (_owners.c.transaction, _SALE, _owners.c.chain, _TOKEN)
+_BOUGHT_BY, _TOKEN = bindparam("bought_by", type_=Uuid()), bindparam("token", type_=Uuid())
+# The first of these that is a payment in the database is the owner.
+_CANDIDATES = (_owners.c.transaction, _BOUGHT_BY, _owners.c.chain, _TOKEN)
 PAYMENT = (
     select(payments)
     .select_from(payments.join(_owners, payments.c.id.in_(_CANDIDATES)))
@@ -34,13 +34,13 @@ PAYMENT = (
 )
 
 
-def named(purchase: Purchase) -> dict[str, Any]:
-    """The statements' parameters."""
+def of(purchase: Purchase) -> dict[str, Any]:
+    """Return what fills both statements."""
     return {
         "sold_by": purchase.provider,
         "sold_in": purchase.app,
         "transaction": purchase.transaction_id,
         "chain": purchase.original_transaction_id,
-        "sale": None if purchase.renewal else purchase.token,
+        "bought_by": None if purchase.renewal else purchase.token,
         "token": purchase.token,
     }

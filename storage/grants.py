@@ -1,4 +1,4 @@
-"""Grants and entitlements are made here only: in the transaction that takes the money for them.
+"""The only writers of grants and entitlements: in the transaction that captures their payment.
 
 Every function works on the caller's transaction, which holds the payment's row. The order of all
 locks is chain (an advisory lock), payment, grant, entitlement.
@@ -28,10 +28,10 @@ _KEPT = set(grants.c.keys()) & set(Purchase.model_fields)
 
 
 class Granted(Frozen):
-    """What a word did.
+    """The result of applying a store's report.
 
-    `newest` where no later word on this transaction was heard before, `revocation` where the word
-    says another thing than before of what the store gave back.
+    `newest` where no later report of this transaction was applied before, `revocation` where the
+    report changes what is known of the transaction's refund by the store.
     """
 
     before: Entitlement | None
@@ -46,14 +46,14 @@ class Granted(Frozen):
 
     @property
     def changed(self) -> bool:
-        """Whether there is something to tell."""
+        """Whether the merchant gets an event."""
         ignored = {"signed_at"}
         before = self.before and self.before.model_dump(exclude=ignored)
         return self.revocation or before != self.after.model_dump(exclude=ignored)
 
 
 class _Snapshot(Frozen):
-    """What a later word may say otherwise of a purchase."""
+    """What a later report of a purchase may change."""
 
     signed_at: datetime
     expires_at: datetime | None
@@ -69,7 +69,7 @@ async def grant_purchase(
     Return the payment as it is stored then.
 
     Where the payment learns of its purchase after the refund, and by a query, nothing else records
-    that: the notification of the refund is older than what is known then, or was lost.
+    the refund: its notification is older than what is known then, or was lost.
     """
     bought = StoreChange(
         purchase=purchase,
@@ -91,8 +91,8 @@ async def lock_payments(
 ) -> Payment | None:
     """Lock the payment and the one that its purchase's chain belongs to; returns the first.
 
-    The chain first: whose it is must not change while this waits for a payment. Then the payments
-    in the order of their ids: payments that take other chains from each other wait likewise.
+    The chain first: its owner must not change while this waits for a payment. Then the payments in
+    the order of their ids, so that two that take chains from each other do not deadlock.
     """
     await connection.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended(:chain, 0))"),
@@ -150,19 +150,19 @@ async def grant(
     *,
     subject: str,
 ) -> Granted:
-    """Bind the transaction to the payment and apply the word to its entitlement; safe to repeat.
+    """Bind the transaction to the payment and apply the report to its entitlement; idempotent.
 
-    A payment that loses its entitlement by that gets an event, by `moved_event_id`.
+    A payment that loses its entitlement by this gets an event, `moved_event_id`.
 
     Raises ReportMismatch where the transaction was granted to another payment.
     """
     known = await claim(connection, payment.id, purchase)
-    said = _snapshot(purchase, change.signed_at)
-    newest = said.signed_at >= known.signed_at
-    # A purchase is claimed as it is told of for the first time: there is nothing to add then.
-    if newest and said != known:
+    reported = _snapshot(purchase, change.signed_at)
+    newest = reported.signed_at >= known.signed_at
+    # A claim stores the snapshot of a new transaction: there is nothing to change then.
+    if newest and reported != known:
         changed = update(grants).where(is_granted(purchase))
-        await connection.execute(changed.values(said.model_dump()))
+        await connection.execute(changed.values(reported.model_dump()))
     opened = Entitlement.opened(payment, change, purchase)
     before = await _open(connection, opened)
     after = opened if before is None else _applied(before, payment, change)
@@ -174,8 +174,9 @@ async def grant(
                 after.model_dump(exclude={"provider", "account", "app", "original_transaction_id"})
             )
         )
-    revocation = (known.revoked_at, known.revoked_share) != (said.revoked_at, said.revoked_share)
-    granted = Granted(before=before, after=after, newest=newest, revocation=newest and revocation)
+    revoked = (reported.revoked_at, reported.revoked_share)
+    revocation = newest and revoked != (known.revoked_at, known.revoked_share)
+    granted = Granted(before=before, after=after, newest=newest, revocation=revocation)
     if before is not None and granted.has_moved:
         entry = Entry(
             id=moved_event_id(payment.id, subject),
@@ -191,9 +192,9 @@ def _moved(subject: str) -> str:
 
 
 async def claim(connection: AsyncConnection, payment_id: UUID, purchase: Purchase) -> _Snapshot:
-    """Bind the transaction to the payment and lock it; what was known of it. ReportMismatch."""
+    """Bind the transaction to the payment and lock it; what was known. ReportMismatch."""
     values = purchase.model_dump(include=_KEPT) | {"payment_id": payment_id}
-    # Of a transaction that is new to us, nothing has been given back so far.
+    # Of a new transaction, no refund by the store is recorded yet.
     values |= {"revoked_at": None, "revoked_share": None}
     offered = insert(grants).values(values)
     # Not "do nothing": that would neither lock the row that is there nor hand it back.
@@ -221,14 +222,14 @@ def _applied(before: Entitlement, payment: Payment, change: StoreChange) -> Enti
 
 
 async def _open(connection: AsyncConnection, opened: Entitlement) -> Entitlement | None:
-    """Insert the entitlement of a new chain; the one that is there already, locked."""
-    made = await connection.execute(
+    """Insert the entitlement of a new chain; else return the existing one, locked."""
+    inserted = await connection.execute(
         insert(entitlements)
         .values(opened.model_dump())
         .on_conflict_do_nothing()
         .returning(entitlements.c.transaction_id)
     )
-    if made.first() is not None:
+    if inserted.first() is not None:
         return None
     found = await connection.execute(
         select(entitlements).where(of_chain_of(opened)).with_for_update()
