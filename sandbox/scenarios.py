@@ -1,5 +1,6 @@
-"""What a side hands out for others to play through: the demo's payments."""
+"""What a side hands out for others to play through: the demo's payments, the chaos tests' cases."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -21,3 +22,43 @@ class DemoPayment:
     course: str = "paid"
     product: str = ""
     notified: bool = True
+
+
+# What is false in a notification of any provider: none of it may be believed.
+FALSE = ("tamper_body", "foreign_key", "unknown_serial", "signtest")
+FORGERIES = (*FALSE, "wrong_amount", "foreign_app", "stale")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChaosCases:
+    """What a chaos test may do with one provider, beside what it does with every one.
+
+    `code_prefix` is the beginning of a payer's code, which nine digits and four deciding ones
+    complete; `open_ids` are payers of the jsapi channel. Orders of the `local` channels are only
+    signed; those of `late_channels` are not there to close before their payer opens them, so
+    that they can be paid late. `sells` are a store's products with their prices in fen, and
+    `countable` the one of which several are bought at a time.
+    """
+
+    accounts: tuple[str, ...]
+    channels: tuple[str, ...]
+    code_prefix: str = ""
+    open_ids: tuple[str, ...] = ()
+    local: frozenset[str] = frozenset()
+    late_channels: tuple[str, ...] = ()
+    sells: Mapping[str, int] = field(default_factory=dict)
+    countable: str = ""
+    # False where only time ends an order.
+    closes: bool = True
+    # The kinds of faults that only this provider's calls, notifications and refunds have.
+    call_faults: tuple[str, ...] = ()
+    notification_faults: tuple[str, ...] = ()
+    refund_faults: tuple[str, ...] = ()
+    # Whether a server error comes before or after the call was executed, and by which status.
+    varies_server_errors: bool = False
+    # False notifications that are sent on purpose.
+    forgeries: tuple[str, ...] = FORGERIES
+    # True where minutes pass to the second notification: one fault is enough to wait for.
+    repeats_slowly: bool = False
+    # Calls that no payment makes, with faults for whoever makes them next.
+    calls_beside_payments: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from sandbox.books import Order, Refund
 from sandbox.faults import Fault
-from sandbox.scenarios import DemoPayment
+from sandbox.scenarios import ChaosCases, DemoPayment
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,9 @@ class ProviderSide(Protocol):
 
     demo: tuple[DemoPayment, ...]
     """The demo's payments at this provider."""
+
+    chaos: ChaosCases | None
+    """What chaos tests may do with it; None: it takes no part in them."""
 
     pages: Mapping[str, str]
     """The paths of pages of its own at the cashier, by title."""

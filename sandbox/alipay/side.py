@@ -16,12 +16,13 @@ from sandbox.alipay.notices import NOTIFY_FAULTS, Herald
 from sandbox.alipay.openapi_v3.gateway import OpenApiV3
 from sandbox.alipay.payments import BarcodePayments
 from sandbox.alipay.refunds import DONE, PROCESSING, Refunds
-from sandbox.alipay.scenarios import DEMO
+from sandbox.alipay.scenarios import CHAOS, DEMO
 from sandbox.alipay.trades import PROVIDER, SHOWN, WAITING, Trades
 from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.manifest import pick
+from sandbox.scenarios import ChaosCases
 from sandbox.side import ControlError, Message, Notice
 
 # What Paysaga's configuration takes of the manifest; it refuses anything else.
@@ -41,6 +42,7 @@ class AlipaySide:
 
     name = PROVIDER
     demo = DEMO
+    chaos: ChaosCases | None = CHAOS
     pages: Mapping[str, str] = MappingProxyType({})
     ladder: tuple[float, ...] = (240.0, 600.0, 600.0, 3600.0, 7200.0, 21600.0, 54000.0)
     call_faults: tuple[str, ...] = CALL_FAULTS

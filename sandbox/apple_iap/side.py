@@ -19,7 +19,7 @@ from sandbox.apple_iap.notices import ACCEPTED, LADDER, NOTIFY_FAULTS, Herald
 from sandbox.apple_iap.purchases import Purchases
 from sandbox.apple_iap.receipts import Receipts
 from sandbox.apple_iap.refunds import Refunds
-from sandbox.apple_iap.scenarios import DEMO
+from sandbox.apple_iap.scenarios import CHAOS, DEMO
 from sandbox.apple_iap.store import AppSettings
 from sandbox.apple_iap.subscriptions import Subscriptions
 from sandbox.apple_iap.transactions import Transactions
@@ -28,6 +28,7 @@ from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.manifest import pick
+from sandbox.scenarios import ChaosCases
 from sandbox.side import ControlError, Message, Notice
 
 Content = Annotated[dict[str, Any], Body()]
@@ -50,6 +51,7 @@ class AppleIapSide:
 
     name = PROVIDER
     demo = DEMO
+    chaos: ChaosCases | None = CHAOS
     pages: Mapping[str, str] = MappingProxyType({"A phone with your app": PAGE})
     ladder: tuple[float, ...] = LADDER
     call_faults: tuple[str, ...] = CALL_FAULTS

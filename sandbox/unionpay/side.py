@@ -11,6 +11,7 @@ from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.manifest import pick
+from sandbox.scenarios import ChaosCases
 from sandbox.side import ControlError, Message, Notice
 from sandbox.unionpay.envelope import Call
 from sandbox.unionpay.errors import AcpError
@@ -22,7 +23,7 @@ from sandbox.unionpay.payments import QR_PATH, Payments
 from sandbox.unionpay.queries import Queries
 from sandbox.unionpay.refunds import Refunds
 from sandbox.unionpay.reversals import Reversals
-from sandbox.unionpay.scenarios import DEMO
+from sandbox.unionpay.scenarios import CHAOS, DEMO
 from sandbox.unionpay.sealing import Fields
 from sandbox.unionpay.transactions import PROVIDER, Transactions
 
@@ -47,6 +48,7 @@ class UnionpaySide:
 
     name = PROVIDER
     demo = DEMO
+    chaos: ChaosCases | None = CHAOS
     pages: Mapping[str, str] = MappingProxyType({})
     ladder: tuple[float, ...] = LADDER
     call_faults: tuple[str, ...] = CALL_FAULTS

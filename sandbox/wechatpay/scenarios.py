@@ -1,4 +1,4 @@
-from sandbox.scenarios import DemoPayment
+from sandbox.scenarios import ChaosCases, DemoPayment
 
 _AT_AN_ADDRESS = {"client_ip": "203.0.113.7"}
 DEMO = (
@@ -20,4 +20,13 @@ DEMO = (
         notified=False,
     ),
     DemoPayment(account="cert", channel="qr", amount=6400, payer=_AT_AN_ADDRESS, course="refunded"),
+)
+
+CHAOS = ChaosCases(
+    accounts=("cert", "pubkey"),
+    channels=("app", "jsapi", "wap", "qr", "barcode"),
+    code_prefix="13006",
+    open_ids=("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "oUpF8uN95-Ptaags6E_roPHg7AG0"),
+    notification_faults=("escaped_slashes",),
+    calls_beside_payments=("certificates",),
 )

@@ -11,6 +11,7 @@ from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
 from sandbox.manifest import pick
+from sandbox.scenarios import ChaosCases
 from sandbox.side import ControlError, Message, Notice
 from sandbox.wechatpay import invocation
 from sandbox.wechatpay.accounts import Accounts
@@ -30,7 +31,7 @@ from sandbox.wechatpay.orders import Orders
 from sandbox.wechatpay.payer import Payer
 from sandbox.wechatpay.platform import echo, list_certificates, no_such_resource
 from sandbox.wechatpay.refunds import Refunds
-from sandbox.wechatpay.scenarios import DEMO
+from sandbox.wechatpay.scenarios import CHAOS, DEMO
 from sandbox.wire_response import METHODS
 
 TRANSACTIONS = "/v3/pay/transactions"
@@ -55,6 +56,7 @@ class WechatpaySide:
 
     name = PROVIDER
     demo = DEMO
+    chaos: ChaosCases | None = CHAOS
     pages: Mapping[str, str] = MappingProxyType({})
     ladder = LADDER
     call_faults: tuple[str, ...] = CALL_FAULTS

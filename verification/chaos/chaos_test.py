@@ -25,10 +25,10 @@ from settings import Settings
 from storage.database import Database, DatabaseUnavailable
 from storage.keys import ApiKeyStore
 from storage.merchants import MerchantStore
+from verification.chaos.cases import CASES
 from verification.chaos.clients import Backend, ChaosError, Sandbox
 from verification.chaos.counts import Counts
 from verification.chaos.floods import floods_by_plan, sweeps_by_plan
-from verification.chaos.generate import OPEN_IDS
 from verification.chaos.kills import endpoint_faults_by_plan, kill_by_plan
 from verification.chaos.order_run import OrderRun, Shared
 from verification.chaos.plan import Plan, PlannedOrder
@@ -92,8 +92,8 @@ class ChaosTest:
 
     async def _disturb(self, backends: list[Backend], sandbox: Sandbox) -> None:
         begun = time.monotonic()
-        for fault in self.plan.certificates:
-            await sandbox.plant("wechatpay", None, fault)
+        for provider, fault in self.plan.at_start:
+            await sandbox.plant(provider, None, fault)
         chaos = asyncio.gather(
             kill_by_plan(self.plan, self.stack, self.counts, begun),
             endpoint_faults_by_plan(self.plan, self.merchants, sandbox, begun),
@@ -251,8 +251,8 @@ def _of_payers(orders: Iterable[PlannedOrder]) -> dict[str, str]:
     }
     openids = {
         f"open id {provider} {number}": open_id
-        for provider, found in OPEN_IDS.items()
-        for number, open_id in enumerate(found)
+        for provider, cases in CASES.items()
+        for number, open_id in enumerate(cases.open_ids)
     }
     return codes | openids
 

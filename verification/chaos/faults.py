@@ -3,55 +3,22 @@
 from random import Random
 from typing import Any
 
+from sandbox.scenarios import FALSE
+from verification.chaos.cases import BESIDE_PAYMENTS, CASES
 from verification.chaos.plan import Fault
 
 # Seconds of an answer that does not come: under, at and over the patience of our callers.
 _HANGS = (0, 0, 0, 1, 3, 5)
 _ANSWERS = ("unsigned", "bad_signature", "signtest", "garbled")
 _CALLS = ("lost_answer", "server_error", "system_error", "rate_limited", "delay", *_ANSWERS)
-_FALSE = ("tamper_body", "foreign_key", "unknown_serial", "signtest")
 _TOLD_OTHERWISE = ("lose", "delay", "duplicate", "reorder")
-_AFTERWARDS = (*_FALSE, "wrong_amount", "foreign_app", "stale")
-# Certificates that must not sign for UnionPay.
-_SIGNERS = ("foreign_ca", "wrong_cn", "expired_certificate")
 # The kinds that only a refund knows.
-_REFUND_ONLY = ("refund_status", "refund_status", "fund_change_n")
-# Only signed here: no call, no faults of it.
-_LOCAL = {
-    "alipay": frozenset({"app", "page", "wap"}),
-    "unionpay": frozenset({"page", "wap"}),
-}
-# Orders that nobody can end before their time: only questions are asked.
-_NO_CLOSE = frozenset({"unionpay"})
-_OWN_CALLS = {"unionpay": _SIGNERS}
-_OWN_NOTIFICATIONS = {
-    "alipay": ("gbk",),
-    "wechatpay": ("escaped_slashes",),
-    "unionpay": ("gbk", "resp_code", *_SIGNERS),
-}
-_OWN_FORGERIES = {"unionpay": _SIGNERS}
-# A store's amount is its own affair, and yesterday's word of it is as true as today's.
-_OF_A_STORE = (
-    *_FALSE,
-    "foreign_app",
-    "foreign_ca",
-    "expired_certificate",
-    "unsigned",
-    "bad_signature",
-    "alg_hs256",
-    "two_certificates",
-    "nested_foreign_ca",
-    "leaf_without_oid",
-    "intermediate_without_oid",
-)
-_FORGED = {"apple_iap": _OF_A_STORE}
-# Alipay's second notification comes minutes after the first: one fault is enough to wait for.
-_PATIENT_LADDER = frozenset({"alipay"})
+_REFUND_ONLY = ("refund_status", "refund_status")
 
 
 def of_create(random: Random, provider: str, channel: str) -> list[Fault]:
     """Faults of the submission, and of the questions that it leads to."""
-    if channel in _LOCAL.get(provider, ()) or not chance(random, 0.35):
+    if channel in CASES[provider].local or not chance(random, 0.35):
         return []
     if channel == "barcode" and chance(random, 0.3):
         then = random.choice(("paid", "paid", "failed"))
@@ -72,7 +39,7 @@ def of_close(random: Random, provider: str, channel: str) -> list[Fault]:
     """Faults of the end at the provider."""
     if not chance(random, 0.5):
         return []
-    if provider in _NO_CLOSE:
+    if not CASES[provider].closes:
         return [_of_call(random, provider, "query")]
     operation = "cancel" if channel == "barcode" else "close"
     return [_of_call(random, provider, random.choice((operation, operation, "*")))]
@@ -82,9 +49,9 @@ def of_notification(random: Random, provider: str) -> list[Fault]:
     """Faults of the payment's notification; the rung after them is a true one."""
     if not chance(random, 0.45):
         return []
-    extra = _OWN_NOTIFICATIONS.get(provider, ())
-    kinds = (*_TOLD_OTHERWISE, *_TOLD_OTHERWISE, *_FALSE, *extra)
-    count = 1 if provider in _PATIENT_LADDER else random.choice((1, 1, 2))
+    cases = CASES[provider]
+    kinds = (*_TOLD_OTHERWISE, *_TOLD_OTHERWISE, *FALSE, *cases.notification_faults)
+    count = 1 if cases.repeats_slowly else random.choice((1, 1, 2))
     return [_of_notify(random, random.choice(kinds)) for _ in range(count)]
 
 
@@ -94,7 +61,7 @@ def of_refund(random: Random, provider: str) -> list[Fault]:
     if chance(random, 0.3):
         faults.append(_of_call(random, provider, "refund"))
     elif chance(random, 0.4):
-        kinds = _REFUND_ONLY if provider == "alipay" else _REFUND_ONLY[:2]
+        kinds = (*_REFUND_ONLY, *CASES[provider].refund_faults)
         faults.append(_own_of_refund(random, random.choice(kinds)))
     if chance(random, 0.15):
         faults.append(Fault("refund_query", "empty_refund_query", {}))
@@ -107,17 +74,19 @@ def afterwards(random: Random, provider: str) -> tuple[str, ...]:
     """False notifications that are sent on purpose, whatever the state of the payment."""
     if not chance(random, 0.3):
         return ()
-    kinds = _FORGED.get(provider, (*_AFTERWARDS, *_OWN_FORGERIES.get(provider, ())))
-    return tuple(random.sample(kinds, random.choice((1, 1, 2))))
+    return tuple(random.sample(CASES[provider].forgeries, random.choice((1, 1, 2))))
 
 
-def of_certificates(random: Random) -> Fault:
-    """A fault of WeChat Pay's list of certificates, for whoever asks next."""
-    return _of_call(random, "wechatpay", "certificates")
+def beside_payments(random: Random) -> tuple[str, Fault]:
+    """A provider, and a fault of a call that no payment makes, for whoever makes it next."""
+    # A choice of one would be drawn all the same.
+    several = len(BESIDE_PAYMENTS) > 1
+    provider, call = random.choice(BESIDE_PAYMENTS) if several else BESIDE_PAYMENTS[0]
+    return provider, _of_call(random, provider, call)
 
 
 def _of_call(random: Random, provider: str, operation: str) -> Fault:
-    kind = random.choice((*_CALLS, *_OWN_CALLS.get(provider, ())))
+    kind = random.choice((*_CALLS, *CASES[provider].call_faults))
     return Fault(operation, kind, _params(random, provider, kind), times=random.choice((1, 1, 2)))
 
 
@@ -128,9 +97,9 @@ def _params(random: Random, provider: str, kind: str) -> dict[str, Any]:
         return {"seconds": random.choice((1, 2, 4))}
     if kind in ("server_error", "rate_limited"):
         executed = {"executed": chance(random, 0.5)}
-        if kind == "server_error" and provider == "alipay":
+        if kind == "server_error" and CASES[provider].varies_server_errors:
             return executed | ({"http_status": 502} if chance(random, 0.5) else {})
-        return executed if provider == "alipay" or kind == "rate_limited" else {}
+        return executed if kind == "rate_limited" else {}
     return {}
 
 

@@ -13,6 +13,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from cli.embedded.stack import Stack
+from verification.chaos.cases import CASES, OTHERS
 from verification.chaos.counts import Counts
 from verification.chaos.plan import Flood, FloodKind, Plan
 from workflows.policies import SWEEP_QUEUE
@@ -20,6 +21,7 @@ from workflows.sweep import SweepReport, SweepWorkflow
 
 # The least age of a row that the test's sweeps look at; the product waits for ten minutes.
 OLDER_THAN_SECONDS = 5.0
+_ANY_ACCOUNT = f"/notify/{OTHERS[-1]}/{CASES[OTHERS[-1]].accounts[0]}"
 _SWEEP_SECONDS = timedelta(minutes=2)
 
 Request = Callable[[httpx.AsyncClient], Any]
@@ -70,7 +72,7 @@ async def _bad_key(http: httpx.AsyncClient, _key: str) -> httpx.Response:
 
 
 async def _garbage(http: httpx.AsyncClient, _key: str) -> httpx.Response:
-    return await http.post("/notify/unionpay/main", content=b"orderId=" + uuid4().hex.encode())
+    return await http.post(_ANY_ACCOUNT, content=b"orderId=" + uuid4().hex.encode())
 
 
 async def _reads(http: httpx.AsyncClient, key: str) -> httpx.Response:

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from verification.chaos import faults
+from verification.chaos.cases import CASES, LATE, OTHERS, STORES
 from verification.chaos.faults import chance
 from verification.chaos.plan import (
     OF_STORES,
@@ -27,39 +28,11 @@ SERVICES = ("postgres", "temporal", "sandbox", "api", "worker")
 REST_SECONDS = 15.0
 SWEEP_EVERY = 12.0
 FLOOD_EVERY = 20.0
-CHANNELS = {
-    "alipay": ("app", "page", "wap", "qr", "jsapi", "barcode"),
-    "wechatpay": ("app", "jsapi", "wap", "qr", "barcode"),
-    "unionpay": ("app", "page", "wap", "qr", "barcode"),
-}
-ACCOUNTS = {
-    "alipay": ("main", "cert", "aes"),
-    "wechatpay": ("cert", "pubkey"),
-    "unionpay": ("main", "old", "sha256", "sm3"),
-    "apple_iap": ("main",),
-}
-STORE, SOLD_BY = "apple_iap", "iap"
-COUNTED = "com.paysaga.tea.coins"
-# The catalogue of the sandbox's stores, and what one piece costs.
-PRICES = {
-    COUNTED: 600,
-    "com.paysaga.tea.recipes": 3000,
-    "com.paysaga.tea.monthly": 1800,
-    "com.paysaga.tea.season": 4500,
-}
-# The beginning of a payer's code; nine digits and the ending that decides follow.
-TILL_CODES = {"alipay": "28123", "wechatpay": "13006", "unionpay": "622848"}
-OPEN_IDS = {
-    "alipay": ("074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5", "061P6NAblcWDWJoDRxSVvOYz-ufp-3wQaA4E"),
-    "wechatpay": ("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "oUpF8uN95-Ptaags6E_roPHg7AG0"),
-}
 ENDINGS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 # The sandbox's time is faster than ours: an order must live long enough there.
 LONG, AT_THE_TILL, SHORTEST = 7200, 600, 60
 # A store gives a parent a day to agree.
 A_DAY = 86_400
-# What its payer has not opened is not there for the provider to close: it can be paid late.
-UNOPENED = ("app", "page", "wap", "qr")
 WEIGHTS = MappingProxyType(
     {
         Course.PAID: 64,
@@ -111,7 +84,7 @@ def generate(settings: Settings) -> Plan:
         orders=tuple(orders),
         kills=_kills(random, settings),
         endpoint_faults=_endpoint_faults(random, settings),
-        certificates=tuple(faults.of_certificates(random) for _ in range(5)),
+        at_start=tuple(faults.beside_payments(random) for _ in range(5)),
         merchants=MERCHANTS,
         accepting=ACCEPTING,
         floods=_floods(random, settings),
@@ -120,27 +93,28 @@ def generate(settings: Settings) -> Plan:
 
 
 def _planned_order(random: Random, settings: Settings, number: int, at: float) -> PlannedOrder:
-    provider = random.choice(tuple(CHANNELS))
-    channel = random.choice(CHANNELS[provider])
+    provider = random.choice(OTHERS)
+    channel = random.choice(CASES[provider].channels)
     courses = list(settings.weights)
     course = random.choices(courses, [settings.weights[course] for course in courses])[0]
     if course is Course.LATE:
-        provider, channel = "alipay", random.choice(UNOPENED)
+        provider, channel = random.choice(LATE)
     elif course in OF_STORES:
-        provider, channel = STORE, SOLD_BY
+        provider = _store(random)
+        (channel,) = CASES[provider].channels
     elif channel == "barcode":
         course = Course.TILL
     amount = random.choice((1, 2, 100, random.randint(3, 9999), random.randint(3, 2_000_000)))
-    product, quantity = _goods(random) if course in OF_STORES else (None, 1)
+    product, quantity = _goods(random, provider) if course in OF_STORES else (None, 1)
     payer = _payer(random, provider, channel)
     return PlannedOrder(
         number=number,
         at=round(at, 3),
         merchant=random.randrange(MERCHANTS),
         provider=provider,
-        account=random.choice(ACCOUNTS[provider]),
+        account=random.choice(CASES[provider].accounts),
         channel=channel,
-        amount=PRICES[product] * quantity if product else amount,
+        amount=CASES[provider].sells[product] * quantity if product else amount,
         course=course,
         payer=payer,
         expires_in=_life(course, payer),
@@ -157,19 +131,24 @@ def _planned_order(random: Random, settings: Settings, number: int, at: float) -
     )
 
 
-def _goods(random: Random) -> tuple[str, int]:
-    product = random.choice(tuple(PRICES))
-    return product, random.randint(1, 3) if product == COUNTED else 1
+def _store(random: Random) -> str:
+    # A choice of one would be drawn all the same.
+    return random.choice(STORES) if len(STORES) > 1 else STORES[0]
+
+
+def _goods(random: Random, store: str) -> tuple[str, int]:
+    product = random.choice(tuple(CASES[store].sells))
+    return product, random.randint(1, 3) if product == CASES[store].countable else 1
 
 
 def _payer(random: Random, provider: str, channel: str) -> dict[str, str]:
     payer = {"client_ip": "203.0.113.7"}
     if channel == "jsapi":
-        payer["open_id"] = random.choice(OPEN_IDS[provider])
+        payer["open_id"] = random.choice(CASES[provider].open_ids)
     if channel == "barcode":
         magic = chance(random, 0.4)
         ending = random.choice(ENDINGS) if magic else "9999"
-        payer["auth_code"] = f"{TILL_CODES[provider]}{random.randrange(10**9):09}{ending}"
+        payer["auth_code"] = f"{CASES[provider].code_prefix}{random.randrange(10**9):09}{ending}"
     return payer
 
 

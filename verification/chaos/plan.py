@@ -130,14 +130,15 @@ class Flood:
 class Plan:
     """Everything that will be done. `accepting` are the merchants that keep late money.
 
-    `sweep_every` are the seconds between two sweeps (0: none).
+    `at_start` are faults, each with its provider, of calls that no payment makes. `sweep_every` are
+    the seconds between two sweeps (0: none).
     """
 
     seed: int
     orders: tuple[PlannedOrder, ...]
     kills: tuple[Kill, ...]
     endpoint_faults: tuple[EndpointFault, ...]
-    certificates: tuple[Fault, ...]
+    at_start: tuple[tuple[str, Fault], ...]
     merchants: int
     accepting: tuple[int, ...]
     floods: tuple[Flood, ...] = ()
@@ -154,7 +155,7 @@ class Plan:
         """How often each fault is planned, by its name."""
         counts: dict[str, int] = {}
         faults = [(order.provider, fault) for order in self.orders for fault in _faults(order)]
-        faults += [("wechatpay", fault) for fault in self.certificates]
+        faults += self.at_start
         for provider, fault in faults:
             name = f"{provider} {fault.operation}: {fault.kind}"
             counts[name] = counts.get(name, 0) + fault.times

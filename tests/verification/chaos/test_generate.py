@@ -7,7 +7,8 @@ from sandbox.apple_iap.side import AppleIapSide
 from sandbox.faults import CALL_OPERATIONS, NOTIFIER_KINDS, NOTIFY_KINDS, Fault
 from sandbox.unionpay.side import UnionpaySide
 from sandbox.wechatpay.side import WechatpaySide
-from verification.chaos.generate import ACCOUNTS, PRICES, REST_SECONDS, SERVICES, Settings, generate
+from verification.chaos.cases import CASES, STORES
+from verification.chaos.generate import REST_SECONDS, SERVICES, Settings, generate
 from verification.chaos.plan import OF_STORES, Course, FloodKind, Plan
 
 SIDES = {side.name: side for side in (AlipaySide, WechatpaySide, UnionpaySide, AppleIapSide)}
@@ -56,10 +57,12 @@ def test_every_course_channel_and_account_comes_up(plan: Plan) -> None:
 def test_a_store_sells_at_its_own_price_and_alone_gives_money_back(plan: Plan) -> None:
     sold = [order for order in plan.orders if order.course in OF_STORES]
 
-    assert {order.product for order in sold} == set(PRICES)
+    assert {order.product for order in sold} == {
+        product for store in STORES for product in CASES[store].sells
+    }
     for order in sold:
         assert (order.provider, order.channel, order.refunds) == ("apple_iap", "iap", ())
-        assert order.amount == PRICES[str(order.product)] * order.quantity
+        assert order.amount == CASES[order.provider].sells[str(order.product)] * order.quantity
     assert not any(order.product for order in plan.orders if order.course not in OF_STORES)
 
 
@@ -93,7 +96,7 @@ def test_every_process_is_killed_and_then_left_to_recover(plan: Plan) -> None:
 
 
 def test_strangers_floods_and_sweeps_are_part_of_it(plan: Plan) -> None:
-    assert {order.provider for order in plan.orders if order.strangers} == set(ACCOUNTS)
+    assert {order.provider for order in plan.orders if order.strangers} == set(CASES)
     assert {flood.kind for flood in plan.floods} == set(FloodKind)
     assert plan.sweep_every > 0
     assert plan.planned_faults["unionpay stranger: foreign_app"] > 10

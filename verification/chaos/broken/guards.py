@@ -84,7 +84,7 @@ def _plan(orders: list[PlannedOrder], *kills: Kill) -> Plan:
         orders=tuple(orders),
         kills=kills,
         endpoint_faults=(),
-        certificates=(),
+        at_start=(),
         merchants=3,
         accepting=(),
     )
