@@ -29,7 +29,7 @@ async def refused(webhooks: WebhookActivities, event: UUID) -> str | None:
     return error.value.type
 
 
-async def test_what_was_answered_is_known_without_telling_it_again(
+async def test_what_was_answered_is_known_without_notifying_it_again(
     webhooks: WebhookActivities, merchants: ListeningMerchants, recorded: Payment, alarm: Alarm
 ) -> None:
     event = await alarm("R1")
@@ -58,7 +58,7 @@ async def test_an_endpoint_that_fails_is_left_to_the_queue_for_a_while(
     assert (await at_once(webhooks, event)).delivery is DeliveryStatus.DELIVERED
 
 
-async def test_a_merchant_is_told_of_a_few_events_at_once_and_not_of_all(
+async def test_a_merchant_is_notified_of_a_few_events_at_once_and_not_of_all(
     webhooks: WebhookActivities,
     merchants: ListeningMerchants,
     recorded: Payment,

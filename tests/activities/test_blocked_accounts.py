@@ -61,7 +61,7 @@ async def test_a_blocked_refund_is_said_to_be_blocked_once_and_then_sent_again_l
     assert later.value.next_retry_delay == BLOCKED_FOR == timedelta(minutes=5)
 
 
-async def test_a_refund_is_blocked_also_where_its_query_is_refused(
+async def test_a_refund_is_blocked_also_where_its_query_is_rejected(
     steps: ProviderActivities, provider: ScriptedProvider, database: Database
 ) -> None:
     why = f"no permission {uuid4().hex}"
@@ -95,7 +95,7 @@ async def test_a_refund_that_was_blocked_and_is_abnormal_now_calls_again(
     assert report.outcome is RefundOutcome.ABNORMAL
 
 
-async def test_a_query_refused_for_our_accounts_sake_raises_its_alarm_and_is_repeated(
+async def test_a_query_rejected_for_our_accounts_sake_raises_its_alarm_and_is_repeated(
     steps: ProviderActivities, provider: ScriptedProvider, database: Database
 ) -> None:
     why = f"bad signature {uuid4().hex}"
@@ -106,7 +106,7 @@ async def test_a_query_refused_for_our_accounts_sake_raises_its_alarm_and_is_rep
     assert why in await alarms(database)
 
 
-async def test_an_order_refused_for_our_accounts_sake_is_rejected(
+async def test_an_order_rejected_for_our_accounts_sake_is_rejected(
     steps: ProviderActivities, provider: ScriptedProvider, database: Database
 ) -> None:
     why = f"receiving suspended {uuid4().hex}"

@@ -85,7 +85,7 @@ async def test_an_order_that_the_provider_closed_was_seen_there_whatever_a_repli
     assert (closed.report.outcome, closed.unknown_there) == (Outcome.CLOSED, False)
 
 
-async def test_a_query_that_lags_behind_a_cancel_at_the_till_makes_no_success() -> None:
+async def test_a_query_that_lags_behind_a_cancel_in_store_makes_no_success() -> None:
     till = ORDER.model_copy(update={"channel": Channel.BARCODE})
     provider = knowing(Outcome.PENDING, till)
     provider.script("query", till.reference, Fault(report=report(till, Outcome.PAID)))

@@ -34,7 +34,7 @@ async def end(fast_path: FastPathActivities, order: Payment, first: float = 10) 
     return ended
 
 
-async def test_the_end_is_written_down_and_told(
+async def test_the_end_is_written_down_and_notified(
     fast_path: FastPathActivities, merchants: ListeningMerchants, recorded: Payment
 ) -> None:
     merchants.answers[recorded.id] = [WebhookAnswer(status=200, decision="refund", reason="gone")]
@@ -47,7 +47,7 @@ async def test_the_end_is_written_down_and_told(
     assert merchants.heard(recorded) == ["payment.succeeded"]
 
 
-async def test_a_repeat_changes_nothing_tells_nothing_and_says_the_same(
+async def test_a_repeat_changes_nothing_sends_nothing_and_says_the_same(
     fast_path: FastPathActivities, merchants: ListeningMerchants, recorded: Payment
 ) -> None:
     first = await end(fast_path, succeeded(recorded))
@@ -100,7 +100,7 @@ async def test_an_endpoint_that_was_slow_of_late_is_left_to_the_queue(
     assert merchants.heard(recorded) == []
 
 
-async def test_a_duplicate_is_not_told_of_before_its_money_is_on_its_way_back(
+async def test_a_duplicate_is_not_notified_of_before_its_money_is_on_its_way_back(
     fast_path: FastPathActivities,
     merchants: ListeningMerchants,
     database: Database,
@@ -118,7 +118,7 @@ async def test_a_duplicate_is_not_told_of_before_its_money_is_on_its_way_back(
     assert merchants.heard(twin) == []
 
 
-async def test_what_our_books_refuse_is_told_to_nobody(
+async def test_what_the_database_rejects_is_notified_to_nobody(
     fast_path: FastPathActivities,
     merchants: ListeningMerchants,
     database: Database,
@@ -145,7 +145,7 @@ async def test_what_our_books_refuse_is_told_to_nobody(
     assert merchants.heard(other) == []
 
 
-async def test_an_end_that_takes_too_long_to_write_down_is_not_told(
+async def test_an_end_that_takes_too_long_to_write_down_is_not_notified(
     fast_path: FastPathActivities,
     merchants: ListeningMerchants,
     outages: Outages,
@@ -159,7 +159,7 @@ async def test_an_end_that_takes_too_long_to_write_down_is_not_told(
     assert merchants.heard(recorded) == []
 
 
-async def test_a_payment_that_has_not_ended_is_not_told(
+async def test_a_payment_that_has_not_ended_is_not_notified(
     fast_path: FastPathActivities, merchants: ListeningMerchants, recorded: Payment
 ) -> None:
     assert (await end(fast_path, recorded)).tried is None

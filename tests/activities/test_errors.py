@@ -79,7 +79,7 @@ def test_everything_else_is_tried_again(error: PaymentError) -> None:
     assert refusal(queued(seen)) is None
 
 
-def test_a_cancelled_step_is_no_refusal() -> None:
+def test_a_cancelled_step_is_no_rejection() -> None:
     assert refusal(queued(CancelledError())) is None
 
 
@@ -90,21 +90,21 @@ def test_only_the_provider_rejects(error: PaymentError) -> None:
     assert rejection(queued(seen)) is (seen if error is REJECTED else None)
 
 
-def test_a_merchant_sees_the_providers_words() -> None:
+def test_a_merchant_sees_the_providers_reports() -> None:
     failure = failure_of(to_temporal(REJECTED))
 
     assert (failure.code, failure.message) == ("provider_rejected", "no")
     assert (failure.provider_code, failure.provider_message) == ("C", "m")
 
 
-def test_a_refusal_without_details_still_says_something() -> None:
+def test_a_rejection_without_details_still_says_something() -> None:
     failure = failure_of(ApplicationError("odd", type="odd_code"))
 
     assert (failure.code, failure.message) == ("odd_code", "odd")
     assert failure_of(ApplicationError("odd")).code == "failed"
 
 
-def test_asking_later_is_no_error() -> None:
+def test_querying_later_is_no_error() -> None:
     later = still_pending("not paid yet")
 
     assert not later.non_retryable
@@ -112,7 +112,7 @@ def test_asking_later_is_no_error() -> None:
     assert later.next_retry_delay is None
 
 
-def test_asking_later_may_name_when() -> None:
+def test_querying_later_may_name_when() -> None:
     wait = timedelta(seconds=42)
 
     assert still_pending("on its way", after=wait).next_retry_delay == wait

@@ -52,7 +52,7 @@ async def test_the_order_is_written_down_and_submitted(
     assert provider.sent("query", order.reference) == 0
 
 
-async def test_a_definite_no_leaves_the_order_in_our_books(
+async def test_a_definite_no_leaves_the_order_in_the_database(
     fast_path: FastPathActivities, provider: ScriptedProvider, database: Database, order: Payment
 ) -> None:
     provider.script("create", order.reference, Fault(error=rejected("NO")))
@@ -84,7 +84,7 @@ async def test_an_answer_that_does_not_come_is_neither_yes_nor_no(
     assert await stored(database, order) == placed.payment
 
 
-async def test_an_order_that_another_request_wrote_down_is_asked_about_first(
+async def test_an_order_that_another_request_wrote_down_is_queried_first(
     fast_path: FastPathActivities, provider: ScriptedProvider, order: Payment
 ) -> None:
     barcode = order.model_copy(update={"channel": Channel.BARCODE})
@@ -102,7 +102,7 @@ async def test_an_order_that_another_request_wrote_down_is_asked_about_first(
     assert provider.calls == [("create", order.reference), ("query", order.reference)]
 
 
-async def test_nothing_is_sent_for_an_order_that_our_books_refuse(
+async def test_nothing_is_sent_for_an_order_that_the_database_rejects(
     fast_path: FastPathActivities, provider: ScriptedProvider, order: Payment
 ) -> None:
     await place(fast_path, order)

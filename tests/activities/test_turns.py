@@ -110,7 +110,7 @@ async def test_an_event_is_not_held_up_by_a_later_one(
     await ActivityEnvironment().run(steps.await_turn, first)
 
 
-async def test_each_refund_that_is_not_ours_is_told_once(
+async def test_each_refund_that_is_not_ours_is_notified_once(
     database: Database, recorded: Payment, alarm: Alarm
 ) -> None:
     ids = [await alarm(subject) for subject in ("R1", "R2", "R1", None, None)]

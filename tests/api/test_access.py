@@ -14,7 +14,7 @@ COMMON = ("result_code", "result_msg", "err_detail", "id")
 @pytest.mark.parametrize(
     "header", [None, "", "Bearer", "Bearer ", "Bearer psk_wrong", "Basic psk_wrong", "psk_wrong"]
 )
-async def test_without_a_valid_key_nothing_is_told(
+async def test_without_a_valid_key_nothing_is_notified(
     stranger: httpx.AsyncClient, header: str | None
 ) -> None:
     headers = {"Authorization": header} if header is not None else {}

@@ -50,7 +50,7 @@ def test_without_a_file_or_with_an_empty_one_nothing_is_sold(settings: Settings)
 @pytest.mark.parametrize(
     "text", [PRODUCT * 2, PRODUCT.replace("600", "6.5"), PRODUCT.replace("consumable", "gift")]
 )
-def test_a_catalogue_that_cannot_be_is_refused_at_the_start(settings: Settings, text: str) -> None:
+def test_a_catalogue_that_cannot_be_is_rejected_at_the_start(settings: Settings, text: str) -> None:
     assert settings.products_file is not None
     settings.products_file.write_text(text)
 

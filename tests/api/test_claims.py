@@ -6,7 +6,7 @@ from tests.api.buyer import COINS, RECIPES, Buyer
 from tests.api.house import Shop
 
 
-async def test_a_purchase_of_another_merchants_payment_is_refused_with_attention(
+async def test_a_purchase_of_another_merchants_payment_is_rejected_with_attention(
     buyer: Buyer, shop: Shop, other_shop: Shop
 ) -> None:
     theirs = Buyer(other_shop, buyer.provider, buyer.customer)
@@ -56,7 +56,7 @@ async def test_a_claim_must_fit_the_payment(buyer: Buyer) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "purchase_differs")
 
 
-async def test_a_claim_asks_the_store_whether_the_money_is_still_there(
+async def test_a_claim_queries_the_store_whether_the_money_is_still_there(
     buyer: Buyer, shop: Shop
 ) -> None:
     payment = await buyer.ask()
@@ -79,7 +79,7 @@ async def test_a_payment_of_another_merchant_cannot_be_verified(
     assert answer.status_code == 404
 
 
-async def test_what_became_of_a_purchase_is_told_to_the_store_with_consent_only(
+async def test_what_became_of_a_purchase_is_notified_to_the_store_with_consent_only(
     buyer: Buyer, shop: Shop
 ) -> None:
     payment, bought = await buyer.bought()

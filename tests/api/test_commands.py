@@ -51,7 +51,7 @@ async def test_sync_finds_a_payment_whose_notification_was_lost(
     assert (await shop.http.post(path)).json()["status"] == "succeeded"
 
 
-async def test_after_the_run_has_ended_our_books_answer(
+async def test_after_the_run_has_ended_the_database_answers(
     shop: Shop, provider: ProviderSide, house: House
 ) -> None:
     closed, paid = await shop.pending(), await shop.pending()

@@ -26,7 +26,7 @@ async def history(house: House, payment_id: str) -> tuple[str, list[int]]:
     return queue, [event.event_type for event in events]
 
 
-async def test_a_payment_is_carried_by_the_process_that_started_it(
+async def test_a_payment_is_executed_by_the_process_that_started_it(
     house: House, shop: Shop
 ) -> None:
     made = await shop.create(order())
@@ -36,7 +36,7 @@ async def test_a_payment_is_carried_by_the_process_that_started_it(
     assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED not in events
 
 
-async def test_without_a_worker_in_this_process_the_others_carry_it(
+async def test_without_a_worker_in_this_process_the_others_execute_it(
     house: House, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(house.dependencies.eager, "_client", None)
@@ -47,7 +47,7 @@ async def test_without_a_worker_in_this_process_the_others_carry_it(
     assert EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_COMPLETED in events
 
 
-async def test_a_run_that_is_not_handed_back_is_asked_for_its_answer(
+async def test_a_run_that_is_not_handed_back_is_requested_its_answer(
     house: House, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = eager_start._started_here  # noqa: SLF001
@@ -62,7 +62,7 @@ async def test_a_run_that_is_not_handed_back_is_asked_for_its_answer(
     assert made.json()["checkout"]
 
 
-async def test_an_answer_that_is_not_heard_here_is_asked_for(
+async def test_an_answer_that_is_not_received_here_is_requested(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @contextmanager
@@ -87,7 +87,7 @@ async def test_parallel_requests_with_one_key_make_one_payment(
     assert made
 
 
-async def test_another_request_in_parallel_with_the_same_key_is_refused(shop: Shop) -> None:
+async def test_another_request_in_parallel_with_the_same_key_is_rejected(shop: Shop) -> None:
     body = order()
     answers = await asyncio.gather(shop.create(body, "k"), shop.create(body | {"amount": 1}, "k"))
     assert sorted(answer.status_code for answer in answers) == [201, 409]

@@ -30,7 +30,7 @@ def looked_up(house: House, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return asked
 
 
-async def test_the_first_word_is_handed_over_at_once_and_every_further_one_looked_up(
+async def test_the_first_report_is_handed_over_at_once_and_every_further_one_looked_up(
     shop: Shop, provider: ProviderSide, looked_up: list[str]
 ) -> None:
     made = await shop.pending()
@@ -56,7 +56,7 @@ async def test_what_does_not_fit_is_looked_up(
     assert (await shop.read(made))["captured"] == 0
 
 
-def test_a_word_about_a_refund_is_looked_up() -> None:
+def test_a_report_about_a_refund_is_looked_up() -> None:
     made = payment()
     expected = ExpectedPayments()
     expected.made(made)
@@ -72,7 +72,7 @@ def test_a_word_about_a_refund_is_looked_up() -> None:
 
 
 @pytest.mark.parametrize(("renewal", "known"), [(False, True), (True, False)])
-def test_a_stores_word_is_for_the_payment_that_its_sale_names(
+def test_a_stores_report_is_for_the_payment_that_its_sale_names(
     *, renewal: bool, known: bool
 ) -> None:
     made = payment()

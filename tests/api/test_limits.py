@@ -41,7 +41,7 @@ async def test_a_body_that_grows_over_the_limit_is_read_no_further(app: FastAPI)
     assert request.read == 64 * 1024 + CHUNK
 
 
-async def test_a_declared_size_over_the_limit_is_refused_unread(app: FastAPI) -> None:
+async def test_a_declared_size_over_the_limit_is_rejected_unread(app: FastAPI) -> None:
     request = Unfinished("/notify/alipay/main", sends=70000, headers={"Content-Length": "70000"})
     await request.to(app)
     assert (request.status, request.code) == (413, "body_too_large")

@@ -49,7 +49,7 @@ async def test_a_wrong_filter_is_named(shop: Shop, params: dict[str, Any], param
     assert (response.status_code, response.json()["param"]) == (422, param)
 
 
-async def test_events_tell_what_happened(shop: Shop, provider: ProviderSide) -> None:
+async def test_events_send_what_happened(shop: Shop, provider: ProviderSide) -> None:
     made = await shop.pending()
     await provider.pay(made)
     await provider.notify(made)

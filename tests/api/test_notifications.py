@@ -84,7 +84,7 @@ async def _until_acknowledged(provider: ProviderSide, made: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("forgery", ["tamper_body", "foreign_key", "stale", "unknown_serial"])
-async def test_a_forgery_is_refused_and_leaves_no_trace(
+async def test_a_forgery_is_rejected_and_leaves_no_trace(
     shop: Shop, provider: ProviderSide, outcomes: Any, forgery: str
 ) -> None:
     made = await shop.pending()
@@ -96,7 +96,7 @@ async def test_a_forgery_is_refused_and_leaves_no_trace(
     assert (await shop.read(made))["status"] == "pending"
 
 
-async def test_a_mismatching_notification_calls_a_person_and_is_never_acknowledged(
+async def test_a_mismatching_notification_calls_an_operator_and_is_never_acknowledged(
     shop: Shop, provider: ProviderSide, outcomes: Any
 ) -> None:
     made = await shop.pending()
@@ -131,7 +131,7 @@ async def test_another_accounts_notification_never_pays_our_payment(
     assert (found["status"], found["attention"], found["captured"]) == ("pending", None, 0)
 
 
-async def test_an_order_that_is_not_ours_is_refused(
+async def test_an_order_that_is_not_ours_is_rejected(
     provider: ProviderSide, house: House, shop: Shop
 ) -> None:
     ours = await house.dependencies.stores.payments.get(UUID((await shop.pending())["id"]))
@@ -228,7 +228,7 @@ async def test_a_refund_made_at_the_providers_console_is_recorded(
     assert (await shop.read(made))["attention"] is None
 
 
-async def test_while_temporal_is_down_the_provider_is_asked_to_send_again(
+async def test_while_temporal_is_down_the_provider_is_queried_to_send_again(
     shop: Shop, provider: ProviderSide, house_without_temporal: House, outcomes: Any
 ) -> None:
     made = await shop.pending()
@@ -241,7 +241,7 @@ async def test_while_temporal_is_down_the_provider_is_asked_to_send_again(
     await shop.reaches(made, "succeeded")
 
 
-async def test_while_no_worker_runs_the_word_is_kept_all_the_same(
+async def test_while_no_worker_runs_the_report_is_kept_all_the_same(
     provider: ProviderSide, house_without_worker: House, shop: Shop
 ) -> None:
     client = house_without_worker.dependencies.temporal
@@ -272,7 +272,7 @@ async def test_a_notification_for_an_account_that_is_not_ours_is_not_found(
 
 @pytest.mark.parametrize("path", ["/notify/wechatpay/pubkey", "/notify/alipay/main"])
 @pytest.mark.parametrize("body", [b"", b"{}", b"\xff\xfe", b"a=b&sign=x", b"[" * 60000])
-async def test_rubbish_is_refused_in_the_providers_own_way(
+async def test_rubbish_is_rejected_in_the_providers_own_way(
     stranger: httpx.AsyncClient, path: str, body: bytes
 ) -> None:
     response = await stranger.post(path, content=body)

@@ -83,7 +83,7 @@ def _document(*payloads: Payload) -> dict[str, Any]:
     return json_format.MessageToDict(Payloads(payloads=payloads))
 
 
-async def test_what_the_codec_seals_it_opens(stranger: httpx.AsyncClient) -> None:
+async def test_what_the_codec_encrypts_it_opens(stranger: httpx.AsyncClient) -> None:
     sealed = await stranger.post("/ops/codec/encode", json=_document(PLAIN))
     assert sealed.status_code == 200
     assert "aGVsbG8" not in sealed.text
@@ -95,7 +95,7 @@ async def test_what_the_codec_seals_it_opens(stranger: httpx.AsyncClient) -> Non
     assert opened.json() == _document(PLAIN)
 
 
-async def test_the_codec_opens_what_our_workflows_sealed(stranger: httpx.AsyncClient) -> None:
+async def test_the_codec_opens_what_our_workflows_encrypted(stranger: httpx.AsyncClient) -> None:
     [sealed] = await PayloadEncryption(KEYS).encode([PLAIN])
     opened = await stranger.post("/ops/codec/decode", json=_document(sealed))
     assert opened.json() == _document(PLAIN)
@@ -112,7 +112,7 @@ async def test_the_codec_opens_what_our_workflows_sealed(stranger: httpx.AsyncCl
         ),
     ],
 )
-async def test_the_codec_refuses_what_it_cannot_open(
+async def test_the_codec_rejects_what_it_cannot_open(
     stranger: httpx.AsyncClient, body: bytes, code: str
 ) -> None:
     response = await stranger.post("/ops/codec/decode", content=body)

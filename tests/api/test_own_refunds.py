@@ -63,7 +63,7 @@ async def test_more_than_our_own_refunds_is_an_external_refund(
     assert (found["attention"], found["refunded"]) == ("external_refund", 300)
 
 
-async def test_more_than_our_own_refunds_shows_beside_our_own_refunds_number(
+async def test_more_than_our_own_refunds_shows_next_to_our_own_refunds_number(
     shop: Shop, genuine: Genuine, paid: dict[str, Any]
 ) -> None:
     ours = UUID((await refunded(shop, paid, 300))["id"]).hex
@@ -130,7 +130,7 @@ async def test_a_trade_refunded_in_full_without_us_is_an_external_refund(
 
 
 @pytest.mark.parametrize("number", ["", "7" * 32])
-async def test_our_own_cancel_at_the_till_is_no_external_refund(
+async def test_our_own_cancel_in_store_is_no_external_refund(
     shop: Shop, genuine: Genuine, house: House, number: str
 ) -> None:
     body = order(provider="alipay", account="main", channel="barcode")

@@ -45,7 +45,7 @@ async def test_fifty_parallel_creates_make_one_payment(shop: Shop, provider: Pro
     assert len(await provider.orders(responses[0].json())) == 1
 
 
-async def test_another_body_under_the_same_key_is_refused(shop: Shop) -> None:
+async def test_another_body_under_the_same_key_is_rejected(shop: Shop) -> None:
     first = await shop.create(order(), key="key-1")
     other = await shop.create(order(), key="key-1")
     assert other.status_code == 409
@@ -97,7 +97,7 @@ async def test_an_order_that_is_paid_cannot_be_paid_again(
         assert (again.status_code, again.json()["code"]) == (409, "order_already_paid")
 
 
-async def test_a_refusal_by_the_provider_is_told_with_its_words(
+async def test_a_rejection_by_the_provider_is_notified_with_its_reports(
     shop: Shop, provider: ProviderSide
 ) -> None:
     await provider.fault("create", "server_error", code="PARAM_ERROR", status=400)
@@ -145,7 +145,7 @@ async def test_without_temporal_a_repeat_still_gets_its_answer(
     assert (repeat.status_code, repeat.json()["id"]) == (200, made["id"])
 
 
-async def test_a_key_whose_request_was_refused_is_used_up(
+async def test_a_key_whose_request_was_rejected_is_used_up(
     shop: Shop, provider: ProviderSide, house: House
 ) -> None:
     body = order()
@@ -244,7 +244,7 @@ async def test_an_account_of_other_merchants_is_not_there(
         assert "wechatpay" not in refused.json()["detail"].partition("configured:")[2]
 
 
-async def test_a_pending_payment_that_nobody_can_pay_is_not_told_as_made(
+async def test_a_pending_payment_that_nobody_can_pay_is_not_notified_as_made(
     shop: Shop, house: House
 ) -> None:
     body = order()

@@ -152,7 +152,7 @@ async def test_a_purchase_of_an_environment_that_is_not_ours_pays_nothing(
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_signature")
 
 
-async def test_another_product_or_number_than_asked_for_waits_for_a_person(
+async def test_another_product_or_number_than_requested_waits_for_an_operator(
     buyer: Buyer, shop: Shop
 ) -> None:
     payment = await buyer.ask(COINS)
@@ -195,7 +195,7 @@ async def test_a_refund_of_an_in_app_purchase_is_not_ours_to_make(buyer: Buyer, 
     assert "refund.succeeded" in answer.json()["detail"]
 
 
-async def test_an_order_paid_twice_by_purchases_calls_a_person(buyer: Buyer, shop: Shop) -> None:
+async def test_an_order_paid_twice_by_purchases_calls_an_operator(buyer: Buyer, shop: Shop) -> None:
     first = await buyer.ask()
     order_no = first["order_no"]
     second = await shop.create(iap_order(order_no=order_no), key=uuid4().hex)

@@ -89,7 +89,7 @@ async def test_parallel_refunds_never_exceed_what_was_captured(shop: Shop, paid:
     assert found["refund_reserved"] + found["refunded"] == 900
 
 
-async def test_a_refund_without_a_key_is_refused_before_money_moves(shop: Shop, paid: Any) -> None:
+async def test_a_refund_without_a_key_is_rejected_before_money_moves(shop: Shop, paid: Any) -> None:
     payment = await paid()
     response = await shop.http.post(f"/v1/payments/{payment['id']}/refunds", json={})
     problem = response.json()
@@ -98,13 +98,13 @@ async def test_a_refund_without_a_key_is_refused_before_money_moves(shop: Shop, 
 
 
 @pytest.mark.parametrize("key", ["automatic:late_payment", "with space", "x" * 256, ""])
-async def test_a_key_that_we_cannot_take_is_refused(shop: Shop, paid: Any, key: str) -> None:
+async def test_a_key_that_we_cannot_take_is_rejected(shop: Shop, paid: Any, key: str) -> None:
     response = await shop.refund(await paid(), key)
     assert response.status_code == 422
     assert response.json()["param"].lower() == "idempotency-key"
 
 
-async def test_another_amount_under_the_same_key_is_refused(shop: Shop, paid: Any) -> None:
+async def test_another_amount_under_the_same_key_is_rejected(shop: Shop, paid: Any) -> None:
     payment = await paid()
     first = await shop.refund(payment, "r1", amount=1)
     other = await shop.refund(payment, "r1", amount=2)
@@ -125,7 +125,7 @@ async def test_more_than_was_paid_cannot_be_refunded(shop: Shop, paid: Any) -> N
     assert "1999" in response.json()["detail"]
 
 
-async def test_a_refund_that_the_provider_refuses_is_told_with_its_words(
+async def test_a_refund_that_the_provider_rejects_is_notified_with_its_reports(
     shop: Shop, provider: ProviderSide, paid: Any
 ) -> None:
     payment = await paid()
@@ -140,7 +140,7 @@ async def test_a_refund_that_the_provider_refuses_is_told_with_its_words(
     assert (await shop.read(payment))["refundable"] == payment["captured"]
 
 
-async def test_a_refund_without_balance_is_pending_with_attention_and_not_refused(
+async def test_a_refund_without_balance_is_pending_with_attention_and_not_rejected(
     shop: Shop, provider: ProviderSide, paid: Any
 ) -> None:
     payment = await paid()
@@ -176,7 +176,7 @@ async def test_without_a_worker_a_refund_is_taken_on_and_readable(
     assert (await shop.read(payment))["refund_reserved"] == 500
 
 
-async def test_after_the_refunds_run_has_ended_our_books_answer(
+async def test_after_the_refunds_run_has_ended_the_database_answers(
     shop: Shop, provider: ProviderSide, house: House, paid: Any
 ) -> None:
     payment = await paid()
@@ -217,7 +217,7 @@ async def test_a_refund_notification_with_another_sum_is_never_acknowledged(
     assert (await shop.read(payment))["refunded"] == 500
 
 
-async def test_a_providers_success_for_a_refund_that_we_failed_calls_a_person(
+async def test_a_providers_success_for_a_refund_that_we_failed_calls_an_operator(
     shop: Shop, provider: ProviderSide, house: House, paid: Any
 ) -> None:
     payment = await paid()

@@ -41,7 +41,7 @@ async def test_a_refunded_purchase_is_restored_as_what_it_is(buyer: Buyer, shop:
     await buyer.hears(payment, "payment.succeeded", "entitlement.changed", "refund.succeeded")
 
 
-async def test_a_renewal_that_nobody_told_of_is_found(buyer: Buyer, shop: Shop) -> None:
+async def test_a_renewal_that_nobody_notified_of_is_found(buyer: Buyer, shop: Shop) -> None:
     payment, bought = await buyer.bought(MONTHLY)
     renewed = await buyer.act("renew", transaction_id=bought["transaction_id"], notify=False)
     answer = await buyer.restore(signed_transactions=[await buyer.signed(renewed)])
@@ -140,7 +140,7 @@ async def test_a_number_that_is_none_of_the_merchants_sales_restores_nothing(buy
 
 
 @pytest.mark.parametrize("kind", ["rate_limited", "server_error", "garbled", "unauthorized"])
-async def test_a_store_that_does_not_answer_is_to_be_asked_again(buyer: Buyer, kind: str) -> None:
+async def test_a_store_that_does_not_answer_is_to_be_queried_again(buyer: Buyer, kind: str) -> None:
     _, bought = await buyer.bought(RECIPES)
     fault = {"provider": "apple_iap", "operation": "query", "kind": kind, "params": {}}
     await buyer.provider.control.post("/_sandbox/faults", json=fault)

@@ -18,7 +18,7 @@ async def _signed_return(provider: ProviderSide, made: dict[str, object]) -> str
     return f"{parts.path}?{parts.query}"
 
 
-async def test_a_payer_comes_back_to_the_merchants_page_with_our_word(
+async def test_a_payer_comes_back_to_the_merchants_page_with_our_report(
     shop: Shop, provider: ProviderSide, stranger: httpx.AsyncClient
 ) -> None:
     made = await shop.pending(
@@ -73,7 +73,7 @@ async def test_a_return_to_an_account_that_is_not_ours_is_not_found(
     assert (response.status_code, response.json()["code"]) == (404, "account_not_found")
 
 
-async def test_a_return_that_nobody_signs_tells_nothing(stranger: httpx.AsyncClient) -> None:
+async def test_a_return_that_nobody_signs_sends_nothing(stranger: httpx.AsyncClient) -> None:
     response = await stranger.get("/return/wechatpay/pubkey?out_trade_no=1")
     assert response.status_code == 200
     assert "close this page" in response.text

@@ -25,14 +25,14 @@ async def stands(shop: Shop, payment: dict[str, Any], **entitlement: Any) -> dic
     return found
 
 
-async def test_the_stores_word_alone_pays(buyer: Buyer, shop: Shop) -> None:
+async def test_the_stores_report_alone_pays(buyer: Buyer, shop: Shop) -> None:
     payment = await buyer.ask(RECIPES)
     await buyer.buy(payment, notify=True)
     paid = await shop.reaches(payment, "succeeded")
     assert paid["entitlement"]["product_id"] == RECIPES
 
 
-async def test_a_word_that_was_lost_is_found_by_asking(buyer: Buyer, shop: Shop) -> None:
+async def test_a_report_that_was_lost_is_found_by_querying(buyer: Buyer, shop: Shop) -> None:
     payment = await buyer.ask()
     await buyer.buy(payment)
     answer = await shop.http.post(f"/v1/payments/{payment['id']}/sync")
@@ -40,7 +40,7 @@ async def test_a_word_that_was_lost_is_found_by_asking(buyer: Buyer, shop: Shop)
     assert (await shop.reaches(payment, "succeeded"))["entitlement"]["has_access"]
 
 
-async def test_a_word_after_the_run_is_bound_before_the_late_run_asks_about_it(
+async def test_a_report_after_the_run_is_bound_before_the_late_run_queries_it(
     buyer: Buyer, house: House, provider: ProviderSide
 ) -> None:
     payment = await buyer.ask()
@@ -55,7 +55,7 @@ async def test_a_word_after_the_run_is_bound_before_the_late_run_asks_about_it(
     assert order["payment"]["provider_reference"] == bought["transaction_id"]
 
 
-async def test_a_word_and_its_repeats_pay_once(
+async def test_a_report_and_its_repeats_pay_once(
     buyer: Buyer, shop: Shop, provider: ProviderSide
 ) -> None:
     payment = await buyer.ask()
@@ -70,7 +70,7 @@ async def test_a_word_and_its_repeats_pay_once(
 @pytest.mark.parametrize(
     "flaw", ["bad_signature", "nested_foreign_ca", "foreign_ca", "two_certificates", "alg_hs256"]
 )
-async def test_a_forged_word_changes_nothing_and_is_refused(
+async def test_a_forged_report_changes_nothing_and_is_rejected(
     buyer: Buyer, shop: Shop, provider: ProviderSide, flaw: str
 ) -> None:
     payment = await buyer.ask()
@@ -80,7 +80,7 @@ async def test_a_forged_word_changes_nothing_and_is_refused(
     assert (await shop.read(payment))["status"] == "pending"
 
 
-async def test_a_refund_by_the_store_is_followed_and_told(buyer: Buyer, shop: Shop) -> None:
+async def test_a_refund_by_the_store_is_followed_and_notified(buyer: Buyer, shop: Shop) -> None:
     payment, bought = await buyer.bought()
     await buyer.act("refund", transaction_id=bought["transaction_id"])
     told = await buyer.hears(
@@ -125,7 +125,7 @@ async def test_a_part_refunded_is_a_part(buyer: Buyer, shop: Shop) -> None:
     assert (await shop.read(payment))["refunded"] == payment["amount"] * 40 // 100
 
 
-async def test_a_refund_heard_before_the_purchase_is_brought_ends_as_both(
+async def test_a_refund_received_before_the_purchase_is_brought_ends_as_both(
     buyer: Buyer, shop: Shop
 ) -> None:
     payment = await buyer.ask()
@@ -140,7 +140,7 @@ async def test_a_refund_heard_before_the_purchase_is_brought_ends_as_both(
     assert (await shop.read(payment))["refunded"] == payment["amount"]
 
 
-async def test_a_subscription_lives_by_the_stores_words(buyer: Buyer, shop: Shop) -> None:
+async def test_a_subscription_lives_by_the_stores_reports(buyer: Buyer, shop: Shop) -> None:
     payment, bought = await buyer.bought(MONTHLY)
     chain = bought["original_transaction_id"]
     first = (await shop.read(payment))["entitlement"]
@@ -191,7 +191,7 @@ async def test_a_refund_of_an_earlier_period_leaves_the_running_one(
     assert found["transaction_id"] == renewed["transaction_id"]
 
 
-async def test_a_consumption_request_is_told_once_each(buyer: Buyer) -> None:
+async def test_a_consumption_request_is_notified_once_each(buyer: Buyer) -> None:
     payment, bought = await buyer.bought()
     await buyer.act("request-refund", transaction_id=bought["transaction_id"], reason="LEGAL")
     told = await buyer.hears(payment, "payment.succeeded", "entitlement.consumption_requested")
@@ -224,7 +224,7 @@ async def test_a_purchase_that_names_nobody_is_kept_until_it_is_claimed(
     await stands(shop, payment, status="refunded")
 
 
-async def test_a_word_about_nothing_that_we_sell_is_taken_and_kept(
+async def test_a_report_about_nothing_that_we_sell_is_taken_and_kept(
     buyer: Buyer, shop: Shop, house: House, provider: ProviderSide
 ) -> None:
     done = await buyer.act("notify", type="TEST")
@@ -239,7 +239,7 @@ async def test_a_word_about_nothing_that_we_sell_is_taken_and_kept(
     assert (await stands(shop, payment, status="active"))["has_access"]
 
 
-async def test_words_that_were_lost_are_fetched_by_an_operator(
+async def test_reports_that_were_lost_are_fetched_by_an_operator(
     buyer: Buyer, shop: Shop, stranger: httpx.AsyncClient
 ) -> None:
     payment, bought = await buyer.bought(MONTHLY)

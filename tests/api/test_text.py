@@ -32,7 +32,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("field", FIELDS)
-async def test_an_order_with_a_character_that_cannot_be_kept_is_refused(
+async def test_an_order_with_a_character_that_cannot_be_kept_is_rejected(
     shop: Shop, field: str
 ) -> None:
     outer, _, inner = field.partition(".")
@@ -46,7 +46,7 @@ async def test_an_order_with_a_character_that_cannot_be_kept_is_refused(
 
 
 @pytest.mark.parametrize("bad", BAD)
-async def test_a_name_that_cannot_be_kept_is_refused_too(shop: Shop, bad: str) -> None:
+async def test_a_name_that_cannot_be_kept_is_rejected_too(shop: Shop, bad: str) -> None:
     for spoiled in ({"metadata": {bad: "x"}}, {bad: "x"}):
         response = await _post(shop, "/v1/payments", order(**spoiled))
         assert (response.status_code, response.json()["code"]) == (422, "invalid_request")

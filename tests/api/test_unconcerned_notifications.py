@@ -80,7 +80,7 @@ async def test_another_apps_message_about_another_product_is_foreign(
     assert await alarms(house, AlarmKind.FOREIGN_NOTIFICATION) == before + 1
 
 
-async def test_a_genuine_message_that_nobody_can_read_is_refused_and_calls_an_operator(
+async def test_a_genuine_message_that_nobody_can_read_is_rejected_and_calls_an_operator(
     stranger: httpx.AsyncClient, genuine: Genuine, house: House
 ) -> None:
     counters = await Counters.begin(stranger)

@@ -40,7 +40,7 @@ async def test_a_created_merchant_has_a_webhook_secret_of_its_own(
     assert str(secret) in result.stdout
 
 
-async def test_a_new_webhook_secret_signs_beside_the_old_one_for_a_while(
+async def test_a_new_webhook_secret_signs_next_to_the_old_one_for_a_while(
     paysaga: Invoke, database: Database, state_dir: Path
 ) -> None:
     name = f"m-{uuid4().hex[:8]}"
@@ -134,7 +134,7 @@ async def test_a_revoked_key_opens_nothing(
     assert await ApiKeyStore(database).authenticate(key) is None
 
 
-async def test_a_key_for_nobody_is_refused(paysaga: Invoke) -> None:
+async def test_a_key_for_nobody_is_rejected(paysaga: Invoke) -> None:
     result = await paysaga("keys", "create", "--merchant", "nobody")
 
     assert isinstance(result.exception, NotFound)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.stack
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-async def test_the_sandbox_alone_serves_until_it_is_told_to_end(
+async def test_the_sandbox_alone_serves_until_it_is_notified_to_end(
     command: list[str], tmp_path: Path, ending: signal.Signals
 ) -> None:
     process, printed = await start(
@@ -33,7 +33,7 @@ async def test_the_sandbox_alone_serves_until_it_is_told_to_end(
     assert not any(alive(pid) for pid in family)
 
 
-async def test_a_second_one_on_the_folder_is_refused_in_one_line(
+async def test_a_second_one_on_the_folder_is_rejected_in_one_line(
     command: list[str], tmp_path: Path
 ) -> None:
     process, _ = await start(command, "sandbox", "--state-dir", str(tmp_path), until="sandbox.json")
@@ -59,7 +59,7 @@ async def test_without_a_stack_the_missing_settings_are_named(
     assert "Traceback" not in output
 
 
-async def test_a_port_of_no_service_is_refused(invoke: Invoke, tmp_path: Path) -> None:
+async def test_a_port_of_no_service_is_rejected(invoke: Invoke, tmp_path: Path) -> None:
     result = await invoke("up", "--port", "mail=25", "--state-dir", str(tmp_path / "s"))
 
     assert result.exit_code == 2

@@ -78,7 +78,7 @@ def test_the_settings_are_accepted_as_they_are_given(
     assert Settings().mode == services["worker"]["environment"]["PAYSAGA_MODE"]
 
 
-def test_the_api_and_the_worker_are_told_the_same(services: Services) -> None:
+def test_the_api_and_the_worker_are_notified_the_same(services: Services) -> None:
     told = [
         {key: services[name][key] for key in ("environment", "secrets", "volumes", "image")}
         for name in ("api", "worker")
@@ -167,7 +167,7 @@ def test_nothing_starts_before_what_it_needs_is_healthy_or_done(services: Servic
         )
 
 
-def test_a_service_can_reach_every_server_that_it_is_told_of(services: Services) -> None:
+def test_a_service_can_reach_every_server_that_it_is_notified_of(services: Services) -> None:
     for name, service in services.items():
         values = " ".join(str(value) for value in service.get("environment", {}).values())
         for other in re.findall(r"(?:@|\b)(postgres|temporal|sandbox)(?::\d+|\b$)", values):
@@ -230,7 +230,7 @@ def test_our_processes_may_write_nothing_and_gain_nothing(services: Services) ->
             assert "user" not in service, f"{name}: the image's own user"
 
 
-def test_the_ui_only_reads_and_asks_our_api_to_open_payloads(services: Services) -> None:
+def test_the_ui_only_reads_and_queries_our_api_to_open_payloads(services: Services) -> None:
     ui = services["temporal-ui"]["environment"]
     assert ui["TEMPORAL_DISABLE_WRITE_ACTIONS"] is True or (
         ui["TEMPORAL_DISABLE_WRITE_ACTIONS"] == "true"
@@ -268,7 +268,7 @@ def test_workers_scale_by_a_number(services: Services) -> None:
     assert "container_name" not in services["worker"]
 
 
-def test_the_sandbox_is_only_there_when_asked_for(services: Services) -> None:
+def test_the_sandbox_is_only_there_when_requested(services: Services) -> None:
     profiled = {name for name, service in services.items() if service.get("profiles")}
     assert profiled == {"sandbox", "sandbox-accounts", "worker-previous"}
     assert services["sandbox"]["profiles"] == ["sandbox"]

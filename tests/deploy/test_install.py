@@ -268,7 +268,7 @@ def test_where_uvs_own_certificates_fail_the_machines_are_tried(tmp_path: Path) 
     assert tried.read_text().split() == ["no", "true"]
 
 
-def test_a_lock_file_of_another_pyproject_is_refused_with_the_remedy(project: Path) -> None:
+def test_a_lock_file_of_another_pyproject_is_rejected_with_the_remedy(project: Path) -> None:
     (project / "pyproject.toml").write_text(PYPROJECT.replace("1.0", "2.0"))
 
     with pytest.raises(InstallError, match="uv lock` brings them together"):
@@ -325,7 +325,7 @@ def test_a_failed_installation_is_marked(project: Path) -> None:
     assert (project / ".venv" / install.UNFINISHED).exists()
 
 
-def test_uv_beside_a_python_that_is_gone_is_installed_again(
+def test_uv_next_to_a_python_that_is_gone_is_installed_again(
     tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / ".uv"
@@ -371,7 +371,7 @@ def test_without_an_index_nothing_is_requested_from_one(
     assert index.requests == []
 
 
-def test_a_user_without_a_home_to_write_to_keeps_the_cache_beside_uv(
+def test_a_user_without_a_home_to_write_to_keeps_the_cache_next_to_uv(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("UV_CACHE_DIR")

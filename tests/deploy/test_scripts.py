@@ -33,7 +33,7 @@ def test_making_secrets_twice_keeps_the_first_ones(execute: Execute, tmp_path: P
     assert made == {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def test_made_secrets_are_all_different_and_closed_to_other_people(
+def test_made_secrets_are_all_different_and_closed_to_other_users(
     execute: Execute, tmp_path: Path
 ) -> None:
     folder = tmp_path / "secrets"
@@ -142,7 +142,7 @@ def store_settings() -> Iterator[tuple[str, list[bytes]]]:
         server.shutdown()
 
 
-def test_the_sandbox_and_we_are_told_of_each_other(
+def test_the_sandbox_and_we_are_notified_of_each_other(
     execute: Execute, tmp_path: Path, store_settings: tuple[str, list[bytes]]
 ) -> None:
     settings_url, told = store_settings

@@ -50,7 +50,7 @@ def test_the_environment_says_where_temporal_is(
     assert configured_target()["target_host"] == "other.example:7233"
 
 
-async def test_without_a_word_it_is_the_local_server(keys: KeyRing) -> None:
+async def test_without_a_report_it_is_the_local_server(keys: KeyRing) -> None:
     client = await connect(keys, target=ClientConnectConfig(), lazy=True)
 
     assert client.service_client.config.target_host == LOCAL_ADDRESS

@@ -265,7 +265,7 @@ def test_a_new_key_file_makes_a_ring_that_no_other_file_opens() -> None:
     assert first.keys != second.keys
 
 
-def test_an_older_key_stays_in_the_file_beside_the_current_one() -> None:
+def test_an_older_key_stays_in_the_file_next_to_the_current_one() -> None:
     old, new = (base64.b64encode(key * 32).decode() for key in (b"a", b"b"))
     ring = KeyRing.parse(f'current = "k2"\n[keys]\nk1 = "{old}"\nk2 = "{new}"\n')
 
@@ -285,12 +285,12 @@ def test_an_older_key_stays_in_the_file_beside_the_current_one() -> None:
         f'current = "k2"\n[keys]\nk1 = "{base64.b64encode(bytes(32)).decode()}"',
     ],
 )
-def test_a_bad_key_file_is_refused(text: str) -> None:
+def test_a_bad_key_file_is_rejected(text: str) -> None:
     with pytest.raises(KeyRingError):
         KeyRing.parse(text)
 
 
-def test_a_ring_without_its_newest_key_is_refused(ring: KeyRing) -> None:
+def test_a_ring_without_its_newest_key_is_rejected(ring: KeyRing) -> None:
     with pytest.raises(KeyRingError, match="k9"):
         dataclasses.replace(ring, newest="k9")
 

@@ -71,7 +71,7 @@ def test_a_warning_that_strangers_repeat_does_not_flood_the_log_and_is_counted()
     assert json.loads(JsonLines().format(later))["left_out"] == 10
 
 
-def test_errors_are_told_apart_by_where_they_were_raised() -> None:
+def test_errors_are_distinguished_by_where_they_were_raised() -> None:
     """One message of the web server's stands for all errors of an application."""
     repeats = Repeats()
 

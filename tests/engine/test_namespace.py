@@ -57,7 +57,7 @@ async def test_preparing_again_changes_nothing(client: Client) -> None:
     await verify_search_attributes(client, [STATUS, AMOUNT])
 
 
-async def test_an_attribute_of_another_type_is_refused(client: Client) -> None:
+async def test_an_attribute_of_another_type_is_rejected(client: Client) -> None:
     await prepare_namespace(client, [SearchAttributeKey.for_text("PaymentStatus")])
 
     with pytest.raises(NamespaceMismatchError, match="PaymentStatus should be KEYWORD but is TEXT"):

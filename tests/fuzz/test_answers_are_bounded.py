@@ -40,7 +40,7 @@ def ask(client: httpx.AsyncClient, provider: Endpoint) -> asyncio.Task[httpx.Res
     return asyncio.ensure_future(client.post(provider.url, content=b"{}"))
 
 
-async def test_a_whole_answer_is_read_and_none_is_asked_for_compressed(
+async def test_a_whole_answer_is_read_and_none_is_requested_compressed(
     client: BoundedClient, provider: Endpoint
 ) -> None:
     provider.says("200 OK", b"x" * LARGEST_ANSWER)
@@ -49,7 +49,7 @@ async def test_a_whole_answer_is_read_and_none_is_asked_for_compressed(
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "x"])
-async def test_an_answer_that_would_have_to_be_unfolded_is_refused(
+async def test_an_answer_that_would_have_to_be_unfolded_is_rejected(
     client: BoundedClient, provider: Endpoint, coding: str
 ) -> None:
     """Before anything of it is: `test_bombs.py` measures that."""
@@ -137,7 +137,7 @@ async def test_no_cookie_is_kept(client: BoundedClient, provider: Endpoint) -> N
 
 
 @pytest.mark.parametrize("process", ["api", "worker"])
-async def test_providers_are_asked_by_this_client_only(
+async def test_providers_are_queried_by_this_client_only(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, process: str
 ) -> None:
     given: list[httpx.AsyncClient] = []

@@ -49,13 +49,13 @@ async def test_a_payers_address_has_no_zone(shop: Shop, zone: str) -> None:
     assert (response.status_code, response.json()["param"]) == (422, "payer.client_ip")
 
 
-async def test_a_code_at_the_till_has_digits_that_a_provider_reads(shop: Shop) -> None:
+async def test_a_code_in_store_has_digits_that_a_provider_reads(shop: Shop) -> None:
     response = await shop.create(order(channel="barcode", payer={"auth_code": "٣" * 18}))
     assert (response.status_code, response.json()["param"]) == (422, "payer.auth_code")
 
 
 @pytest.mark.parametrize("time", BEYOND_UTC)
-async def test_a_time_beyond_the_calendar_in_utc_is_refused(shop: Shop, time: str) -> None:
+async def test_a_time_beyond_the_calendar_in_utc_is_rejected(shop: Shop, time: str) -> None:
     for name in ("created_from", "created_to"):
         response = await shop.http.get("/v1/payments", params={name: time})
         assert (response.status_code, response.json()["param"]) == (422, name)
@@ -110,7 +110,7 @@ def test_half_an_emoji_turns_no_message_of_wechat_away() -> None:
     assert (said.code, said.message) == ("NOT_ENOUGH", "?")
 
 
-def test_a_providers_no_is_kept_whatever_its_words_are() -> None:
+def test_a_providers_no_is_kept_whatever_its_reports_are() -> None:
     """Alipay signs it, Temporal refuses half a surrogate pair and PostgreSQL a NUL."""
     words = "\ud83c\0" + "x" * 10_000
     no = ProviderRejected(f"said {words}", provider="alipay", provider_message=words)
@@ -138,7 +138,7 @@ async def test_a_certificate_of_another_kind_is_left_out_of_a_download(
         await certificates.read(good)
 
 
-async def test_amounts_of_thousands_of_digits_are_carried_to_the_mismatch() -> None:
+async def test_amounts_of_thousands_of_digits_are_executed_to_the_mismatch() -> None:
     body = as_json(REFUND_NOTICE | {"trade_state": "SUCCESS", "amount": {"total": 10**400}})
     assert read(Transaction, body).amount.total == 10**400
 

@@ -24,7 +24,7 @@ async def test_what_is_genuine_is_understood(name: str) -> None:
 @each
 @thorough(25)
 @given(data=st.data())
-async def test_what_is_tampered_with_is_refused_or_says_the_same(
+async def test_what_is_tampered_with_is_rejected_or_says_the_same(
     name: str, data: st.DataObject
 ) -> None:
     under_fuzz = parser(name)
@@ -40,7 +40,7 @@ async def test_what_is_tampered_with_is_refused_or_says_the_same(
 @each
 @thorough(40)
 @given(data=st.data())
-async def test_whatever_the_provider_really_signs_is_understood_or_refused(
+async def test_whatever_the_provider_really_signs_is_understood_or_rejected(
     name: str, data: st.DataObject
 ) -> None:
     under_fuzz = parser(name)

@@ -173,7 +173,7 @@ async def test_what_is_no_http_is_a_clients_mistake(
         assert b" 500 " not in answer[:20]
 
 
-async def test_a_body_of_64_kib_and_a_byte_is_refused_by_its_length(port: int, hurry: None) -> None:
+async def test_a_body_of_more_than_64_kib_is_rejected_by_its_length(port: int, hurry: None) -> None:
     async with line(port) as client:
         client.writer.write(NOTIFY + b"Content-Length: 65537\r\n\r\n")
         assert await client.status() == 413

@@ -114,7 +114,7 @@ async def test_a_payment_notification_is_believed_and_says_what_was_paid(stand: 
     assert payment.mismatch(notification.payment) is None
 
 
-async def test_the_acknowledgement_satisfies_the_provider_and_the_refusal_does_not(
+async def test_the_acknowledgement_satisfies_the_provider_and_the_rejection_does_not(
     stand: Stand,
 ) -> None:
     payment = await stand.paid()
@@ -125,7 +125,7 @@ async def test_the_acknowledgement_satisfies_the_provider_and_the_refusal_does_n
 
 
 @pytest.mark.parametrize("forgery", ["tamper_body", "foreign_key", "signtest"])
-async def test_a_forged_notification_is_refused(stand: Stand, forgery: str) -> None:
+async def test_a_forged_notification_is_rejected(stand: Stand, forgery: str) -> None:
     payment = await stand.paid()
     headers, body = await stand.notified(payment, fault=forgery)
     with pytest.raises(InvalidSignature):
@@ -133,12 +133,12 @@ async def test_a_forged_notification_is_refused(stand: Stand, forgery: str) -> N
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"=", b"\xff\x00", b"a=b&a=b", b"[1", b"null"])
-async def test_rubbish_is_refused_like_a_forgery(stand: Stand, body: bytes) -> None:
+async def test_rubbish_is_rejected_like_a_forgery(stand: Stand, body: bytes) -> None:
     with pytest.raises(InvalidSignature):
         await stand.provider.parse_notification({}, body)
 
 
-async def test_a_notification_changed_by_one_byte_is_refused(stand: Stand) -> None:
+async def test_a_notification_changed_by_one_byte_is_rejected(stand: Stand) -> None:
     payment = await stand.paid()
     headers, body = await stand.notified(payment)
     # All of a short message; of a long one as many places, spread over it.
@@ -164,7 +164,7 @@ async def test_a_notification_for_another_account_does_not_fit_ours(stand: Stand
     assert notification.mismatch is Attention.ACCOUNT_MISMATCH
 
 
-async def test_what_was_paid_is_reported_and_not_what_was_asked(stand: Stand) -> None:
+async def test_what_was_paid_is_reported_and_not_what_was_queried(stand: Stand) -> None:
     payment = stand.payment()
     await stand.pay_wrongly(payment, await stand.provider.create(payment))
     report = await stand.provider.query(payment)

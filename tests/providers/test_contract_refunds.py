@@ -9,7 +9,7 @@ from providers.base import Refundable, refundable
 from tests.providers.stand import Stand
 
 
-async def test_refunds_in_parts_move_exactly_what_was_asked(refunding: Stand) -> None:
+async def test_refunds_in_parts_move_exactly_what_was_queried(refunding: Stand) -> None:
     payment = await refunding.paid()
     for amount in (500, 1499):
         refund = refunding.refund(payment, amount)
@@ -33,7 +33,7 @@ async def test_sending_a_refund_again_moves_the_money_once(refunding: Stand) -> 
     assert await refunding.moved(payment, "refund") == [payment.amount]
 
 
-async def test_a_refund_whose_answer_was_lost_is_found_by_asking(refunding: Stand) -> None:
+async def test_a_refund_whose_answer_was_lost_is_found_by_querying(refunding: Stand) -> None:
     payment = await refunding.paid()
     refund = refunding.refund(payment, 700)
     await refunding.fault("refund", "lost_answer", refund)

@@ -43,7 +43,7 @@ async def test_a_good_code_is_charged_once(rig: Rig, till: Any) -> None:
         ("0005", "ACQ.PAYMENT_AUTH_CODE_INVALID", "WAIT_BUYER_PAY"),
     ],
 )
-async def test_a_refused_code_moves_nothing(
+async def test_a_rejected_code_moves_nothing(
     *,
     rig: Rig,
     shop: AlipayShop,
@@ -79,7 +79,7 @@ async def test_what_is_no_payment_code_makes_no_trade(
     assert await status_of(shop, reference) == "ACQ.TRADE_NOT_EXIST"
 
 
-async def test_an_unknown_scene_is_refused(till: Any) -> None:
+async def test_an_unknown_scene_is_rejected(till: Any) -> None:
     assert (await till(scene="telepathy"))["sub_code"] == "ACQ.INVALID_PARAMETER"
 
 

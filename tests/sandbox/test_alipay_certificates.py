@@ -42,7 +42,7 @@ async def test_the_answer_names_the_certificate_that_signed_it(
         ("alipay_root_cert_sn", "0" * 32, "isv.invalid-alipay-root-cert-sn"),
     ],
 )
-async def test_a_wrong_serial_number_is_refused(
+async def test_a_wrong_serial_number_is_rejected(
     cert_shop: AlipayShop, field: str, value: str | None, sub_code: str
 ) -> None:
     node = await cert_shop.call("alipay.trade.query", {"out_trade_no": "x"}, **{field: value})

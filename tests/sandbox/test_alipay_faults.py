@@ -145,7 +145,7 @@ async def test_a_hidden_refund_shows_up_later(
         {"operation": "create"},
     ],
 )
-async def test_an_impossible_fault_is_refused(rig: Rig, fault: dict[str, str]) -> None:
+async def test_an_impossible_fault_is_rejected(rig: Rig, fault: dict[str, str]) -> None:
     response = await rig.client.post("/_sandbox/faults", json={"provider": "alipay"} | fault)
     assert response.status_code == 422
     assert await rig.look("faults") == []

@@ -40,7 +40,7 @@ async def test_a_missing_common_parameter_is_named_without_a_signature(
     assert "sign" not in response.json()
 
 
-async def test_an_unsigned_call_is_refused(shop: AlipayShop) -> None:
+async def test_an_unsigned_call_is_rejected(shop: AlipayShop) -> None:
     params = shop.params(QUERY, NOTHING)
     del params["sign"]
     _, node = shop.split((await shop.post(params)).text)
@@ -129,7 +129,7 @@ async def test_an_old_application_returns_with_sha_1(rig: Rig, order: dict[str, 
     shop.verify_form(form)
 
 
-async def test_a_sha_256_signature_under_the_old_name_is_refused(rig: Rig) -> None:
+async def test_a_sha_256_signature_under_the_old_name_is_rejected(rig: Rig) -> None:
     shop = shop_of(rig, "old")
     params = shop.sign(shop.params(QUERY, NOTHING), sign_type="RSA2")
     assert shop.node(await shop.post(params))["sub_code"] == "isv.invalid-signature"
@@ -161,7 +161,7 @@ async def test_a_wrong_signature_echoes_the_string_that_the_gateway_built(
     assert "&sign=" not in html.unescape(echoed)
 
 
-async def test_another_applications_signature_is_refused(rig: Rig, shop: AlipayShop) -> None:
+async def test_another_applications_signature_is_rejected(rig: Rig, shop: AlipayShop) -> None:
     other = shop_of(rig, "aes")
     params = other.sign({k: v for k, v in shop.params(QUERY, NOTHING).items() if k != "sign"})
     assert shop.node(await shop.post(params))["sub_code"] == "isv.invalid-signature"
@@ -172,7 +172,7 @@ async def test_everything_in_the_query_of_a_get_works_too(shop: AlipayShop) -> N
     assert shop.node(response)["sub_code"] == "ACQ.TRADE_NOT_EXIST"
 
 
-async def test_a_parameter_said_twice_differently_is_refused(shop: AlipayShop) -> None:
+async def test_a_parameter_said_twice_differently_is_rejected(shop: AlipayShop) -> None:
     query = httpx.QueryParams([*shop.params(QUERY, NOTHING).items(), ("version", "1.1")])
     response = await shop.client.get(shop.gateway, params=query)
     assert shop.split(response.text)[1]["sub_code"] == "isv.invalid-parameter"
@@ -210,7 +210,7 @@ async def test_content_encryption_hides_both_directions(rig: Rig, order: Any) ->
         ({"biz_content": "bm90IGVuY3J5cHRlZA=="}, "isv.decryption-error-unknown"),
     ],
 )
-async def test_what_cannot_be_decrypted_is_refused(
+async def test_what_cannot_be_decrypted_is_rejected(
     rig: Rig, changes: dict[str, str], sub_code: str
 ) -> None:
     shop = shop_of(rig, "aes")

@@ -15,7 +15,7 @@ from tests.sandbox.rig import Rig
 Paid = Callable[[], Awaitable[str]]
 
 
-async def test_a_payment_is_told_with_everything_that_a_seller_must_check(
+async def test_a_payment_is_notified_with_everything_that_a_seller_must_check(
     rig: Rig, shop: AlipayShop, precreate: Precreate, reference: str
 ) -> None:
     await precreate(passback_params="a%3D1%26b%3D2", body="第一本")
@@ -186,7 +186,7 @@ async def test_a_refund_can_overtake_its_payment(
     assert "out_biz_no" not in second
 
 
-async def test_without_an_address_nobody_is_told(
+async def test_without_an_address_nobody_is_notified(
     rig: Rig, shop: AlipayShop, order: dict[str, Any]
 ) -> None:
     await shop.call("alipay.trade.precreate", order)

@@ -21,7 +21,7 @@ VERBS = (
 
 
 @pytest.mark.parametrize("verb", VERBS)
-async def test_an_unsigned_request_is_refused_at_every_verb(
+async def test_an_unsigned_request_is_rejected_at_every_verb(
     rig: Rig, v3: AlipayV3Shop, order: dict[str, Any], reference: str, verb: str
 ) -> None:
     request = v3.request(verb, order | TILL)
@@ -42,7 +42,7 @@ async def test_an_unsigned_request_is_refused_at_every_verb(
         ("path", "/v3/alipay/trade/cancel"),
     ],
 )
-async def test_a_request_changed_after_signing_is_refused_and_told_what_was_verified(
+async def test_a_request_changed_after_signing_is_rejected_and_notified_what_was_verified(
     v3: AlipayV3Shop, attribute: str, value: Any
 ) -> None:
     request = v3.request("close", {"out_trade_no": "x"})
@@ -53,7 +53,7 @@ async def test_a_request_changed_after_signing_is_refused_and_told_what_was_veri
     assert request.body.decode() in v3.opened(response)["message"]
 
 
-async def test_another_applications_key_is_refused(v3: AlipayV3Shop, v3_aes: AlipayV3Shop) -> None:
+async def test_another_applications_key_is_rejected(v3: AlipayV3Shop, v3_aes: AlipayV3Shop) -> None:
     request = v3.request("query", {"out_trade_no": "x"})
     response = await v3.send(request, authorization=v3_aes.authorization(request))
     assert code_of(response) == (400, "invalid-signature")
@@ -88,7 +88,7 @@ async def test_a_wrong_part_of_the_authorization_is_named(
     assert code_of(await v3.send(request)) == (400, code)
 
 
-async def test_another_scheme_or_a_repeated_part_is_refused(v3: AlipayV3Shop) -> None:
+async def test_another_scheme_or_a_repeated_part_is_rejected(v3: AlipayV3Shop) -> None:
     request = v3.request("query", {"out_trade_no": "x"})
     header = v3.authorization(request)
     other = header.replace("SHA256withRSA", "SHA1withRSA")
@@ -112,7 +112,7 @@ async def test_an_application_of_the_old_signature_has_no_v3(rig: Rig) -> None:
         ("root_cert_sn", "0" * 32, "invalid-alipay-root-cert-sn"),
     ],
 )
-async def test_a_wrong_serial_number_is_refused_over_v3(
+async def test_a_wrong_serial_number_is_rejected_over_v3(
     v3_cert: AlipayV3Shop, field: str, value: str | None, code: str
 ) -> None:
     setattr(v3_cert, field, value)
@@ -120,7 +120,7 @@ async def test_a_wrong_serial_number_is_refused_over_v3(
 
 
 @pytest.mark.parametrize("extra", [{}, {"expired_seconds": "120"}])
-async def test_an_old_request_is_refused_unless_the_switch_allows_it(
+async def test_an_old_request_is_rejected_unless_the_switch_allows_it(
     rig: Rig, v3: AlipayV3Shop, extra: dict[str, str]
 ) -> None:
     async def sent_late(seconds: int) -> tuple[int, str]:
@@ -170,7 +170,7 @@ async def test_an_unknown_path_is_not_found(v3: AlipayV3Shop, method: str) -> No
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-async def test_another_http_method_is_refused_at_every_verb(v3: AlipayV3Shop, method: str) -> None:
+async def test_another_http_method_is_rejected_at_every_verb(v3: AlipayV3Shop, method: str) -> None:
     for verb in VERBS:
         request = v3.request(verb, {"out_trade_no": "x"})
         request.method = method
@@ -187,7 +187,7 @@ async def test_another_http_method_is_refused_at_every_verb(v3: AlipayV3Shop, me
         (b'{"notify_url": 7}', "ACQ.INVALID_PARAMETER"),
     ],
 )
-async def test_a_body_that_is_no_content_is_refused(
+async def test_a_body_that_is_no_content_is_rejected(
     v3: AlipayV3Shop, body: bytes, code: str
 ) -> None:
     response = await v3.send(v3.request("query", body))
@@ -195,7 +195,7 @@ async def test_a_body_that_is_no_content_is_refused(
     v3.verify(response)
 
 
-async def test_a_form_is_refused(v3: AlipayV3Shop) -> None:
+async def test_a_form_is_rejected(v3: AlipayV3Shop) -> None:
     request = v3.request("query", b"out_trade_no=x")
     request.headers["content-type"] = "application/x-www-form-urlencoded"
     assert code_of(await v3.send(request)) == (400, "invalid-content-type")
@@ -209,7 +209,7 @@ async def test_a_form_is_refused(v3: AlipayV3Shop) -> None:
         ({}, "illegal-json"),
     ],
 )
-async def test_a_body_that_does_not_decrypt_is_refused(
+async def test_a_body_that_does_not_decrypt_is_rejected(
     v3_aes: AlipayV3Shop, headers: dict[str, str], code: str
 ) -> None:
     request = v3_aes.request("query", b"bm90aGluZw==")
@@ -218,7 +218,7 @@ async def test_a_body_that_does_not_decrypt_is_refused(
     assert code_of(await v3_aes.send(request)) == (400, code)
 
 
-async def test_encryption_without_a_key_is_refused(v3: AlipayV3Shop) -> None:
+async def test_encryption_without_a_key_is_rejected(v3: AlipayV3Shop) -> None:
     request = v3.request("query", b"bm90aGluZw==")
     request.headers |= {"alipay-encrypt-type": "AES", "content-type": "text/plain"}
     assert code_of(await v3.send(request)) == (400, "decryption-error-not-valid-encrypt-key")

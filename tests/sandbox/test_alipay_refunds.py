@@ -32,7 +32,7 @@ async def test_refund_fee_is_the_sum_of_all_refunds(rig: Rig, shop: AlipayShop, 
     assert await sums(rig) == [500, 750]
 
 
-async def test_a_refund_names_its_channels_where_it_is_asked_to(
+async def test_a_refund_names_its_channels_where_it_is_queried_to(
     shop: AlipayShop, paid: Paid
 ) -> None:
     reference = await paid()
@@ -50,7 +50,7 @@ async def test_a_refund_names_its_channels_where_it_is_asked_to(
 
 
 @pytest.mark.parametrize("options", [5, "gmt_refund_pay", {"a": 1}, None])
-async def test_query_options_of_another_shape_ask_for_nothing(
+async def test_query_options_of_another_shape_request_nothing(
     shop: AlipayShop, paid: Paid, options: object
 ) -> None:
     reference = await paid()
@@ -71,7 +71,7 @@ async def test_the_same_request_number_moves_money_once(
     assert await sums(rig) == [500]
 
 
-async def test_the_same_request_number_with_another_sum_is_refused(
+async def test_the_same_request_number_with_another_sum_is_rejected(
     rig: Rig, shop: AlipayShop, paid: Paid
 ) -> None:
     reference = await paid()
@@ -81,7 +81,7 @@ async def test_the_same_request_number_with_another_sum_is_refused(
     assert await sums(rig) == [500]
 
 
-async def test_more_than_was_paid_is_refused(rig: Rig, shop: AlipayShop, paid: Paid) -> None:
+async def test_more_than_was_paid_is_rejected(rig: Rig, shop: AlipayShop, paid: Paid) -> None:
     reference = await paid()
     await shop.call(REFUND, content(reference, "15.00", "r1"))
     node = await shop.call(REFUND, content(reference, "5.01", "r2"))
@@ -187,7 +187,7 @@ async def test_fund_change_n_does_not_say_whether_money_moved(
     assert await sums(rig) == [500]
 
 
-async def test_refunds_are_told_to_the_payments_address(
+async def test_refunds_are_notified_to_the_payments_address(
     rig: Rig, shop: AlipayShop, order: dict[str, Any]
 ) -> None:
     await shop.call("alipay.trade.precreate", order, notify_url=NOTIFY_URL)

@@ -43,7 +43,7 @@ async def test_a_declined_buyer_shows_a_new_code_for_the_same_order(
 
 
 @pytest.mark.parametrize("token", ["app_auth_token", "auth_token"])
-async def test_a_token_that_nobody_was_given_is_refused(
+async def test_a_token_that_nobody_was_given_is_rejected(
     shop: AlipayShop, order: dict[str, Any], token: str
 ) -> None:
     node = await shop.call("alipay.trade.precreate", order, **{token: "nonsense"})
@@ -55,7 +55,7 @@ async def test_a_token_that_nobody_was_given_is_refused(
     "buyer",
     [{"buyer_id": "nonsense"}, {"buyer_id": "1088102146225135"}, {"buyer_id": 2088102146225135}],
 )
-async def test_a_buyer_that_nobody_is_is_refused(
+async def test_a_buyer_that_nobody_is_is_rejected(
     rig: Rig, shop: AlipayShop, order: dict[str, Any], buyer: dict[str, Any]
 ) -> None:
     node = await shop.call("alipay.trade.create", order | buyer)
@@ -63,7 +63,7 @@ async def test_a_buyer_that_nobody_is_is_refused(
     assert await rig.look("orders") == []
 
 
-async def test_a_short_open_id_is_refused_unless_switched_off(
+async def test_a_short_open_id_is_rejected_unless_switched_off(
     rig: Rig, shop: AlipayShop, order: dict[str, Any]
 ) -> None:
     content = order | {"buyer_open_id": "nonsense"}

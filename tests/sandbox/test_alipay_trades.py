@@ -117,7 +117,7 @@ async def test_the_same_order_again(
 
 
 @pytest.mark.parametrize("change", [{"total_amount": "20.01"}, {"subject": "三本书"}])
-async def test_the_same_number_for_another_order_is_refused(
+async def test_the_same_number_for_another_order_is_rejected(
     rig: Rig, shop: AlipayShop, order: dict[str, Any], change: dict[str, str]
 ) -> None:
     await shop.call(PRECREATE, order)
@@ -147,14 +147,14 @@ async def test_the_same_number_for_another_order_is_refused(
         {"time_expire": "2020-01-01 00:00:00"},
     ],
 )
-async def test_an_order_outside_the_rules_is_refused(
+async def test_an_order_outside_the_rules_is_rejected(
     shop: AlipayShop, order: dict[str, Any], change: dict[str, Any]
 ) -> None:
     node = await shop.call(PRECREATE, order | change)
     assert (node["code"], node["sub_code"]) == ("40004", "ACQ.INVALID_PARAMETER")
 
 
-async def test_another_sellers_id_is_refused(shop: AlipayShop, order: dict[str, Any]) -> None:
+async def test_another_sellers_id_is_rejected(shop: AlipayShop, order: dict[str, Any]) -> None:
     node = await shop.call(PRECREATE, order | {"seller_id": "2088000000000001"})
     assert node["sub_code"] == "ACQ.PARTNER_ERROR"
 
@@ -175,7 +175,7 @@ async def test_a_created_trade_exists_at_once(shop: AlipayShop, order: dict[str,
     assert other["sub_code"] == "ACQ.TRADE_BUYER_NOT_MATCH"
 
 
-async def test_a_buyer_named_by_open_id_is_answered_and_told_by_open_id(
+async def test_a_buyer_named_by_open_id_is_answered_and_notified_by_open_id(
     rig: Rig, shop: AlipayShop, order: dict[str, Any]
 ) -> None:
     buyer = {"buyer_open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5lsNpazWYoCo5"}
@@ -214,7 +214,7 @@ async def test_a_paid_trade_cannot_be_closed(
     assert node["sub_code"] == "ACQ.REASON_TRADE_STATUS_INVALID"
 
 
-async def test_a_trade_that_waits_too_long_is_closed_and_an_app_is_told(
+async def test_a_trade_that_waits_too_long_is_closed_and_an_app_is_notified(
     rig: Rig, shop: AlipayShop, order: dict[str, Any]
 ) -> None:
     content = order | {"timeout_express": "1m"}

@@ -77,7 +77,7 @@ def test_the_ledger_moves_with_the_state_or_not_at_all(books: Books) -> None:
     assert books.orders() == []
 
 
-def test_captures_and_refunds_are_told_apart(books: Books) -> None:
+def test_captures_and_refunds_are_distinguished(books: Books) -> None:
     order = an_order()
     books.capture(order, 2000, NOW)
     books.settle_refund(a_refund("r1"), order, NOW)

@@ -25,13 +25,13 @@ async def test_a_sellers_text_is_not_markup(
     assert "&lt;script&gt;" in page
 
 
-async def test_the_pay_button_pays_and_tells(rig: Rig, precreate: Precreate) -> None:
+async def test_the_pay_button_pays_and_sends(rig: Rig, precreate: Precreate) -> None:
     page = await rig.client.post(f"{await precreate()}/pay")
     assert "Paid." in page.text
     assert (await rig.receiver.form())["trade_status"] == "TRADE_SUCCESS"
 
 
-async def test_the_silent_button_pays_and_tells_nobody(rig: Rig, precreate: Precreate) -> None:
+async def test_the_silent_button_pays_and_sends_nobody(rig: Rig, precreate: Precreate) -> None:
     page = await rig.client.post(f"{await precreate()}/pay-silently")
     assert "will not be told" in page.text
     assert len(await rig.look("ledger")) == 1
@@ -47,7 +47,7 @@ async def test_the_cancel_button_pays_nothing_and_may_be_regretted(
     assert (await rig.client.post(f"{qr_code}/pay")).status_code == 200
 
 
-async def test_a_second_payment_is_refused(rig: Rig, precreate: Precreate) -> None:
+async def test_a_second_payment_is_rejected(rig: Rig, precreate: Precreate) -> None:
     qr_code = await precreate()
     await rig.client.post(f"{qr_code}/pay")
     assert (await rig.client.post(f"{qr_code}/pay")).status_code == 409

@@ -53,7 +53,7 @@ async def test_alipay_keys_do_not_rotate(rig: Rig) -> None:
     assert response.status_code == 422
 
 
-async def test_books_are_filtered(rig: Rig, precreate: Precreate, reference: str) -> None:
+async def test_records_are_filtered(rig: Rig, precreate: Precreate, reference: str) -> None:
     await precreate()
     assert len(await rig.look("orders", provider="alipay", reference=reference)) == 1
     assert await rig.look("orders", provider="wechatpay") == []

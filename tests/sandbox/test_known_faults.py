@@ -36,7 +36,7 @@ async def refusal(rig: Rig, **fault: Any) -> str:
 
 
 @pytest.mark.parametrize("provider", NEVER)
-async def test_a_fault_that_a_notifier_does_not_know_is_refused_with_those_it_knows(
+async def test_a_fault_that_a_notifier_does_not_know_is_rejected_with_those_it_knows(
     rig: Rig, provider: str
 ) -> None:
     for kind in NEVER[provider]:
@@ -50,7 +50,7 @@ async def test_a_fault_that_a_notifier_does_not_know_is_refused_with_those_it_kn
 
 
 @pytest.mark.parametrize("provider", NEVER_IN_CALLS)
-async def test_a_fault_that_a_provider_does_not_know_is_refused_with_those_it_knows(
+async def test_a_fault_that_a_provider_does_not_know_is_rejected_with_those_it_knows(
     rig: Rig, provider: str
 ) -> None:
     for kind in NEVER_IN_CALLS[provider]:
@@ -62,7 +62,7 @@ async def test_a_fault_that_a_provider_does_not_know_is_refused_with_those_it_kn
             await refusal(rig, provider=provider, operation=operation, kind=kind)
 
 
-async def test_a_fault_of_no_provider_is_refused(rig: Rig) -> None:
+async def test_a_fault_of_no_provider_is_rejected(rig: Rig) -> None:
     assert "alipay" in await refusal(rig, provider="applepay", operation="query", kind="delay")
 
 
@@ -92,7 +92,7 @@ async def test_one_notification_right_now_is_neither_lost_nor_doubled(
     ("provider", "given", "missing"),
     [("alipay", {"code": "40004"}, "sub_code"), ("wechatpay", {}, "code")],
 )
-async def test_an_error_code_without_its_code_is_refused_when_it_is_scripted(
+async def test_an_error_code_without_its_code_is_rejected_when_it_is_scripted(
     rig: Rig, provider: str, given: dict[str, str], missing: str
 ) -> None:
     fault = {"provider": provider, "operation": "query", "kind": "error_code", "params": given}

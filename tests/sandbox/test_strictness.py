@@ -12,7 +12,7 @@ async def test_every_rule_holds_until_it_is_switched_off(rig: Rig) -> None:
     assert all((await rig.look("strictness")).values())
 
 
-async def test_an_unknown_rule_is_refused_with_the_list_of_those_there_are(rig: Rig) -> None:
+async def test_an_unknown_rule_is_rejected_with_the_list_of_those_there_are(rig: Rig) -> None:
     for content in ({"nonsense": True}, {"unionpay_terminal": "no"}):
         both = {"wechatpay_openid": False} | content
         response = await rig.client.post("/_sandbox/strictness", json=both)

@@ -137,7 +137,7 @@ def test_another_sum_of_the_right_currency_may_still_be_accepted() -> None:
 
 
 @pytest.mark.parametrize("action", MONEY_MOVES)
-def test_a_decision_on_one_report_is_never_carried_out_on_another(action: ResolveAction) -> None:
+def test_a_decision_on_one_report_is_never_executed_out_on_another(action: ResolveAction) -> None:
     state = disputed(making.report(amount=500))
     assert state.refuses_resolution(decision(action)) is None
     state.resolution = decision(action)

@@ -136,7 +136,7 @@ async def test_no_answer_gives_access_after_an_expiry_that_nobody_reported(
     assert len(restored["data"]) == 1
 
 
-async def test_a_late_renewal_is_never_refused_after_the_expiry(
+async def test_a_late_renewal_is_never_rejected_after_the_expiry(
     buyer: Buyer, shop: Shop, house: House
 ) -> None:
     payment, bought = await buyer.bought(MONTHLY)

@@ -61,7 +61,7 @@ def test_the_richest_genuine_bodies_are_taken() -> None:
 
 
 @pytest.mark.parametrize("path", ["/notify/unionpay/main", "/return/unionpay/main"])
-async def test_a_form_of_very_many_fields_is_refused_with_a_reason(house: House, path: str) -> None:
+async def test_a_form_of_very_many_fields_is_rejected_with_reason(house: House, path: str) -> None:
     limited = await house_with(house)
     async with caller(limited.app, "198.51.100.7") as stranger:
         answer = await stranger.post(path, content=MANY_PAIRS)

@@ -64,7 +64,7 @@ async def test_a_flood_of_one_merchant_is_never_created_and_never_costs_another_
         assert problem.json()["retryable"]
 
 
-async def test_a_refused_request_never_costs_a_statement(
+async def test_a_rejected_request_never_costs_a_statement(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited = await house_with(house, read_rate=0.001)
@@ -79,7 +79,7 @@ async def test_a_refused_request_never_costs_a_statement(
     assert _codes(await asyncio.gather(*answers)) == {(429, "rate_limit_exceeded"): FLOOD}
 
 
-async def test_a_refusal_never_comes_at_the_speed_of_the_flood(house: House) -> None:
+async def test_a_rejection_never_comes_at_the_speed_of_the_flood(house: House) -> None:
     limited = await house_with(house, read_rate=0.001)
     shop = await limited.shop()
     await shop.http.get("/v1/payments")

@@ -194,7 +194,7 @@ async def test_a_provider_that_repeats_now_and_then_stays_known(settings: Settin
     assert not all(await asyncio.gather(*flood))
 
 
-async def test_forged_notifications_of_fresh_addresses_never_refuse_a_known_providers(
+async def test_forged_notifications_of_fresh_addresses_never_reject_a_known_providers(
     house: House,
 ) -> None:
     limited = await house_with(house, peer_rate=5, peer_concurrency=8)
@@ -214,7 +214,7 @@ async def test_forged_notifications_of_fresh_addresses_never_refuse_a_known_prov
     assert statuses == {400, 429}
 
 
-async def test_a_flood_on_open_routes_never_refuses_or_delays_a_merchant_a_payer_or_a_probe(
+async def test_a_flood_on_open_routes_never_rejects_or_delays_a_merchant_a_payer_or_a_probe(
     house: House, delayed: list[str]
 ) -> None:
     limited = await house_with(house, peer_rate=1, peer_concurrency=2)
@@ -255,7 +255,7 @@ async def test_the_document_is_never_rendered_twice(
     assert all(answer.json() == usual() for answer in answers)
 
 
-async def test_one_merchants_connections_never_refuse_anothers_burst(
+async def test_one_merchants_connections_never_reject_anothers_burst(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A create may take longer than the other tests' pause.

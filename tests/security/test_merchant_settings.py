@@ -146,7 +146,7 @@ async def test_the_sandbox_takes_loopback_and_does_not_need_a_resolver() -> None
             await check_new(url, allow_private=True, resolver=resolver)
 
 
-async def test_no_command_sets_a_webhook_url_that_production_refuses(
+async def test_no_command_sets_a_webhook_url_that_production_rejects(
     variables: dict[str, str], database: Database
 ) -> None:
     merchant_id, url = f"m-{uuid4().hex[:8]}", "https://127.0.0.1/hook"

@@ -224,7 +224,7 @@ def test_production_has_nothing_against_the_examples_to_start_from(
         "https://pay.shop.com#a",
     ],
 )
-def test_production_does_not_tell_providers_an_address_that_nobody_should_use(url: str) -> None:
+def test_production_does_not_send_providers_an_address_that_nobody_should_use(url: str) -> None:
     problems = production_problems(settings(public_url=url), {})
     assert set(refused(problems)) == {"PAYSAGA_PUBLIC_URL"}
     assert "hunter2" not in " ".join(map(str, problems))
@@ -316,7 +316,7 @@ def test_production_does_not_trust_a_providers_test_keys(
     assert refused(problems_of(provider, **changes)) == [f"[[{provider}]] main, {key}"]
 
 
-def test_a_test_key_is_not_quoted_by_the_message_that_refuses_it() -> None:
+def test_a_test_key_is_not_quoted_by_the_message_that_rejects_it() -> None:
     assert "88888888" not in str(problems_of("unionpay", secure_key="88888888"))
 
 
@@ -340,7 +340,7 @@ def test_what_is_no_certificate_is_left_to_its_provider(value: object) -> None:
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the published vectors are not here")
-def test_alipays_own_root_file_is_known_and_its_sandboxs_certificates_are_refused() -> None:
+def test_alipays_own_root_file_is_known_and_its_sandboxs_certificates_are_rejected() -> None:
     files = VECTORS / "yansongda"
     roots = (files / "alipayRootCert.crt").read_text()
     assert problems_of("alipay", alipay_root_cert=roots) == []

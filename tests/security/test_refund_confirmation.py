@@ -64,7 +64,7 @@ def test_a_definite_no_never_ends_a_refund_that_is_claimed_to_be_done() -> None:
     assert (state.refund.status, state.doubt) == (RefundStatus.PENDING, Attention.CONTRADICTION)
 
 
-def test_a_claim_that_is_asked_about_again_is_not_forgotten() -> None:
+def test_a_claim_that_is_queried_again_is_not_forgotten() -> None:
     state = RefundState(refund())
     state.hear_claim(refund_report(SUCCEEDED))
     state.hear(refund_report(FAILED))
@@ -238,7 +238,7 @@ async def test_a_claim_during_the_submission_never_sends_the_money_twice(shop: S
     assert (await shop.row(payment)).refunded == 700
 
 
-async def test_a_claimed_refund_that_is_refused_again_and_again_waits_for_an_operator(
+async def test_a_claimed_refund_that_is_rejected_again_and_again_waits_for_an_operator(
     shop: Shop,
 ) -> None:
     payment = await shop.paid(await shop.order())

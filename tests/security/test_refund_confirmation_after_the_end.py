@@ -125,7 +125,7 @@ async def test_a_late_claim_of_another_sum_never_goes_unseen(shop: Shop) -> None
 # The whole way from UnionPay's signed form
 
 
-async def test_unionpays_signed_success_never_books_a_refund_that_its_query_calls_failed(
+async def test_unionpays_signed_success_never_records_a_refund_that_its_query_calls_failed(
     house: House, provider: ProviderSide
 ) -> None:
     merchant = await house.shop()

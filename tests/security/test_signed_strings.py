@@ -319,7 +319,7 @@ def test_a_prepay_id_that_divides_the_payers_signed_lines_is_not_signed(prepay_i
 
 @pytest.mark.parametrize("subject", ["Tea&total_amount=0.01", "1/2 pound of tea", "a=b", "A & B"])
 @pytest.mark.parametrize("channel", ["app", "page", "wap", "qr", "barcode"])
-async def test_a_subject_that_alipay_does_not_take_is_refused_before_any_order(
+async def test_a_subject_that_alipay_does_not_take_is_rejected_before_any_order(
     shop: Shop, subject: str, channel: str
 ) -> None:
     body = order(provider="alipay", account="main", channel=channel, subject=subject)

@@ -68,7 +68,7 @@ def test_two_names_for_one_account_never_start(
 
 
 @pytest.mark.parametrize("harness", HARNESSES, ids=lambda harness: harness.name)
-def test_accounts_that_differ_at_the_provider_are_never_refused(
+def test_accounts_that_differ_at_the_provider_are_never_rejected(
     http: httpx.AsyncClient, manifest: dict[str, Any], harness: Harness
 ) -> None:
     accounts = [account_of(manifest, harness.name, mode) for mode in harness.modes]

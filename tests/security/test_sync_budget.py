@@ -238,7 +238,7 @@ async def test_syncs_at_a_slow_provider_never_keep_a_cancel_out(scarce: Scarce) 
     await asyncio.gather(first, run.result())
 
 
-async def test_a_sync_beside_one_without_an_answer_is_taken_on(scarce: Scarce) -> None:
+async def test_a_sync_next_to_one_without_an_answer_is_taken_on(scarce: Scarce) -> None:
     run, payment = await scarce.shop.pending(await scarce.shop.order())
     answered = asyncio.Event()
     scarce.shop.provider.script("query", payment.reference, Fault(gate=answered))

@@ -134,7 +134,7 @@ async def test_a_testers_purchase_brought_for_another_payment_calls_no_operator(
 
 
 @pytest.mark.usefixtures("live")
-async def test_a_refused_test_purchase_never_stands_in_the_way_of_a_real_one(buyer: Buyer) -> None:
+async def test_a_rejected_test_purchase_never_stands_in_the_way_of_a_real_one(buyer: Buyer) -> None:
     made = await buyer.ask(COINS)
     await buyer.verify(made, await buyer.signed(await buyer.buy(made)))
 
@@ -202,7 +202,7 @@ async def test_an_account_of_the_sandbox_says_that_all_of_it_is_a_test(buyer: Bu
     assert (paid["test"], paid["captured"]) == (True, paid["amount"])
 
 
-def test_production_takes_no_test_purchase_unless_told_to() -> None:
+def test_production_takes_no_test_purchase_unless_notified_to() -> None:
     assert AppleIapConfig.model_fields["sandbox_testers"].default == frozenset()
 
 

@@ -28,7 +28,7 @@ async def _stop(tasks: list[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_slow_bodies_of_many_addresses_never_refuse_or_delay_a_notification(
+async def test_slow_bodies_of_many_addresses_never_reject_or_delay_a_notification(
     house: House, monkeypatch: pytest.MonkeyPatch, delayed: list[str]
 ) -> None:
     monkeypatch.setattr(bodies, "VISITORS_BODY_SECONDS", 5.0)

@@ -63,7 +63,7 @@ async def test_a_notification_is_believed_once_a_query_has_said_the_same(shop: S
     await all_paid_once(*orders)
 
 
-async def test_an_order_that_unionpay_refuses_fails_and_moves_no_money(shop: Shop) -> None:
+async def test_an_order_that_unionpay_rejects_fails_and_moves_no_money(shop: Shop) -> None:
     refused = [*orders_of(shop, UNCLEAR[:2]), shop.order("unionpay", "barcode")]
     codes: Faults = [("resp_code", {"code": code}) for code in ("31", "33", "30")]
     await spoil("create", refused, codes)
@@ -115,7 +115,7 @@ async def test_money_that_unionpay_is_not_clear_about_goes_back_once(
     return None
 
 
-async def test_a_question_about_a_refund_that_says_nothing_is_asked_again(shop: Shop) -> None:
+async def test_a_question_about_a_refund_that_says_nothing_is_queried_again(shop: Shop) -> None:
     faults = [*NOT_BELIEVED, *QUESTIONS]
     faults += [("orig_resp_code", {"code": code}) for code in ("03", "04", "05", "34", "A6")]
     orders = await asyncio.gather(*(paid(order) for order in orders_of(shop, faults)))
@@ -128,7 +128,7 @@ async def test_a_question_about_a_refund_that_says_nothing_is_asked_again(shop: 
     await given_back_once(*orders)
 
 
-async def test_an_undo_that_is_refused_becomes_a_refund(shop: Shop) -> None:
+async def test_an_undo_that_is_rejected_becomes_a_refund(shop: Shop) -> None:
     order = await paid(shop.order("unionpay"))
     await order.fault("cancel", "resp_code", {"code": "35"})
 
@@ -165,7 +165,7 @@ async def test_money_that_unionpay_took_back_and_then_did_not_is_free_again(
 
 
 @pytest.mark.parametrize("kind", SIGNERS)
-async def test_a_notification_under_another_certificate_is_refused(shop: Shop, kind: str) -> None:
+async def test_a_notification_under_another_certificate_is_rejected(shop: Shop, kind: str) -> None:
     order = await created(shop.order("unionpay"), notify=False)
 
     assert not (await order.notify(fault=kind))["accepted"]

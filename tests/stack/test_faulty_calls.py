@@ -58,7 +58,7 @@ async def test_the_same_trouble_three_times_changes_nothing(shop: Shop, operatio
     await all_paid_once(*orders)
 
 
-async def test_a_question_whose_answer_cannot_be_believed_is_asked_again(shop: Shop) -> None:
+async def test_a_question_whose_answer_cannot_be_believed_is_queried_again(shop: Shop) -> None:
     orders = [shop.order(provider) for provider in PROVIDERS for _ in KINDS]
     for order, kind in zip(orders, KINDS * len(PROVIDERS), strict=True):
         await order.create()
@@ -87,7 +87,7 @@ async def test_a_close_whose_answer_cannot_be_believed_ends_closed(shop: Shop) -
     assert not books.ledger
 
 
-async def test_an_order_that_was_paid_in_silence_is_not_closed_but_succeeds(shop: Shop) -> None:
+async def test_an_order_that_was_paid_in_no_answer_is_not_closed_but_succeeds(shop: Shop) -> None:
     orders = [shop.order(provider) for provider in PROVIDERS]
     for order in orders:
         await order.create()
@@ -109,7 +109,7 @@ async def test_a_password_typed_late_is_still_a_payment(shop: Shop) -> None:
     await all_paid_once(*orders)
 
 
-async def test_a_password_never_typed_right_ends_by_the_providers_word(shop: Shop) -> None:
+async def test_a_password_never_typed_right_ends_by_the_providers_report(shop: Shop) -> None:
     # Alipay closes such a trade; the others have a word for a failed one.
     ends = {"alipay": "closed", "wechatpay": "failed", "unionpay": "failed"}
     orders = [shop.order(provider, "barcode") for provider in ends]

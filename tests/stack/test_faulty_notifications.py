@@ -61,7 +61,7 @@ async def succeeded_once(order: Order, *before: str) -> None:
         ("duplicate", {"times": 20}),
     ],
 )
-async def test_a_payment_told_late_or_often_succeeds_once(
+async def test_a_payment_notified_late_or_often_succeeds_once(
     shop: Shop, provider: str, kind: str, params: dict[str, Any]
 ) -> None:
     order = await created(shop.order(provider))
@@ -105,7 +105,7 @@ async def test_a_refunds_notification_may_overtake_the_payments(shop: Shop, prov
 
 @by_provider
 @pytest.mark.parametrize("kind", FORGERIES)
-async def test_a_forged_notification_is_refused_and_changes_nothing(
+async def test_a_forged_notification_is_rejected_and_changes_nothing(
     shop: Shop, provider: str, kind: str
 ) -> None:
     order = await created(shop.order(provider), notify=False)
@@ -119,7 +119,7 @@ async def test_a_forged_notification_is_refused_and_changes_nothing(
     await succeeded_once(order)
 
 
-async def test_a_replay_from_five_minutes_ago_is_refused(shop: Shop) -> None:
+async def test_a_replay_from_five_minutes_ago_is_rejected(shop: Shop) -> None:
     """WeChat Pay signs the time; Alipay repeats for a day and its notifications never age."""
     order = await created(shop.order("wechatpay"), notify=False)
 
@@ -142,7 +142,7 @@ async def test_an_old_notification_is_as_true_as_a_fresh_one(shop: Shop, provide
 
 
 @by_provider
-async def test_a_signed_notification_about_another_sum_is_refused_and_the_provider_queried(
+async def test_a_signed_notification_about_another_sum_is_rejected_and_the_provider_queried(
     shop: Shop, provider: str
 ) -> None:
     order = await created(shop.order(provider), notify=False)
@@ -155,7 +155,7 @@ async def test_a_signed_notification_about_another_sum_is_refused_and_the_provid
 
 
 @by_provider
-async def test_a_signed_notification_of_another_merchant_is_refused_and_changes_nothing(
+async def test_a_signed_notification_of_another_merchant_is_rejected_and_changes_nothing(
     shop: Shop, provider: str
 ) -> None:
     order = await created(shop.order(provider), notify=False)
@@ -169,7 +169,7 @@ async def test_a_signed_notification_of_another_merchant_is_refused_and_changes_
 
 @by_provider
 @pytest.mark.parametrize("paid", [900, 1100])
-async def test_another_amount_parks_the_payment_until_a_person_accepts_it(
+async def test_another_amount_parks_the_payment_until_an_operator_accepts_it(
     shop: Shop, whole_stack: Stack, provider: str, paid: int
 ) -> None:
     order = await parked(shop.order(provider), paid)
@@ -182,7 +182,7 @@ async def test_another_amount_parks_the_payment_until_a_person_accepts_it(
 
 
 @by_provider
-async def test_another_amount_is_given_back_where_a_person_says_so(
+async def test_another_amount_is_given_back_where_an_operator_says_so(
     shop: Shop, whole_stack: Stack, provider: str
 ) -> None:
     paid = 1100

@@ -86,7 +86,9 @@ async def test_a_refund_that_takes_its_time_or_cannot_be_seen_gives_back_once(sh
     await given_back_once(*orders)
 
 
-async def test_an_abnormal_refund_calls_a_person_and_succeeds_once_they_acted(shop: Shop) -> None:
+async def test_an_abnormal_refund_calls_an_operator_and_succeeds_later(
+    shop: Shop,
+) -> None:
     order = await paid(shop.order("wechatpay"))
     await order.fault("refund", "refund_status", {"status": "ABNORMAL"})
 

@@ -75,7 +75,7 @@ async def test_fifty_parallel_refunds_never_exceed_what_was_captured(
 
 
 @by_provider
-async def test_one_refund_asked_for_fifty_times_gives_the_money_back_once(
+async def test_one_refund_requested_fifty_times_gives_the_money_back_once(
     shop: Shop, provider: str
 ) -> None:
     order = await paid(shop.order(provider))
@@ -118,7 +118,7 @@ async def test_two_hundred_notifications_of_one_payment_finalise_once(
     await _ended_once(order)
 
 
-async def test_the_comparison_of_the_books_notices_what_we_do_not_know(shop: Shop) -> None:
+async def test_the_comparison_of_the_schema_notices_what_we_do_not_know(shop: Shop) -> None:
     order = shop.order("wechatpay")
     await order.create()
     await order.pay(notify=False)

@@ -49,7 +49,7 @@ async def test_repeats_that_meet_in_another_index_than_the_ids_are_repeats_too(
         assert await together([payments.record(payment) for _ in range(16)]) == [payment] * 16
 
 
-async def test_two_requests_racing_for_one_key_leave_one_stored_and_the_other_refused(
+async def test_two_requests_racing_for_one_key_leave_one_stored_and_the_other_rejected(
     payments: PaymentStore, new_payment: NewPayment
 ) -> None:
     first = new_payment()

@@ -76,7 +76,7 @@ def refund(held: Refund, sql: asyncpg.Connection) -> Raw:
         ("payments_order_no_check", {"order_no": ""}),
     ],
 )
-async def test_a_payment_row_that_makes_no_sense_is_refused(
+async def test_a_payment_row_that_makes_no_sense_is_rejected(
     pending: Raw, rule: str, changes: dict[str, Any]
 ) -> None:
     with refused(rule):
@@ -140,7 +140,7 @@ async def test_a_closed_payment_succeeds_only_as_late(shut: Raw) -> None:
         "created_at = now()",
     ],
 )
-async def test_what_was_asked_for_does_not_change(pending: Raw, assignment: str) -> None:
+async def test_what_was_requested_does_not_change(pending: Raw, assignment: str) -> None:
     with refused("payments_request_fixed"):
         await pending.update(assignment)
 
@@ -185,7 +185,7 @@ async def test_a_late_payment_stays_late(
         ("refunds_payment_id_fkey", {"payment_id": str(uuid4()), "status": "failed"}),
     ],
 )
-async def test_a_refund_row_that_makes_no_sense_is_refused(
+async def test_a_refund_row_that_makes_no_sense_is_rejected(
     refund: Raw, rule: str, changes: dict[str, Any]
 ) -> None:
     with refused(rule):
@@ -208,18 +208,18 @@ async def test_a_refund_that_ended_does_not_begin_again(
 
 
 @pytest.mark.parametrize("assignment", ["amount = 1", "currency = 'USD'", "cause = 'operator'"])
-async def test_what_a_refund_asked_for_does_not_change(refund: Raw, assignment: str) -> None:
+async def test_what_a_refund_requested_does_not_change(refund: Raw, assignment: str) -> None:
     with refused("refunds_request_fixed"):
         await refund.update(assignment)
 
 
-async def test_a_refund_beside_the_payments_sums_is_refused_at_commit(refund: Raw) -> None:
+async def test_a_refund_next_to_the_payments_sums_is_rejected_at_commit(refund: Raw) -> None:
     with refused("payments_refunds_balance"):
         await refund.copy(idempotency_key=uuid4().hex, amount=1)
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed"])
-async def test_a_refund_settled_without_its_payment_is_refused_at_commit(
+async def test_a_refund_settled_without_its_payment_is_rejected_at_commit(
     refund: Raw, status: str
 ) -> None:
     with refused("payments_refunds_balance"):
@@ -230,14 +230,14 @@ async def test_a_refund_settled_without_its_payment_is_refused_at_commit(
     "assignment",
     ["refund_reserved = 299", "refund_reserved = 0", "refunded = 300", "refund_reserved = 301"],
 )
-async def test_sums_beside_their_refunds_are_refused_at_commit(
+async def test_sums_next_to_their_refunds_are_rejected_at_commit(
     refund: Raw, succeeded: Raw, assignment: str
 ) -> None:
     with refused("payments_refunds_balance"):
         await succeeded.update(assignment)
 
 
-async def test_a_payment_is_not_inserted_with_refunds_that_nobody_asked_for(
+async def test_a_payment_is_not_inserted_with_refunds_that_nobody_requested(
     succeeded: Raw,
 ) -> None:
     with refused("payments_refunds_balance"):
@@ -264,7 +264,7 @@ async def test_nothing_of_the_money_is_ever_removed(
         ("events_delivery_known", "delivery = 'lost'"),
     ],
 )
-async def test_what_a_merchant_is_told_does_not_change(
+async def test_what_a_merchant_is_notified_does_not_change(
     sql: asyncpg.Connection, paid_payment: Payment, rule: str, assignment: str
 ) -> None:
     with refused(rule):
@@ -283,7 +283,7 @@ async def test_what_a_merchant_is_told_does_not_change(
         ("events_type_known", {"type": "payment.maybe", "sequence": 2}),
     ],
 )
-async def test_a_change_is_told_once_and_in_order(
+async def test_a_change_is_notified_once_and_in_order(
     sql: asyncpg.Connection, paid_payment: Payment, rule: str, changes: dict[str, Any]
 ) -> None:
     event_id = await sql.fetchval("SELECT id FROM events WHERE payment_id = $1", paid_payment.id)

@@ -74,7 +74,7 @@ async def test_bursts_use_the_same_connections_again(database_url: str) -> None:
 # The dead connection is dropped without a goodbye, which its library complains of.
 @pytest.mark.filterwarnings("ignore:unclosed connection:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_a_connection_that_rested_is_asked_whether_it_lives(
+async def test_a_connection_that_rested_is_queried_whether_it_lives(
     database_url: str, sql: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(database_url)
@@ -142,7 +142,7 @@ async def test_our_own_mistake_in_sql_is_not_mistaken_for_an_outage(database: Da
 
 @pytest.mark.parametrize("spoiled", ["a\x00b", "a\ud800b"])
 @pytest.mark.parametrize("field", ["subject", "metadata"])
-async def test_what_the_database_cannot_keep_is_refused_and_never_an_outage(
+async def test_what_the_database_cannot_keep_is_rejected_and_never_an_outage(
     payments: PaymentStore, new_payment: NewPayment, field: str, spoiled: str
 ) -> None:
     value = {"table": spoiled} if field == "metadata" else spoiled
@@ -152,7 +152,7 @@ async def test_what_the_database_cannot_keep_is_refused_and_never_an_outage(
         assert told not in _everything_said(raised.value)
 
 
-async def test_a_broken_rule_is_refused_by_its_name_alone(
+async def test_a_broken_rule_is_rejected_by_its_name_alone(
     database: Database, payments: PaymentStore, new_payment: NewPayment
 ) -> None:
     payment = await payments.record(new_payment(subject="a secret gift"))
@@ -172,7 +172,7 @@ def _everything_said(error: BaseException) -> str:
     return str(error) + (_everything_said(error.__cause__) if error.__cause__ else "")
 
 
-async def test_an_error_does_not_carry_what_was_stored(database: Database) -> None:
+async def test_an_error_does_not_execute_what_was_stored(database: Database) -> None:
     with pytest.raises(DBAPIError) as raised:
         async with database.statement() as connection:
             await connection.execute(text("SELECT nothing_at(:secret)"), {"secret": "whsec_1"})

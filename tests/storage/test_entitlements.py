@@ -21,7 +21,7 @@ from tests.storage.selling import (
 )
 
 
-async def test_a_word_waits_for_the_payments_money(
+async def test_a_report_waits_for_the_payments_money(
     payments: PaymentStore, entitlements: EntitlementStore, new_payment: NewPayment
 ) -> None:
     payment = await payments.record(sold(new_payment))
@@ -32,7 +32,7 @@ async def test_a_word_waits_for_the_payments_money(
     assert refusal.value.code == "payment_not_paid"
 
 
-async def test_a_word_about_nothing_or_nobody_is_refused(
+async def test_a_report_about_nothing_or_nobody_is_rejected(
     entitlements: EntitlementStore, bought: Payment
 ) -> None:
     assert bought.purchase is not None
@@ -66,7 +66,7 @@ async def test_a_renewal_is_a_grant_and_an_event_and_no_money_of_the_payment(
     assert (await stored(payments, bought)).captured == 1800
 
 
-async def test_a_word_that_changes_nothing_is_no_event(
+async def test_a_report_that_changes_nothing_is_no_event(
     entitlements: EntitlementStore, bought: Payment, stored_events: EventRows
 ) -> None:
     assert bought.purchase is not None

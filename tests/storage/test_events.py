@@ -24,7 +24,7 @@ async def told(payments: PaymentStore, paid: Paid, events: EventStore) -> list[E
     return sorted(page.items, key=lambda event: event.sequence)
 
 
-async def test_an_event_reads_back_with_what_the_merchant_is_told(
+async def test_an_event_reads_back_with_what_the_merchant_is_notified(
     events: EventStore, paid: Paid
 ) -> None:
     payment = await paid()
@@ -167,6 +167,6 @@ async def test_pages_of_events_hold_each_event_once_newest_first(
     assert [event.id for event in seen] == [event.id for event in reversed(told)]
 
 
-async def test_a_foreign_cursor_is_refused(events: EventStore) -> None:
+async def test_a_foreign_cursor_is_rejected(events: EventStore) -> None:
     with pytest.raises(InvalidRequest):
         await events.list_for_merchant("m", cursor="bm90IG91cnM=")

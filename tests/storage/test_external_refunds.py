@@ -84,7 +84,7 @@ async def test_the_same_number_counts_once_however_often_and_at_the_same_time(
     assert kinds.count(EventType.REFUND_SUCCEEDED) == 1
 
 
-async def test_the_same_number_with_another_amount_is_refused(
+async def test_the_same_number_with_another_amount_is_rejected(
     payments: PaymentStore, refunds: RefundStore, paid: Paid
 ) -> None:
     payment = await paid(amount=1000)
@@ -111,7 +111,7 @@ async def test_a_refund_of_ours_is_not_recorded_a_second_time(
     assert (await read(payments, payment)).refunded == 300
 
 
-async def test_more_than_is_refundable_is_refused_whole(
+async def test_more_than_is_refundable_is_rejected_whole(
     payments: PaymentStore, refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     payment = await paid(amount=1000)

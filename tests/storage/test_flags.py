@@ -5,7 +5,7 @@ from storage.payments import PaymentStore
 from tests.storage.making import EventRows, NewPayment, Paid, succeeded
 
 
-async def test_a_flag_is_raised_once_and_told_once(
+async def test_a_flag_is_raised_once_and_notified_once(
     payments: PaymentStore, new_payment: NewPayment, stored_events: EventRows
 ) -> None:
     payment = await payments.record(new_payment())
@@ -36,7 +36,7 @@ async def test_flags_for_different_reasons_are_events_of_their_own_in_sequence(
     assert [row["sequence"] for row in await stored_events(payment.id)] == [1, 2, 3]
 
 
-async def test_two_subjects_of_one_reason_are_told_once_each(
+async def test_two_subjects_of_one_reason_are_notified_once_each(
     payments: PaymentStore, paid: Paid, stored_events: EventRows
 ) -> None:
     payment = await paid()
@@ -82,7 +82,7 @@ async def test_a_cleared_flag_is_gone_and_its_event_stays(
     assert len(await stored_events(payment.id)) == 1
 
 
-async def test_a_success_after_a_flag_tells_of_the_flag_as_it_stands(
+async def test_a_success_after_a_flag_reports_the_flag_as_it_stands(
     payments: PaymentStore, new_payment: NewPayment, stored_events: EventRows
 ) -> None:
     payment = await payments.record(new_payment())

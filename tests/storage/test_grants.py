@@ -124,7 +124,7 @@ async def test_late_money_is_granted_too(
     assert len(await entitlements.list_for_payment(payment.id)) == 1
 
 
-async def test_late_money_of_anothers_purchase_is_refused(
+async def test_late_money_of_anothers_purchase_is_rejected(
     payments: PaymentStore, bought: Payment, new_payment: NewPayment
 ) -> None:
     assert bought.purchase is not None

@@ -96,7 +96,7 @@ async def test_a_revoked_key_opens_nothing_and_its_sisters_still_do(
     ]
 
 
-async def test_a_key_for_nobody_is_refused(keys: ApiKeyStore) -> None:
+async def test_a_key_for_nobody_is_rejected(keys: ApiKeyStore) -> None:
     with pytest.raises(NotFound):
         await keys.create("nobody", "backend")
     with pytest.raises(NotFound):

@@ -78,7 +78,7 @@ async def test_where_nothing_is_left_an_owed_refund_says_whether_that_can_change
     assert await refunds.get(owed.id) is None
 
 
-async def test_an_owed_refund_of_an_unpaid_payment_is_refused(
+async def test_an_owed_refund_of_an_unpaid_payment_is_rejected(
     payments: PaymentStore, refunds: RefundStore, new_payment: NewPayment, new_refund: NewRefund
 ) -> None:
     payment = await payments.record(new_payment())
@@ -89,7 +89,7 @@ async def test_an_owed_refund_of_an_unpaid_payment_is_refused(
     assert refused.value.code == "payment_not_paid"
 
 
-async def test_owed_and_asked_refunds_at_once_hold_exactly_what_was_captured(
+async def test_owed_and_queried_refunds_at_once_hold_exactly_what_was_captured(
     payments: PaymentStore, refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     payment = await paid(amount=1000)

@@ -47,7 +47,7 @@ async def test_a_repeated_record_returns_the_row_as_it_stands_now(
     assert await payments.record(payment) == final
 
 
-async def test_a_key_reused_with_another_request_is_refused(
+async def test_a_key_reused_with_another_request_is_rejected(
     payments: PaymentStore, new_payment: NewPayment
 ) -> None:
     payment = new_payment()
@@ -118,7 +118,7 @@ async def test_finalise_writes_the_row_and_its_event_together(
     assert (row["type"], row["sequence"], row["delivery"]) == ("payment.succeeded", 1, "waiting")
 
 
-async def test_a_failure_keeps_the_providers_own_words(
+async def test_a_failure_keeps_the_providers_own_reports(
     payments: PaymentStore, new_payment: NewPayment
 ) -> None:
     failure = Failure(code="provider_rejected", message="No.", provider_message="余额不足")

@@ -36,7 +36,7 @@ async def test_who_buys_again_in_an_old_chain_pays_the_new_payment_and_a_renewal
     assert (renewed and renewed.id, resold and resold.id) == (bought.id, again.id)
 
 
-async def test_a_renewal_heard_before_its_purchase_is_for_the_payment_that_it_names(
+async def test_a_renewal_received_before_its_purchase_is_for_the_payment_that_it_names(
     payments: PaymentStore, entitlements: EntitlementStore, new_payment: NewPayment
 ) -> None:
     named = await payments.record(sold(new_payment))

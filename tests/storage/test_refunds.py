@@ -46,7 +46,7 @@ async def test_a_repeat_after_the_end_returns_the_end(
     assert await refunds.reserve(refund) == done
 
 
-async def test_a_key_reused_with_another_refund_is_refused(
+async def test_a_key_reused_with_another_refund_is_rejected(
     refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     refund = await refunds.reserve(new_refund(await paid()))
@@ -57,7 +57,7 @@ async def test_a_key_reused_with_another_refund_is_refused(
     assert refused.value.code == "idempotency_key_reused"
 
 
-async def test_more_than_is_left_is_refused_and_the_message_says_what_is_left(
+async def test_more_than_is_left_is_rejected_and_the_message_says_what_is_left(
     refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     payment = await paid(amount=1000)
@@ -82,7 +82,7 @@ async def test_an_unpaid_payment_has_nothing_to_refund(
     assert refused.value.code == "payment_not_paid"
 
 
-async def test_a_refund_in_another_currency_is_refused(
+async def test_a_refund_in_another_currency_is_rejected(
     refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     with pytest.raises(Conflict) as refused:
@@ -181,7 +181,7 @@ async def test_a_refund_never_reserved_cannot_be_settled(
         await refunds.finalise(ended(new_refund(await paid())))
 
 
-async def test_a_flagged_refund_is_told_once_and_leaves_the_payment_unflagged(
+async def test_a_flagged_refund_is_notified_once_and_leaves_the_payment_unflagged(
     payments: PaymentStore,
     refunds: RefundStore,
     paid: Paid,

@@ -94,7 +94,7 @@ async def test_late_money_that_the_store_had_refunded_is_no_money_to_accept(
     assert len(await payments.find_refund_events(accepted)) == 1
 
 
-async def test_a_refund_told_twice_by_two_words_is_one(
+async def test_a_refund_notified_twice_by_two_reports_is_one(
     payments: PaymentStore, refunds: RefundStore, entitlements: EntitlementStore, bought: Payment
 ) -> None:
     assert bought.purchase is not None
@@ -153,7 +153,7 @@ async def test_a_smaller_share_than_before_takes_the_first_back_and_gives_the_sm
     assert (await stored(payments, bought)).refunded == 180
 
 
-async def test_words_that_come_in_the_wrong_order_leave_the_newest(
+async def test_reports_that_come_in_the_wrong_order_leave_the_newest(
     payments: PaymentStore, entitlements: EntitlementStore, bought: Payment
 ) -> None:
     assert bought.purchase is not None
@@ -167,7 +167,7 @@ async def test_words_that_come_in_the_wrong_order_leave_the_newest(
     assert found.status is EntitlementStatus.ACTIVE
 
 
-async def test_a_refund_of_a_renewal_is_told_and_moves_nothing_of_the_payment(
+async def test_a_refund_of_a_renewal_is_notified_and_moves_nothing_of_the_payment(
     payments: PaymentStore,
     refunds: RefundStore,
     entitlements: EntitlementStore,

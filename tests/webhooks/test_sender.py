@@ -123,7 +123,7 @@ async def test_a_broken_answer_is_a_failure(
 @pytest.mark.parametrize(
     "silence", [None, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"]
 )
-async def test_silence_is_a_failure_in_bounded_time(
+async def test_no_answer_is_a_failure_in_bounded_time(
     sender: WebhookSender,
     endpoint: Endpoint,
     event: Event,

@@ -69,7 +69,7 @@ def test_loopback_and_private_networks_are_for_the_sandbox_only(address: str) ->
         "fec0::1",
     ],
 )
-def test_what_only_we_can_reach_is_refused_even_in_the_sandbox(
+def test_what_only_we_can_reach_is_rejected_even_in_the_sandbox(
     address: str, *, allow_private: bool
 ) -> None:
     assert not is_lawful(ip_address(address), allow_private=allow_private)
@@ -91,7 +91,7 @@ def test_what_only_we_can_reach_is_refused_even_in_the_sandbox(
         "",
     ],
 )
-async def test_a_url_of_another_form_is_refused(url: str) -> None:
+async def test_a_url_of_another_form_is_rejected(url: str) -> None:
     with pytest.raises(TargetRefused):
         await check(url, allow_private=False, resolver=answering("93.184.216.34"))
 
@@ -102,7 +102,7 @@ async def test_plain_http_is_for_the_sandbox_only() -> None:
     assert target.addresses == ["127.0.0.1"]
 
 
-async def test_a_name_with_one_unlawful_address_is_refused_whole() -> None:
+async def test_a_name_with_one_unlawful_address_is_rejected_whole() -> None:
     with pytest.raises(TargetRefused):
         await check(
             "https://tea.example/",
@@ -114,18 +114,18 @@ async def test_a_name_with_one_unlawful_address_is_refused_whole() -> None:
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]", "localhost"]
 )
-async def test_every_spelling_of_this_machine_is_refused(host: str) -> None:
+async def test_every_spelling_of_this_machine_is_rejected(host: str) -> None:
     with pytest.raises(TargetRefused):
         await check(f"https://{host}/", allow_private=False)
 
 
-async def test_a_name_without_addresses_is_refused() -> None:
+async def test_a_name_without_addresses_is_rejected() -> None:
     with pytest.raises(TargetRefused):
         await check("https://tea.example/", allow_private=False, resolver=answering())
 
 
 @pytest.mark.parametrize("failure", [socket.gaierror(), TimeoutError(), UnicodeError()])
-async def test_a_name_that_does_not_resolve_is_refused(failure: Exception) -> None:
+async def test_a_name_that_does_not_resolve_is_rejected(failure: Exception) -> None:
     async def resolver(host: str, port: int) -> list[str]:
         raise failure
 
@@ -133,7 +133,7 @@ async def test_a_name_that_does_not_resolve_is_refused(failure: Exception) -> No
         await check("https://tea.example/", allow_private=False, resolver=resolver)
 
 
-async def test_a_name_with_an_endless_label_is_refused() -> None:
+async def test_a_name_with_an_endless_label_is_rejected() -> None:
     with pytest.raises(TargetRefused):
         await check(f"https://{'a' * 300}.example/", allow_private=False)
 

@@ -141,7 +141,7 @@ def test_a_users_own_database_may_have_one_role(monkeypatch: pytest.MonkeyPatch)
     assert users_own() == ("postgresql+asyncpg://me@db/d", None, False)
 
 
-def test_an_owner_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_owner_alone_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAYSAGA_DATABASE_OWNER_URL", "postgresql+asyncpg://owner@db/d")
     with pytest.raises(ValidationError, match="database_url"):
         users_own()
@@ -171,7 +171,7 @@ def test_what_the_sandboxs_stores_sell_is_our_catalogue(wiring: Wiring, tmp_path
     assert catalogue == MANIFEST["store"]["apps"]["main"]["products"]
 
 
-def test_a_store_with_one_notification_address_is_told_ours() -> None:
+def test_a_store_with_one_notification_address_is_notified_ours() -> None:
     assert notification_settings(MANIFEST, "http://127.0.0.1:2") == {
         "http://127.0.0.1:1/_sandbox/store/apps/main": "http://127.0.0.1:2/notify/store/main"
     }

@@ -27,7 +27,7 @@ def test_a_remembered_port_that_is_taken_is_replaced(tmp_path: Path) -> None:
     assert json.loads(memory.read_text()) == {"a": chosen["a"], "gone": 1}
 
 
-def test_a_told_port_goes_before_the_remembered_one(tmp_path: Path) -> None:
+def test_a_requested_port_goes_before_the_remembered_one(tmp_path: Path) -> None:
     memory = tmp_path / "ports.json"
     old = assign_ports(["a"], {}, memory)["a"]
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -37,7 +37,7 @@ def test_a_told_port_goes_before_the_remembered_one(tmp_path: Path) -> None:
     assert assign_ports(["a"], {"a": told}, memory) == {"a": told}
 
 
-def test_a_told_port_that_is_taken_is_refused(tmp_path: Path) -> None:
+def test_a_requested_port_that_is_taken_is_rejected(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as rival:
         taken = rival.getsockname()[1]
         with pytest.raises(PortTakenError, match=f"port {taken} for a"):

@@ -115,7 +115,9 @@ def test_where_the_user_can_run_it_from_nowhere_the_message_says_why_and_what_to
 
 
 @as_root
-def test_a_root_that_may_not_become_another_user_is_refused_with_the_reason(tmp_path: Path) -> None:
+def test_a_root_that_may_not_become_another_user_learns_the_reason(
+    tmp_path: Path,
+) -> None:
     command = ["setpriv", "--bounding-set=-setuid,-setgid", "--inh-caps=-setuid,-setgid"]
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv (util-linux) takes the capabilities away")
@@ -194,7 +196,7 @@ def test_programs_whose_files_the_user_cannot_all_read_are_copied(
     assert programs_for(user, [open_folder / "cache"]).is_relative_to(open_folder / "cache")
 
 
-def test_a_user_without_a_name_is_refused_before_initdb_refuses_it(
+def test_a_user_without_a_name_is_rejected_before_initdb_rejects_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 61234)
@@ -237,7 +239,7 @@ def status_of(process: int) -> str:
 
 
 @pytest.mark.parametrize("character", ['"', "$", "`"])
-def test_a_path_that_initdbs_shell_would_misread_is_refused_with_the_remedy(
+def test_a_path_that_initdbs_shell_would_misread_is_rejected_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, character: str
 ) -> None:
     binaries = tmp_path / f"tea{character}house" / "bin"

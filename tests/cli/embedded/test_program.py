@@ -107,7 +107,7 @@ async def test_a_stopped_program_is_not_waited_for(program: NewProgram) -> None:
         await child.wait_ready()
 
 
-async def test_a_log_that_grew_large_is_kept_once_beside_a_new_one(
+async def test_a_log_that_grew_large_is_kept_once_next_to_a_new_one(
     program: NewProgram, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cli.embedded.program.LOG_BYTES", 10)

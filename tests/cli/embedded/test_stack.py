@@ -46,7 +46,7 @@ async def assert_remembered(stack: Stack) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
-async def test_the_folder_of_another_users_stack_is_refused_before_anything_in_it_changes(
+async def test_the_folder_of_another_users_stack_is_rejected_before_anything_in_it_changes(
     servers: StackConfig,
 ) -> None:
     servers.state_dir.mkdir(mode=0o700)
@@ -60,7 +60,7 @@ async def test_the_folder_of_another_users_stack_is_refused_before_anything_in_i
     assert list(servers.state_dir.iterdir()) == [lock]
 
 
-async def test_a_folder_that_cannot_be_written_is_refused_with_its_name() -> None:
+async def test_a_folder_that_cannot_be_written_is_rejected_with_its_name() -> None:
     config = StackConfig(Path("/proc/paysaga"), services=frozenset())
 
     with pytest.raises(StackFolderError, match="/proc/paysaga cannot be written"):
@@ -108,7 +108,7 @@ async def test_a_service_restarts_cleanly_on_request(servers: StackConfig) -> No
         await assert_remembered(stack)
 
 
-async def test_a_second_stack_on_the_folder_is_refused_and_told_who_runs_it(
+async def test_a_second_stack_on_the_folder_is_rejected_and_notified_who_runs_it(
     only: Callable[[Service], StackConfig],
 ) -> None:
     config = only(Service.TEMPORAL)
@@ -153,7 +153,7 @@ async def test_a_server_of_the_users_own_is_not_started(tmp_path: Path) -> None:
                 stack.process(name)
 
 
-async def test_a_port_that_was_asked_for_and_is_taken_is_an_error(
+async def test_a_port_that_was_requested_and_is_taken_is_an_error(
     only: Callable[[Service], StackConfig],
 ) -> None:
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)

@@ -39,7 +39,7 @@ async def test_the_file_is_where_it_is_promised_whatever_the_path(
         assert (state / "temporal" / "temporal.db").exists()
 
 
-async def test_a_second_server_on_the_file_is_refused(
+async def test_a_second_server_on_the_file_is_rejected(
     only: Callable[[Service], StackConfig],
 ) -> None:
     async with Stack(only(Service.TEMPORAL)) as stack:
@@ -49,7 +49,7 @@ async def test_a_second_server_on_the_file_is_refused(
             await run(rival.program("http://127.0.0.1:1"))
 
 
-async def test_a_file_of_another_version_is_refused_until_it_is_set_aside(
+async def test_a_file_of_another_version_is_rejected_until_it_is_set_aside(
     only: Callable[[Service], StackConfig],
 ) -> None:
     config = only(Service.TEMPORAL)

@@ -59,7 +59,7 @@ async def test_another_key_than_alipays_proves_nothing(
             await alipay.provider(account).query(payment())
 
 
-async def test_an_unsigned_refusal_is_a_hint_and_never_a_no(
+async def test_an_unsigned_rejection_is_a_hint_and_never_a_no(
     alipay: FakeAlipay, account: dict[str, Any], payment: Order
 ) -> None:
     alipay.body = (
@@ -72,7 +72,7 @@ async def test_an_unsigned_refusal_is_a_hint_and_never_a_no(
     assert caught.value.provider_message == "who are you"
 
 
-async def test_a_signed_refusal_of_the_gateway_is_a_no(
+async def test_a_signed_rejection_of_the_gateway_is_a_no(
     alipay: FakeAlipay, account: dict[str, Any], payment: Order
 ) -> None:
     node = '{"code":"40002","msg":"Invalid","sub_code":"isv.invalid-signature","sub_msg":"a&amp;b"}'

@@ -36,20 +36,20 @@ def test_a_serial_number_is_the_digest_of_issuer_and_decimal_serial(keys: Keys) 
     assert serial_number(found) == hashlib.md5(text, usedforsecurity=False).hexdigest()
 
 
-def test_a_file_without_a_certificate_is_refused() -> None:
+def test_a_file_without_a_certificate_is_rejected() -> None:
     broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
     for text in ("", "rubbish", broken):
         with pytest.raises(ValueError, match="no readable certificate"):
             load_certificates(text)
 
 
-def test_a_certificate_of_another_kind_of_key_is_refused(keys: Keys) -> None:
+def test_a_certificate_of_another_kind_of_key_is_rejected(keys: Keys) -> None:
     curve = keys.authority.issue("curve", ec.generate_private_key(ec.SECP256R1()))
     with pytest.raises(ValueError, match="no RSA key"):
         certificates.public_key(curve)
 
 
-def test_a_certificate_of_an_unknown_kind_of_key_is_refused(vectors: Vectors) -> None:
+def test_a_certificate_of_an_unknown_kind_of_key_is_rejected(vectors: Vectors) -> None:
     sm2 = load_certificates(vectors("yansongda-root")["text"])[0]
     with pytest.raises(ValueError, match="certificate"):
         certificates.public_key(sm2)
@@ -173,7 +173,7 @@ def test_certificate_mode_adds_its_serial_numbers_to_every_request(
     }
 
 
-def test_an_app_certificate_of_another_key_is_refused(
+def test_an_app_certificate_of_another_key_is_rejected(
     alipay: FakeAlipay, certificate_account: dict[str, Any], keys: Keys
 ) -> None:
     stranger = pem(keys.authority.issue("2088-app", new_key()))

@@ -87,7 +87,7 @@ async def test_a_page_url_is_signed_and_brings_the_payer_back(
     assert alipay.calls == []
 
 
-async def test_the_content_is_sealed_before_it_is_signed(
+async def test_the_content_is_encrypted_before_it_is_signed(
     alipay: FakeAlipay, account: dict[str, Any], payment: Order, keys: Keys
 ) -> None:
     account["aes_key"] = AES_KEY
@@ -102,7 +102,7 @@ async def test_the_content_is_sealed_before_it_is_signed(
     )
 
 
-async def test_a_sealed_answer_that_cannot_be_opened_is_an_unknown_outcome(
+async def test_a_encrypted_answer_that_cannot_be_opened_is_an_unknown_outcome(
     alipay: FakeAlipay, account: dict[str, Any], payment: Order
 ) -> None:
     key = load_aes_key(AES_KEY)
@@ -120,7 +120,7 @@ async def test_a_sealed_answer_that_cannot_be_opened_is_an_unknown_outcome(
             await alipay.provider(account, **changes).query(payment())
 
 
-async def test_the_signature_of_a_sealed_answer_covers_its_quotes(
+async def test_the_signature_of_a_encrypted_answer_covers_its_quotes(
     alipay: FakeAlipay, account: dict[str, Any], payment: Order
 ) -> None:
     sealed = encrypt(load_aes_key(AES_KEY), json.dumps(PAID).encode())

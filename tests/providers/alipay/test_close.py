@@ -44,7 +44,7 @@ async def test_closing_says_what_it_found(
         (no("isv.invalid-signature", "40002"), ProviderUnavailable),
     ],
 )
-async def test_a_close_that_was_not_carried_out_is_never_a_closed_payment(
+async def test_a_close_that_was_not_executed_out_is_never_a_closed_payment(
     alipay: FakeAlipay,
     provider: AlipayProvider,
     payment: Order,
@@ -114,7 +114,7 @@ async def test_a_cancel_that_did_nothing_reports_what_is_there(
 
 
 @pytest.mark.parametrize("code", ["TRADE_CANCEL_TIME_OUT", "CANCEL_NOT_ALLOWED"])
-async def test_a_refused_cancel_reports_what_is_there(
+async def test_a_rejected_cancel_reports_what_is_there(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order, code: str
 ) -> None:
     alipay.nodes |= {QUERY: WAITING, CANCEL: no(f"ACQ.{code}")}

@@ -47,7 +47,7 @@ def test_older_answers_misspell_the_prefix() -> None:
     assert verdict_of("40004", "AQC.TRADE_HAS_CLOSE") is Verdict.REJECTED
 
 
-def test_only_a_no_to_our_account_can_be_about_who_asks() -> None:
+def test_only_a_no_to_our_account_can_be_about_who_queries() -> None:
     assert {SUB_CODES[sub_code] for sub_code in UNHEARD} == {Verdict.BLOCKED}
     assert not {sub_code for sub_code in UNHEARD if sub_code.isupper()}
 

@@ -33,7 +33,7 @@ def test_one_of_two_modes_must_be_whole(
         {"alipay_publik_key": "typo"},
     ],
 )
-def test_a_wrong_field_is_refused_and_no_value_is_shown(
+def test_a_wrong_field_is_rejected_and_no_value_is_shown(
     account: dict[str, Any], wrong: dict[str, Any], keys: Keys
 ) -> None:
     with pytest.raises(ValidationError) as caught:

@@ -88,7 +88,7 @@ async def test_a_payment_that_was_refunded_in_full_was_paid(stand: Stand) -> Non
     assert told.mismatch(await stand.provider.query(told)) is None
 
 
-async def test_a_cancel_that_was_carried_out_unheard_can_be_repeated(stand: Stand) -> None:
+async def test_a_cancel_that_was_executed_out_unheard_can_be_repeated(stand: Stand) -> None:
     payment = stand.payment(Channel.BARCODE, created_at=minutes_ago(1))
     await stand.fault("create", "pending", payment, then="pending")
     created = await stand.provider.create(payment)
@@ -107,13 +107,13 @@ async def test_an_order_with_other_content_is_a_definite_no(stand: Stand) -> Non
     assert caught.value.provider_code == "ACQ.CONTEXT_INCONSISTENT"
 
 
-async def test_an_order_that_is_already_over_is_refused_and_not_a_crash(stand: Stand) -> None:
+async def test_an_order_that_is_already_over_is_rejected_and_not_a_crash(stand: Stand) -> None:
     payment = stand.payment(Channel.JSAPI, expires_at=minutes_ago(5))
     with pytest.raises(ProviderRejected):
         await stand.provider.create(payment)
 
 
-async def test_a_refusal_of_our_signature_is_a_definite_no(
+async def test_a_rejection_of_our_signature_is_a_definite_no(
     make_stand: Make, sandbox_manifest: dict[str, Any]
 ) -> None:
     """Our key is not the one that the gateway knows: signed by Alipay, so it can be believed."""

@@ -90,7 +90,7 @@ def test_a_payment_that_is_already_over_can_still_be_written_down(payment: Order
     assert mapping.order(past, "app")["time_expire"] == "2025-01-25 12:05:06"
 
 
-def test_a_refund_is_asked_for_by_our_number(refund: Refund) -> None:
+def test_a_refund_is_requested_by_our_number(refund: Refund) -> None:
     assert mapping.refund_order(refund) == {
         "out_trade_no": REFERENCE,
         "out_request_no": "99999999222233334444555555555555",
@@ -172,7 +172,7 @@ def test_zero_amounts_are_no_sign_of_payment() -> None:
     assert (found.outcome, found.refunded) == (Outcome.CLOSED, 0)
 
 
-def test_a_partial_refund_leaves_a_trade_paid_and_is_told() -> None:
+def test_a_partial_refund_leaves_a_trade_paid_and_is_notified() -> None:
     found = report(trade_status="TRADE_SUCCESS", refund_fee="7.00")
     assert (found.outcome, found.refunded) == (Outcome.PAID, 700)
 
@@ -183,7 +183,7 @@ def test_an_amount_that_cannot_be_read_never_fits_a_payment(payment: Order) -> N
     assert payment().mismatch(found) is not None
 
 
-def test_another_currency_is_told() -> None:
+def test_another_currency_is_notified() -> None:
     assert report(trade_status="TRADE_SUCCESS", trans_currency="USD").currency == "USD"
     assert report(trade_status="TRADE_SUCCESS").currency == "CNY"
 

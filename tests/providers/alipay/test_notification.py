@@ -111,7 +111,7 @@ async def test_a_published_notification_with_a_plus_is_believed(
             await provider.parse_notification({}, body.replace(b"%2B", b"+"))
 
 
-async def test_the_published_forgery_is_refused(
+async def test_the_published_forgery_is_rejected(
     alipay: FakeAlipay, account: dict[str, Any], vectors: Vectors
 ) -> None:
     vector = vectors("nodejs-notify-v1-bad")
@@ -145,7 +145,7 @@ def changed(change: Callable[[bytes], bytes], name: str) -> Any:
         changed(lambda _: b'{"a":1}', "json"),
     ],
 )
-async def test_a_changed_form_is_refused(
+async def test_a_changed_form_is_rejected(
     alipay: FakeAlipay, read: Read, change: Callable[[bytes], bytes]
 ) -> None:
     with pytest.raises(InvalidSignature):
@@ -161,7 +161,7 @@ async def test_an_empty_field_that_was_slipped_in_is_never_read(
 
 
 @pytest.mark.parametrize("signer", ["stranger", "app"])
-async def test_another_key_is_refused(
+async def test_another_key_is_rejected(
     alipay: FakeAlipay, read: Read, keys: Keys, signer: str
 ) -> None:
     alipay.signer = getattr(keys, signer)
@@ -215,7 +215,7 @@ async def test_a_sum_that_is_none_is_still_no_payment(
 
 
 @pytest.mark.parametrize("missing", ["out_trade_no", "notify_id"])
-async def test_a_signed_message_about_no_trade_is_refused(
+async def test_a_signed_message_about_no_trade_is_rejected(
     alipay: FakeAlipay, read: Read, missing: str
 ) -> None:
     with pytest.raises(InvalidSignature):
@@ -259,7 +259,7 @@ async def test_a_refund_notification_is_no_payment_and_settles_no_sum(
     assert refund.mismatch(report) is None
 
 
-async def test_a_refund_from_outside_is_told_with_the_payment(
+async def test_a_refund_from_outside_is_notified_with_the_payment(
     alipay: FakeAlipay, read: Read
 ) -> None:
     fields = FIELDS | {"trade_status": "TRADE_CLOSED", "refund_fee": "19.99"}
@@ -294,7 +294,7 @@ def test_the_published_return_is_believed(
             provider.parse_return(other)
 
 
-def test_a_return_for_another_account_is_refused(
+def test_a_return_for_another_account_is_rejected(
     alipay: FakeAlipay, account: dict[str, Any]
 ) -> None:
     provider = alipay.provider(account)

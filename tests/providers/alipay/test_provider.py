@@ -117,7 +117,7 @@ async def test_a_barcode_whose_payer_types_a_password_is_pending(
         (no("isv.app-call-limited", "40005"), ProviderUnavailable),
     ],
 )
-async def test_a_refused_order_says_whether_money_may_have_moved(
+async def test_a_rejected_order_says_whether_money_may_have_moved(
     alipay: FakeAlipay,
     provider: AlipayProvider,
     payment: Order,
@@ -132,7 +132,7 @@ async def test_a_refused_order_says_whether_money_may_have_moved(
     assert bool(caught.value.retry_after) is (error is ProviderUnavailable)
 
 
-async def test_an_order_that_was_paid_before_is_asked_about(
+async def test_an_order_that_was_paid_before_is_queried(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order
 ) -> None:
     alipay.nodes |= {PAY: no("ACQ.TRADE_HAS_SUCCESS"), QUERY: PAID}
@@ -142,7 +142,7 @@ async def test_an_order_that_was_paid_before_is_asked_about(
     assert created.provider_reference == "2026"
 
 
-async def test_an_order_without_its_payer_is_sent_and_refused_rather_than_crashing(
+async def test_an_order_without_its_payer_is_sent_and_rejected_rather_than_crashing(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order
 ) -> None:
     alipay.nodes |= {PAY: no("ACQ.INVALID_PARAMETER"), CREATE: no("ACQ.INVALID_PARAMETER")}
@@ -172,7 +172,7 @@ async def test_a_trade_that_does_not_exist_yet_is_no_failure(
         ({"code": "10003"}, OutcomeUnknown),
     ],
 )
-async def test_a_refused_question_says_nothing_about_the_payment(
+async def test_a_rejected_question_says_nothing_about_the_payment(
     *,
     alipay: FakeAlipay,
     provider: AlipayProvider,
@@ -198,7 +198,7 @@ async def test_a_refused_question_says_nothing_about_the_payment(
         ("aop.invalid-app-auth-token", "20001"),
     ],
 )
-async def test_a_question_that_alipay_will_not_hear_from_us_is_a_definite_no(
+async def test_a_question_that_alipay_will_not_receive_from_us_is_a_definite_no(
     *, alipay: FakeAlipay, provider: AlipayProvider, payment: Order, sub_code: str, code: str
 ) -> None:
     alipay.nodes |= {QUERY: no(sub_code, code), CLOSE: no("ACQ.TRADE_STATUS_ERROR")}
@@ -212,7 +212,7 @@ async def test_a_question_that_alipay_will_not_hear_from_us_is_a_definite_no(
         await provider.close(payment(Channel.BARCODE))
 
 
-async def test_a_refused_refund_query_says_nothing_whoever_is_to_blame(
+async def test_a_rejected_refund_query_says_nothing_whoever_is_to_blame(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund
 ) -> None:
     alipay.nodes[REFUND_QUERY] = no("isv.invalid-signature", "40002")
@@ -220,7 +220,7 @@ async def test_a_refused_refund_query_says_nothing_whoever_is_to_blame(
         await provider.query_refund(refund, payment())
 
 
-async def test_an_unsigned_refusal_of_a_question_is_never_a_no(
+async def test_an_unsigned_rejection_of_a_question_is_never_a_no(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order
 ) -> None:
     alipay.body = b'{"error_response":{"code":"40002","sub_code":"isv.invalid-app-id"}}'
@@ -228,7 +228,7 @@ async def test_an_unsigned_refusal_of_a_question_is_never_a_no(
         await provider.query(payment())
 
 
-def test_alipay_is_told_success_in_exactly_seven_bytes(provider: AlipayProvider) -> None:
+def test_alipay_is_notified_success_in_exactly_seven_bytes(provider: AlipayProvider) -> None:
     good = provider.acknowledge(accepted=True)
     assert (good.status, good.content_type, good.body) == (200, "text/plain", b"success")
     bad = provider.acknowledge(accepted=False, message="the database is away")

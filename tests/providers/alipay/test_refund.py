@@ -30,7 +30,7 @@ async def test_a_refund_that_moved_nothing_by_this_call_is_pending(
     assert (await provider.refund(refund, payment())).outcome is RefundOutcome.PENDING
 
 
-async def test_a_refund_that_waits_for_the_merchants_money_is_not_refused(
+async def test_a_refund_that_waits_for_the_merchants_money_is_not_rejected(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund
 ) -> None:
     alipay.nodes[REFUND] = no("ACQ.SELLER_BALANCE_NOT_ENOUGH", refund_fee="0.00")
@@ -40,7 +40,7 @@ async def test_a_refund_that_waits_for_the_merchants_money_is_not_refused(
     assert caught.value.provider_code == "ACQ.SELLER_BALANCE_NOT_ENOUGH"
 
 
-async def test_a_refund_that_alipay_says_to_send_again_later_is_not_refused(
+async def test_a_refund_that_alipay_says_to_send_again_later_is_not_rejected(
     alipay: FakeAlipay, provider: AlipayProvider, payment: Order, refund: Refund
 ) -> None:
     alipay.nodes[REFUND] = no("ACQ.REFUND_CHARGE_ERROR")
@@ -64,7 +64,7 @@ async def test_a_refund_that_alipay_will_never_make_is_a_definite_no(
     ["REASON_TRADE_REFUND_FEE_ERR", "TRADE_HAS_FINISHED", "TRADE_STATUS_ERROR", "TRADE_NOT_EXIST"],
 )
 @pytest.mark.parametrize("found", [OK, MISSING])
-async def test_a_refused_refund_is_a_no_only_where_the_query_knows_nothing_of_it(
+async def test_a_rejected_refund_is_a_no_only_where_the_query_knows_nothing_of_it(
     *,
     alipay: FakeAlipay,
     provider: AlipayProvider,

@@ -75,7 +75,7 @@ def test_the_published_content_encryption_is_ours(vectors: Vectors) -> None:
 
 
 @pytest.mark.parametrize("key", ["not base64!", base64.b64encode(b"short").decode()])
-def test_an_unfit_aes_key_is_refused_without_being_shown(key: str) -> None:
+def test_an_unfit_aes_key_is_rejected_without_being_shown(key: str) -> None:
     with pytest.raises(ValueError, match="aes_key") as caught:
         load_aes_key(key)
     assert key not in str(caught.value)
@@ -122,14 +122,14 @@ def test_a_public_key_is_read_in_every_form_of_the_wild(keys: Keys, form: Public
 
 
 @pytest.mark.parametrize("text", ["", "rubbish!", "AAAA", "密钥"])
-def test_what_is_no_key_is_refused_without_being_shown(text: str) -> None:
+def test_what_is_no_key_is_rejected_without_being_shown(text: str) -> None:
     for load in (load_private_key, load_public_key):
         with pytest.raises(ValueError, match="key") as caught:
             load(text)
         assert not text or text not in str(caught.value)
 
 
-def test_keys_of_another_kind_are_refused(keys: Keys) -> None:
+def test_keys_of_another_kind_are_rejected(keys: Keys) -> None:
     curve = ec.generate_private_key(ec.SECP256R1())
     with pytest.raises(ValueError, match="not an RSA key"):
         load_private_key(private_pem(curve))

@@ -56,7 +56,7 @@ def test_the_error_node_is_an_answer_too() -> None:
         f'{{"another_response":{{}},"sign":"{NODE}"}}',
     ],
 )
-def test_what_is_not_exactly_one_answer_is_refused(text: str) -> None:
+def test_what_is_not_exactly_one_answer_is_rejected(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - any refusal will do
         open_envelope(text, METHOD)
 

@@ -11,7 +11,7 @@ from tests.providers.apple_iap.appstore import NOW, FakeAppStore, ms
 from tests.providers.apple_iap.conftest import Order
 
 
-async def test_what_the_app_brings_is_read_like_what_the_store_tells(
+async def test_what_the_app_brings_is_read_like_what_the_store_sends(
     provider: AppleIapProvider, store: FakeAppStore, payment: Order
 ) -> None:
     signed = store.transaction()

@@ -61,7 +61,7 @@ def test_apples_own_chain_is_trusted_while_it_is_valid(vectors: Path) -> None:
         ("leaf_cert", "real_apple_intermediate"),
     ],
 )
-def test_apples_published_bad_chains_are_refused(vectors: Path, leaf: str, middle: str) -> None:
+def test_apples_published_bad_chains_are_rejected(vectors: Path, leaf: str, middle: str) -> None:
     root = vector(vectors, "root_ca")
     chain = (vector(vectors, leaf), vector(vectors, middle), root)
     with pytest.raises(UntrustedCertificate):
@@ -81,7 +81,7 @@ def test_a_chain_is_good_for_its_whole_life_and_not_a_second_longer(
             trust.public_key(chain, moment)
 
 
-def test_a_chain_that_was_refused_for_its_dates_may_be_good_at_another(
+def test_a_chain_that_was_rejected_for_its_dates_may_be_good_at_another(
     trust: Trust, chain: Chain
 ) -> None:
     with pytest.raises(UntrustedCertificate):
@@ -156,7 +156,7 @@ def test_rubbish_is_no_certificate(trust: Trust, chain: Chain, rubbish: bytes) -
             trust.public_key(broken, NOW)
 
 
-def test_a_serial_number_that_no_authority_gives_is_refused(trust: Trust, chain: Chain) -> None:
+def test_a_serial_number_that_no_authority_gives_is_rejected(trust: Trust, chain: Chain) -> None:
     serial = x509.load_der_x509_certificate(chain[0]).serial_number
     written = serial.to_bytes((serial.bit_length() + 8) // 8)
     assert chain[0].count(written) == 1
@@ -165,7 +165,7 @@ def test_a_serial_number_that_no_authority_gives_is_refused(trust: Trust, chain:
         trust.public_key((negative, chain[1], chain[2]), NOW)
 
 
-def test_a_certificate_of_an_unknown_version_is_refused(trust: Trust, chain: Chain) -> None:
+def test_a_certificate_of_an_unknown_version_is_rejected(trust: Trust, chain: Chain) -> None:
     version = bytes.fromhex("a003020102")
     assert chain[0].count(version) == 1
     unknown = chain[0].replace(version, version[:-1] + b"\7")

@@ -35,7 +35,7 @@ ACCESS = {
 }
 
 
-def test_every_documented_word_has_its_meaning() -> None:
+def test_every_documented_report_has_its_meaning() -> None:
     expected = {name: change for change, names in ACCESS.items() for name in names.split()}
     assert {raw_type(*key): row.change for key, row in MEANINGS.items()} == expected
 

@@ -22,7 +22,7 @@ async def ask(provider: AppleIapProvider) -> Any:
     return await provider.ask_purchase("2000000000000001")
 
 
-async def test_every_call_carries_a_fresh_token_of_ours(
+async def test_every_call_executes_a_fresh_token_of_ours(
     provider: AppleIapProvider, store: FakeAppStore, keys: Keys, account: dict[str, Any]
 ) -> None:
     answer = {"signedTransactionInfo": store.transaction()}
@@ -81,7 +81,7 @@ async def test_an_id_cannot_lead_to_another_address(
         (503, None, OutcomeUnknown),
     ],
 )
-async def test_every_refusal_is_one_of_three_outcomes(
+async def test_every_rejection_is_one_of_three_outcomes(
     provider: AppleIapProvider,
     store: FakeAppStore,
     status: int,
@@ -98,7 +98,7 @@ async def test_every_refusal_is_one_of_three_outcomes(
 @pytest.mark.parametrize(
     "content", [b"<html>", b"[]", b"\xff", b'{"errorCode":"4040010"}', b'{"errorCode":null}']
 )
-async def test_a_proxys_own_refusal_is_nobodys_word(
+async def test_a_proxys_own_rejection_is_nobodys_report(
     provider: AppleIapProvider, store: FakeAppStore, content: bytes
 ) -> None:
     store.then_raw(content, 404)
@@ -167,7 +167,7 @@ async def offline() -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
-def test_a_path_may_be_asked_with_parameters(
+def test_a_path_may_be_queried_with_parameters(
     offline: httpx.AsyncClient, account: dict[str, Any]
 ) -> None:
     client = AppleClient(AppleIapConfig.model_validate(account), offline, lambda: NOW)

@@ -30,7 +30,7 @@ async def test_a_sale_in_another_app_parks_the_payment_and_changes_nothing(
         assert found.change is None
 
 
-async def test_any_other_word_about_another_app_is_marked(
+async def test_any_other_report_about_another_app_is_marked(
     provider: AppleIapProvider, store: FakeAppStore
 ) -> None:
     foreign = store.transaction(bundleId="com.example.coffee")
@@ -40,7 +40,7 @@ async def test_any_other_word_about_another_app_is_marked(
 
 
 @pytest.mark.parametrize("environment", ["Xcode", "LocalTesting", "Production", "", "sandbox"])
-async def test_another_environments_word_counts_for_nothing(
+async def test_another_environments_report_counts_for_nothing(
     provider: AppleIapProvider, store: FakeAppStore, environment: str
 ) -> None:
     transaction = store.transaction(environment=environment)
@@ -74,14 +74,14 @@ async def test_production_reads_sandbox_purchases_and_marks_them_as_test(
 
 
 @pytest.mark.parametrize("environment", ["Xcode", "LocalTesting"])
-async def test_production_refuses_what_is_made_on_a_developers_machine(
+async def test_production_rejects_what_is_made_on_a_developers_machine(
     production: AppleIapProvider, store: FakeAppStore, environment: str
 ) -> None:
     with pytest.raises(InvalidSignature, match="counts for nothing"):
         await production.verify_purchase(store.transaction(environment=environment))
 
 
-async def test_productions_word_names_our_apps_number(
+async def test_productions_report_names_our_apps_number(
     production: AppleIapProvider, store: FakeAppStore
 ) -> None:
     transaction = store.transaction(environment="Production")
@@ -134,7 +134,7 @@ async def test_a_text_inside_is_believed_by_its_own_signature_alone(
         {"productId": None},
     ],
 )
-async def test_a_transaction_that_is_not_as_documented_is_refused(
+async def test_a_transaction_that_is_not_as_documented_is_rejected(
     provider: AppleIapProvider, store: FakeAppStore, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidSignature, match=f"documented form: {next(iter(changes))}"):
@@ -142,7 +142,7 @@ async def test_a_transaction_that_is_not_as_documented_is_refused(
 
 
 @pytest.mark.parametrize("missing", ["notificationType", "notificationUUID"])
-async def test_a_message_without_its_name_or_number_is_refused(
+async def test_a_message_without_its_name_or_number_is_rejected(
     provider: AppleIapProvider, store: FakeAppStore, missing: str
 ) -> None:
     envelope = store.envelope("TEST", data={"environment": "Sandbox", "bundleId": BUNDLE})
@@ -170,7 +170,7 @@ async def test_what_names_no_app_of_ours_never_calls_an_operator(
     "posted",
     [b"", b"{}", b"[]", b'{"signedPayload":1}', b"\xff", b'{"signedPayload":"' + b"a" * 300_000],
 )
-async def test_a_body_that_carries_nothing_signed_is_refused(
+async def test_a_body_that_executes_nothing_signed_is_rejected(
     provider: AppleIapProvider, posted: bytes
 ) -> None:
     with pytest.raises(InvalidSignature):

@@ -64,7 +64,7 @@ async def test_the_token_is_ours_in_any_spelling(
         {"transactionReason": "RENEWAL"},
     ],
 )
-async def test_what_no_payment_of_ours_can_have_bought_is_a_word_of_the_store(
+async def test_what_no_payment_of_ours_can_have_bought_is_a_report_of_the_store(
     provider: AppleIapProvider, store: FakeAppStore, changes: dict[str, Any]
 ) -> None:
     transaction = store.transaction(**changes)
@@ -130,7 +130,7 @@ async def test_a_subscriptions_renewal_says_how_it_will_go_on(
         assert found.signed_at == NOW
 
 
-async def test_a_refund_is_a_word_of_the_store_about_that_transaction(
+async def test_a_refund_is_a_report_of_the_store_about_that_transaction(
     provider: AppleIapProvider, store: FakeAppStore
 ) -> None:
     for percentage, share in ((None, 100_000), (100_000, 100_000), (25_000, 25_000), (-1, 100_000)):
@@ -170,7 +170,7 @@ async def test_a_consumption_request_says_why(
     ("kind", "subtype"),
     [("BRAND_NEW", None), ("BRAND_NEW", "TOO"), ("TEST", None), ("METADATA_UPDATE", None)],
 )
-async def test_a_word_that_is_new_to_us_is_kept_and_changes_nothing(
+async def test_a_report_that_is_new_to_us_is_kept_and_changes_nothing(
     provider: AppleIapProvider, store: FakeAppStore, kind: str, subtype: str | None
 ) -> None:
     found = await hear(provider, store.message(kind, subtype))

@@ -15,7 +15,7 @@ from tests.providers.apple_iap.conftest import Order
 NUMBER = "2000000000000001"
 
 
-async def test_the_app_is_told_what_to_buy_and_for_which_payment(
+async def test_the_app_is_notified_what_to_buy_and_for_which_payment(
     provider: AppleIapProvider, store: FakeAppStore, payment: Order
 ) -> None:
     created = await provider.create(payment(quantity=3))
@@ -30,7 +30,7 @@ async def test_the_app_is_told_what_to_buy_and_for_which_payment(
     assert store.calls == []
 
 
-async def test_a_payment_of_no_product_is_refused(
+async def test_a_payment_of_no_product_is_rejected(
     provider: AppleIapProvider, payment: Order
 ) -> None:
     with pytest.raises(ProviderRejected, match="product of the catalogue"):
@@ -60,7 +60,7 @@ async def test_a_purchase_that_nobody_made_is_not_found(
     assert (report.outcome, report.reference) == (Outcome.NOT_FOUND, payment().reference)
 
 
-async def test_a_word_that_cannot_be_verified_leaves_the_payment_unknown(
+async def test_a_report_that_cannot_be_verified_leaves_the_payment_unknown(
     provider: AppleIapProvider, store: FakeAppStore, payment: Order, keys: Keys
 ) -> None:
     forged = FakeAppStore(keys, keys.signer(marks=())).message()
@@ -71,7 +71,7 @@ async def test_a_word_that_cannot_be_verified_leaves_the_payment_unknown(
     assert (await provider.query(payment())).outcome is Outcome.PAID
 
 
-async def test_a_known_purchase_is_asked_for_by_its_number(
+async def test_a_known_purchase_is_requested_by_its_number(
     provider: AppleIapProvider, store: FakeAppStore, payment: Order
 ) -> None:
     store.then({"signedTransactionInfo": store.transaction()})
@@ -143,7 +143,7 @@ async def test_a_known_purchase_that_the_store_denies_is_not_found(
     assert (report.outcome, report.raw_status) == (Outcome.NOT_FOUND, "4040010")
 
 
-async def test_a_refused_question_says_nothing_of_the_money(
+async def test_a_rejected_question_says_nothing_of_the_money(
     provider: AppleIapProvider, store: FakeAppStore, payment: Order
 ) -> None:
     for known in (payment(), payment(provider_reference=NUMBER)):

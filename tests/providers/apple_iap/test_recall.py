@@ -91,7 +91,7 @@ def reference(number: int) -> str:
     return UUID(int=number).hex
 
 
-async def test_a_sale_is_found_and_then_known_without_asking(
+async def test_a_sale_is_found_and_then_known_without_querying(
     recall: Recall, history: History
 ) -> None:
     history.sales.append(sale(1, NOW - HOUR))
@@ -146,7 +146,9 @@ async def test_what_was_read_once_is_not_read_for_the_next_payment(
     assert history.read == [(begin, None), (NOW - OVERLAP, None)]
 
 
-async def test_a_sale_told_late_and_dated_early_is_found(recall: Recall, history: History) -> None:
+async def test_a_sale_reported_late_and_dated_early_is_found(
+    recall: Recall, history: History
+) -> None:
     assert await found(recall, reference(1), NOW - 3 * HOUR, NOW) is None
     history.sales.append(sale(1, NOW - OVERLAP / 2))
     assert await found(recall, reference(1), NOW - 3 * HOUR, NOW + HOUR / 4) == "1"

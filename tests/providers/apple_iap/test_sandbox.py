@@ -64,7 +64,7 @@ async def bought(stand: Stand, product: str = "coins", **content: Any) -> dict[s
 
 
 @pytest.mark.parametrize("forgery", [*FORGERIES, "nested_foreign_ca"])
-async def test_a_word_that_is_not_apples_changes_nothing_and_is_not_taken(
+async def test_a_report_that_is_not_apples_changes_nothing_and_is_not_taken(
     main: Stand, forgery: str
 ) -> None:
     payment = await main.paid()
@@ -115,7 +115,7 @@ async def provider_reference(stand: Stand, token: UUID) -> dict[str, Any]:
         ("stale", None),
     ],
 )
-async def test_what_a_genuine_word_says_is_held_against_the_payment(
+async def test_what_a_genuine_report_says_is_held_against_the_payment(
     main: Stand, fault: str, attention: Attention | None
 ) -> None:
     payment = await main.paid()
@@ -128,7 +128,7 @@ async def test_what_a_genuine_word_says_is_held_against_the_payment(
 @pytest.mark.parametrize(
     ("fault", "change"), [("missing_token", Change.PURCHASED), ("unknown_type", Change.RECORDED)]
 )
-async def test_a_word_that_names_no_sale_of_ours_is_only_a_word(
+async def test_a_report_that_names_no_sale_of_ours_is_only_a_report(
     main: Stand, fault: str, change: Change
 ) -> None:
     payment = await main.paid()
@@ -139,7 +139,7 @@ async def test_a_word_that_names_no_sale_of_ours_is_only_a_word(
     assert found.change.change is change
 
 
-async def test_a_subscriptions_whole_life_is_told_in_our_words(main: Stand) -> None:
+async def test_a_subscriptions_whole_life_is_notified_in_our_reports(main: Stand) -> None:
     payment = main.payment(product_id="com.paysaga.tea.monthly")
     first = await bought(main, "monthly", app_account_token=str(payment.id))
     number = {"transaction_id": first["transaction_id"], "notify": False}
@@ -170,7 +170,7 @@ async def test_a_subscriptions_whole_life_is_told_in_our_words(main: Stand) -> N
     assert words[4].change.grace_until is not None
 
 
-async def test_a_refund_and_its_reversal_are_apples_own_words(main: Stand, store: Store) -> None:
+async def test_a_refund_and_its_reversal_are_apples_own_reports(main: Stand, store: Store) -> None:
     payment = await main.paid()
     number = (await provider_reference(main, payment.id))["provider_reference"]
     await do(main, "request-refund", transaction_id=number)
@@ -212,7 +212,7 @@ async def test_a_customers_whole_history_is_found_from_any_purchase(
     assert sorted(purchase.transaction_id for purchase in found) == sorted(numbers)
 
 
-async def test_apple_hears_what_became_of_a_purchase(main: Stand, store: Store) -> None:
+async def test_apple_receives_what_became_of_a_purchase(main: Stand, store: Store) -> None:
     number = (await bought(main))["transaction_id"]
     await store.send_consumption(number, Consumption(consumed=50_000))
     with pytest.raises(ProviderRejected) as caught:
@@ -229,7 +229,7 @@ async def test_ask_to_buy_is_money_only_once_a_parent_agrees(main: Stand) -> Non
     assert (await main.provider.query(payment)).outcome is Outcome.PAID
 
 
-async def test_a_busy_store_is_asked_again_at_its_own_time(main: Stand, store: Store) -> None:
+async def test_a_busy_store_is_queried_again_at_its_own_time(main: Stand, store: Store) -> None:
     payment = await main.paid()
     await main.fault("query", "rate_limited", payment)
     with pytest.raises(ProviderUnavailable) as caught:
@@ -248,7 +248,7 @@ async def test_a_store_that_does_not_know_our_key_is_no_verdict_on_the_payment(
     assert (await main.provider.query(payment)).outcome is Outcome.PAID
 
 
-async def test_a_store_whose_parts_do_not_agree_yet_is_asked_again(
+async def test_a_store_whose_parts_do_not_agree_yet_is_queried_again(
     main: Stand, store: Store
 ) -> None:
     sold = await bought(main)

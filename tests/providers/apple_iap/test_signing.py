@@ -32,20 +32,20 @@ def test_what_the_store_signed_is_read(trust: Trust, signer: Signer) -> None:
     assert signing.read(signer.sign(PAYLOAD), trust, NOW) == PAYLOAD
 
 
-def test_an_old_word_stays_true_after_its_certificate_has_expired(
+def test_an_old_report_stays_true_after_its_certificate_has_expired(
     trust: Trust, signer: Signer
 ) -> None:
     assert signing.read(signer.sign(PAYLOAD), trust, NOW + 800 * DAY) == PAYLOAD
 
 
-def test_a_word_without_a_date_is_held_against_the_clock(trust: Trust, signer: Signer) -> None:
+def test_a_report_without_a_date_is_held_against_the_clock(trust: Trust, signer: Signer) -> None:
     text = signer.sign({"bundleId": "x"})
     assert signing.read(text, trust, NOW) == {"bundleId": "x"}
     with pytest.raises(NotGenuine, match="valid then"):
         signing.read(text, trust, NOW + 800 * DAY)
 
 
-def test_a_word_dated_beyond_its_certificate_is_refused(trust: Trust, signer: Signer) -> None:
+def test_a_report_dated_beyond_its_certificate_is_rejected(trust: Trust, signer: Signer) -> None:
     for days in (-800, 800):
         text = signer.sign(PAYLOAD | {"signedDate": ms(NOW + days * DAY)})
         with pytest.raises(NotGenuine, match="valid"):
@@ -53,7 +53,7 @@ def test_a_word_dated_beyond_its_certificate_is_refused(trust: Trust, signer: Si
 
 
 @pytest.mark.parametrize("date", ["1", 1.5, True, -1, 10**14, 10**30, [], {}])
-def test_a_date_that_is_none_is_refused(trust: Trust, signer: Signer, date: object) -> None:
+def test_a_date_that_is_none_is_rejected(trust: Trust, signer: Signer, date: object) -> None:
     with pytest.raises(NotGenuine, match="date"):
         signing.read(signer.sign(PAYLOAD | {"signedDate": date}), trust, NOW)
 
@@ -66,7 +66,7 @@ def test_the_header_does_not_choose_the_algorithm(
         signing.read(signer.sign(PAYLOAD, alg=alg), trust, NOW)
 
 
-def test_a_text_keyed_with_a_public_certificate_is_refused(trust: Trust, signer: Signer) -> None:
+def test_a_text_keyed_with_a_public_certificate_is_rejected(trust: Trust, signer: Signer) -> None:
     header, payload, _ = parts_of(signer.sign(PAYLOAD, alg="HS256"))
     key = base64.b64encode(signer.chain[0])
     for content in (key, signer.chain[0]):
@@ -75,13 +75,13 @@ def test_a_text_keyed_with_a_public_certificate_is_refused(trust: Trust, signer:
             signing.read(f"{header}.{payload}.{url64(digest)}", trust, NOW)
 
 
-def test_a_header_that_demands_more_than_we_know_is_refused(trust: Trust, signer: Signer) -> None:
+def test_a_header_that_demands_more_than_we_know_is_rejected(trust: Trust, signer: Signer) -> None:
     with pytest.raises(NotGenuine, match="ES256"):
         signing.read(signer.sign(PAYLOAD, crit=["b64"], b64=False), trust, NOW)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 4])
-def test_a_chain_of_another_length_than_three_is_refused(
+def test_a_chain_of_another_length_than_three_is_rejected(
     trust: Trust, signer: Signer, count: int
 ) -> None:
     x5c = [base64.b64encode(one).decode() for one in (*signer.chain, signer.chain[0])][:count]
@@ -90,18 +90,18 @@ def test_a_chain_of_another_length_than_three_is_refused(
 
 
 @pytest.mark.parametrize("x5c", [None, "abc", {"0": "", "1": "", "2": ""}])
-def test_a_chain_that_is_no_list_is_refused(trust: Trust, signer: Signer, x5c: object) -> None:
+def test_a_chain_that_is_no_list_is_rejected(trust: Trust, signer: Signer, x5c: object) -> None:
     with pytest.raises(NotGenuine, match="exactly three"):
         signing.read(signer.sign(PAYLOAD, x5c=x5c), trust, NOW)
 
 
 @pytest.mark.parametrize("x5c", [[1, 2, 3], ["?", "?", "?"], ["é", "", ""], [None] * 3])
-def test_a_chain_that_is_not_base64_is_refused(trust: Trust, signer: Signer, x5c: object) -> None:
+def test_a_chain_that_is_not_base64_is_rejected(trust: Trust, signer: Signer, x5c: object) -> None:
     with pytest.raises(NotGenuine, match="not base64"):
         signing.read(signer.sign(PAYLOAD, x5c=x5c), trust, NOW)
 
 
-def test_a_strangers_chain_is_refused_however_well_it_signs(trust: Trust, signer: Signer) -> None:
+def test_a_strangers_chain_is_rejected_however_well_it_signs(trust: Trust, signer: Signer) -> None:
     with pytest.raises(NotGenuine, match="does not fit"):
         signing.read(Signer(new_key(), signer.chain).sign(PAYLOAD), trust, NOW)
 
@@ -116,7 +116,7 @@ def test_a_signature_belongs_to_one_text(trust: Trust, signer: Signer) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 32, 63, 65, 71])
-def test_a_signature_of_another_length_is_refused(
+def test_a_signature_of_another_length_is_rejected(
     trust: Trust, signer: Signer, length: int
 ) -> None:
     header, payload, _ = parts_of(signer.sign(PAYLOAD))
@@ -125,7 +125,7 @@ def test_a_signature_of_another_length_is_refused(
 
 
 @pytest.mark.parametrize("signature", [bytes(64), b"\xff" * 64, bytes(63) + b"\1"])
-def test_numbers_that_sign_nothing_are_refused(
+def test_numbers_that_sign_nothing_are_rejected(
     trust: Trust, signer: Signer, signature: bytes
 ) -> None:
     header, payload, _ = parts_of(signer.sign(PAYLOAD))
@@ -152,7 +152,7 @@ def test_rubbish_is_no_signed_text(trust: Trust, text: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"1", b'"x"', b"null", b"\xff", b"[" * 50_000])
-def test_a_signed_payload_that_is_no_object_is_refused(
+def test_a_signed_payload_that_is_no_object_is_rejected(
     trust: Trust, signer: Signer, payload: bytes
 ) -> None:
     header = json.loads(base64.urlsafe_b64decode(parts_of(signer.sign(PAYLOAD))[0] + "=="))
@@ -193,7 +193,7 @@ def rsa_pem() -> str:
         (lambda: pem(new_key(ec.SECP384R1())), "P-256"),
     ],
 )
-def test_a_key_that_is_none_is_refused_without_being_shown(make: Any, complaint: str) -> None:
+def test_a_key_that_is_none_is_rejected_without_being_shown(make: Any, complaint: str) -> None:
     text = make()
     with pytest.raises(ValueError, match=complaint) as caught:
         signing.load_key(text)

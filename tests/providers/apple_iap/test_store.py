@@ -38,7 +38,7 @@ def test_the_provider_is_a_store(provider: Provider) -> None:
     assert isinstance(provider, Store)
 
 
-async def test_one_transaction_is_asked_for_by_its_number(
+async def test_one_transaction_is_requested_by_its_number(
     provider: AppleIapProvider, store: FakeAppStore
 ) -> None:
     store.then({"signedTransactionInfo": store.transaction(revocationDate=ms(NOW))})
@@ -92,7 +92,7 @@ async def test_only_a_transaction_that_is_not_there_is_looked_for_elsewhere(
     assert len(store.calls) == 2
 
 
-async def test_a_transaction_that_no_environment_knows_is_refused(
+async def test_a_transaction_that_no_environment_knows_is_rejected(
     production: AppleIapProvider, store: FakeAppStore
 ) -> None:
     store.then_error(404, 4040010)
@@ -171,7 +171,7 @@ async def test_what_never_reached_us_is_found_in_the_order_of_its_signing(
     assert asked(store) == [path, f"{path}?paginationToken=next"]
 
 
-async def test_a_history_is_asked_for_no_further_back_than_it_reaches(
+async def test_a_history_is_requested_no_further_back_than_it_reaches(
     production: AppleIapProvider, store: FakeAppStore
 ) -> None:
     store.then(store.told(), store.told())
@@ -182,7 +182,7 @@ async def test_a_history_is_asked_for_no_further_back_than_it_reaches(
     ]
 
 
-async def test_an_environment_is_not_asked_for_what_it_has_forgotten(
+async def test_an_environment_is_not_requested_what_it_has_forgotten(
     production: AppleIapProvider, store: FakeAppStore, payment: Order
 ) -> None:
     store.then(*[store.told()] * 500)
@@ -207,7 +207,7 @@ async def test_an_entry_without_its_text_makes_the_answer_worthless(
         await provider.find_lost(NOW)
 
 
-async def test_an_entry_that_does_not_verify_is_not_passed_over_in_silence(
+async def test_an_entry_that_does_not_verify_is_not_passed_over_in_no_answer(
     provider: AppleIapProvider, store: FakeAppStore, keys: Keys
 ) -> None:
     forged = keys.signer(marks=()).sign(store.envelope("TEST"))
@@ -243,7 +243,7 @@ async def test_an_entry_that_does_not_verify_is_not_passed_over_in_silence(
         ),
     ],
 )
-async def test_what_became_of_a_purchase_is_told_with_the_customers_consent(
+async def test_what_became_of_a_purchase_is_notified_with_the_customers_consent(
     provider: AppleIapProvider,
     store: FakeAppStore,
     consumption: Consumption,

@@ -53,7 +53,7 @@ async def test_another_status_than_200_is_no_answer(
         await provider.query(payment())
 
 
-async def test_keyed_methods_refuse_an_answer_with_a_wrong_digest(
+async def test_keyed_methods_reject_an_answer_with_a_wrong_digest(
     account: dict[str, Any], gateway: FakeGateway, payment: Order
 ) -> None:
     keyed = {key: account[key] for key in ("name", "base_url", "mer_id")}

@@ -123,5 +123,5 @@ def test_only_two_codes_are_money() -> None:
 
 
 @pytest.mark.parametrize("code", DOCUMENTED)
-def test_a_refused_question_is_never_a_no(code: str) -> None:
+def test_a_rejected_question_is_never_a_no(code: str) -> None:
     assert not codes.question_verdict(code).is_refusal

@@ -28,7 +28,7 @@ PAID = {
 }
 
 
-async def test_a_payment_is_told_with_the_orders_own_sum(
+async def test_a_payment_is_notified_with_the_orders_own_sum(
     gateway: FakeGateway, provider: UnionpayProvider, payment: Order
 ) -> None:
     told = await provider.parse_notification({}, gateway.form(PAID))
@@ -60,7 +60,7 @@ async def test_a_notification_in_gbk_is_read_in_gbk(
         ({"respCode": ""}, Outcome.PENDING),
     ],
 )
-async def test_what_is_no_success_is_not_told_as_one(
+async def test_what_is_no_success_is_not_notified_as_one(
     gateway: FakeGateway, provider: UnionpayProvider, change: dict[str, str], outcome: Outcome
 ) -> None:
     told = await provider.parse_notification({}, gateway.form(PAID | change))
@@ -72,7 +72,7 @@ async def test_what_is_no_success_is_not_told_as_one(
     ("code", "outcome"), [("00", RefundOutcome.SUCCEEDED), ("36", RefundOutcome.FAILED)]
 )
 @pytest.mark.parametrize("kind", ["04", "31"])
-async def test_a_refund_or_an_undo_is_told_with_the_payments_number(
+async def test_a_refund_or_an_undo_is_notified_with_the_payments_number(
     gateway: FakeGateway, provider: UnionpayProvider, kind: str, code: str, outcome: RefundOutcome
 ) -> None:
     fields = PAID | {"orderId": "f" * 32, "txnType": kind, "respCode": code}
@@ -118,7 +118,7 @@ async def test_a_transaction_of_another_product_is_about_nothing_that_we_do(
     assert told.is_foreign is (merchant != "ours")
 
 
-async def test_a_merchants_key_cannot_tell_us_anything(
+async def test_a_merchants_key_cannot_send_us_anything(
     gateway: FakeGateway, provider: UnionpayProvider
 ) -> None:
     leaf = on_the_wire(gateway.keys.middle.issue(gateway.keys.gateway, "041@Z1@a shop@1"))
@@ -126,14 +126,14 @@ async def test_a_merchants_key_cannot_tell_us_anything(
         await provider.parse_notification({}, gateway.form(PAID | {"signPubKeyCert": leaf}))
 
 
-async def test_a_message_without_a_certificate_is_refused(
+async def test_a_message_without_a_certificate_is_rejected(
     gateway: FakeGateway, provider: UnionpayProvider
 ) -> None:
     with pytest.raises(InvalidSignature):
         await provider.parse_notification({}, gateway.form(PAID | {"signPubKeyCert": ""}))
 
 
-async def test_an_expired_certificate_tells_nothing(
+async def test_an_expired_certificate_sends_nothing(
     gateway: FakeGateway, provider: UnionpayProvider
 ) -> None:
     gateway.now = NOW.replace(year=2028)

@@ -94,7 +94,7 @@ async def test_an_answer_without_the_checkout_leaves_the_outcome_unknown(
     ],
 )
 @pytest.mark.parametrize("channel", [Channel.QR, Channel.BARCODE])
-async def test_a_refused_order_raises_what_its_code_stands_for(
+async def test_a_rejected_order_raises_what_its_code_stands_for(
     gateway: FakeGateway,
     provider: UnionpayProvider,
     payment: Order,
@@ -108,7 +108,7 @@ async def test_a_refused_order_raises_what_its_code_stands_for(
     assert len(gateway.calls) == 1
 
 
-async def test_a_scanned_code_is_asked_about_at_once(
+async def test_a_scanned_code_is_queried_at_once(
     gateway: FakeGateway, provider: UnionpayProvider, payment: Order
 ) -> None:
     gateway.then({"respCode": "00"}, PAID | {"txnSubType": "06"})
@@ -162,7 +162,7 @@ async def test_a_payment_is_paid_where_both_levels_say_so(
 
 
 @pytest.mark.parametrize("code", ["05", "37", "99", "11"])
-async def test_a_question_that_was_refused_says_nothing_of_the_money(
+async def test_a_question_that_was_rejected_says_nothing_of_the_money(
     gateway: FakeGateway, provider: UnionpayProvider, payment: Order, code: str
 ) -> None:
     gateway.then(PAID | {"respCode": code})
@@ -221,7 +221,7 @@ async def test_a_payer_who_was_debited_without_success_is_for_an_operator(
 
 
 @pytest.mark.parametrize("code", ["42", "74", "75"])
-async def test_a_charge_that_debited_the_payer_is_never_a_refusal(
+async def test_a_charge_that_debited_the_payer_is_never_a_rejection(
     gateway: FakeGateway, provider: UnionpayProvider, payment: Order, code: str
 ) -> None:
     gateway.then({"respCode": code})

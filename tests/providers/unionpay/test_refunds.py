@@ -91,7 +91,7 @@ async def test_an_account_may_do_without_undo(
     assert gateway.kinds() == ["04"]
 
 
-async def test_a_refused_undo_that_left_no_trace_becomes_a_refund_of_the_same_number(
+async def test_a_rejected_undo_that_left_no_trace_becomes_a_refund_of_the_same_number(
     gateway: FakeGateway, provider: UnionpayProvider, paid: Order, refund: MakeRefund
 ) -> None:
     gateway.then({"respCode": "32"}, {"respCode": "34"}, ACCEPTED)
@@ -100,7 +100,7 @@ async def test_a_refused_undo_that_left_no_trace_becomes_a_refund_of_the_same_nu
     assert {sent["orderId"] for _, sent in gateway.calls} == {refund().reference}
 
 
-async def test_a_refused_undo_that_was_done_before_is_not_done_again(
+async def test_a_rejected_undo_that_was_done_before_is_not_done_again(
     gateway: FakeGateway, provider: UnionpayProvider, paid: Order, refund: MakeRefund
 ) -> None:
     gateway.then({"respCode": "45"}, DONE | {"txnType": "31", "txnAmt": "1999"})
@@ -117,7 +117,7 @@ async def test_an_undo_of_unknown_outcome_is_never_followed_by_a_refund(
     assert gateway.kinds() == ["31"]
 
 
-async def test_a_repeated_number_is_asked_about_and_never_sent_anew(
+async def test_a_repeated_number_is_queried_and_never_sent_anew(
     gateway: FakeGateway, provider: UnionpayProvider, paid: Order, refund: MakeRefund
 ) -> None:
     gateway.then({"respCode": "12"}, DONE, {"respCode": "12"}, {"respCode": "34"})
@@ -127,7 +127,7 @@ async def test_a_repeated_number_is_asked_about_and_never_sent_anew(
     assert gateway.kinds() == ["04", "00", "04", "00"]
 
 
-async def test_a_refusal_is_believed_once_nothing_is_known_of_the_refund(
+async def test_a_rejection_is_believed_once_nothing_is_known_of_the_refund(
     gateway: FakeGateway, provider: UnionpayProvider, paid: Order, refund: MakeRefund
 ) -> None:
     gateway.then({"respCode": "36"}, {"respCode": "34"})
@@ -177,7 +177,7 @@ async def test_a_refunds_state_is_the_original_code(
     assert (await provider.query_refund(refund(), paid())).outcome is outcome
 
 
-async def test_the_payments_number_is_asked_for_where_our_books_lack_it(
+async def test_the_payments_number_is_requested_where_the_database_lacks_it(
     gateway: FakeGateway, provider: UnionpayProvider, payment: Order, refund: MakeRefund
 ) -> None:
     gateway.then(PAID, ACCEPTED)

@@ -41,7 +41,7 @@ async def test_an_answer_of_a_signer_that_is_not_unionpay_is_an_unknown_outcome(
 
 
 @pytest.mark.parametrize("forgery", [*FOREIGN, "unknown_serial"])
-async def test_a_notification_of_a_signer_that_is_not_unionpay_is_refused(
+async def test_a_notification_of_a_signer_that_is_not_unionpay_is_rejected(
     certified: Stand, forgery: str
 ) -> None:
     payment = await certified.paid()
@@ -80,7 +80,7 @@ async def test_a_notification_about_another_code_is_not_paid(main: Stand) -> Non
 
 
 @pytest.mark.parametrize("code", ["03", "04", "05", "66", "34"])
-async def test_an_unclear_state_is_asked_about_until_it_is_clear(main: Stand, code: str) -> None:
+async def test_an_unclear_state_is_queried_until_it_is_clear(main: Stand, code: str) -> None:
     payment = await main.paid()
     await main.fault("query", "orig_resp_code", payment, code=code)
     assert (await main.provider.query(payment)).outcome in (Outcome.PENDING, Outcome.NOT_FOUND)
@@ -94,7 +94,7 @@ async def test_a_success_with_a_defect_is_a_success(main: Stand) -> None:
 
 
 @pytest.mark.parametrize("ending", ["0004", "0005", "0006"])
-async def test_a_refused_code_moves_nothing(main: Stand, ending: str) -> None:
+async def test_a_rejected_code_moves_nothing(main: Stand, ending: str) -> None:
     payment = main.payment(Channel.BARCODE, payer=Payer(auth_code=new_code("unionpay", ending)))
     with pytest.raises(ProviderRejected):
         await main.provider.create(payment)
@@ -103,7 +103,7 @@ async def test_a_refused_code_moves_nothing(main: Stand, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["0007", "0008"])
-async def test_a_charge_of_unclear_outcome_is_found_by_asking(main: Stand, ending: str) -> None:
+async def test_a_charge_of_unclear_outcome_is_found_by_querying(main: Stand, ending: str) -> None:
     payment = main.payment(Channel.BARCODE, payer=Payer(auth_code=new_code("unionpay", ending)))
     with pytest.raises(OutcomeUnknown):
         await main.provider.create(payment)
@@ -160,7 +160,7 @@ async def test_an_undo_after_a_refund_is_not_tried_twice(main: Stand) -> None:
     assert sum(await main.moved(payment, "refund")) <= 1
 
 
-async def test_a_refund_that_the_bank_refuses_fails_by_notification_and_by_query(
+async def test_a_refund_that_the_bank_rejects_fails_by_notification_and_by_query(
     main: Stand,
 ) -> None:
     payment = await main.paid()

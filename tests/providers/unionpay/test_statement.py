@@ -115,7 +115,7 @@ def test_a_bad_line_is_named_by_its_number(bad: bytes, what: str) -> None:
     assert refused(zipped(detail(row(1), bad, row(3)))) == f"line 2: {what}"
 
 
-def test_a_file_that_ends_inside_a_line_is_refused() -> None:
+def test_a_file_that_ends_inside_a_line_is_rejected() -> None:
     assert refused(zipped(detail(row(1), row(2))[:-2])) == "line 2: it ends too early"
     assert refused(zipped(detail(row(1)).replace(b"\r\n", b"\n"))) == "line 1: it ends too early"
 
@@ -131,7 +131,7 @@ def test_of_two_details_none_is_believed() -> None:
     assert "it has 2 ZM entries" in refused(two)
 
 
-def test_a_name_without_a_day_is_refused() -> None:
+def test_a_name_without_a_day_is_rejected() -> None:
     assert "names no day" in refused(zipped(b"", f"INN15023088ZM_{MER_ID}"))
 
 
@@ -158,13 +158,13 @@ def test_a_bomb_that_lies_about_its_size_is_not_inflated(monkeypatch: pytest.Mon
     assert "the ZIP cannot be read" in refused(bomb)
 
 
-def test_many_entries_are_refused() -> None:
+def test_many_entries_are_rejected() -> None:
     many = {f"note{number}": b"" for number in range(statement.MOST_ENTRIES)}
 
     assert "more than 16 entries" in refused(zipped(detail(row()), others=many))
 
 
-def test_another_compression_is_refused(tmp_path: Path) -> None:
+def test_another_compression_is_rejected(tmp_path: Path) -> None:
     with ZipFile(tmp_path / "bzip2.zip", "w", ZIP_BZIP2) as archive:
         archive.writestr(NAME, detail(row()))
 
@@ -174,11 +174,11 @@ def test_another_compression_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"PK", b"no base64!", base64.b64encode(b"no zlib"), b"\xff\xfe", b"eJw="]
 )
-def test_what_is_no_file_is_refused(content: bytes) -> None:
+def test_what_is_no_file_is_rejected(content: bytes) -> None:
     refused(content)
 
 
-def test_a_truncated_file_is_refused_wherever_it_ends(sample: bytes) -> None:
+def test_a_truncated_file_is_rejected_wherever_it_ends(sample: bytes) -> None:
     for end in range(0, len(sample), 7):
         refused(sample[:end])
     packed = zlib.compress(sample)
@@ -186,7 +186,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(sample: bytes) -> None:
         refused(base64.b64encode(packed[:end]))
 
 
-def test_a_broken_file_is_read_rightly_or_refused(sample: bytes) -> None:
+def test_a_broken_file_is_read_rightly_or_rejected(sample: bytes) -> None:
     true, draw = read_statement(sample), random.Random(7)  # noqa: S311 - no secret
     for _ in range(500):
         broken = bytearray(sample)

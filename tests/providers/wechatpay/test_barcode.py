@@ -58,7 +58,7 @@ async def test_an_unsigned_pending_is_an_unknown_outcome(
 
 
 @pytest.mark.parametrize("state", ["NOTPAY", "PAYERROR", "CLOSED", "REVOKED"])
-async def test_a_refused_charge_is_a_no_once_wechat_says_that_nothing_is_paid(
+async def test_a_rejected_charge_is_a_no_once_wechat_says_that_nothing_is_paid(
     provider: WechatpayProvider,
     wechat: FakeWechat,
     barcode_payment: Payment,
@@ -72,7 +72,7 @@ async def test_a_refused_charge_is_a_no_once_wechat_says_that_nothing_is_paid(
     assert caught.value.provider_code == "NOT_ENOUGH"
 
 
-async def test_a_refused_charge_of_an_order_that_does_not_exist_is_a_no(
+async def test_a_rejected_charge_of_an_order_that_does_not_exist_is_a_no(
     provider: WechatpayProvider, wechat: FakeWechat, barcode_payment: Payment
 ) -> None:
     wechat.then_unsigned(400, {"code": "PARAM_ERROR", "message": ""})
@@ -90,7 +90,7 @@ async def test_a_refused_charge_of_an_order_that_does_not_exist_is_a_no(
         ("INVALID_REQUEST", "ACCEPT", Outcome.PENDING),
     ],
 )
-async def test_a_refusal_that_echoes_an_earlier_charge_reports_that_charge(
+async def test_a_rejection_that_echoes_an_earlier_charge_reports_that_charge(
     *,
     provider: WechatpayProvider,
     wechat: FakeWechat,
@@ -107,7 +107,7 @@ async def test_a_refusal_that_echoes_an_earlier_charge_reports_that_charge(
     assert created.report.outcome is outcome
 
 
-async def test_a_refusal_that_cannot_be_asked_about_is_an_unknown_outcome(
+async def test_a_rejection_that_cannot_be_queried_is_an_unknown_outcome(
     provider: WechatpayProvider, wechat: FakeWechat, barcode_payment: Payment
 ) -> None:
     wechat.then_unsigned(400, {"code": "AUTH_CODE_EXPIRED", "message": ""})
@@ -116,7 +116,7 @@ async def test_a_refusal_that_cannot_be_asked_about_is_an_unknown_outcome(
         await provider.create(barcode_payment)
 
 
-async def test_a_charge_that_is_refused_for_who_we_are_is_a_no_once_the_question_is_too(
+async def test_a_charge_that_is_rejected_for_who_we_are_is_a_no_once_the_question_is_too(
     provider: WechatpayProvider, wechat: FakeWechat, barcode_payment: Payment
 ) -> None:
     for _ in range(2):
@@ -125,7 +125,7 @@ async def test_a_charge_that_is_refused_for_who_we_are_is_a_no_once_the_question
         await provider.create(barcode_payment)
 
 
-async def test_a_spent_code_is_no_proof_where_the_question_is_refused(
+async def test_a_spent_code_is_no_proof_where_the_question_is_rejected(
     provider: WechatpayProvider, wechat: FakeWechat, barcode_payment: Payment
 ) -> None:
     wechat.then(403, {"code": "AUTH_CODE_ERROR", "message": ""})
@@ -134,7 +134,7 @@ async def test_a_spent_code_is_no_proof_where_the_question_is_refused(
         await provider.create(barcode_payment)
 
 
-async def test_a_system_error_is_an_unknown_outcome_and_asks_nothing(
+async def test_a_system_error_is_an_unknown_outcome_and_queries_nothing(
     provider: WechatpayProvider, wechat: FakeWechat, barcode_payment: Payment
 ) -> None:
     wechat.then_unsigned(500, {"code": "BANK_ERROR", "message": ""})
@@ -255,7 +255,7 @@ async def test_an_order_that_never_arrived_is_reversed_all_the_same(
     assert [request.method for request in wechat.requests] == ["GET", "POST"]
 
 
-async def test_a_refused_reversal_ends_nothing(
+async def test_a_rejected_reversal_ends_nothing(
     provider: WechatpayProvider,
     wechat: FakeWechat,
     barcode_payment: Payment,

@@ -38,7 +38,7 @@ async def test_the_signed_bytes_are_the_sent_bytes(
     assert "一杯咖啡".encode() in request.content
 
 
-async def test_a_request_carries_the_headers_that_wechat_demands(
+async def test_a_request_executes_the_headers_that_wechat_demands(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
 ) -> None:
     wechat.then(200, CODE_URL)
@@ -49,7 +49,7 @@ async def test_a_request_carries_the_headers_that_wechat_demands(
     assert headers["wechatpay-serial"] == side.PUBLIC_KEY_ID
 
 
-async def test_a_certificate_account_asks_for_no_particular_key(
+async def test_a_certificate_account_requests_no_particular_key(
     certificate_provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
 ) -> None:
     wechat.then(200, CODE_URL)
@@ -137,7 +137,7 @@ async def test_a_signed_answer_that_is_not_json_is_an_unknown_outcome(
         await provider.query(payment)
 
 
-async def test_an_unsigned_refusal_in_wechats_words_is_believed(
+async def test_an_unsigned_rejection_in_wechats_reports_is_believed(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
 ) -> None:
     wechat.then_unsigned(400, {"code": "PARAM_ERROR", "message": "参数错误"})
@@ -147,7 +147,7 @@ async def test_an_unsigned_refusal_in_wechats_words_is_believed(
     assert caught.value.provider_message == "参数错误"
 
 
-async def test_a_refusal_with_a_wrong_signature_is_an_unknown_outcome(
+async def test_a_rejection_with_a_wrong_signature_is_an_unknown_outcome(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
 ) -> None:
     body = b'{"code":"PARAM_ERROR","message":""}'
@@ -159,7 +159,7 @@ async def test_a_refusal_with_a_wrong_signature_is_an_unknown_outcome(
 
 @pytest.mark.parametrize("status", [302, 400, 403, 404, 413, 500, 502, 504])
 @pytest.mark.parametrize("body", [b"<html>blocked</html>", b"", b'{"code":"A","code":"B"}', b"[]"])
-async def test_an_answer_in_somebody_elses_words_is_an_unknown_outcome(
+async def test_an_answer_in_somebody_elses_reports_is_an_unknown_outcome(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, status: int, body: bytes
 ) -> None:
     wechat.then_unsigned(status, body)

@@ -104,14 +104,14 @@ def test_an_unknown_code_is_judged_by_its_class(
     "operation", [Operation.QUERY, Operation.QUERY_REFUND, Operation.CLOSE, Operation.REVERSE]
 )
 @pytest.mark.parametrize(("status", "code", "usual"), [*(row[:3] for row in DOCUMENTED), *BY_CLASS])
-def test_a_refused_question_or_close_never_says_that_no_money_moved(
+def test_a_rejected_question_or_close_never_says_that_no_money_moved(
     operation: Operation, status: int, code: str | None, usual: Verdict
 ) -> None:
     expected = UNKNOWN if usual.is_refusal else usual
     assert verdict(operation, status, code) is expected
 
 
-def test_a_rule_that_limits_the_rate_is_no_refusal_of_the_order() -> None:
+def test_a_rule_that_limits_the_rate_is_no_rejection_of_the_order() -> None:
     message = "因业务规则限制请求频率，请查看接口返回的详细信息"
     assert verdict(Operation.CREATE, 403, "RULE_LIMIT", message) is NOT_PROCESSED
     assert verdict(Operation.QUERY, 403, "RULE_LIMIT", message) is NOT_PROCESSED

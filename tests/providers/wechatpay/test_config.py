@@ -37,7 +37,7 @@ def test_a_key_file_may_end_with_a_newline(account: dict[str, Any]) -> None:
         ("publik_key", "x", "Extra inputs"),
     ],
 )
-def test_a_bad_field_is_refused_without_repeating_its_value(
+def test_a_bad_field_is_rejected_without_repeating_its_value(
     account: dict[str, Any], field: str, value: str | None, words: str
 ) -> None:
     with pytest.raises(ValidationError, match=words) as caught:
@@ -46,7 +46,7 @@ def test_a_bad_field_is_refused_without_repeating_its_value(
     assert "PRIVATE KEY" not in str(caught.value)
 
 
-def test_an_account_that_could_verify_nothing_is_refused(
+def test_an_account_that_could_verify_nothing_is_rejected(
     certificate_account: dict[str, Any],
 ) -> None:
     with pytest.raises(ValidationError, match="name a public key, or set platform_certificates"):

@@ -170,7 +170,7 @@ async def test_both_kinds_of_key_are_live_at_once(
     assert len(wechat.downloads) == 1
 
 
-async def test_a_public_key_account_without_certificates_is_told_so_and_goes_on(
+async def test_a_public_key_account_without_certificates_learns_why_and_goes_on(
     both_kinds: WechatpayProvider,
     wechat: FakeWechat,
     payment: Payment,
@@ -194,7 +194,7 @@ async def test_a_public_key_account_without_certificates_is_told_so_and_goes_on(
         side.refusing(401, side.NO_CERTIFICATES),
     ],
 )
-async def test_another_refusal_of_the_download_keeps_what_is_known(
+async def test_another_rejection_of_the_download_keeps_what_is_known(
     *,
     both_kinds: WechatpayProvider,
     wechat: FakeWechat,

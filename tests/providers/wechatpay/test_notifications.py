@@ -52,7 +52,7 @@ async def test_a_genuine_refund_notification_is_evidence(
         ("REFUND.SUCCESS", "BRAND_NEW", RefundOutcome.PENDING),
     ],
 )
-async def test_what_counts_is_the_sealed_status_and_not_the_envelope(
+async def test_what_counts_is_the_encrypted_status_and_not_the_envelope(
     *,
     provider: WechatpayProvider,
     wechat: FakeWechat,
@@ -173,7 +173,7 @@ def huge(_: dict[str, str], __: bytes, wechat: FakeWechat) -> tuple[dict[str, st
     "spoil",
     [reserialised, truncated, stale, restamped, forged, merchants_own, probe, bare, huge],
 )
-async def test_a_message_that_is_not_wechats_fresh_word_changes_nothing(
+async def test_a_message_that_is_not_wechats_fresh_report_changes_nothing(
     provider: WechatpayProvider, wechat: FakeWechat, transaction: dict[str, Any], spoil: Spoil
 ) -> None:
     headers, body = spoil(*wechat.notify(transaction), wechat)
@@ -208,7 +208,7 @@ async def test_a_replay_after_five_minutes_is_stale(
         b'{"id":1,"event_type":"TRANSACTION.SUCCESS","resource":{}}',
     ],
 )
-async def test_a_signed_body_that_is_no_notification_is_refused_and_no_crash(
+async def test_a_signed_body_that_is_no_notification_is_rejected_and_no_crash(
     provider: WechatpayProvider, wechat: FakeWechat, body: bytes
 ) -> None:
     with pytest.raises(InvalidSignature):
@@ -224,7 +224,7 @@ async def test_a_signed_body_that_is_no_notification_is_refused_and_no_crash(
         {"ciphertext": "AAAA"},
     ],
 )
-async def test_a_signed_resource_that_does_not_open_is_refused(
+async def test_a_signed_resource_that_does_not_open_is_rejected(
     provider: WechatpayProvider,
     wechat: FakeWechat,
     transaction: dict[str, Any],
@@ -283,7 +283,7 @@ async def test_an_event_without_a_type_is_genuine_and_unreadable(
         await provider.parse_notification(*wechat.notify(transaction, ""))
 
 
-async def test_a_refund_dressed_as_a_payment_is_refused(
+async def test_a_refund_dressed_as_a_payment_is_rejected(
     provider: WechatpayProvider,
     wechat: FakeWechat,
     refund_notice: dict[str, Any],

@@ -49,7 +49,7 @@ async def test_the_same_payment_is_always_the_same_order(
 
 
 @pytest.mark.parametrize("code", ["ORDERPAID", "ORDER_PAID", "OUT_TRADE_NO_USED"])
-async def test_an_order_number_that_is_taken_is_asked_about_before_anything_is_believed(
+async def test_an_order_number_that_is_taken_is_queried_before_anything_is_believed(
     provider: WechatpayProvider,
     wechat: FakeWechat,
     payment: Payment,
@@ -91,7 +91,7 @@ async def test_an_order_that_is_merely_accepted_is_an_unknown_outcome(
         await provider.create(payment)
 
 
-async def test_a_query_asks_by_our_own_number(
+async def test_a_query_queries_by_our_own_number(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, transaction: dict[str, Any]
 ) -> None:
     wechat.then(200, transaction)
@@ -126,7 +126,7 @@ async def test_an_order_that_does_not_exist_is_a_report(
         (400, "PARAM_ERROR"),
     ],
 )
-async def test_a_refused_question_leaves_the_outcome_unknown(
+async def test_a_rejected_question_leaves_the_outcome_unknown(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, status: int, code: str
 ) -> None:
     wechat.then_unsigned(status, {"code": code, "message": ""})
@@ -138,7 +138,7 @@ async def test_a_refused_question_leaves_the_outcome_unknown(
 @pytest.mark.parametrize(
     ("status", "code"), [(401, "SIGN_ERROR"), (403, "NO_AUTH"), (403, "NOAUTH")]
 )
-async def test_a_question_that_wechat_will_not_hear_from_us_is_a_definite_no(
+async def test_a_question_that_wechat_will_not_receive_from_us_is_a_definite_no(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, status: int, code: str
 ) -> None:
     wechat.then_unsigned(status, {"code": code, "message": ""})
@@ -148,7 +148,7 @@ async def test_a_question_that_wechat_will_not_hear_from_us_is_a_definite_no(
 
 
 @pytest.mark.parametrize("code", ["APPID_MCHID_NOT_MATCH", "MCH_NOT_EXISTS"])
-async def test_a_refusal_of_who_we_are_counts_under_any_status_where_it_is_signed(
+async def test_a_rejection_of_who_we_are_counts_under_any_status_where_it_is_signed(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, code: str
 ) -> None:
     wechat.then(400, {"code": code, "message": ""})
@@ -156,7 +156,7 @@ async def test_a_refusal_of_who_we_are_counts_under_any_status_where_it_is_signe
         await provider.query(payment)
 
 
-async def test_a_question_refused_on_the_way_to_another_answer_settles_nothing(
+async def test_a_question_rejected_on_the_way_to_another_answer_settles_nothing(
     provider: WechatpayProvider,
     wechat: FakeWechat,
     payment: Payment,
@@ -277,7 +277,7 @@ async def test_a_close_that_comes_too_late_reports_the_payment(
     assert (report.outcome, report.amount) == (Outcome.PAID, 1999)
 
 
-async def test_a_refused_close_ends_nothing(
+async def test_a_rejected_close_ends_nothing(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment
 ) -> None:
     wechat.then(400, {"code": "INVALID_REQUEST", "message": ""})
@@ -290,7 +290,7 @@ def test_an_accepted_notification_gets_a_204(provider: WechatpayProvider) -> Non
     assert (answer.status, answer.body) == (204, b"")
 
 
-def test_a_refused_notification_gets_a_failing_status_and_a_reason(
+def test_a_rejected_notification_gets_a_failing_status_and_a_reason(
     provider: WechatpayProvider,
 ) -> None:
     answer = provider.acknowledge(accepted=False, message="签名错误")

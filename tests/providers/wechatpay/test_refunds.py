@@ -46,7 +46,7 @@ async def test_a_refund_is_done_where_wechat_says_so(
     assert report.refunded_at == side.NOW + timedelta(minutes=10, seconds=5)
 
 
-async def test_a_refused_refund_that_wechat_does_not_know_is_a_definite_no(
+async def test_a_rejected_refund_that_wechat_does_not_know_is_a_definite_no(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
 ) -> None:
     wechat.then(403, {"code": "USER_ACCOUNT_ABNORMAL", "message": "用户账户注销"})
@@ -77,7 +77,7 @@ async def test_a_refund_that_the_account_stands_in_the_way_of_waits_and_does_not
     assert caught.value.provider_code == code
 
 
-async def test_a_refused_refund_that_was_taken_before_is_reported(
+async def test_a_rejected_refund_that_was_taken_before_is_reported(
     provider: WechatpayProvider,
     wechat: FakeWechat,
     payment: Payment,
@@ -89,7 +89,7 @@ async def test_a_refused_refund_that_was_taken_before_is_reported(
     assert (await provider.refund(refund, payment)).outcome is RefundOutcome.PENDING
 
 
-async def test_a_refused_refund_that_cannot_be_asked_about_is_an_unknown_outcome(
+async def test_a_rejected_refund_that_cannot_be_queried_is_an_unknown_outcome(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
 ) -> None:
     wechat.then_unsigned(401, {"code": "SIGN_ERROR", "message": ""})
@@ -98,7 +98,7 @@ async def test_a_refused_refund_that_cannot_be_asked_about_is_an_unknown_outcome
         await provider.refund(refund, payment)
 
 
-async def test_a_refund_is_asked_for_by_its_own_number(
+async def test_a_refund_is_requested_by_its_own_number(
     provider: WechatpayProvider,
     wechat: FakeWechat,
     payment: Payment,
@@ -111,7 +111,7 @@ async def test_a_refund_is_asked_for_by_its_own_number(
     assert wechat.requests[0].url.path == f"/v3/refund/domestic/refunds/{refund.reference}"
 
 
-async def test_a_refused_question_about_a_refund_leaves_it_unknown(
+async def test_a_rejected_question_about_a_refund_leaves_it_unknown(
     provider: WechatpayProvider, wechat: FakeWechat, payment: Payment, refund: Refund
 ) -> None:
     wechat.then(403, {"code": "NO_AUTH", "message": ""})

@@ -74,7 +74,7 @@ async def test_a_refund_is_reported_as_it_stands(
     assert refund.mismatch(report) is None
 
 
-async def test_a_refund_that_failed_after_all_is_found_by_asking(stand: Stand) -> None:
+async def test_a_refund_that_failed_after_all_is_found_by_querying(stand: Stand) -> None:
     payment = await stand.paid()
     refund = stand.refund(payment, 500)
     await stand.fault("refund", "system_error", refund)
@@ -97,7 +97,7 @@ async def test_a_throttled_refund_is_never_called_unprocessed(stand: Stand) -> N
         await stand.refunds.refund(refund, payment)
 
 
-async def test_a_payer_without_funds_at_the_till_is_a_definite_no(stand: Stand) -> None:
+async def test_a_payer_without_funds_in_store_is_a_definite_no(stand: Stand) -> None:
     payment = stand.payment(Channel.BARCODE, payer=Payer(auth_code=new_code("wechatpay", "0004")))
     with pytest.raises(ProviderRejected) as caught:
         await stand.provider.create(payment)
@@ -130,7 +130,7 @@ async def test_an_old_unpaid_barcode_order_is_reversed_and_moves_nothing(stand: 
 
 
 @pytest.mark.parametrize("fault", ["signtest", "stale", "foreign_key", "unknown_serial"])
-async def test_a_notification_under_a_wrong_signature_is_refused_and_its_good_copy_taken(
+async def test_a_notification_under_a_wrong_signature_is_rejected_and_its_good_copy_taken(
     stand: Stand, fault: str
 ) -> None:
     payment = await stand.paid()

@@ -58,7 +58,7 @@ def test_a_time_keeps_its_instant() -> None:
     assert read(Transaction, body.encode()).success_time == expected
 
 
-def test_fields_that_nobody_has_heard_of_are_ignored() -> None:
+def test_fields_that_nobody_has_known_are_ignored() -> None:
     body = f'{GOOD},"promotion_detail":[{{"amount":100}}],"brand_new":{{}}}}'
     assert read(Transaction, body.encode()).out_trade_no == "n1"
 

@@ -74,7 +74,7 @@ async def paid(order: Order) -> Order:
     return order
 
 
-async def test_true_books_are_clean_and_false_ones_are_named(shop: Shop, stack: Stack) -> None:
+async def test_true_records_are_clean_and_false_ones_are_named(shop: Shop, stack: Stack) -> None:
     for provider in PROVIDERS:
         order = await paid(shop.order(provider))
         await order.refund(300)

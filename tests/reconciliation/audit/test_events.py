@@ -55,7 +55,7 @@ def test_late_money_that_was_accepted_has_two_ends(ledger: Ledger) -> None:
     assert ledger.found() == []
 
 
-def test_an_event_that_our_books_do_not_know_is_named(ledger: Ledger) -> None:
+def test_an_event_that_the_database_does_not_know_is_named(ledger: Ledger) -> None:
     ledger.inbox.append(Message(9, "tea", str(uuid4()), "payment.succeeded", 200))
 
     assert ledger.promises() == [Promise.EVENT_WITHOUT_PAYMENT]
@@ -67,7 +67,7 @@ def test_a_hole_in_the_numbers_of_a_payments_events_is_named(ledger: Ledger) -> 
     assert ledger.promises() == [Promise.EVENT_OUT_OF_ORDER]
 
 
-def test_events_told_in_another_order_are_named(ledger: Ledger) -> None:
+def test_events_notified_in_another_order_are_named(ledger: Ledger) -> None:
     ledger.refund(100)
     first, second = ledger.inbox
     ledger.inbox = [replace(second, place=0), replace(first, place=1)]
@@ -75,7 +75,7 @@ def test_events_told_in_another_order_are_named(ledger: Ledger) -> None:
     assert ledger.promises() == [Promise.EVENT_OUT_OF_ORDER]
 
 
-def test_a_repeat_after_the_next_event_is_lawful_and_a_refused_try_does_not_count(
+def test_a_repeat_after_the_next_event_is_lawful_and_a_rejected_try_does_not_count(
     ledger: Ledger,
 ) -> None:
     ledger.refund(100)
@@ -129,7 +129,7 @@ def test_an_event_that_counts_as_delivered_and_was_not_taken_is_named(
     assert ledger.promises() == [Promise.EVENT_NOT_DELIVERED]
 
 
-def test_a_merchant_that_was_told_another_amount_is_named(ledger: Ledger) -> None:
+def test_a_merchant_that_was_notified_another_amount_is_named(ledger: Ledger) -> None:
     ledger.inbox = [replace(ledger.inbox[0], amount=100)]
 
     assert ledger.promises() == [Promise.EVENT_CONTRADICTS]

@@ -12,7 +12,7 @@ from reconciliation.audit.records import Move, OpenWorkflow
 from tests.reconciliation.audit.conftest import Ledger, a_payment
 
 
-def test_books_that_agree_are_clean(ledger: Ledger) -> None:
+def test_records_that_agree_are_clean(ledger: Ledger) -> None:
     ledger.refund(300)
     ledger.refund(200, RefundStatus.PENDING)
 
@@ -25,7 +25,7 @@ def test_a_payment_that_nobody_paid_and_both_sides_closed_is_clean(ledger: Ledge
     assert ledger.found() == []
 
 
-def test_money_for_a_pending_payment_that_nobody_carries_is_lost(ledger: Ledger) -> None:
+def test_money_for_a_pending_payment_that_nobody_executes_is_lost(ledger: Ledger) -> None:
     ledger.bend(status=PaymentStatus.PENDING, captured=0)
     ledger.events, ledger.inbox = [], []
 
@@ -67,7 +67,7 @@ def test_closed_at_us_but_paid_there_is_named(ledger: Ledger, status: PaymentSta
     assert ledger.promises() == [Promise.CLOSED_BUT_PAID]
 
 
-def test_what_a_person_was_called_for_is_a_note(ledger: Ledger) -> None:
+def test_what_an_operator_was_called_for_is_a_note(ledger: Ledger) -> None:
     ledger.closed()
     ledger.moves = [Move("alipay", "2088", ledger.payment.reference, 1000)]
     ledger.bend(attention=Attention.CONTRADICTION)
@@ -77,7 +77,7 @@ def test_what_a_person_was_called_for_is_a_note(ledger: Ledger) -> None:
     assert "contradiction" in note.what
 
 
-def test_a_reversal_at_the_till_gives_back_what_came_in(ledger: Ledger) -> None:
+def test_a_reversal_in_store_gives_back_what_came_in(ledger: Ledger) -> None:
     ledger.closed()
     name = ledger.payment.reference
     ledger.moves = [

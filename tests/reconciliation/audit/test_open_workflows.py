@@ -25,7 +25,7 @@ def test_a_refunds_workflow_with_nothing_to_wait_for_is_named(ledger: Ledger) ->
     assert ledger.promises() == [Promise.RUN_WITHOUT_WORK]
 
 
-def test_a_workflow_that_asks_or_tells_has_work(ledger: Ledger) -> None:
+def test_a_workflow_that_queries_or_sends_has_work(ledger: Ledger) -> None:
     ledger.workflows = [OpenWorkflow(f"late-{ledger.payment.reference}", busy=True)]
 
     assert ledger.found() == []

@@ -34,7 +34,7 @@ def test_a_payload_that_left_unsealed_is_named_with_its_secret() -> None:
     assert OPENID not in leak.what, "a finding does not repeat the secret"
 
 
-def test_sealed_payloads_and_search_attributes_are_no_finding() -> None:
+def test_encrypted_payloads_and_search_attributes_are_no_finding() -> None:
     event = started([Payload(metadata={"encoding": ENCODING}, data=b"\x00\x01")])
     fields = event.workflow_execution_started_event_attributes.search_attributes.indexed_fields
     fields["MerchantId"].CopyFrom(Payload(metadata={"encoding": b"json/plain"}, data=b'"tea"'))

@@ -49,7 +49,7 @@ def test_a_refund_that_succeeded_here_and_not_there_is_named(ledger: Ledger) -> 
     assert ledger.promises() == [Promise.REFUND_WITHOUT_MONEY]
 
 
-def test_a_refund_that_a_person_accepted_need_not_be_there(ledger: Ledger) -> None:
+def test_a_refund_that_an_operator_accepted_need_not_be_there(ledger: Ledger) -> None:
     refund = ledger.refund(300)
     ledger.refunds = [refund.model_copy(update={"raw_status": "accepted by an operator"})]
     ledger.moves.pop()
@@ -74,7 +74,7 @@ def test_a_pending_refund_may_be_given_there_already_while_its_workflow_runs(
     assert ledger.found() == []
 
 
-def test_a_refund_at_the_providers_console_needs_a_person(ledger: Ledger) -> None:
+def test_a_refund_at_the_providers_console_needs_an_operator(ledger: Ledger) -> None:
     ledger.moves.append(Move("alipay", "2088", ledger.payment.reference, 100, "CONSOLE-1"))
 
     assert ledger.promises() == [Promise.LOST_REFUND]
@@ -114,7 +114,7 @@ def test_a_stores_refund_that_it_took_back_counts_for_nothing(ledger: Ledger) ->
     assert ledger.found() == []
 
 
-def test_a_stores_refund_that_we_did_not_hear_of_was_taken_back_is_named(ledger: Ledger) -> None:
+def test_a_stores_refund_that_we_did_not_receive_of_was_taken_back_is_named(ledger: Ledger) -> None:
     a_stores_refund(ledger, 500)
     ledger.moves.append(replace(ledger.moves[-1], amount=-500))
 
@@ -127,7 +127,7 @@ def test_a_stores_refund_that_only_we_count_as_taken_back_is_named(ledger: Ledge
     assert ledger.promises() == [Promise.LOST_REFUND]
 
 
-def test_a_reversal_that_the_merchant_was_not_told_of_is_named(ledger: Ledger) -> None:
+def test_a_reversal_that_the_merchant_was_not_notified_of_is_named(ledger: Ledger) -> None:
     refund = a_stores_refund(ledger, 500)
     ledger.refunds[-1] = refund.model_copy(update={"status": RefundStatus.REVERSED})
     ledger.bend(refunded=0)

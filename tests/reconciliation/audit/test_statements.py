@@ -130,7 +130,7 @@ def test_the_order_id_finds_what_has_another_query_id_here(settlement: Settlemen
 
 
 @pytest.mark.parametrize("order_id", ["0f3c5b3e7a544be29d415d1f3f6b8a01", "10078087", ""])
-def test_money_that_our_books_do_not_know_is_lost(settlement: Settlement, order_id: str) -> None:
+def test_money_unknown_to_the_database_is_lost(settlement: Settlement, order_id: str) -> None:
     settlement.come(query_id=OTHER_ID, order_id=order_id, amount=500)
 
     [found] = settlement.found()
@@ -148,7 +148,7 @@ def test_our_order_id_under_another_type_is_not_our_payment(settlement: Settleme
 
 
 @pytest.mark.parametrize("status", [PaymentStatus.CLOSED, PaymentStatus.FAILED])
-def test_paid_after_the_end_and_never_told_is_known_by_the_file(
+def test_paid_after_the_end_and_never_notified_is_known_by_the_file(
     settlement: Settlement, status: PaymentStatus
 ) -> None:
     settlement.unpaid(status)
@@ -168,7 +168,7 @@ def test_money_of_a_pending_payment_is_lost_unless_its_workflow_runs(
     assert settlement.found() == []
 
 
-def test_money_that_a_person_was_called_for_is_no_second_finding(settlement: Settlement) -> None:
+def test_money_that_an_operator_was_called_for_is_no_second_finding(settlement: Settlement) -> None:
     settlement.unpaid()
     settlement.ledger.bend(attention=Attention.CONTRADICTION)
 
@@ -282,7 +282,7 @@ def test_a_file_says_nothing_of_other_accounts(settlement: Settlement) -> None:
     assert settlement.found() == []
 
 
-def test_what_a_person_accepted_by_hand_is_not_asked_for(settlement: Settlement) -> None:
+def test_what_an_operator_accepted_by_hand_is_not_requested(settlement: Settlement) -> None:
     refund = settlement.refund(300)
     settlement.ledger.refunds = [refund.model_copy(update={"raw_status": BY_HAND})]
 

@@ -45,7 +45,7 @@ async def test_a_good_token_opens_the_door(shop: AppStoreShop) -> None:
         {"iat": FromNow(-4000), "exp": FromNow(60)},
     ],
 )
-async def test_a_token_that_claims_something_else_is_refused(
+async def test_a_token_that_claims_something_else_is_rejected(
     shop: AppStoreShop, changes: dict[str, Any]
 ) -> None:
     now = int(time.time())
@@ -57,18 +57,18 @@ async def test_a_token_that_claims_something_else_is_refused(
 
 
 @pytest.mark.parametrize("header", [{"alg": "none"}, {"alg": "HS256"}, {"kid": "X"}, {"typ": "at"}])
-async def test_a_token_with_another_header_is_refused(
+async def test_a_token_with_another_header_is_rejected(
     shop: AppStoreShop, header: dict[str, Any]
 ) -> None:
     assert await refused(shop, shop.token(header=header))
 
 
-async def test_a_token_of_another_key_is_refused(shop: AppStoreShop) -> None:
+async def test_a_token_of_another_key_is_rejected(shop: AppStoreShop) -> None:
     assert await refused(shop, shop.token(key=ec.generate_private_key(ec.SECP256R1())))
 
 
 @pytest.mark.parametrize("token", ["x", "a.b.c", "e30.e30.", f"{packed(b'[]')}.e30.AA", "é.é.é"])
-async def test_rubbish_is_refused(shop: AppStoreShop, token: str) -> None:
+async def test_rubbish_is_rejected(shop: AppStoreShop, token: str) -> None:
     headers = {b"authorization": f"Bearer {token}".encode()}
     url = f"{shop.section['base_url']}/inApps{PATH}"
     assert (await shop.client.get(url, headers=headers)).status_code == 401

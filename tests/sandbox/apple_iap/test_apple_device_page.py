@@ -19,7 +19,7 @@ async def test_the_cashier_leads_to_the_phone(rig: Rig) -> None:
     assert "A phone with your app" in (await rig.client.get(PAGE)).text
 
 
-async def test_a_person_buys_and_apple_gives_the_money_back_and_takes_it_again(rig: Rig) -> None:
+async def test_a_buyer_buys_and_apple_gives_the_money_back_and_takes_it_again(rig: Rig) -> None:
     page = await press(rig, deed="buy", product_id=COINS, quantity="2")
     [order] = await rig.look("orders")
     number = order["provider_reference"]
@@ -41,7 +41,7 @@ async def test_the_shops_checkout_opens_the_sheet_and_a_parent_decides(
     assert "shows the purchase sheet" not in page
 
 
-async def test_asking_a_parent_waits_until_declined(rig: Rig) -> None:
+async def test_querying_a_parent_waits_until_declined(rig: Rig) -> None:
     page = await press(rig, deed="buy", product_id=COINS, quantity="1", ask_to_buy="1")
     assert "asks a parent" in page
     [order] = await rig.look("orders")

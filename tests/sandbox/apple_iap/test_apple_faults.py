@@ -71,7 +71,7 @@ async def test_a_notification_may_be_forged(
     assert shop.is_genuine(claims_of(jws)["data"]["signedTransactionInfo"])
 
 
-async def test_a_genuine_notification_may_carry_a_forged_transaction(
+async def test_a_genuine_notification_may_execute_a_forged_transaction(
     rig: Rig, shop: AppStoreShop, buy: Step, listening: str, script: Step
 ) -> None:
     await script("notify", "nested_foreign_ca")
@@ -82,7 +82,7 @@ async def test_a_genuine_notification_may_carry_a_forged_transaction(
 
 
 @pytest.mark.parametrize(("flaw", "params", "claim", "value"), LIES)
-async def test_a_genuine_word_may_say_something_else(
+async def test_a_genuine_report_may_say_something_else(
     rig: Rig,
     shop: AppStoreShop,
     buy: Step,
@@ -104,7 +104,7 @@ async def test_a_genuine_word_may_say_something_else(
     assert payload["data"].get(claim) in (None, value)
 
 
-async def test_a_word_may_be_of_yesterday_or_of_a_type_nobody_knows(
+async def test_a_report_may_be_of_yesterday_or_of_a_type_nobody_knows(
     rig: Rig, shop: AppStoreShop, buy: Step, listening: str, token: str
 ) -> None:
     await buy()
@@ -153,7 +153,7 @@ async def test_a_call_fails_once_and_then_works(
     await shop.transaction(number)
 
 
-async def test_who_asks_too_often_is_told_a_moment_in_milliseconds(
+async def test_who_queries_too_often_is_notified_a_moment_in_milliseconds(
     shop: AppStoreShop, buy: Step, script: Step
 ) -> None:
     number = (await buy())["transaction_id"]
@@ -172,7 +172,7 @@ async def test_an_answer_is_lost_after_the_deed(
     assert (await rig.look("orders"))[0]["extra"]["finished"] is True
 
 
-async def test_an_answer_may_be_cut_late_or_refused_without_a_word(
+async def test_an_answer_may_be_cut_late_or_rejected_without_a_report(
     shop: AppStoreShop, buy: Step, script: Step
 ) -> None:
     number = (await buy())["transaction_id"]
@@ -223,7 +223,7 @@ async def test_each_flaw_is_one_flaw(buy: Step, act: Step) -> None:
     assert lengths == [3, 3, 2, 0]
 
 
-async def test_unknown_faults_and_deeds_are_refused(rig: Rig, act: Step, buy: Step) -> None:
+async def test_unknown_faults_and_deeds_are_rejected(rig: Rig, act: Step, buy: Step) -> None:
     fault = {"provider": "apple_iap", "operation": "query", "kind": "unknown_type"}
     assert (await rig.client.post("/_sandbox/faults", json=fault)).status_code == 422
     paths = {"steal": 404, "refund": 422, "renew": 422, "notify": 422, "approve": 422}

@@ -96,7 +96,7 @@ async def test_the_history_is_narrowed(
         ({"startDate": 2, "endDate": 1}, 4000013),
     ],
 )
-async def test_a_filter_that_makes_no_sense_is_refused(
+async def test_a_filter_that_makes_no_sense_is_rejected(
     shop: AppStoreShop, buy: Step, query: dict[str, Any], code: int
 ) -> None:
     number = (await buy())["transaction_id"]
@@ -109,7 +109,7 @@ async def test_a_filter_that_makes_no_sense_is_refused(
 @pytest.mark.parametrize(
     "path", ["v1/transactions", "v2/history", "v1/subscriptions", "v2/refund/lookup"]
 )
-async def test_an_unknown_transaction_is_refused_by_its_code(
+async def test_an_unknown_transaction_is_rejected_by_its_code(
     shop: AppStoreShop, path: str, number: str, code: int
 ) -> None:
     answer = await shop.call("GET", f"/{path}/{number}")
@@ -184,7 +184,7 @@ async def test_a_question_about_notifications_is_checked(
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b"\xff", b"null"])
-async def test_a_body_that_is_no_object_is_refused(shop: AppStoreShop, body: bytes) -> None:
+async def test_a_body_that_is_no_object_is_rejected(shop: AppStoreShop, body: bytes) -> None:
     answer = await shop.call("POST", "/v1/notifications/history", content=body)
     assert answer.json()["errorCode"] == 4000000
 

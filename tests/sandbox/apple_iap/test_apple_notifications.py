@@ -16,7 +16,7 @@ async def told(listening: str) -> str:
     return listening
 
 
-async def test_a_purchase_is_told_once_signed_inside_and_outside(
+async def test_a_purchase_is_notified_once_signed_inside_and_outside(
     rig: Rig, shop: AppStoreShop, buy: Step, token: str, told: str
 ) -> None:
     bought = await buy(notify=True)
@@ -41,7 +41,7 @@ async def test_production_names_the_app_by_its_number(
     assert payload["data"]["environment"] == "Production"
 
 
-async def test_a_subscription_is_told_with_its_renewal_and_status(
+async def test_a_subscription_is_notified_with_its_renewal_and_status(
     rig: Rig, shop: AppStoreShop, buy: Step
 ) -> None:
     await buy(MONTHLY, notify=True)
@@ -51,7 +51,7 @@ async def test_a_subscription_is_told_with_its_renewal_and_status(
     assert payload["data"]["signedRenewalInfo"]["autoRenewStatus"] == 1
 
 
-async def test_five_retries_with_the_same_number_and_then_silence(
+async def test_five_retries_with_the_same_number_and_then_no_answer(
     rig: Rig, shop: AppStoreShop, buy: Step
 ) -> None:
     rig.receiver.answers = [httpx.Response(500) for _ in range(9)]
@@ -100,7 +100,7 @@ async def test_a_notification_may_come_again_with_its_number(
     assert payloads[0] == payloads[1]
 
 
-async def test_a_store_that_tells_no_one_time_charges_has_none_in_its_history(
+async def test_a_store_that_sends_no_one_time_charges_has_none_in_its_history(
     rig: Rig, shop: AppStoreShop, buy: Step, act: Step, token: str
 ) -> None:
     await act("apps/main", one_time_charge=False)
@@ -111,7 +111,7 @@ async def test_a_store_that_tells_no_one_time_charges_has_none_in_its_history(
     assert (await rig.client.post("/_sandbox/notify", json=content)).status_code == 409
 
 
-async def test_a_refund_is_told_of_its_own_transaction(
+async def test_a_refund_is_notified_of_its_own_transaction(
     rig: Rig, shop: AppStoreShop, buy: Step, act: Step, token: str
 ) -> None:
     number = (await buy())["transaction_id"]
@@ -124,7 +124,7 @@ async def test_a_refund_is_told_of_its_own_transaction(
     assert shop.notified(rig.receiver.requests[1]) == payload
 
 
-async def test_the_end_of_a_family_is_told(
+async def test_the_end_of_a_family_is_notified(
     rig: Rig, shop: AppStoreShop, buy: Step, act: Step
 ) -> None:
     owner = await buy(RECIPES)
@@ -208,7 +208,7 @@ async def test_duplicates_come_at_once_with_one_number(
     assert len({payload["notificationUUID"] for payload in payloads}) == 1
 
 
-async def test_a_refund_may_be_told_before_its_purchase(
+async def test_a_refund_may_be_notified_before_its_purchase(
     rig: Rig, shop: AppStoreShop, buy: Step, act: Step, script: Step
 ) -> None:
     await script("notify", "reorder")

@@ -8,7 +8,7 @@ from tests.sandbox.apple_iap.shop import AppStoreShop, header_of
 from tests.sandbox.rig import Rig
 
 
-async def test_a_purchase_is_the_stores_signed_word(
+async def test_a_purchase_is_the_stores_signed_report(
     shop: AppStoreShop, buy: Step, token: str
 ) -> None:
     bought = await buy(quantity=3)
@@ -23,7 +23,7 @@ async def test_a_purchase_is_the_stores_signed_word(
     assert "expiresDate" not in claims
 
 
-async def test_the_money_is_in_the_books_under_our_token(rig: Rig, buy: Step, token: str) -> None:
+async def test_the_money_is_recorded_under_our_token(rig: Rig, buy: Step, token: str) -> None:
     await buy(quantity=3)
     moves = await rig.look("ledger")
     assert [(m["reference"], m["amount"]) for m in moves] == [(UUID(token).hex, 1800)]
@@ -70,7 +70,7 @@ async def test_a_child_waits_for_its_parent(
     assert shop.verified(approved["signed_transaction"])["appAccountToken"] == token
 
 
-async def test_a_parent_may_say_no_and_nobody_is_told(
+async def test_a_parent_may_say_no_and_nobody_is_notified(
     rig: Rig, shop: AppStoreShop, buy: Step, act: Step, token: str
 ) -> None:
     await buy(ask_to_buy=True)
@@ -104,7 +104,7 @@ async def test_a_family_member_has_a_transaction_without_our_token(
         ({}, 404),
     ],
 )
-async def test_storekit_refuses_what_it_cannot_sell(
+async def test_storekit_rejects_what_it_cannot_sell(
     rig: Rig, content: dict[str, object], status: int
 ) -> None:
     answer = await rig.client.post("/_sandbox/apple_iap/buy", json=content)

@@ -85,7 +85,7 @@ async def test_a_receipt_belongs_to_one_environment(
     assert (await verify(sold, host=production))["environment"] == "Production"
 
 
-async def test_what_is_no_receipt_is_told_from_a_forged_one(
+async def test_what_is_no_receipt_is_notified_from_a_forged_one(
     rig: Rig, shop: AppStoreShop, buy: Step, act: Step, verify: Step
 ) -> None:
     receipt = await receipt_of(act, await buy(RECIPES))

@@ -79,7 +79,7 @@ async def test_a_refunded_subscription_is_revoked(shop: AppStoreShop, buy: Step,
     assert (await shop.get(f"/v1/subscriptions/{first}", status=[1, 2]))["data"] == []
 
 
-async def test_apple_asks_how_much_was_consumed_each_time_anew(
+async def test_apple_queries_how_much_was_consumed_each_time_anew(
     rig: Rig, shop: AppStoreShop, buy: Step, act: Step, listening: str
 ) -> None:
     number = (await buy())["transaction_id"]
@@ -116,7 +116,7 @@ async def test_the_answer_about_consumption_is_kept(
         ({"refundPreference": "PERHAPS"}, 4000000),
     ],
 )
-async def test_consumption_without_consent_or_sense_is_refused(
+async def test_consumption_without_consent_or_sense_is_rejected(
     rig: Rig, shop: AppStoreShop, buy: Step, change: dict[str, object], code: int
 ) -> None:
     number = (await buy(COINS))["transaction_id"]

@@ -24,7 +24,7 @@ HISTORY = "/v1/notifications/history"
     ],
 )
 @pytest.mark.parametrize("is_empty", [True, False])
-async def test_filters_that_exclude_each_other_are_refused_with_nothing_to_filter_too(
+async def test_filters_that_exclude_each_other_are_rejected_with_nothing_to_filter_too(
     shop: AppStoreShop, buy: Step, filters: dict[str, Any], code: int, *, is_empty: bool
 ) -> None:
     if not is_empty:

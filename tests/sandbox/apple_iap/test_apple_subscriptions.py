@@ -35,7 +35,7 @@ async def test_a_renewal_is_a_new_transaction_of_the_same_chain(
     assert [move["amount"] for move in await rig.look("ledger")] == [1800, 1800]
 
 
-async def test_a_refused_card_with_grace_keeps_access_and_a_later_charge_heals(
+async def test_a_rejected_card_with_grace_keeps_access_and_a_later_charge_heals(
     shop: AppStoreShop, buy: Step, act: Step
 ) -> None:
     first = (await buy(MONTHLY))["transaction_id"]
@@ -57,7 +57,7 @@ async def test_a_refused_card_with_grace_keeps_access_and_a_later_charge_heals(
     ]
 
 
-async def test_without_grace_a_refused_card_ends_access_at_once(
+async def test_without_grace_a_rejected_card_ends_access_at_once(
     shop: AppStoreShop, buy: Step, act: Step
 ) -> None:
     first = (await buy(MONTHLY))["transaction_id"]

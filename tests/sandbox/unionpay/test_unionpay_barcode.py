@@ -82,7 +82,7 @@ async def test_the_script_can_make_any_code_pending(
 
 
 @pytest.mark.parametrize("changes", [{"qrNo": "13"}, {"qrNo": None}, {"termId": None}])
-async def test_a_scan_without_a_code_or_a_till_is_refused(
+async def test_a_scan_without_a_code_or_a_till_is_rejected(
     rig: Rig, shop: UnionpayShop, changes: dict[str, str | None]
 ) -> None:
     fields = {**scan(shop), **changes}

@@ -54,7 +54,7 @@ async def test_there_is_no_way_back_before_the_money(rig: Rig, shop: UnionpaySho
     assert (await rig.client.get("/unionpay/return/1/2")).status_code == 404
 
 
-async def test_the_same_form_again_is_the_same_order_another_one_is_refused(
+async def test_the_same_form_again_is_the_same_order_another_one_is_rejected(
     rig: Rig, shop: UnionpayShop
 ) -> None:
     fields = front(shop)
@@ -104,7 +104,7 @@ async def test_the_buttons_of_the_cashier(rig: Rig, shop: UnionpayShop) -> None:
     assert (await rig.client.post(f"{cashier}/pay")).status_code == 409
 
 
-async def test_a_scripted_refusal_reaches_the_browser(rig: Rig, shop: UnionpayShop) -> None:
+async def test_a_scripted_rejection_reaches_the_browser(rig: Rig, shop: UnionpayShop) -> None:
     fault = {"provider": "unionpay", "operation": "create", "kind": "resp_code"}
     await rig.control("faults", **fault, params={"code": "02"})
     fields = front(shop)

@@ -92,7 +92,7 @@ async def test_the_query_can_say_anything_of_the_original_for_a_while(
     assert (await shop.query(request))["origRespCode"] == "00"
 
 
-async def test_asking_too_often_says_nothing_of_the_payment(
+async def test_querying_too_often_says_nothing_of_the_payment(
     shop: UnionpayShop, paid: Paid, script: Step
 ) -> None:
     payment = await paid()

@@ -35,7 +35,7 @@ FIELDS = {
 
 
 @pytest.mark.parametrize("merchant", ["main", "old", "sha256", "sm3"])
-async def test_a_payment_is_told_in_a_signed_form(rig: Rig, pay: Step, merchant: str) -> None:
+async def test_a_payment_is_notified_in_a_signed_form(rig: Rig, pay: Step, merchant: str) -> None:
     shop = shop_of(rig, merchant)
     request, _ = await shop.app(reqReserved="两本书|x=+1")
     await pay(request)
@@ -51,7 +51,7 @@ async def test_a_payment_is_told_in_a_signed_form(rig: Rig, pay: Step, merchant:
         assert b"BEGIN+CERTIFICATE-----%0D%0A" in sent.content
 
 
-async def test_five_sends_and_then_silence(rig: Rig, shop: UnionpayShop, pay: Step) -> None:
+async def test_five_sends_and_then_no_answer(rig: Rig, shop: UnionpayShop, pay: Step) -> None:
     rig.receiver.answers = [httpx.Response(500) for _ in range(9)]
     request, _ = await shop.app(payTimeout=None)
     await rig.control("clock", scale=1e5)
@@ -78,7 +78,7 @@ async def test_the_status_alone_acknowledges(
     assert [attempt["accepted"] for attempt in seen["attempts"]] == [False, True]
 
 
-async def test_a_payers_failure_is_not_told(rig: Rig, shop: UnionpayShop) -> None:
+async def test_a_payers_failure_is_not_notified(rig: Rig, shop: UnionpayShop) -> None:
     request, _ = await shop.app()
     await rig.control("decline", provider="unionpay", reference=request["orderId"])
     content = {"provider": "unionpay", "reference": request["orderId"]}

@@ -82,7 +82,7 @@ async def test_two_merchants_do_not_see_each_others_orders(rig: Rig, shop: Union
     assert answer["respCode"] == "00"
 
 
-async def test_a_refused_card_can_be_followed_by_a_good_one(
+async def test_a_rejected_card_can_be_followed_by_a_good_one(
     rig: Rig, shop: UnionpayShop, pay: Step
 ) -> None:
     request, _ = await shop.app()
@@ -156,7 +156,7 @@ async def test_the_older_path_and_the_other_merchants_work_alike(rig: Rig) -> No
         assert (await shop.query(request))["respCode"] == "34"
 
 
-async def test_time_passes_though_nobody_asks(rig: Rig, shop: UnionpayShop) -> None:
+async def test_time_passes_though_nobody_queries(rig: Rig, shop: UnionpayShop) -> None:
     await shop.app()
     scan = shop.consume("06", qrNo="6228481234567890001", termId="00000001", payTimeout=None)
     await shop.back(scan)

@@ -53,7 +53,7 @@ APP = "appTransReq.do"
         ({"certId": None}, "13"),
     ],
 )
-async def test_a_flawed_request_is_refused_and_stores_nothing(
+async def test_a_flawed_request_is_rejected_and_stores_nothing(
     rig: Rig, shop: UnionpayShop, changes: dict[str, Any], code: str
 ) -> None:
     answer = await shop.call(APP, shop.consume(**changes))
@@ -62,13 +62,13 @@ async def test_a_flawed_request_is_refused_and_stores_nothing(
     assert await rig.look("orders") == []
 
 
-async def test_a_hexadecimal_certificate_number_is_refused(shop: UnionpayShop) -> None:
+async def test_a_hexadecimal_certificate_number_is_rejected(shop: UnionpayShop) -> None:
     number = f"{int(shop.merchant['cert_id']):x}"
     answer = await shop.call(APP, shop.consume(certId=number))
     assert answer["respCode"] in ("10", "11")
 
 
-async def test_a_forged_request_is_refused_with_code_11(rig: Rig, shop: UnionpayShop) -> None:
+async def test_a_forged_request_is_rejected_with_code_11(rig: Rig, shop: UnionpayShop) -> None:
     signed = shop.sign(shop.consume())
     stranger = shop_of(rig, "old").sign(shop.consume())["signature"]
     forgeries: list[Fields] = [
@@ -86,7 +86,7 @@ async def test_a_forged_request_is_refused_with_code_11(rig: Rig, shop: Unionpay
     assert await rig.look("orders") == []
 
 
-async def test_a_wrong_secure_key_is_refused(rig: Rig) -> None:
+async def test_a_wrong_secure_key_is_rejected(rig: Rig) -> None:
     shop = shop_of(rig, "sha256")
     right = shop.merchant["secure_key"]
     shop.merchant = shop.merchant | {"secure_key": "88888888"}

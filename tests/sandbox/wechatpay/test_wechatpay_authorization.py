@@ -42,7 +42,7 @@ async def test_a_missing_or_garbled_authorization_is_a_sign_error(
     assert "Wechatpay-Signature" not in response.headers
 
 
-async def test_a_field_named_twice_is_refused(shop: WechatpayShop) -> None:
+async def test_a_field_named_twice_is_rejected(shop: WechatpayShop) -> None:
     header = shop.authorization("POST", ECHO, "{}") + ',mchid="1900009999"'
     response = await shop.send("POST", ECHO, {}, {"Authorization": header})
     assert response.status_code == 401
@@ -104,14 +104,14 @@ async def test_a_timestamp_is_good_for_five_minutes(
     assert response.status_code == status
 
 
-async def test_a_repeated_nonce_is_refused(shop: WechatpayShop) -> None:
+async def test_a_repeated_nonce_is_rejected(shop: WechatpayShop) -> None:
     headers = {"Authorization": shop.authorization("POST", ECHO, "{}")}
     first = await shop.send("POST", ECHO, {}, headers)
     again = await shop.send("POST", ECHO, {}, headers)
     assert (first.status_code, again.status_code) == (200, 401)
 
 
-async def test_a_nonce_of_more_than_32_characters_is_refused(shop: WechatpayShop) -> None:
+async def test_a_nonce_of_more_than_32_characters_is_rejected(shop: WechatpayShop) -> None:
     header = shop.authorization("POST", ECHO, "{}", nonce_str="n" * 33)
     response = await shop.send("POST", ECHO, {}, {"Authorization": header})
     assert response.status_code == 401
@@ -202,7 +202,7 @@ async def test_the_required_headers_are_required(
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "null", "", '{"a":"\\ud800"}'])
-async def test_a_body_that_is_no_json_object_is_refused(shop: WechatpayShop, body: str) -> None:
+async def test_a_body_that_is_no_json_object_is_rejected(shop: WechatpayShop, body: str) -> None:
     header = shop.authorization("POST", ECHO, body)
     headers = {"Authorization": header, "Content-Type": "application/json"}
     response = await shop.client.post(ECHO, content=body.encode(), headers=headers)

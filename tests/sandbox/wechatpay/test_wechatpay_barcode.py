@@ -45,7 +45,7 @@ async def test_a_payer_who_types_a_password_is_pending_first(
     ("last", "refusal"),
     [("0004", (403, "NOT_ENOUGH")), ("0005", (400, "AUTHCODEEXPIRE"))],
 )
-async def test_a_refused_code_moves_no_money(
+async def test_a_rejected_code_moves_no_money(
     rig: Rig, shop: WechatpayShop, scanned: dict[str, Any], last: str, refusal: tuple[int, str]
 ) -> None:
     content = _coded(scanned, last)
@@ -74,7 +74,7 @@ async def test_a_system_error_may_hide_a_payment(
         {"scene_info": {"payer_client_ip": "1.2.3.4"}},
     ],
 )
-async def test_a_bad_code_or_a_missing_scene_is_refused(
+async def test_a_bad_code_or_a_missing_scene_is_rejected(
     shop: WechatpayShop, scanned: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     assert await shop.refusal("POST", CODEPAY, scanned | changes) == (400, "PARAM_ERROR")

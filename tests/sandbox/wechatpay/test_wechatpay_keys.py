@@ -53,7 +53,7 @@ async def test_a_pure_public_key_account_has_no_certificates(key_shop: Wechatpay
     assert await _signers(key_shop) == {key_shop.merchant["public_key_id"]}
 
 
-async def test_a_request_that_names_an_unknown_key_is_refused(
+async def test_a_request_that_names_an_unknown_key_is_rejected(
     shop: WechatpayShop, key_shop: WechatpayShop
 ) -> None:
     headers = {"Wechatpay-Serial": key_shop.merchant["public_key_id"]}
@@ -134,7 +134,7 @@ async def test_moving_to_a_public_key_lets_the_request_choose(
 
 
 @pytest.mark.parametrize("mode", ["sideways", "public_key"])
-async def test_an_impossible_rotation_is_refused(rig: Rig, mode: str) -> None:
+async def test_an_impossible_rotation_is_rejected(rig: Rig, mode: str) -> None:
     await rig.control("keys/rotate", provider="wechatpay", mode="public_key")
     content = {"provider": "wechatpay", "mode": mode}
     assert (await rig.client.post("/_sandbox/keys/rotate", json=content)).status_code == 409

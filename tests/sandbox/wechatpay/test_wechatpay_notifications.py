@@ -15,7 +15,7 @@ HOUR = 3600
 LADDER = [15, 15, 30, 180, 600, 1200, 1800, 1800, 1800, HOUR, *[3 * HOUR] * 3, *[6 * HOUR] * 2]
 
 
-async def test_a_payment_is_told_with_the_content_of_a_query(
+async def test_a_payment_is_notified_with_the_content_of_a_query(
     rig: Rig, shop: WechatpayShop, paid: Step, reference: str
 ) -> None:
     await paid(notify=True)
@@ -52,7 +52,7 @@ async def test_only_the_raw_bytes_verify_where_slashes_are_escaped(
     assert not shop.is_genuine(request.headers, compact.encode())
 
 
-async def test_a_merchant_with_a_public_key_is_told_under_that_key(
+async def test_a_merchant_with_a_public_key_is_notified_under_that_key(
     rig: Rig, key_shop: WechatpayShop, order: dict[str, Any], reference: str
 ) -> None:
     content = order | {"mchid": key_shop.merchant["mchid"]}
@@ -63,7 +63,7 @@ async def test_a_merchant_with_a_public_key_is_told_under_that_key(
     assert key_shop.read(request)[1]["mchid"] == key_shop.merchant["mchid"]
 
 
-async def test_a_refused_notification_climbs_the_whole_ladder(
+async def test_a_rejected_notification_climbs_the_whole_ladder(
     rig: Rig, shop: WechatpayShop, paid: Step
 ) -> None:
     rig.receiver.answers = [httpx.Response(500, json={"code": "FAIL"}) for _ in range(20)]

@@ -104,7 +104,7 @@ async def test_the_merchant_in_the_body_must_be_the_one_who_signed(
     assert response.json()["message"] == "http header中的mchid与post payload中的mchid不匹配"
 
 
-async def test_a_foreign_app_is_refused(shop: WechatpayShop, order: dict[str, Any]) -> None:
+async def test_a_foreign_app_is_rejected(shop: WechatpayShop, order: dict[str, Any]) -> None:
     foreign = order | {"appid": "wx0000000000000000"}
     refusal = await shop.refusal("POST", f"{PLACE}/native", foreign)
     assert refusal == (400, "APPID_MCHID_NOT_MATCH")
@@ -121,7 +121,7 @@ async def test_a_repeat_for_h5_yields_a_fresh_link_to_the_same_prepay_id(place: 
     assert first.split("&")[0] == again.split("&")[0]
 
 
-async def test_a_repeat_with_other_content_is_refused(
+async def test_a_repeat_with_other_content_is_rejected(
     shop: WechatpayShop, place: Place, order: dict[str, Any]
 ) -> None:
     await place()
@@ -187,7 +187,7 @@ async def test_another_merchants_order_does_not_exist(
     assert await key_shop.refusal("GET", target) == (404, "ORDER_NOT_EXIST")
 
 
-async def test_a_query_without_the_merchant_is_refused(
+async def test_a_query_without_the_merchant_is_rejected(
     shop: WechatpayShop, place: Place, reference: str
 ) -> None:
     await place()
@@ -288,7 +288,7 @@ async def test_an_h5_link_lives_for_five_minutes(rig: Rig, place: Place) -> None
     assert (await rig.client.get(link)).status_code == 410
 
 
-async def test_the_phone_refuses_parameters_that_the_merchant_did_not_sign(
+async def test_the_phone_rejects_parameters_that_the_merchant_did_not_sign(
     rig: Rig, shop: WechatpayShop, place: Place
 ) -> None:
     prepay_id = (await place("app"))["prepay_id"]

@@ -79,7 +79,7 @@ async def test_a_closed_refund_frees_its_amount(
     assert [row["kind"] for row in await rig.look("ledger")] == ["capture"]
 
 
-async def test_an_abnormal_refund_waits_for_a_person(
+async def test_an_abnormal_refund_waits_for_an_operator(
     rig: Rig, shop: WechatpayShop, paid: Step, script: Step
 ) -> None:
     content = await paid()
@@ -110,7 +110,7 @@ async def test_an_abnormal_refund_waits_for_a_person(
         ({"funds_account": "POCKET"}, (400, "PARAM_ERROR")),
     ],
 )
-async def test_a_refund_that_does_not_fit_is_refused(
+async def test_a_refund_that_does_not_fit_is_rejected(
     shop: WechatpayShop,
     paid: Step,
     changes: dict[str, Any],
@@ -150,7 +150,7 @@ async def test_a_year_after_the_payment_it_is_too_late(
         ("system_error", {}, (500, "SYSTEM_ERROR"), 1),
     ],
 )
-async def test_a_scripted_refusal_is_followed_by_success_under_the_same_number(
+async def test_a_scripted_rejection_is_followed_by_success_under_the_same_number(
     *,
     rig: Rig,
     shop: WechatpayShop,
@@ -170,7 +170,7 @@ async def test_a_scripted_refusal_is_followed_by_success_under_the_same_number(
 
 
 @pytest.mark.parametrize("own", ["http://shop.test/notify/refund", None])
-async def test_a_refund_tells_its_own_address_or_else_the_payments(
+async def test_a_refund_sends_its_own_address_or_else_the_payments(
     rig: Rig, shop: WechatpayShop, paid: Step, script: Step, own: str | None
 ) -> None:
     content = await paid()

@@ -44,7 +44,7 @@ async def test_a_declined_code_is_used_up_too(shop: WechatpayShop, scanned: dict
 
 
 @pytest.mark.parametrize("openid", ["nonsense", "xUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "o" * 29])
-async def test_an_openid_that_nobody_has_is_refused_unless_switched_off(
+async def test_an_openid_that_nobody_has_is_rejected_unless_switched_off(
     rig: Rig, shop: WechatpayShop, order: dict[str, Any], openid: str
 ) -> None:
     content = order | {"payer": {"openid": openid}}
@@ -137,7 +137,7 @@ async def test_a_refund_says_which_accounts_paid_for_it(shop: WechatpayShop, pai
     assert answer["amount"]["from"] == sources
 
 
-async def test_a_repeated_nonce_is_refused_unless_switched_off(
+async def test_a_repeated_nonce_is_rejected_unless_switched_off(
     rig: Rig, shop: WechatpayShop
 ) -> None:
     target = "/v3/certificates"
