@@ -41,7 +41,7 @@ class StoreAnswers:
         self._calls = Buckets(CALLS_A_SECOND, CALLS_AT_ONCE)
         self._in_flight = asyncio.Semaphore(MOST_CALLS_IN_FLIGHT)
         self._answers: OrderedDict[tuple[str, str, str], tuple[float, Purchase]] = OrderedDict()
-        self._asking: dict[tuple[str, str, str], asyncio.Task[Purchase]] = {}
+        self._querying: dict[tuple[str, str, str], asyncio.Task[Purchase]] = {}
 
     async def query(self, store: Store, purchase: Purchase) -> Purchase:
         """Return the purchase as the store has it, at most a minute ago.
@@ -53,15 +53,15 @@ class StoreAnswers:
         queried_at, found = self._answers.get(key, (0.0, None))
         if found is not None and self._clock() - queried_at < ANSWER_SECONDS:
             return found
-        asking = self._asking.get(key)
-        if asking is None:
+        querying = self._querying.get(key)
+        if querying is None:
             # Copies that come together are one call: all merchants of the account share its bucket.
-            asking = self._asking[key] = asyncio.create_task(self._ask(key, store, purchase))
-            asking.add_done_callback(partial(self._forget, key))
+            querying = self._querying[key] = asyncio.create_task(self._query(key, store, purchase))
+            querying.add_done_callback(partial(self._forget, key))
         # One caller that gives up must not take the answer from the others.
-        return await asyncio.shield(asking)
+        return await asyncio.shield(querying)
 
-    async def _ask(self, key: tuple[str, str, str], store: Store, purchase: Purchase) -> Purchase:
+    async def _query(self, key: tuple[str, str, str], store: Store, purchase: Purchase) -> Purchase:
         found = await self._call(store, purchase)
         self._answers[key] = (self._clock(), found)
         self._answers.move_to_end(key)
@@ -69,11 +69,11 @@ class StoreAnswers:
             self._answers.popitem(last=False)
         return found
 
-    def _forget(self, key: tuple[str, str, str], asked: asyncio.Task[Purchase]) -> None:
-        del self._asking[key]
-        if not asked.cancelled():
+    def _forget(self, key: tuple[str, str, str], query: asyncio.Task[Purchase]) -> None:
+        del self._querying[key]
+        if not query.cancelled():
             # Read, for nobody may be waiting any more.
-            asked.exception()
+            query.exception()
 
     async def _call(self, store: Store, purchase: Purchase) -> Purchase:
         if not await self._calls.take(f"{purchase.provider}/{purchase.account}"):

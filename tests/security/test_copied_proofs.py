@@ -34,29 +34,29 @@ async def test_copies_in_one_restore_never_take_another_merchants_calls() -> Non
     own, others = purchase(None), purchase(None)
     store, answers = Answers(own, others), StoreAnswers()
 
-    found = await asyncio.gather(*(answers.ask(cast("Store", store), own) for _ in range(COPIES)))
+    found = await asyncio.gather(*(answers.query(cast("Store", store), own) for _ in range(COPIES)))
 
     assert (store.calls, found) == (1, [own] * COPIES)
-    assert await answers.ask(cast("Store", store), others) == others
+    assert await answers.query(cast("Store", store), others) == others
 
 
 async def test_copies_about_which_the_store_says_nothing_cost_one_call() -> None:
     own, others = purchase(None), purchase(None)
     store, answers = Answers(others), StoreAnswers()
 
-    copies = (answers.ask(cast("Store", store), own) for _ in range(COPIES))
+    copies = (answers.query(cast("Store", store), own) for _ in range(COPIES))
     found = await asyncio.gather(*copies, return_exceptions=True)
 
     assert store.calls == 1
     assert all(isinstance(each, ProviderUnavailable) for each in found)
-    assert await answers.ask(cast("Store", store), others) == others
+    assert await answers.query(cast("Store", store), others) == others
 
 
 async def test_a_caller_that_gives_up_never_takes_the_answer_from_others() -> None:
     own = purchase(None)
     store, answers = Answers(own), StoreAnswers()
-    first = asyncio.create_task(answers.ask(cast("Store", store), own))
-    second = asyncio.create_task(answers.ask(cast("Store", store), own))
+    first = asyncio.create_task(answers.query(cast("Store", store), own))
+    second = asyncio.create_task(answers.query(cast("Store", store), own))
     await asyncio.sleep(0)
 
     first.cancel()
