@@ -169,11 +169,7 @@ class WebhookActivities:
                 non_retryable=failure.gone,
                 # A merchant's endpoint that is down is no fault of ours: no traceback in the log.
                 category=ApplicationErrorCategory.BENIGN,
-                next_retry_delay=(
-                    _wait_after(event)
-                    if failure.retry_after is None
-                    else timedelta(seconds=failure.retry_after)
-                ),
+                next_retry_delay=_wait_after(event, failure.retry_after),
             ) from failure
         veto = None if answer.decision is None else answer.reason or ""
         stands = await self._events.delivered(event.id, answer.status, veto=veto)
@@ -241,22 +237,27 @@ class WebhookActivities:
         return event
 
 
-def _wait_after(event: Event) -> timedelta | None:
-    """The policy's wait after this failed try; None where Temporal counts as we do.
+def _wait_after(event: Event, named: float | None) -> timedelta | None:
+    """The wait after this failed try; None where Temporal's own is the right one.
 
-    Temporal counts what waited for a place as well, and would wait for an hour after a first
-    failure.
+    An endpoint may name a longer wait than the policy's, in seconds, never a shorter one: all that
+    it fails to take would be tried each second for days, at the cost of other merchants. Temporal
+    counts what waited for a place as well, and would wait for an hour after a first failure.
     """
+    asked = None if named is None else timedelta(seconds=named)
     if not activity.in_activity() or (info := activity.info()).is_local:
-        return None
+        return asked
     policy = info.retry_policy
-    if policy is None or info.attempt - 1 <= event.attempts:
-        return None
+    if policy is None:
+        return asked
+    failed = min(event.attempts, info.attempt - 1)
     longest = policy.maximum_interval or timedelta(days=1)
     grown = policy.initial_interval.total_seconds()
-    for _ in range(event.attempts):
+    for _ in range(failed):
         grown = min(grown * policy.backoff_coefficient, longest.total_seconds())
-    return timedelta(seconds=grown)
+    if asked is not None and asked.total_seconds() > grown:
+        return asked
+    return None if failed == info.attempt - 1 else timedelta(seconds=grown)
 
 
 def _no_event(event_id: UUID) -> NotFound:

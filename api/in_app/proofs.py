@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from api.http.rates import Buckets
 from domain.errors import ProviderError, ProviderRejected, ProviderUnavailable
@@ -40,6 +41,7 @@ class StoreAnswers:
         self._calls = Buckets(CALLS_A_SECOND, CALLS_AT_ONCE)
         self._in_flight = asyncio.Semaphore(MOST_CALLS_IN_FLIGHT)
         self._answers: OrderedDict[tuple[str, str, str], tuple[float, Purchase]] = OrderedDict()
+        self._querying: dict[tuple[str, str, str], asyncio.Task[Purchase]] = {}
 
     async def query(self, store: Store, purchase: Purchase) -> Purchase:
         """Return the purchase as the store has it, at most a minute ago.
@@ -51,12 +53,27 @@ class StoreAnswers:
         queried_at, found = self._answers.get(key, (0.0, None))
         if found is not None and self._clock() - queried_at < ANSWER_SECONDS:
             return found
+        querying = self._querying.get(key)
+        if querying is None:
+            # Copies that come together are one call: all merchants of the account share its bucket.
+            querying = self._querying[key] = asyncio.create_task(self._query(key, store, purchase))
+            querying.add_done_callback(partial(self._forget, key))
+        # One caller that gives up must not take the answer from the others.
+        return await asyncio.shield(querying)
+
+    async def _query(self, key: tuple[str, str, str], store: Store, purchase: Purchase) -> Purchase:
         found = await self._call(store, purchase)
         self._answers[key] = (self._clock(), found)
         self._answers.move_to_end(key)
         while len(self._answers) > MOST_ANSWERS:
             self._answers.popitem(last=False)
         return found
+
+    def _forget(self, key: tuple[str, str, str], query: asyncio.Task[Purchase]) -> None:
+        del self._querying[key]
+        if not query.cancelled():
+            # Read, for nobody may be waiting any more.
+            query.exception()
 
     async def _call(self, store: Store, purchase: Purchase) -> Purchase:
         if not await self._calls.take(f"{purchase.provider}/{purchase.account}"):

@@ -209,6 +209,38 @@ async def test_a_failure_without_waiting_keeps_the_policys_own_curve(
         assert (await refused(steps, event, attempt)).next_retry_delay is None
 
 
+@pytest.mark.parametrize("named", [0.001, 1.0, 4.0])
+async def test_a_failing_endpoint_never_shortens_the_wait_for_its_next_try(
+    database: Database,
+    steps: WebhookActivities,
+    merchants: ListeningMerchants,
+    announced: Announced,
+    named: float,
+) -> None:
+    fails = await recorded(database, await new_merchant(database))
+    event = await announced(fails)
+    failure = WebhookFailed("The endpoint answered 503.", status=503, retry_after=named)
+    merchants.answers[fails.id] = [failure] * 3
+    # None is the policy's own wait; what waited for a place before has the same curve.
+    assert (await refused(steps, event, 1)).next_retry_delay is None
+    assert (await refused(steps, event, 2)).next_retry_delay is None
+    assert await wait_of(steps, event, 9) == 5 * 2.5**2
+
+
+async def test_a_failing_endpoint_may_ask_for_a_longer_wait(
+    database: Database,
+    steps: WebhookActivities,
+    merchants: ListeningMerchants,
+    announced: Announced,
+) -> None:
+    fails = await recorded(database, await new_merchant(database))
+    event = await announced(fails)
+    failure = WebhookFailed("The endpoint answered 503.", status=503, retry_after=6.0)
+    merchants.answers[fails.id] = [failure] * 2
+    assert await wait_of(steps, event, 1) == 6
+    assert (await refused(steps, event, 2)).next_retry_delay is None, "12.5 seconds are longer"
+
+
 def test_the_queue_has_places_left_when_hanging_merchants_hold_theirs() -> None:
     assert limits.MOST_SLOW <= limits.MOST_QUEUED < limits.MOST_SLOW_TOGETHER
     assert limits.MOST_SLOW_TOGETHER + 3 * limits.MOST_QUEUED < WEBHOOK_SLOTS
