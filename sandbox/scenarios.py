@@ -31,7 +31,7 @@ FORGERIES = (*FALSE, "wrong_amount", "foreign_app", "stale")
 
 @dataclass(frozen=True, kw_only=True)
 class ChaosCases:
-    """What a chaos test may do with one provider, beside what it does with every one.
+    """What a chaos test may do with one provider in addition to what it does with every one.
 
     `code_prefix` is the beginning of a payer's code, which nine digits and four deciding ones
     complete; `open_ids` are payers of the jsapi channel. Orders of the `local` channels are only
@@ -61,4 +61,4 @@ class ChaosCases:
     # True where minutes pass to the second notification: one fault is enough to wait for.
     repeats_slowly: bool = False
     # Calls that no payment makes, with faults for whoever makes them next.
-    calls_beside_payments: tuple[str, ...] = ()
+    calls_outside_payments: tuple[str, ...] = ()

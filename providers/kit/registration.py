@@ -33,7 +33,7 @@ class Builder(Protocol):
         notify_url: str,
         return_url: str | None = None,
     ) -> Provider:
-        """`notify_url` and `return_url` are ours, as the provider will be told them."""
+        """`notify_url` and `return_url` are ours, as the provider is given them."""
         ...
 
 

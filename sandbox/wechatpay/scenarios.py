@@ -28,5 +28,5 @@ CHAOS = ChaosCases(
     code_prefix="13006",
     open_ids=("oUpF8uMuAJO_M2pxb1Q9zNjWeS6o", "oUpF8uN95-Ptaags6E_roPHg7AG0"),
     notification_faults=("escaped_slashes",),
-    calls_beside_payments=("certificates",),
+    calls_outside_payments=("certificates",),
 )

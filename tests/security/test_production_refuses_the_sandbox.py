@@ -334,6 +334,12 @@ def test_what_only_looks_strange_is_a_warning(provider: str, changes: dict[str, 
     assert next(iter(changes)) in problem.setting
 
 
+def test_unionpays_own_authority_is_taken() -> None:
+    text = certificate("CFCA ACS OCA31, China Financial Certification Authority")
+
+    assert problems_of("unionpay", root_certificate=text, middle_certificate=text) == []
+
+
 @pytest.mark.parametrize("value", ["no certificate", "", 7, None])
 def test_what_is_no_certificate_is_left_to_its_provider(value: object) -> None:
     assert problems_of("alipay", app_cert=value, alipay_root_cert=value, gateway_url=None) == []

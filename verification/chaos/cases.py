@@ -10,6 +10,6 @@ STORES = tuple(name for name, cases in CASES.items() if cases.sells)
 OTHERS = tuple(name for name in CASES if name not in STORES)
 # Where an order can be paid after it was closed here.
 LATE = tuple((name, channel) for name in OTHERS for channel in CASES[name].late_channels)
-BESIDE_PAYMENTS = tuple(
-    (name, call) for name, cases in CASES.items() for call in cases.calls_beside_payments
+OUTSIDE_PAYMENTS = tuple(
+    (name, call) for name, cases in CASES.items() for call in cases.calls_outside_payments
 )

@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 from sandbox.scenarios import FALSE
-from verification.chaos.cases import BESIDE_PAYMENTS, CASES
+from verification.chaos.cases import CASES, OUTSIDE_PAYMENTS
 from verification.chaos.plan import Fault
 
 # Seconds of an answer that does not come: under, at and over the patience of our callers.
@@ -77,11 +77,11 @@ def afterwards(random: Random, provider: str) -> tuple[str, ...]:
     return tuple(random.sample(CASES[provider].forgeries, random.choice((1, 1, 2))))
 
 
-def beside_payments(random: Random) -> tuple[str, Fault]:
+def outside_payments(random: Random) -> tuple[str, Fault]:
     """A provider, and a fault of a call that no payment makes, for whoever makes it next."""
     # A choice of one would be drawn all the same.
-    several = len(BESIDE_PAYMENTS) > 1
-    provider, call = random.choice(BESIDE_PAYMENTS) if several else BESIDE_PAYMENTS[0]
+    several = len(OUTSIDE_PAYMENTS) > 1
+    provider, call = random.choice(OUTSIDE_PAYMENTS) if several else OUTSIDE_PAYMENTS[0]
     return provider, _of_call(random, provider, call)
 
 

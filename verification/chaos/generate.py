@@ -84,7 +84,7 @@ def generate(settings: Settings) -> Plan:
         orders=tuple(orders),
         kills=_kills(random, settings),
         endpoint_faults=_endpoint_faults(random, settings),
-        at_start=tuple(faults.beside_payments(random) for _ in range(5)),
+        at_start=tuple(faults.outside_payments(random) for _ in range(5)),
         merchants=MERCHANTS,
         accepting=ACCEPTING,
         floods=_floods(random, settings),
