@@ -2,7 +2,7 @@
 # Programs are installed into .uv and .venv, data are kept in .paysaga. Only root, in a folder that the
 # user nobody may not enter, gets a copy of PostgreSQL's programs in /var/cache/paysaga (ADR 18).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers conformance audit new-provider chaos fuzz crash-matrix bench bench-production bench-scale rehearse-production clean
+.PHONY: help demo test test-fast check format lint types layers conformance audit new-provider chaos fuzz crash-matrix bench bench-production bench-scale rehearse-production clean
 
 PYTHON ?= $(or $(shell cat .venv/locked 2>/dev/null),python3)
 # Modules of other projects would come before those of .venv.
@@ -38,6 +38,12 @@ demo: .venv/locked ## start everything, push real payments through, stay up (ONC
 
 test: .venv/locked ## the whole test suite
 	@$(RUN) -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# Tests that start no server: rules, states and messages. Starting one is an error here.
+FAST := tests/domain tests/providers tests/sandbox tests/webhooks tests/test_tidy.py \
+	tests/workflows/test_payment_state.py tests/workflows/test_refund_state.py tests/workflows/test_policies.py
+test-fast: .venv/locked ## what to run on every save: the tests without servers and coverage
+	@$(RUN) -m pytest -q --no-servers -n $(or $(FAST_TESTERS),2) --dist worksteal $(FAST) $(ARGS)
 
 check: format lint types layers ## everything that must hold before a commit
 	@$(MAKE) --no-print-directory test ARGS="--cov --cov-report= $(ARGS)"

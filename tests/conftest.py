@@ -1,7 +1,9 @@
 import signal
 from collections.abc import AsyncIterator
+from typing import NoReturn
 
 import pytest
+from temporalio.testing import WorkflowEnvironment
 
 from cli.embedded.config import Service, StackConfig
 from cli.embedded.stack import Stack
@@ -14,6 +16,25 @@ pytest_plugins = ["tests.api.fixtures"]
 # that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-servers", action="store_true", help="Fail what starts PostgreSQL or Temporal."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hold `make test-fast` to its promise, whichever fixture a new test has."""
+    if config.getoption("--no-servers"):
+        setattr(Stack, "__aenter__", _start_nothing)  # noqa: B010 - mypy allows no other way
+        for name in dir(WorkflowEnvironment):
+            if name.startswith("start_"):
+                setattr(WorkflowEnvironment, name, _start_nothing)
+
+
+async def _start_nothing(*_arguments: object, **_options: object) -> NoReturn:
+    pytest.fail("This test starts a server: it is none of `make test-fast` (Makefile).")
 
 
 @pytest.hookimpl(trylast=True)

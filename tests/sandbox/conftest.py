@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -12,8 +11,8 @@ from sandbox.alipay.certificates import pem, root_serial_number, serial_number
 from sandbox.app import create_app
 from tests.sandbox.alipay_shop import AlipayShop
 from tests.sandbox.alipay_v3_shop import AlipayV3Shop
-from tests.sandbox.receiver import Receiver
 from tests.sandbox.rig import Rig
+from tests.sandbox.running import Sandboxes
 
 ORIGIN = "http://sandbox.test"
 NOTIFY_URL = "http://shop.test/notify/alipay"
@@ -36,17 +35,28 @@ def data_dir(tmp_path: Path, sandbox_keys: Path) -> Path:
     return folder
 
 
+@pytest_asyncio.fixture(scope="session")
+async def sandboxes(
+    sandbox_keys: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Sandboxes]:
+    """Where tests get their sandbox from."""
+
+    def new_folder() -> Path:
+        folder = tmp_path_factory.mktemp("sandbox") / "sandbox"
+        shutil.copytree(sandbox_keys, folder / "keys")
+        return folder
+
+    found = Sandboxes(new_folder, ORIGIN)
+    yield found
+    await found.close()
+
+
 @pytest_asyncio.fixture
-async def rig(data_dir: Path) -> AsyncIterator[Rig]:
+async def rig(sandboxes: Sandboxes) -> AsyncIterator[Rig]:
     """A sandbox in this process, reached without a network."""
-    receiver = Receiver()
-    app = create_app(data_dir, ORIGIN, transport=receiver)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client,
-    ):
-        yield Rig(client, data_dir, receiver)
+    rig = await sandboxes.take()
+    yield rig
+    await sandboxes.reset()
 
 
 def shop_of(rig: Rig, app: str) -> AlipayShop:

@@ -11,6 +11,10 @@ class Receiver(httpx.AsyncBaseTransport):
     """Stands where the seller's notify address is: keeps every request, answers as told."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Start again, for another test."""
         self.requests: list[httpx.Request] = []
         self.answers: list[httpx.Response] = []
         self.default = b"success"
