@@ -146,19 +146,14 @@ def test_the_sandbox_and_we_are_notified_of_each_other(
     execute: Execute, tmp_path: Path, store_settings: tuple[str, list[bytes]]
 ) -> None:
     settings_url, told = store_settings
-    key = tmp_path / "key.pem"
-    key.write_text("a key")
-    app = {"mode": "public_key", "app_id": "2021", "app_private_key_file": str(key)}
-    merchant = {"mode": "public_key", "mchid": "1900", "merchant_private_key_file": str(key)}
     manifest = {
-        "alipay": {"gateway_url": "http://s/g", "seller_id": "2088", "apps": {"main": app}},
-        "wechatpay": {"base_url": "http://s", "appid": "wx1", "merchants": {"pubkey": merchant}},
+        "accounts": {
+            "alipay": [{"name": "main", "app_id": "2021"}],
+            "apple_iap": [{"name": "main", "bundle_id": "com.example"}],
+        },
         "apple_iap": {
-            "base_url": "http://s/a",
             "apps": {
                 "main": {
-                    "bundle_id": "com.example",
-                    "private_key_file": str(key),
                     "settings_url": settings_url,
                     "products": [{"id": "tea.coins", "amount": 600}],
                 }
@@ -172,7 +167,6 @@ def test_the_sandbox_and_we_are_notified_of_each_other(
     assert done.returncode == 0, done.stderr
     accounts = tomllib.loads((tmp_path / "accounts.toml").read_text())
     assert accounts["alipay"][0]["app_id"] == "2021"
-    assert accounts["wechatpay"][0]["mchid"] == "1900"
     assert accounts["apple_iap"][0]["bundle_id"] == "com.example"
     products = tomllib.loads((tmp_path / "products.toml").read_text())
     assert products == {"product": [{"id": "tea.coins", "amount": 600}]}

@@ -78,7 +78,7 @@ async def test_queries_of_very_many_fields_never_cost_less_than_other_failures(
     house: House, delayed: list[str], method: str, path: str
 ) -> None:
     # What a failure costs does not come back while the requests are answered.
-    limited = await house_with(house, peer_rate=10, peer_concurrency=4)
+    limited = await house_with(house, peer_rate=1, peer_concurrency=4)
     async with caller(limited.app, "198.51.100.7") as stranger:
         for _ in range(4):
             answer = await stranger.request(method, f"{path}?{MANY_PAIRS.decode()}")
