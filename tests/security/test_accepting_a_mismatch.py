@@ -241,7 +241,7 @@ async def test_the_dear_product_is_never_granted_for_the_cheap_payment(shop: Sho
 
 
 @pytest.mark.parametrize(
-    ("heading", "reasons"), [("What needs a person", Attention), ("Alarms", AlarmKind)]
+    ("heading", "reasons"), [("What needs an operator", Attention), ("Alarms", AlarmKind)]
 )
 def test_no_reason_to_call_an_operator_is_without_its_row(
     heading: str, reasons: type[StrEnum]
