@@ -196,6 +196,10 @@ class Payment(Frozen):
         is_other = report.provider_reference != self.provider_reference
         return self.is_paid and is_other and self.mismatch(report) is Attention.PRODUCT_MISMATCH
 
+    def with_payer(self, payer: Payer) -> Self:
+        """The payment with its payer, which no row keeps."""
+        return self.model_copy(update={"payer": payer})
+
     def apply(self, report: PaymentReport) -> Self:
         """The payment after this report. A report that changes nothing returns the payment itself.
 

@@ -27,11 +27,6 @@ class Conversation:
         self._queue = provider_queue(state.payment.provider)
         self._doubtful_until: datetime | None = None
 
-    @property
-    def confirmation_waits(self) -> tuple[float, ...]:
-        """Seconds between questions about money told of after the end."""
-        return self._policy.confirmation_waits
-
     async def submit(self, placed: Placed) -> Created | Failure | None:
         """The provider's answer to the order, or its definite no; None where there will be none."""
         if placed.created or placed.rejected:

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from activities.fast_path import Placed
 from domain.checkout import Checkout, CheckoutKind, Created
 from domain.payment import Failure, Payer, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
@@ -277,8 +278,7 @@ def test_money_that_was_heard_of_while_the_order_was_placed_is_not_forgotten(hea
     if heard:
         state.hear(report())
 
-    state.place(stored)
-    state.keep_paid()
+    state.place(Placed(payment=stored, resumed=False))
 
     assert state.payment.captured == (1999 if heard else 0)
     assert state.pending is not heard
