@@ -45,7 +45,7 @@ USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-m", "deploy.probe", "http://127.0.0.1:8000/healthz"]
-CMD ["python", "-m", "uvicorn", "--factory", "api.app:create_app", "--http=api.connections:PromptProtocol", "--host=0.0.0.0", "--port=8000", "--no-server-header", "--no-access-log", "--no-proxy-headers"]
+CMD ["python", "-m", "uvicorn", "--factory", "api.app:create_app", "--http=api.http.connections:PromptProtocol", "--host=0.0.0.0", "--port=8000", "--no-server-header", "--no-access-log", "--no-proxy-headers"]
 
 
 FROM runtime AS sandbox

@@ -7,28 +7,22 @@ from datetime import UTC, datetime
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
-from api import (
-    catching_up,
-    codec,
-    errors,
-    events,
-    health,
-    limits,
-    metrics,
-    metrics_route,
-    notifications,
-    openapi,
-    payments,
-    purchases,
-    refunds,
-    returns,
-)
-from api.catalogue import Catalogue
-from api.crowd import raise_descriptors
+from api import events
 from api.dependencies import Dependencies, Stores
-from api.eager import EagerStart
-from api.peers import PeerRule
-from api.request_context import RequestContext
+from api.http import errors, health, limits, metrics, openapi
+from api.http.connection_limit import raise_descriptors
+from api.http.peers import PeerRule
+from api.http.request_context import RequestContext
+from api.in_app import endpoints as purchases
+from api.in_app.catalogue import Catalogue
+from api.notifications import endpoint as notifications
+from api.notifications import fetch_missed as catching_up
+from api.operators import codec
+from api.operators import metrics_endpoint as metrics_route
+from api.payments import endpoints as payments
+from api.payments import returns
+from api.payments.eager_start import EagerStart
+from api.refunds import endpoints as refunds
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from engine import logs, memory
@@ -44,7 +38,7 @@ from storage.database import Database, DatabaseUnavailable
 from storage.ownership import refuse_ownership
 from webhooks.stored_secrets import StoredSecrets
 
-VERSION = "0.1.0"
+VERSION = "1.0.0"
 # A notification may need a provider's newer key before it can be verified.
 PROVIDER_HTTP_SECONDS = 4.0
 

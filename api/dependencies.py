@@ -6,12 +6,12 @@ from typing import Annotated, Self, cast
 from fastapi import Depends, Request
 from temporalio.client import Client
 
-from api.acknowledged import Acknowledged
-from api.catalogue import Catalogue
-from api.eager import EagerStart
-from api.expected import ExpectedPayments
-from api.metrics import Metrics
-from api.proofs import Proofs, StoreAnswers
+from api.http.metrics import Metrics
+from api.in_app.catalogue import Catalogue
+from api.in_app.proofs import Proofs, StoreAnswers
+from api.notifications.acknowledged import Acknowledged
+from api.payments.eager_start import EagerStart
+from api.payments.expected import ExpectedPayments
 from domain.identity import IdentityKey
 from engine.encryption import PayloadEncryption
 from providers.registry import Registry

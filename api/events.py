@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from api.auth import AuthenticatedMerchant
 from api.dependencies import Deps
-from api.openapi import problems
+from api.http.authentication import AuthenticatedMerchant
+from api.http.openapi import problems
 from api.schemas import EventList
 from domain.event import EventType
 from storage.page import LARGEST_PAGE

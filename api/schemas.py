@@ -8,10 +8,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from api.fields import MOST_METADATA, Address, Metadata, OrderNo, WebUrl
-from api.problems import Answer
-from api.store_schemas import EntitlementFields
-from api.text import Text, printable
+from api.http.fields import MOST_METADATA, Address, Metadata, OrderNo, WebUrl
+from api.http.problems import Answer
+from api.http.text import Text, printable
+from api.in_app.schemas import EntitlementFields
 from domain.checkout import Checkout
 from domain.entitlement import Entitlement
 from domain.event import DeliveryStatus, Event, EventType

@@ -48,7 +48,7 @@ def api_program(port: int, log: Path, environment: Mapping[str, str]) -> Program
     server = ["-m", "uvicorn", "--factory", "api.app:create_app", "--no-access-log"]
     # Who is believed about addresses is a setting of ours (`PAYSAGA_TRUSTED_PROXIES`).
     server += ["--no-proxy-headers"]
-    server += ["--http", "api.connections:PromptProtocol"]
+    server += ["--http", "api.http.connections:PromptProtocol"]
     binding = ["--host", HOST, "--port", str(port), "--timeout-graceful-shutdown", "5"]
     # Longer than a client keeps an idle connection, so that the server is never the first to go.
     binding += ["--timeout-keep-alive", "75"]

@@ -24,10 +24,10 @@ from activities.provider_calls import ProviderActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
 from activities.webhooks import WebhookActivities
-from api.catalogue import Catalogue
 from api.dependencies import Dependencies, Stores
-from api.eager import EagerStart
-from api.metrics import Metrics
+from api.http.metrics import Metrics
+from api.in_app.catalogue import Catalogue
+from api.payments.eager_start import EagerStart
 from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from engine.client import connect

@@ -3,7 +3,7 @@
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.runs import RunOver, bounded
+from api.workflow_calls import RunOver, bounded
 
 CLOSING = "workflow update was aborted by closing workflow"
 

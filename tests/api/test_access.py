@@ -4,7 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api import key_cache
+from api.http import key_cache
 from tests.api.house import House, ProviderSide, Shop, order, visitor
 
 NOBODYS = "6f1c7d0e-54b5-4f0a-9a55-0d3c5f1f2b7e"

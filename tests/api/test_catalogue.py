@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from api.catalogue import Catalogue
+from api.in_app.catalogue import Catalogue
 from domain.errors import InvalidRequest
 from settings import Settings
 

@@ -9,8 +9,8 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api import eager
-from api.eager import EagerStart
+from api.payments import eager_start
+from api.payments.eager_start import EagerStart
 from domain.identity import payment_workflow_id
 from tests.api.house import House, ProviderSide, Shop, order
 from workflows.announcing import Answer
@@ -50,13 +50,13 @@ async def test_without_a_worker_in_this_process_the_others_carry_it(
 async def test_a_run_that_is_not_handed_back_is_asked_for_its_answer(
     house: House, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = eager._started_here  # noqa: SLF001
+    honest = eager_start._started_here  # noqa: SLF001
 
     async def started_elsewhere(client: Client, wanted: PaymentOrder) -> bool:
         await honest(client, wanted)
         return False
 
-    monkeypatch.setattr(eager, "_started_here", started_elsewhere)
+    monkeypatch.setattr(eager_start, "_started_here", started_elsewhere)
     made = await shop.create(order())
     assert made.status_code == 201
     assert made.json()["checkout"]
@@ -69,7 +69,7 @@ async def test_an_answer_that_is_not_heard_here_is_asked_for(
     def unheard(*_: object) -> Iterator[asyncio.Future[Answer]]:
         yield asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr(eager, "HEARD_SECONDS", 0.05)
+    monkeypatch.setattr(eager_start, "HEARD_SECONDS", 0.05)
     monkeypatch.setattr(EagerStart, "_expecting", unheard)
     made = await shop.create(order())
     assert made.status_code == 201
@@ -108,6 +108,6 @@ async def test_a_start_that_temporal_does_not_take_says_try_again(
     async def away(*_: object) -> bool:
         raise RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
 
-    monkeypatch.setattr("api.eager._started_here", away)
+    monkeypatch.setattr("api.payments.eager_start._started_here", away)
     answer = await shop.create(order())
     assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")

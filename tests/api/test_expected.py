@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from api.expected import ExpectedPayments
+from api.payments.expected import ExpectedPayments
 from domain.notification import Notification
 from domain.payment import Payment
 from domain.report import Outcome, RefundOutcome, RefundReport
@@ -90,7 +90,7 @@ def test_a_stores_word_is_for_the_payment_that_its_sale_names(
 
 
 def test_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("api.expected._REMEMBERED", 1)
+    monkeypatch.setattr("api.payments.expected._REMEMBERED", 1)
     expected = ExpectedPayments()
     first, second = _another("first"), _another("second")
     expected.made(first)

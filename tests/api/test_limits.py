@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from api import limits
+from api.http import limits
 from domain.errors import PaymentError
 from storage.database import DatabaseUnavailable
 from tests.api.house import House, Shop, running

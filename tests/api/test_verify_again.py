@@ -214,13 +214,13 @@ async def test_what_is_not_applied_in_time_is_202_with_what_holds_now(
 ) -> None:
     payment, bought = await buyer.bought(MONTHLY)
     following = await renewed(buyer, bought)
-    monkeypatch.setattr("api.verifying.SETTLING_SECONDS", 0)
+    monkeypatch.setattr("api.in_app.verify.SETTLING_SECONDS", 0)
 
     async def taken(*_: object) -> None:
         """Temporal took the report; its workflow has not come to it."""
 
     with monkeypatch.context() as patched:
-        patched.setattr("api.store_notifications.tell_store", taken)
+        patched.setattr("api.notifications.store_routing.tell_store", taken)
         answer = await buyer.verify(payment, await buyer.signed(following))
 
     assert answer.status_code == 202, answer.text

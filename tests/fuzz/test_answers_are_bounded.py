@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from api import app
-from api.metrics import Metrics
+from api.http.metrics import Metrics
 from crypto.key_ring import new_key_file
 from domain.identity import new_identity_key
 from engine.workers import open_activities

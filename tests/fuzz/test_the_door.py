@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from api.app import create_app
-from api.metrics import Metrics
+from api.http.metrics import Metrics
 from settings import Settings
 from tests.api.buyer import Buyer
 from tests.api.house import House, visitor

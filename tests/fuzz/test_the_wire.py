@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from api import bodies, connections
-from api.connections import PromptProtocol
-from api.route_classes import LARGEST_BODY
+from api.http import bodies, connections
+from api.http.connections import PromptProtocol
+from api.http.route_classes import LARGEST_BODY
 from tests.api.house import House
 
 HEAD = b"POST /v1/payments HTTP/1.1\r\nHost: paysaga.test\r\n"

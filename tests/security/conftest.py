@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
-from api.rates import Waiting
+from api.http.rates import Waiting
 from tests.api.house import House, Shop
 from tests.security.keyless import Target, keyless, workflow_id
 from tests.storage.conftest import (

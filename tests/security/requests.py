@@ -11,8 +11,8 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import Message
 
-from api.eager import EagerStart
-from api.metrics import Metrics
+from api.http.metrics import Metrics
+from api.payments.eager_start import EagerStart
 from tests.api.house import ORIGIN, House, running
 
 CHUNK = 1024

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from api.store_schemas import EntitlementFields
+from api.in_app.schemas import EntitlementFields
 from domain.entitlement import LONGEST_GRACE, EntitlementStatus
 from domain.product import ProductType
 from domain.store_change import Change

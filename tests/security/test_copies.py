@@ -2,8 +2,8 @@
 
 import pytest
 
-from api import acknowledged
-from api.acknowledged import Acknowledged, digest_of
+from api.notifications import acknowledged
+from api.notifications.acknowledged import Acknowledged, digest_of
 from storage.notifications import NotificationStore
 from tests.api.house import House, ProviderSide, Shop
 from tests.security.foreign import pay, pending

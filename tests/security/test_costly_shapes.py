@@ -6,14 +6,14 @@ import json
 import pytest
 from starlette.types import Message
 
-from api import rates
-from api.admission import BYTES_PER_TOKEN, MerchantLimits
-from api.limits import LARGE_ANSWER
-from api.peers import network_of
-from api.problems import Refusal
-from api.rates import Waiting
-from api.route_classes import RouteClass
-from api.shapes import MOST_FIELDS, check_body, check_query
+from api.http import rates
+from api.http.admission import BYTES_PER_TOKEN, MerchantLimits
+from api.http.limits import LARGE_ANSWER
+from api.http.peers import network_of
+from api.http.problems import Refusal
+from api.http.rates import Waiting
+from api.http.route_classes import RouteClass
+from api.http.shapes import MOST_FIELDS, check_body, check_query
 from tests.api.house import House, order
 from tests.security.requests import Unfinished, caller, house_with
 

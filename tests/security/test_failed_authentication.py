@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from api import key_cache, rates
-from api.failed_authentication import described
-from api.key_cache import KeyCache
+from api.http import key_cache, rates
+from api.http.failed_authentication import described
+from api.http.key_cache import KeyCache
 from domain.merchant import Merchant
 from engine.logs import JsonLines
 from tests.api.house import House
@@ -227,7 +227,7 @@ async def test_a_line_of_a_request_is_never_without_its_time_peer_and_ids(
     assert line["request_id"] == answer.headers["x-request-id"]
     assert line["payment_id"] == payment
     assert line["level"] == "warning"
-    assert line["logger"] == "api.failed_authentication"
+    assert line["logger"] == "api.http.failed_authentication"
     assert line["time"].endswith("Z")
 
 

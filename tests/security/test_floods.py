@@ -8,11 +8,11 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from api import rates
-from api.admission import MerchantLimits, Visitors
-from api.peers import PeerRule, network_of
-from api.rates import Buckets, NoPlace, Slots, Waiting
-from api.route_classes import RouteClass
+from api.http import rates
+from api.http.admission import MerchantLimits, Visitors
+from api.http.peers import PeerRule, network_of
+from api.http.rates import Buckets, NoPlace, Slots, Waiting
+from api.http.route_classes import RouteClass
 from settings import Settings
 from tests.api.genuine import Genuine
 from tests.api.house import House, order

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api import hearing
-from api.hearing import hear
+from api.notifications import receive
+from api.notifications.receive import hear
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.report import Attention, Outcome, PaymentReport
 from storage.notifications import Arrival, NotificationRecord
@@ -53,7 +53,7 @@ async def kept(house: House, notification: Notification) -> list[NotificationRec
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(hearing, "MOST_FOREIGN_KEPT", MOST)
+    monkeypatch.setattr(receive, "MOST_FOREIGN_KEPT", MOST)
     return f"a-{uuid4().hex[:8]}"
 
 
@@ -113,7 +113,7 @@ async def test_one_account_never_uses_up_the_places_of_another(house: House, acc
 async def test_messages_about_unknown_orders_are_never_kept_without_a_bound(
     house: House, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hearing, "MOST_UNKNOWN_KEPT", MOST)
+    monkeypatch.setattr(receive, "MOST_UNKNOWN_KEPT", MOST)
     messages = [unknown(account) for _ in range(MOST + 2)]
     for each in [*messages, messages[0]]:
         arrival = Arrival({}, b"signed", datetime.now(UTC))

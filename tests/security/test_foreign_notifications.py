@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from api.deliveries import repeat_of
+from api.notifications.routing import repeat_of
 from domain.identity import late_workflow_id
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.report import Outcome, PaymentReport

@@ -15,7 +15,7 @@ from temporalio.client import Client
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError
 
-from api.runs import NoAnswerYet, bounded
+from api.workflow_calls import NoAnswerYet, bounded
 from domain.errors import ProviderRejected
 from domain.payment import Payment
 from tests.api.house import House, ProviderSide, Shop, eventually, order

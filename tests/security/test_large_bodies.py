@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from api import bodies
-from api.bodies import REQUEST_BYTES, Bodies
-from api.problems import Refusal
-from api.route_classes import LARGEST_BODY, ROUTES, RouteClass, find_route
+from api.http import bodies
+from api.http.bodies import REQUEST_BYTES, Bodies
+from api.http.problems import Refusal
+from api.http.route_classes import LARGEST_BODY, ROUTES, RouteClass, find_route
 from tests.api.house import House
 from tests.security.requests import CHUNK, Unfinished, house_with
 

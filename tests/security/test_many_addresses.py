@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from api import rates
-from api.admission import MOST_REPEATS, PROBE_RATE, Probes, Visitors
-from api.peers import network_of
-from api.rates import NoPlace, Waiting
+from api.http import rates
+from api.http.admission import MOST_REPEATS, PROBE_RATE, Probes, Visitors
+from api.http.peers import network_of
+from api.http.rates import NoPlace, Waiting
 from settings import Settings
 from tests.api.house import House, order
 from tests.security.requests import caller, house_with

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from api.proofs import FRESH, StoreAnswers
+from api.in_app.proofs import FRESH, StoreAnswers
 from domain.errors import OutcomeUnknown, ProviderError, ProviderRejected, ProviderUnavailable
 from domain.purchase import Purchase
 from providers.apple_iap.provider import AppleIapProvider
@@ -183,7 +183,7 @@ async def test_a_store_that_never_answers_never_keeps_a_request(
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setattr("api.proofs.ASK_SECONDS", 0.05)
+    monkeypatch.setattr("api.in_app.proofs.ASK_SECONDS", 0.05)
     monkeypatch.setattr(AppleIapProvider, "ask_purchase", hang)
     payment = await buyer.ask(COINS)
     proof = await old_proof(buyer, await buyer.buy(payment))
@@ -255,7 +255,7 @@ class Says:
 async def test_old_proofs_never_take_more_than_their_share_of_the_stores_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.proofs.CALLS_AT_ONCE", 3.0)
+    monkeypatch.setattr("api.in_app.proofs.CALLS_AT_ONCE", 3.0)
     many = [purchase(None) for _ in range(6)]
     store, answers = Says(*many), StoreAnswers()
 
@@ -272,7 +272,7 @@ async def test_old_proofs_never_take_more_than_their_share_of_the_stores_limit(
 async def test_answers_never_grow_without_a_bound_nor_outlive_their_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.proofs.MOST_ANSWERS", 2)
+    monkeypatch.setattr("api.in_app.proofs.MOST_ANSWERS", 2)
     now = [100.0]
     first, second, third = (purchase(None) for _ in range(3))
     store, answers = Says(first, second, third), StoreAnswers(lambda: now[0])

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 import pytest
 
-from api import returns
+from api.payments import returns
 from tests.api.house import ProviderSide, Shop, order
 from tests.domain.making import NOW, payment
 

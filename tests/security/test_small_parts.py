@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from api import crowd as crowds
-from api.connections import (
+from api.http import connection_limit
+from api.http.connection_limit import Crowd
+from api.http.connections import (
     LARGEST_HEAD,
     MOST_AFTER_ANSWER,
     MOST_HEADERS,
@@ -21,7 +22,6 @@ from api.connections import (
     MOST_SMALL_PARTS,
     PromptProtocol,
 )
-from api.crowd import Crowd
 
 HEAD = b"POST / HTTP/1.1\r\nHost: paysaga.test\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -220,7 +220,7 @@ async def test_there_are_no_tunnels() -> None:
 
 
 async def test_idle_connections_never_shut_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crowds, "RESERVED_DESCRIPTORS", 20)
+    monkeypatch.setattr(connection_limit, "RESERVED_DESCRIPTORS", 20)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (40, 40))
     async with served() as (_, address), AsyncExitStack() as held:
         idle = []
@@ -248,7 +248,7 @@ async def _is_over(reader: asyncio.StreamReader) -> bool:
 
 
 async def test_begun_requests_never_shut_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crowds, "RESERVED_DESCRIPTORS", 5)
+    monkeypatch.setattr(connection_limit, "RESERVED_DESCRIPTORS", 5)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
     async with served() as (_, address), AsyncExitStack() as held:
         begun = []
@@ -265,7 +265,7 @@ async def test_begun_requests_never_shut_others_out(monkeypatch: pytest.MonkeyPa
 async def test_a_burst_of_connections_never_takes_more_than_there_may_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(crowds, "RESERVED_DESCRIPTORS", 5)
+    monkeypatch.setattr(connection_limit, "RESERVED_DESCRIPTORS", 5)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (10, 10))
     async with served() as (_, address), AsyncExitStack() as held:
         opened = await asyncio.gather(*(asyncio.open_connection(*address) for _ in range(30)))

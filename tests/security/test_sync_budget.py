@@ -12,9 +12,9 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from api.dependencies import Dependencies
-from api.eager import EagerStart
-from api.metrics import Metrics
-from api.runs import cancel_payment, create_payment, create_refund, sync_payment
+from api.http.metrics import Metrics
+from api.payments.eager_start import EagerStart
+from api.workflow_calls import cancel_payment, create_payment, create_refund, sync_payment
 from domain.errors import Conflict
 from domain.identity import payment_workflow_id, refund_workflow_id
 from domain.payment import Payment, PaymentStatus

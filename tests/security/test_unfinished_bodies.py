@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 from starlette.types import Scope
 
-from api import bodies
-from api.bodies import REQUEST_BYTES, Bodies
-from api.peers import network_of
-from api.problems import Refusal
-from api.route_classes import LARGEST_BODY
+from api.http import bodies
+from api.http.bodies import REQUEST_BYTES, Bodies
+from api.http.peers import network_of
+from api.http.problems import Refusal
+from api.http.route_classes import LARGEST_BODY
 from tests.api.house import House
 from tests.security.requests import Unfinished, caller, house_with
 

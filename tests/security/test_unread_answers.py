@@ -9,8 +9,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from api import connections
-from api.connections import PromptProtocol
+from api.http import connections
+from api.http.connections import PromptProtocol
 
 LARGE = b"x" * (8 * 1024 * 1024)
 REQUEST = b"GET / HTTP/1.1\r\nHost: paysaga.test\r\n\r\n"

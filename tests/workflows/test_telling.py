@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from temporalio.api.enums.v1 import EventType
 
-from api.runs import create_refund
+from api.workflow_calls import create_refund
 from domain.event import DeliveryStatus, Event
 from domain.identity import event_id
 from domain.merchant import LatePolicy

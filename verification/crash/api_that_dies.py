@@ -6,7 +6,8 @@ from fastapi import FastAPI
 from temporalio.client import Interceptor, OutboundInterceptor
 from temporalio.service import RPCError, RPCStatusCode
 
-from api import app, eager
+from api import app
+from api.payments import eager_start
 from verification.crash.clock import forgive, hasten
 from verification.crash.gate import Gate
 from verification.crash.hooks import (
@@ -71,5 +72,5 @@ def create_app() -> FastAPI:
     hook_connection(app, Commands(gate))
     activities = Activities(gate)
     hook_worker(gate, activities)
-    hook_connection(eager, Commands(gate), activities)
+    hook_connection(eager_start, Commands(gate), activities)
     return app.create_app()

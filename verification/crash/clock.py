@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any
 
 from activities import webhooks
-from api import creating, deliveries, store_notifications, verifying
-from api.proposals import propose_payment
+from api.in_app import verify
+from api.notifications import routing, store_routing
+from api.payments import create
+from api.payments.proposals import propose_payment
 from domain.payment import Channel, Payment
 from providers.base import Asking
 from workflows.entitlement import EntitlementOrder
@@ -84,20 +86,20 @@ def hasten() -> None:
         )
 
     names: dict[Any, dict[str, Any]] = {
-        creating: {
+        create: {
             "propose_payment": short_lived,
             "payment_policy": policy,
             "refund_policy": lambda *_: REFUND,
             "PaymentOrder": partial(PaymentOrder, refund_policy=REFUND),
         },
-        deliveries: {
+        routing: {
             "payment_policy": policy,
             "refund_policy": lambda *_: REFUND,
             "LateOrder": partial(LateOrder, refund_policy=REFUND),
         },
-        store_notifications: {"EntitlementOrder": partial(EntitlementOrder, policy=STORE)},
+        store_routing: {"EntitlementOrder": partial(EntitlementOrder, policy=STORE)},
         # Looked at once: how often it would look until then is chance, and no point to die at.
-        verifying: {"SETTLING_SECONDS": 0.0},
+        verify: {"SETTLING_SECONDS": 0.0},
     }
     for module, replaced in names.items():
         for name, value in replaced.items():

@@ -14,7 +14,7 @@ from activities.payments import PaymentActivities
 from activities.refunds import RefundActivities
 from activities.registered import Activities
 from activities.webhooks import WebhookActivities
-from api.ordered import payment_order
+from api.payments.workflow_input import payment_order
 from domain.payment import PaymentStatus
 from storage.database import Database
 from tests.verification.crash.changed import AHEAD, BEHIND, PatchedWorkflow

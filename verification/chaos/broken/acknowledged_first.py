@@ -6,8 +6,9 @@ from contextlib import suppress
 from fastapi import FastAPI
 from temporalio.service import RPCError
 
-from api import app, deliveries, hearing
+from api import app
 from api.dependencies import Dependencies
+from api.notifications import receive, routing
 from domain.notification import Notification, NotificationOutcome
 from storage.database import DatabaseUnavailable
 from storage.notifications import Addressee
@@ -18,11 +19,11 @@ _queued: set[asyncio.Task[None]] = set()
 
 async def _acknowledge(
     dependencies: Dependencies, notification: Notification, addressee: Addressee | None
-) -> deliveries.Delivered:
+) -> routing.Delivered:
     task = asyncio.create_task(_deliver_later(dependencies, notification, addressee))
     _queued.add(task)
     task.add_done_callback(_queued.discard)
-    return deliveries.Delivered(NotificationOutcome.SIGNALLED)
+    return routing.Delivered(NotificationOutcome.SIGNALLED)
 
 
 async def _deliver_later(
@@ -30,13 +31,13 @@ async def _deliver_later(
 ) -> None:
     await asyncio.sleep(QUEUED_SECONDS)
     with suppress(RPCError, DatabaseUnavailable):
-        await deliveries.deliver(dependencies, notification, addressee)
+        await routing.deliver(dependencies, notification, addressee)
 
 
 def create_app() -> FastAPI:
     """The sabotaged application."""
     # A guard that is not where it is looked for would be broken in vain, and seem needless.
-    if vars(hearing)[deliveries.deliver.__name__] is not deliveries.deliver:
+    if vars(receive)[routing.deliver.__name__] is not routing.deliver:
         raise LookupError("the hand-over is not where this breaks it")
-    vars(hearing)[deliveries.deliver.__name__] = _acknowledge
+    vars(receive)[routing.deliver.__name__] = _acknowledge
     return app.create_app()

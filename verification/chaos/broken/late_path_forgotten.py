@@ -3,7 +3,8 @@
 from fastapi import FastAPI
 from temporalio.client import Client
 
-from api import app, deliveries
+from api import app
+from api.notifications import routing
 from domain.notification import Notification
 from workflows.late_payment import LateOrder
 
@@ -14,5 +15,5 @@ async def _forget(_client: Client, _order: LateOrder, _notification: Notificatio
 
 def create_app() -> FastAPI:
     """The sabotaged application."""
-    vars(deliveries)["tell_late"] = _forget
+    vars(routing)["tell_late"] = _forget
     return app.create_app()

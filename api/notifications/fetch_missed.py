@@ -1,0 +1,50 @@
+"""A store's words that never reached us, fetched by an operator after an outage of ours."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, Field
+
+from api.dependencies import Deps
+from api.http.authentication import Operator
+from api.http.openapi import problems
+from api.http.problems import Answer
+from api.notifications.receive import hear
+from api.schemas import Body
+from domain.errors import InvalidRequest
+from providers.base import Store
+from storage.notifications import Arrival
+
+router = APIRouter(prefix="/ops/stores", tags=["operations"], dependencies=[Operator])
+
+
+class CatchUpRequest(Body):
+    """Since when words may have been lost."""
+
+    since: AwareDatetime
+
+
+class CatchUpAnswer(Answer):
+    """What the words led to."""
+
+    outcomes: dict[str, int] = Field(description="How many words had each outcome.")
+
+
+@router.post(
+    "/{provider}/{account}/catch-up",
+    summary="Fetch a store's words again",
+    responses=problems(401, 403, 422, 503),
+)
+async def catch_up(
+    provider: str, account: str, body: CatchUpRequest, dependencies: Deps
+) -> CatchUpAnswer:
+    """Every word since then, as if it came now: what was heard before changes nothing."""
+    source = dependencies.registry.get(provider, account)
+    if not isinstance(source, Store):
+        raise InvalidRequest(f"{provider} keeps no history of what it told us.", param="provider")
+    outcomes: Counter[str] = Counter()
+    for word in await source.find_lost(body.since):
+        delivered = await hear(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
+        outcomes[delivered.outcome] += 1
+    return CatchUpAnswer(outcomes=dict(outcomes))

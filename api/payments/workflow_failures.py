@@ -1,0 +1,34 @@
+"""Why a workflow that has ended with nothing recorded refused its request."""
+
+from uuid import UUID
+
+from temporalio.client import Client, WorkflowFailureError
+
+from api.workflow_calls import LOOK, NoAnswerYet, RunOver, bounded, refusal
+from domain.errors import Conflict, InvalidRequest
+from domain.identity import payment_workflow_id, refund_workflow_id
+
+Refused = Conflict | InvalidRequest
+
+
+async def payment_refusal(client: Client, payment_id: UUID) -> Refused | None:
+    """Return why the payment's workflow refused its request; None where it did not, or runs."""
+    return await _refusal_of(client, payment_workflow_id(payment_id))
+
+
+async def refund_refusal(client: Client, refund_id: UUID) -> Refused | None:
+    """Return the same of the refund's workflow."""
+    return await _refusal_of(client, refund_workflow_id(refund_id))
+
+
+async def _refusal_of(client: Client, workflow_id: str) -> Refused | None:
+    handle = client.get_workflow_handle(workflow_id)
+    try:
+        async with bounded(within=LOOK):
+            await handle.result(rpc_timeout=LOOK)
+    except WorkflowFailureError as error:
+        why = refusal(error.cause)
+        return why if isinstance(why, Refused) else None
+    except (NoAnswerYet, RunOver):
+        return None
+    return None
