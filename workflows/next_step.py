@@ -18,10 +18,15 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Submit:
+class SubmitOrder:
     """Finish the submission that went with recording the order."""
 
     placed: Placed
+
+
+@dataclass(frozen=True)
+class Submit:
+    """Send the refund to the provider, inside the workflow task."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,7 @@ LateStep = (
 )
 PaymentStep = (
     Record
-    | Submit
+    | SubmitOrder
     | Resolve
     | ReviewDispute
     | Confirm
@@ -163,6 +168,8 @@ PaymentStep = (
     | Finalise
     | LateStep
 )
+# After a refund's end.
+LateRefundStep = SettleClaim | FlagContradiction | Deliver
 RefundStep = (
     Record
     | Submit
@@ -173,7 +180,5 @@ RefundStep = (
     | Wait
     | Poll
     | Finalise
-    | SettleClaim
-    | FlagContradiction
-    | Deliver
+    | LateRefundStep
 )

@@ -41,7 +41,7 @@ from workflows.next_step import (
     ReviewDispute,
     ReviewHeld,
     SettleLateMoney,
-    Submit,
+    SubmitOrder,
     Wait,
     WatchExpiry,
 )
@@ -117,7 +117,7 @@ class PaymentWorkflow:
         match step:
             case Record():
                 await self._record()
-            case Submit():
+            case SubmitOrder():
                 await self._submit(step.placed)
             case Resolve():
                 self._resolve(step.resolution)

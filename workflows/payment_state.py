@@ -24,7 +24,7 @@ from workflows.next_step import (
     ReviewDispute,
     ReviewHeld,
     SettleLateMoney,
-    Submit,
+    SubmitOrder,
     Wait,
     WatchExpiry,
 )
@@ -138,7 +138,7 @@ class PaymentState:
         self, now: datetime, grace: timedelta
     ) -> PaymentStep:
         if self._unsubmitted is not None:
-            return Submit(self._unsubmitted)
+            return SubmitOrder(self._unsubmitted)
         if self.resolution is not None:
             return Resolve(self.resolution)
         if self.disputed is not None:
