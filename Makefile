@@ -2,7 +2,7 @@
 # Programs are installed into .uv and .venv, data are kept in .paysaga. Only root, in a folder that the
 # user nobody may not enter, gets a copy of PostgreSQL's programs in /var/cache/paysaga (ADR 18).
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers conformance audit chaos fuzz crash-matrix bench bench-production bench-scale rehearse-production clean
+.PHONY: help demo test check format lint types layers conformance audit new-provider chaos fuzz crash-matrix bench bench-production bench-scale rehearse-production clean
 
 PYTHON ?= $(or $(shell cat .venv/locked 2>/dev/null),python3)
 # Modules of other projects would come before those of .venv.
@@ -63,6 +63,9 @@ audit: .venv/locked ## compare every book of the stack in .paysaga, name each di
 
 chaos: .venv/locked ## N payments by SEED while everything fails, then an audit (N=2000 SEED=7)
 	@$(RUN) -m verification.chaos --payments $(or $(N),500) --seed $(or $(SEED),1) $(ARGS)
+
+new-provider: .venv/locked ## a working skeleton: provider, sandbox side and tests (NAME=paynow)
+	@$(RUN) -m tests.new_provider "$(NAME)"
 
 fuzz: .venv/locked ## hostile input for parsers, endpoints and sockets, new each time (N=2000 examples a test)
 	@FUZZ_EXAMPLES=$(or $(N),2000) $(RUN) -m pytest tests/fuzz --timeout 0 $(ARGS)

@@ -3,6 +3,7 @@
 import base64
 import re
 import tomllib
+from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -74,7 +75,7 @@ class Settings(DatabaseSettings):
         description="Where providers and payers reach this API, without a trailing slash."
     )
     accounts_file: Path = Field(
-        description="TOML: one [[alipay]], [[wechatpay]], [[unionpay]], [[apple_iap]] per account."
+        description="TOML: one table per account, named after its provider ([[alipay]])."
     )
     products_file: Path | None = Field(
         default=None, description="TOML: one [[product]] for each that a store sells for us."
@@ -177,7 +178,7 @@ class Settings(DatabaseSettings):
         sections = tomllib.loads(self.accounts_file.read_text())
         base = self.accounts_file.parent
         return {
-            provider: [_read_files(account, base) for account in accounts]
+            provider: [read_files(account, base) for account in accounts]
             for provider, accounts in sections.items()
         }
 
@@ -217,7 +218,8 @@ def _with_password(database_url: SecretStr, password_file: Path | None) -> str:
 _PUBLIC = re.compile("public|cert")
 
 
-def _read_files(account: dict[str, Any], base: Path) -> dict[str, Any]:
+def read_files(account: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """Return the account with each `*_file` entry, relative to `base`, replaced by its text."""
     return {
         key.removesuffix("_file"): _read_file(base / value) if key.endswith("_file") else value
         for key, value in account.items()

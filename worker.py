@@ -15,12 +15,10 @@ from engine.builds import pinned, promote
 from engine.client import connect, measured
 from engine.namespace import verify_search_attributes
 from engine.production import checked_settings
-from engine.store_apps import name_apps
 from engine.sweep import schedule_sweep, sweep_worker
 from engine.webhook_secrets import renew_at_start
 from engine.workers import open_activities, workers
 from storage.database import Database, DatabaseUnavailable
-from storage.entitlements import EntitlementStore
 from storage.ownership import refuse_ownership
 from webhooks.stored_secrets import StoredSecrets
 from workflows import search_attributes
@@ -44,7 +42,6 @@ async def main() -> None:
         activities, registry = await running.enter_async_context(
             open_activities(settings, database)
         )
-        await name_apps(registry, EntitlementStore(database))
         await renew_at_start(database, StoredSecrets(Encryption(keys)))
         names = sorted({provider.name for provider in registry.all()})
         build = pinned(settings.build_id)

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.errors import (
     Conflict,
+    ConstraintViolation,
     InvalidRequest,
     InvalidSignature,
     NotFound,
@@ -17,7 +18,6 @@ from domain.errors import (
     ProviderError,
     ProviderRejected,
     ReportMismatch,
-    StatementRefused,
 )
 from domain.payment import Failure
 
@@ -32,7 +32,7 @@ _FINAL = (
     Conflict,
     NotFound,
     ReportMismatch,
-    StatementRefused,
+    ConstraintViolation,
 )
 
 STILL_PENDING = "still_pending"

@@ -20,7 +20,7 @@ from domain.own_refunds import is_cancelled
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
-from providers.base import Provider
+from providers.base import Provider, refundable
 from providers.registry import Registry
 from storage.alarms import AlarmStore
 from storage.payments import PaymentStore
@@ -153,7 +153,7 @@ class ProviderActivities:
     @translated
     async def query_refund(self, submission: RefundSubmission) -> RefundReport:
         """What the provider says now of the refund."""
-        provider = self._of(submission.payment)
+        provider = refundable(self._of(submission.payment))
         return await provider.query_refund(submission.refund, submission.payment)
 
     @activity.defn
@@ -192,11 +192,11 @@ class ProviderActivities:
     async def _refund(self, provider: Provider, submission: RefundSubmission) -> RefundReport:
         """Send the refund; a rejection counts only where the provider does not know the refund."""
         try:
-            return await provider.refund(submission.refund, submission.payment)
+            return await refundable(provider).refund(submission.refund, submission.payment)
         except ProviderRejected as rejection:
             if isinstance(rejection, ProviderBlocked):
                 return await self._blocked(provider, submission, rejection)
-            found = await provider.query_refund(submission.refund, submission.payment)
+            found = await refundable(provider).query_refund(submission.refund, submission.payment)
             if found.outcome is RefundOutcome.NOT_FOUND:
                 raise
             return found
@@ -210,7 +210,7 @@ class ProviderActivities:
         """
         await self._raise_alarm(submission.payment, blocked)
         with suppress(ProviderError):
-            found = await provider.query_refund(submission.refund, submission.payment)
+            found = await refundable(provider).query_refund(submission.refund, submission.payment)
             if found.outcome is not RefundOutcome.NOT_FOUND:
                 return found
         if submission.refund.attention is not Attention.REFUND_BLOCKED:
@@ -294,6 +294,6 @@ def _known(report: PaymentReport, *unsubmitted: Outcome) -> Created | None:
 
 async def _ask_about_refund(provider: Provider, submission: RefundSubmission) -> RefundReport:
     try:
-        return await provider.query_refund(submission.refund, submission.payment)
+        return await refundable(provider).query_refund(submission.refund, submission.payment)
     except ProviderRejected as rejection:
         raise still_pending(f"the provider refuses to say: {rejection}") from rejection

@@ -70,7 +70,7 @@ class RefundActivities:
     @translated
     async def settle_refund(self, refund: Refund) -> RefundSettled:
         """Write the refund's end: given back, or released for another refund."""
-        stored, event_id = await self._refunds.settle(refund)
+        stored, event_id = await self._refunds.finalise(refund)
         return RefundSettled(refund=stored, event_id=event_id)
 
     @activity.defn

@@ -29,10 +29,9 @@ from engine import logs, memory
 from engine.client import connect
 from engine.encryption import PayloadEncryption
 from engine.production import checked_settings
-from engine.store_apps import name_apps
 from engine.webhook_secrets import renew_at_start
 from providers import registry
-from providers.bounded import BoundedClient
+from providers.kit.bounded_client import BoundedClient
 from settings import Settings
 from storage.database import Database, DatabaseUnavailable
 from storage.ownership import refuse_ownership
@@ -104,7 +103,7 @@ async def _open(
     database = Database(settings.read_database_url())
     stack.push_async_callback(database.close)
     stores = Stores.on(database)
-    # A database that is away must not keep the API from starting: it is asked at the first POST.
+    # A database that is away must not keep the API from starting: the first POST connects.
     with suppress(DatabaseUnavailable):
         if not settings.is_sandbox:
             await refuse_ownership(database)
@@ -116,7 +115,6 @@ async def _open(
         clock=lambda: datetime.now(UTC),
         public_url=settings.public_url,
     )
-    await name_apps(built, stores.entitlements)
     await renew_at_start(database, StoredSecrets(Encryption(keys)))
     eager = EagerStart()
     if settings.eager_start:

@@ -1,4 +1,4 @@
-"""What the routes work with, made once per process and handed in."""
+"""What the routes work with, created once per process and injected."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Self, cast
@@ -30,7 +30,7 @@ from storage.refunds import RefundStore
 
 @dataclass(frozen=True)
 class Stores:
-    """Our books."""
+    """The database's stores."""
 
     payments: PaymentStore
     refunds: RefundStore

@@ -1,4 +1,4 @@
-"""What a merchant was told, to catch up on after an outage of its own."""
+"""A merchant's events, to catch up on after an outage of its own."""
 
 from typing import Annotated
 from uuid import UUID
@@ -20,7 +20,7 @@ async def list_events(  # noqa: PLR0913 - one argument is one filter
     *,
     merchant: AuthenticatedMerchant,
     dependencies: Deps,
-    type: EventType | None = None,  # noqa: A002 - the merchant's word for it
+    type: EventType | None = None,  # noqa: A002 - the API's name for it
     payment_id: UUID | None = None,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 20,

@@ -45,7 +45,7 @@ class Body(BaseModel):
         return data
 
     def canonical(self) -> str:
-        """What was asked as one JSON text, however it was spelled; defaults do not count."""
+        """The request as one JSON text, however it was written; defaults do not count."""
         asked = self.model_dump(mode="json", exclude_defaults=True)
         return json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -141,7 +141,7 @@ class PaymentFields(BaseModel):
     paid_at: datetime | None
     late: bool = Field(description="Paid after we had closed it.")
     duplicate: bool = Field(description="The order was already paid by another payment.")
-    attention: Attention | None = Field(description="Set where a person must look.")
+    attention: Attention | None = Field(description="Set where an operator must look.")
     failure: Failure | None
     return_url: str | None
     metadata: dict[str, str]

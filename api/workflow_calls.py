@@ -1,4 +1,4 @@
-"""Start, ask and tell the runs at Temporal, and what each way of failing means.
+"""Start, query and signal workflows, and what each way of failing means.
 
 A call that gets no answer may still have done its work: every one is safe to repeat with the
 same ids.
@@ -67,20 +67,20 @@ _GONE = (RPCStatusCode.NOT_FOUND, RPCStatusCode.ALREADY_EXISTS)
 
 
 class NoAnswerYet(Exception):  # noqa: N818 - not an error: the run goes on
-    """No answer in time. What was asked for may still happen, or be happening."""
+    """No answer in time. What was requested may still happen, or be happening."""
 
 
-class RunOver(Exception):  # noqa: N818
-    """The run has ended or never was: our books know what became of it."""
+class WorkflowEnded(Exception):  # noqa: N818
+    """The workflow has ended or never was: the database has the outcome."""
 
 
 async def create_payment(client: Client, order: PaymentOrder) -> Payment:
     """Start the payment's run, or join it, and wait for the provider's answer.
 
     Raises:
-        Conflict: the run refuses the request.
+        Conflict: the workflow rejects the request.
         NoAnswerYet: the run may exist.
-        RunOver: it ended and has no stored answer to this request.
+        WorkflowEnded: it ended and has no stored answer to this request.
         RPCError: Temporal cannot be reached.
     """
     operation = _start(PaymentWorkflow.run, order, payment_options(order))
@@ -139,11 +139,11 @@ async def sync_payment(client: Client, payment: Payment, now: datetime) -> Synce
         )
 
 
-async def tell_payment(client: Client, payment_id: UUID, notification: Notification) -> None:
-    """Hand the provider's word to the payment's run; once this returns, it is durable.
+async def signal_payment(client: Client, payment_id: UUID, notification: Notification) -> None:
+    """Signal the notification to the payment's workflow; once this returns, it is durable.
 
     Raises:
-        RunOver: there is no open run.
+        WorkflowEnded: there is no open run.
         RPCError: Temporal cannot be reached.
     """
     handle = client.get_workflow_handle(payment_workflow_id(payment_id))
@@ -151,8 +151,8 @@ async def tell_payment(client: Client, payment_id: UUID, notification: Notificat
         await handle.signal(PaymentWorkflow.notify, notification, rpc_timeout=SIGNAL)
 
 
-async def tell_refund(client: Client, refund_id: UUID, notification: Notification) -> None:
-    """Hand the provider's word to the refund's run; raises as `tell_payment` does."""
+async def signal_refund(client: Client, refund_id: UUID, notification: Notification) -> None:
+    """Signal the notification to the refund's workflow; raises as `signal_payment` does."""
     handle = client.get_workflow_handle(refund_workflow_id(refund_id))
     async with bounded():
         await handle.signal(RefundWorkflow.notify, notification, rpc_timeout=SIGNAL)
@@ -167,22 +167,22 @@ async def is_dealt_with(client: Client, workflow_id: str) -> bool:
     try:
         async with bounded(within=LOOK):
             found = await handle.describe(rpc_timeout=LOOK)
-    except RunOver:
+    except WorkflowEnded:
         return False
     except NoAnswerYet as error:
         raise RPCError("no answer in time", RPCStatusCode.UNAVAILABLE, b"") from error
     return found.status in (WorkflowExecutionStatus.RUNNING, WorkflowExecutionStatus.COMPLETED)
 
 
-async def tell_late(client: Client, order: LateOrder, notification: Notification) -> None:
+async def signal_late(client: Client, order: LateOrder, notification: Notification) -> None:
     """Start (or join) the run that deals with what comes after the payment's own run."""
     await _tell_joining(
         client, LatePaymentWorkflow.run, order, late_options(order), ("notify", notification)
     )
 
 
-async def tell_store(client: Client, order: EntitlementOrder, word: StoreWord) -> None:
-    """Start (or join) the run that deals with a store's words on one chain of purchases."""
+async def signal_store_change(client: Client, order: EntitlementOrder, word: StoreWord) -> None:
+    """Start (or join) the workflow that applies a store's reports on one chain of purchases."""
     await _tell_joining(
         client, EntitlementWorkflow.run, order, entitlement_options(order), ("hear", word)
     )
@@ -235,7 +235,7 @@ async def bounded(
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
         raise NoAnswerYet from error
     except WorkflowAlreadyStartedError as error:
-        raise RunOver from error
+        raise WorkflowEnded from error
     except WorkflowUpdateFailedError as error:
         raise refusal(error.cause) from error
     except ApplicationError as error:
@@ -243,7 +243,7 @@ async def bounded(
         raise NoAnswerYet from error
     except RPCError as error:
         if error.status in _GONE or _closed_with_update(error):
-            raise RunOver from error
+            raise WorkflowEnded from error
         raise
     except RuntimeError as error:
         # A lazy client that cannot make its first connection; the SDK has no type for that.
@@ -256,16 +256,16 @@ async def bounded(
 
 
 def _closed_with_update(error: RPCError) -> bool:
-    """Whether the workflow closed in the task that it took, or refused, the update in.
+    """Whether the workflow closed in the task that accepted, or rejected, the update.
 
-    Temporal has no code of its own for that: the update is aborted, and its refusal is lost.
+    Temporal has no code of its own for that: the update is aborted, and its rejection is lost.
     """
     return error.status is RPCStatusCode.ABORTED and "closing workflow" in error.message
 
 
 def refusal(cause: BaseException | None) -> Exception:
-    """What a run's no means here; RunOver where it is not for merchants."""
-    return _told(cause) or RunOver()
+    """What a run's no means here; WorkflowEnded where it is not for merchants."""
+    return _told(cause) or WorkflowEnded()
 
 
 def _told(cause: BaseException | None) -> Conflict | InvalidRequest | None:

@@ -47,7 +47,7 @@ async def _demo(config: StackConfig, good: list[bool], *, once: bool) -> None:
             stack = await held.enter_async_context(Stack(config))
         console.print(f"Everything is up after {time.monotonic() - begun:.1f} s.")
         opened = time.monotonic() - begun
-        taken = lines()
+        taken = lines(stack.manifest)
         await _take_all(stack, taken)
         good.extend(not line.problem for line in taken)
         console.print(_verdict(taken, opened))

@@ -1,8 +1,10 @@
 """The payments of the demo, one a channel, and what must become of each."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Course(StrEnum):
@@ -14,7 +16,7 @@ class Course(StrEnum):
     REFUNDED = "paid, refunded in two parts"
     PROVED = "bought, proved by the app"
     RESTORED = "bought, restored on a new phone"
-    TAKEN_BACK = "bought, refunded by Apple"
+    TAKEN_BACK = "bought, refunded by the store"
 
 
 class Step(StrEnum):
@@ -28,21 +30,19 @@ class Step(StrEnum):
     TOLD = "told"
 
 
-# Of the sandbox's catalogue, each of another type.
-COINS, SEASON = "com.paysaga.tea.coins", "com.paysaga.tea.season"
-RECIPES, MONTHLY = "com.paysaga.tea.recipes", "com.paysaga.tea.monthly"
 _LATER_EVENTS = {
     Course.REFUNDED: ("refund.succeeded", "refund.succeeded"),
     Course.TAKEN_BACK: ("entitlement.changed", "refund.succeeded"),
 }
-_SILENT = (Course.LOST, Course.EXPIRED, Course.PROVED)
+_WITHOUT_NOTIFICATION = (Course.LOST, Course.EXPIRED, Course.PROVED)
 
 
 @dataclass
 class Line:
     """One payment: what is asked (`amount` in fen), and how far it got, in seconds.
 
-    `product` is what a store sells by itself, for the catalogue's `amount`.
+    `product` is what a store sells by itself, for the catalogue's `amount`; `notified` is false
+    where the provider sends no notification of the channel.
     """
 
     provider: str
@@ -52,6 +52,7 @@ class Line:
     payer: dict[str, str] = field(default_factory=dict)
     course: Course = Course.PAID
     product: str = ""
+    notified: bool = True
     transaction_id: str = ""
     reached: dict[Step, float] = field(default_factory=dict)
     checkout: str = ""
@@ -78,8 +79,7 @@ class Line:
     @property
     def silent(self) -> bool:
         """No notification is to be expected: none is sent, or it is lost on purpose."""
-        silent_barcode = (self.provider, self.channel) == ("wechatpay", "barcode")
-        return silent_barcode or self.course in _SILENT
+        return not self.notified or self.course in _WITHOUT_NOTIFICATION
 
     @property
     def instead(self) -> str:
@@ -87,35 +87,30 @@ class Line:
         return {Course.EXPIRED: "-", Course.PROVED: "proved"}.get(self.course, "asked")
 
 
-def lines() -> list[Line]:
-    """Every channel of every provider, then those that go another way."""
-    ip = {"client_ip": "203.0.113.7"}
-    return [
-        Line("alipay", "main", "app", 1999),
-        Line("alipay", "main", "page", 12900),
-        Line("alipay", "cert", "wap", 4550),
-        Line("alipay", "aes", "qr", 880),
-        Line("alipay", "cert", "jsapi", 3600, {"open_id": "074a1CcTG1LelxKe4xQC0zgNdId0nxi95b5"}),
-        Line("alipay", "main", "barcode", 1250, {"auth_code": _code("281234")}),
-        Line("wechatpay", "cert", "app", 2999, ip),
-        Line("wechatpay", "pubkey", "jsapi", 690, {"open_id": "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"}),
-        Line("wechatpay", "cert", "wap", 5500, ip),
-        Line("wechatpay", "pubkey", "qr", 100, ip),
-        Line("wechatpay", "cert", "barcode", 2350, {"auth_code": _code("130061")}),
-        Line("unionpay", "main", "app", 3999),
-        Line("unionpay", "main", "page", 8800),
-        Line("unionpay", "old", "wap", 1560),
-        Line("unionpay", "sm3", "qr", 720),
-        Line("unionpay", "main", "barcode", 4300, {"auth_code": _code("6228480")}),
-        Line("apple_iap", "main", "iap", 600, product=COINS),
-        Line("apple_iap", "main", "iap", 4500, product=SEASON, course=Course.PROVED),
-        Line("apple_iap", "main", "iap", 3000, product=RECIPES, course=Course.RESTORED),
-        Line("apple_iap", "main", "iap", 1800, product=MONTHLY, course=Course.TAKEN_BACK),
-        Line("wechatpay", "cert", "qr", 6400, ip, Course.REFUNDED),
-        Line("unionpay", "main", "qr", 5100, course=Course.REFUNDED),
-        Line("alipay", "main", "qr", 7300, course=Course.LOST),
-        Line("alipay", "main", "qr", 9900, course=Course.EXPIRED),
+def lines(manifest: Mapping[str, Any]) -> list[Line]:
+    """The payments that each of the sandbox's providers hands out, those that succeed first."""
+    found = [
+        _line(provider, payment)
+        for provider, payments in manifest["demo"].items()
+        for payment in payments
     ]
+    return sorted(found, key=lambda line: line.course is not Course.PAID)
+
+
+def _line(provider: str, payment: Mapping[str, Any]) -> Line:
+    payer = dict(payment["payer"])
+    if "auth_code" in payer:
+        payer["auth_code"] = _code(payer["auth_code"])
+    return Line(
+        provider=provider,
+        account=payment["account"],
+        channel=payment["channel"],
+        amount=payment["amount"],
+        payer=payer,
+        course=Course[payment["course"].upper()],
+        product=payment["product"],
+        notified=payment["notified"],
+    )
 
 
 def _code(prefix: str) -> str:

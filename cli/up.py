@@ -110,14 +110,8 @@ async def _keep_sandbox(config: StackConfig) -> None:
         table = Table(title="The sandbox is up", title_justify="left", title_style="bold green")
         table.add_column("What")
         table.add_column("Where", overflow="fold")
-        table.add_row("Alipay gateway", manifest["alipay"]["gateway_url"])
-        table.add_row("WeChat Pay v3", manifest["wechatpay"]["base_url"])
-        table.add_row("UnionPay ACP", manifest["unionpay"]["base_url"])
-        table.add_row("Cashier", f"{manifest['cashier_url']}/")
-        table.add_row("Control", manifest["control_url"])
-        table.add_row("App Store Server API", manifest["apple_iap"]["base_url"])
-        table.add_row("App Store, production", manifest["apple_iap"]["production_url"])
-        table.add_row("A phone with your app", f"{manifest['cashier_url']}/apple_iap")
+        for title, url in manifest["links"].items():
+            table.add_row(title, url)
         console.print(table)
         # A path is copied: it must not be broken by the table's edge.
         console.print(f"Keys and accounts: {stack.manifest_path}", soft_wrap=True)

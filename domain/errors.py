@@ -5,7 +5,7 @@ PaymentError                    code, message
 ├─ NotFound                     no such record for this merchant                      404
 ├─ Conflict                     wrong state, key reused, over-refund                  409
 ├─ ReportMismatch               the report does not match the payment               manual review
-├─ StatementRefused             the database rejects it              -> never retried, 500
+├─ ConstraintViolation          the database rejects it              -> never retried, 500
 └─ ProviderError                provider, provider_code, provider_message
    ├─ ProviderRejected          a definite no                   -> failed, never retried
    │  └─ ProviderBlocked        a no to our account, not to this call: its balance, contract, key
@@ -65,10 +65,10 @@ class ReportMismatch(PaymentError):  # noqa: N818
     code = "report_mismatch"
 
 
-class StatementRefused(PaymentError):  # noqa: N818
+class ConstraintViolation(PaymentError):  # noqa: N818
     """The database rejects the values, and would reject them again."""
 
-    code = "statement_refused"
+    code = "constraint_violation"
 
 
 class ProviderError(PaymentError):

@@ -19,7 +19,7 @@ from crypto.key_ring import KeyRing
 from engine.client import meter
 from engine.guard import GuardedRunner
 from engine.tuning import GRACEFUL_STOP, tuning
-from providers.bounded import BoundedClient
+from providers.kit.bounded_client import BoundedClient
 from providers.registry import Registry, build
 from settings import Settings
 from storage.alarms import AlarmStore

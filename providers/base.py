@@ -89,7 +89,7 @@ class ChannelRules:
 
 
 class Provider(Protocol):
-    """One account at one provider.
+    """One account at one provider; what only some can do is `Refundable`, `SignsReturns`, `Store`.
 
     Every verb that calls out raises `ProviderRejected` (a definite no; `ProviderBlocked` where it
     is about our account), `ProviderUnavailable` (certainly not processed) or `OutcomeUnknown`;
@@ -125,14 +125,6 @@ class Provider(Protocol):
         """
         ...
 
-    async def refund(self, refund: Refund, payment: Payment) -> RefundReport:
-        """Give money back. A success by the provider's word is often only `pending`."""
-        ...
-
-    async def query_refund(self, refund: Refund, payment: Payment) -> RefundReport:
-        """Ask what is true of the refund."""
-        ...
-
     async def parse_notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
         """Verify the raw bytes, then parse only what was verified.
 
@@ -141,17 +133,37 @@ class Provider(Protocol):
         """
         ...
 
-    def parse_return(self, query: str) -> str | None:
-        """The payment reference of a verified browser return, for display.
-
-        `query` is the raw query string, or the raw form where the browser posts it.
-
-        None where this provider signs no return. Raises InvalidSignature.
-        """
-        ...
-
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:
         """The provider's exact acknowledgement, or its exact refusal (it will retry)."""
+        ...
+
+
+@runtime_checkable
+class Refundable(Protocol):
+    """A provider that gives money back when we ask; its channels' `refundable` is then true.
+
+    Of a store it is not: the store alone refunds. The verbs raise as a Provider's do.
+    """
+
+    async def refund(self, refund: Refund, payment: Payment) -> RefundReport:
+        """Submit the refund. An accepted refund is often only `pending`."""
+        ...
+
+    async def query_refund(self, refund: Refund, payment: Payment) -> RefundReport:
+        """Return the refund's state at the provider; one that does not exist is a report too."""
+        ...
+
+
+@runtime_checkable
+class SignsReturns(Protocol):
+    """A provider that signs what the payer's browser brings back."""
+
+    def parse_return(self, query: str) -> str | None:
+        """Return the payment reference of a verified browser return, for display.
+
+        `query` is the raw query string, or the raw form where the browser posts it. None where
+        the return is genuine and of another account. Raises InvalidSignature.
+        """
         ...
 
 
@@ -189,25 +201,24 @@ class Store(Protocol):
         """Every purchase of the customer who made this one, oldest change first."""
         ...
 
-    async def find_refunds(self, transaction_id: str) -> list[Purchase]:
-        """The customer's purchases that the store has refunded."""
-        ...
-
     async def find_lost(self, since: datetime) -> list[Notification]:
         """Every notification since then, whether or not it ever reached us, oldest first."""
-        ...
-
-    async def look_up_order(self, order_id: str) -> list[Purchase]:
-        """The purchases on a customer's invoice; none where the number is not a valid one."""
-        ...
-
-    async def request_test_notification(self) -> str:
-        """Let the store send us a notification that says nothing; returns its token."""
         ...
 
     async def send_consumption(self, transaction_id: str, consumption: Consumption) -> None:
         """Tell the store what became of a purchase whose customer asks it for the money back."""
         ...
+
+
+def refundable(provider: Provider) -> Refundable:
+    """Return the provider as one that refunds; raises ProviderRejected where it alone refunds."""
+    if isinstance(provider, Refundable):
+        return provider
+    raise ProviderRejected(
+        f"Only {provider.name} itself refunds its payments.",
+        provider=provider.name,
+        provider_code="refund_unsupported",
+    )
 
 
 def raise_verdict(

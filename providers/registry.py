@@ -1,79 +1,40 @@
 """Which providers are live: registered by hand, so that one look says what can move money."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol, get_args
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, get_args
 
 import httpx
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from domain.errors import InvalidRequest
 from domain.payment import Payment
-from providers.alipay import provider as alipay
-from providers.alipay.config import AlipayConfig
-from providers.apple_iap import provider as apple_iap
-from providers.apple_iap.config import AppleIapConfig
 from providers.base import ChannelRules, Provider
-from providers.unionpay import provider as unionpay
-from providers.unionpay.config import UnionpayConfig
-from providers.wechatpay import provider as wechatpay
-from providers.wechatpay.config import WechatpayConfig
+from providers.kit.registration import Clock, Registration
 
-Clock = Callable[[], datetime]
-
-
-class Builder(Protocol):
-    """Builds one account's provider from its configuration; raises ValueError."""
-
-    def __call__(
-        self,
-        account: Mapping[str, Any],
-        *,
-        http: httpx.AsyncClient,
-        clock: Clock,
-        notify_url: str,
-        return_url: str | None = None,
-    ) -> Provider:
-        """`notify_url` and `return_url` are ours, as the provider will be told them."""
-        ...
-
-
-BUILDERS: dict[str, Builder] = {
-    "alipay": alipay.build,
-    "wechatpay": wechatpay.build,
-    "unionpay": unionpay.build,
-    "apple_iap": apple_iap.build,
-}
-
-CONFIGURATIONS: dict[str, type[BaseModel]] = {
-    "alipay": AlipayConfig,
-    "wechatpay": WechatpayConfig,
-    "unionpay": UnionpayConfig,
-    "apple_iap": AppleIapConfig,
+# What can move money, in the order of documents and lists.
+_NAMES = (
+    "alipay",
+    "wechatpay",
+    "unionpay",
+    "apple_iap",
+)
+PROVIDERS: dict[str, Registration] = {
+    name: import_module(f"providers.{name}.registration").REGISTRATION for name in _NAMES
 }
 
 
 def secret_fields(provider: str) -> frozenset[str]:
     """The keys of an account that its provider's configuration declares as secrets."""
-    if provider not in CONFIGURATIONS:
+    if provider not in PROVIDERS:
         return frozenset()
-    fields = CONFIGURATIONS[provider].model_fields
+    fields = PROVIDERS[provider].configuration.model_fields
     return frozenset(
         name
         for name, field in fields.items()
         if SecretStr in (field.annotation, *get_args(field.annotation))
     )
 
-
-# What an account is at its provider, whatever it is called here. A WeChat Pay merchant may have
-# several apps, a UnionPay merchant several terminals; elsewhere two names of one would be notified
-# of, and granted, the same things.
-_IDENTITY = {
-    "alipay": ("app_id",),
-    "wechatpay": ("mchid", "appid"),
-    "unionpay": ("mer_id", "terminal_id"),
-    "apple_iap": ("bundle_id",),
-}
 
 # Of an account, and ours: no provider's own configuration has it.
 MERCHANTS = "merchants"
@@ -145,15 +106,15 @@ def build(
     providers = []
     owners = {}
     for name, entries in accounts.items():
-        if name not in BUILDERS:
-            raise ValueError(f"no provider is called {name!r}; known: {', '.join(BUILDERS)}")
+        if name not in PROVIDERS:
+            raise ValueError(f"no provider is called {name!r}; known: {', '.join(PROVIDERS)}")
         _refuse_twins(name, entries)
         for entry in entries:
             account = str(entry.get("name", ""))
             if MERCHANTS in entry:
                 owners[name, account] = _owners(name, account, entry[MERCHANTS])
             providers.append(
-                BUILDERS[name](
+                PROVIDERS[name].build(
                     {key: value for key, value in entry.items() if key != MERCHANTS},
                     http=http,
                     clock=clock,
@@ -165,13 +126,16 @@ def build(
 
 
 def _refuse_twins(provider: str, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Raise ValueError where two names stand for one account at the provider."""
+    """Raise ValueError where two names stand for one account at the provider.
+
+    They would be notified of, and granted, the same things.
+    """
     known: dict[tuple[str, ...], str] = {}
     for entry in entries:
-        identity = tuple(_value(provider, entry, key) for key in _IDENTITY[provider])
+        identity = tuple(_value(provider, entry, key) for key in PROVIDERS[provider].identity)
         account = str(entry.get("name", ""))
         if known.setdefault(identity, account) != account:
-            fields = " and ".join(_IDENTITY[provider])
+            fields = " and ".join(PROVIDERS[provider].identity)
             raise ValueError(
                 f"the {provider} accounts {known[identity]!r} and {account!r} have the same"
                 f" {fields}: keep one of them"
@@ -179,7 +143,7 @@ def _refuse_twins(provider: str, entries: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _value(provider: str, entry: Mapping[str, Any], key: str) -> str:
-    field = CONFIGURATIONS[provider].model_fields[key]
+    field = PROVIDERS[provider].configuration.model_fields[key]
     return str(entry.get(key, "" if field.is_required() else field.default))
 
 

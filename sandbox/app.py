@@ -6,8 +6,6 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from sandbox.alipay.side import AlipaySide
-from sandbox.apple_iap.side import PAGE, AppleIapSide
 from sandbox.books import Books
 from sandbox.cashier import Cashier
 from sandbox.clock import Clock
@@ -19,10 +17,9 @@ from sandbox.manifest import write_manifest
 from sandbox.merchant import MerchantInbox, merchant_router
 from sandbox.notifier import Notifier
 from sandbox.side import ProviderSide
+from sandbox.sides import find_sides
 from sandbox.strictness import Strictness
 from sandbox.sweeper import sweeping
-from sandbox.unionpay.side import UnionpaySide
-from sandbox.wechatpay.side import WechatpaySide
 
 HTTP_PORT = 80
 
@@ -55,19 +52,14 @@ def create_app(
         notifier=Notifier(database, clock, faults, transport),
         strictness=Strictness(),
     )
-    sides: dict[str, ProviderSide] = {
-        "alipay": AlipaySide(context),
-        "wechatpay": WechatpaySide(context),
-        "unionpay": UnionpaySide(context),
-        "apple_iap": AppleIapSide(context),
-    }
+    sides = {name: build(context) for name, build in find_sides().items()}
     inbox = MerchantInbox(database, clock)
     app = FastAPI(title="Paysaga sandbox", lifespan=_lifespan(context, sides, database))
     for side in sides.values():
         context.notifier.register(side)
         app.include_router(side.router())
     app.include_router(control_router(context, sides, inbox, database))
-    app.include_router(Cashier(context, sides, {"A phone with your app": PAGE}).router())
+    app.include_router(Cashier(context, sides).router())
     app.include_router(merchant_router(inbox))
     app.add_api_route("/healthz", _healthy)
     write_manifest(context, sides)

@@ -19,8 +19,6 @@ class Cashier:
 
     context: Context
     sides: dict[str, ProviderSide]
-    others: dict[str, str]
-    """Pages of a provider's own, by title."""
 
     def router(self) -> APIRouter:
         """Everything under `/cashier`."""
@@ -36,7 +34,8 @@ class Cashier:
         """The orders that wait for a payer, newest first."""
         orders = self.context.books.orders()
         waiting = [order for order in orders if self.sides[order.provider].is_open(order)]
-        return HTMLResponse(list_page(waiting[::-1][:LONGEST_LIST], self.others))
+        pages = {title: path for side in self.sides.values() for title, path in side.pages.items()}
+        return HTMLResponse(list_page(waiting[::-1][:LONGEST_LIST], pages))
 
     async def show(self, provider: str, reference: str) -> Response:
         """One order; looking at it counts as scanning or opening it."""

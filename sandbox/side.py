@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -5,6 +6,7 @@ from fastapi import APIRouter
 
 from sandbox.books import Order, Refund
 from sandbox.faults import Fault
+from sandbox.scenarios import DemoPayment
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,23 @@ class ProviderSide(Protocol):
     notify_faults: tuple[str, ...]
     """The kinds of faults that `build` can give a notification."""
 
+    demo: tuple[DemoPayment, ...]
+    """The demo's payments at this provider."""
+
+    pages: Mapping[str, str]
+    """The paths of pages of its own at the cashier, by title."""
+
     def router(self) -> APIRouter:
         """The provider's own endpoints."""
 
     def manifest(self) -> dict[str, Any]:
         """This provider's part of `sandbox.json`; file names are absolute."""
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Its accounts as Paysaga's configuration takes them; file names are absolute."""
+
+    def links(self) -> dict[str, str]:
+        """The addresses of its interfaces, by what they are called."""
 
     def open_checkout(self, checkout: str) -> Order:
         """The phone or browser opens an order string or a URL; raises ControlError."""

@@ -19,7 +19,7 @@ _INSERT = insert(alarms).values(
     kind=bindparam("of_kind"),
     subject=bindparam("about"),
     day=select(_TODAY).scalar_subquery(),
-    detail=bindparam("says"),
+    detail=bindparam("what"),
 )
 _RAISE = _INSERT.on_conflict_do_update(
     index_elements=[alarms.c.kind, alarms.c.subject, alarms.c.day],
@@ -42,7 +42,7 @@ class AlarmStore:
         values: dict[str, Any] = {
             "of_kind": alarm.kind.value,
             "about": alarm.subject,
-            "says": alarm.detail,
+            "what": alarm.detail,
         }
         async with self._database.statement() as connection:
             count: int = (await connection.execute(_RAISE, values)).scalar_one()

@@ -15,17 +15,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from domain.errors import PaymentError, StatementRefused
+from domain.errors import ConstraintViolation, PaymentError
 
 # Every verb is one or two short statements: more connections would only queue inside PostgreSQL,
 # whose limit several API and worker processes share. All are kept: one beyond the kept ones would
 # be opened and closed for a single statement, which costs more than the statement.
 POOL_SIZE = 20
-# Longer than any statement may take; a caller that waits more is better told "busy".
+# Longer than any statement may take; a caller that waits longer gets "busy".
 POOL_WAIT_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
-# A connection that rested longer is asked before it is used, one round trip; asking each time cost
-# a fifth of all that the database was asked.
+# A connection that rested longer is pinged before it is used, one round trip; a ping each time was
+# a fifth of all queries.
 RESTED_SECONDS = 2.0
 _RESTS_SINCE = "rests_since"
 _SERVER_SETTINGS = {
@@ -44,7 +44,7 @@ _PASSING_CLASSES = frozenset({"08", "40", "53", "55", "57"})
 _IDLE_IN_TRANSACTION_TIMEOUT = "25P03"
 # Data that has no form here, and constraints. Class 42 (a column that is not there) is not final:
 # it may be a migration that is still to come.
-_REFUSED_CLASSES = frozenset({"22", "23"})
+_VIOLATION_CLASSES = frozenset({"22", "23"})
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ _log = logging.getLogger(__name__)
 class DatabaseUnavailable(PaymentError):  # noqa: N818 - the name says what it is
     """The database did not answer (down, restarting, overloaded, lock or statement timeout).
 
-    Whether the change was made is unknown; every store verb is idempotent, so repeat it.
+    Whether the change took effect is unknown; every store verb is idempotent, so repeat it.
     """
 
     code = "database_unavailable"
@@ -61,8 +61,8 @@ class DatabaseUnavailable(PaymentError):  # noqa: N818 - the name says what it i
 class Database:
     """The pool of connections, and the two ways to use one.
 
-    Failures that pass by themselves are raised as `DatabaseUnavailable`, what is refused for its
-    values as `StatementRefused`.
+    Transient failures are raised as `DatabaseUnavailable`, values that the schema does not allow as
+    `ConstraintViolation`.
     """
 
     def __init__(self, url: str) -> None:
@@ -78,7 +78,7 @@ class Database:
             hide_parameters=True,
         )
         event.listen(self._engine.sync_engine, "checkin", _note_rest)
-        event.listen(self._engine.sync_engine, "checkout", _refuse_dead)
+        event.listen(self._engine.sync_engine, "checkout", _replace_dead)
         self._transactional = self._engine.execution_options(isolation_level="READ COMMITTED")
 
     @asynccontextmanager
@@ -109,12 +109,12 @@ def _note_rest(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info[_RESTS_SINCE] = time.monotonic()
 
 
-def _refuse_dead(
+def _replace_dead(
     connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: PoolProxiedConnection
 ) -> None:
     """Have a dead connection replaced, so that a restarted database costs no caller an error.
 
-    The driver hears of an end as it comes; only where the network lost it must the server be asked.
+    The driver sees a connection end; only where the network lost that must the server be pinged.
     """
     asyncpg_connection: Any = connection
     if asyncpg_connection.driver_connection.is_closed():
@@ -129,7 +129,7 @@ def _refuse_dead(
 
 
 def violated(error: DBAPIError) -> str | None:
-    """The name of the constraint that refused the statement."""
+    """The name of the violated constraint, or None."""
     # SQLAlchemy wraps the driver's error twice; only the innermost one names the constraint.
     cause = error.orig.__cause__ if error.orig else None
     return getattr(cause, "constraint_name", None)
@@ -140,9 +140,9 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if (refusal := _refusal(error)) is not None:
-            # Not "from error": its text carries the statement, and the row that was refused.
-            raise refusal from None
+        if (violation := _violation(error)) is not None:
+            # Not "from error": its text carries the statement, and the row.
+            raise violation from None
         if not _passes(error):
             raise
         raise DatabaseUnavailable("The database did not answer in time.") from error
@@ -152,13 +152,13 @@ def _translated() -> Iterator[None]:
         raise DatabaseUnavailable("The database cannot be reached.") from error
 
 
-def _refusal(error: DBAPIError) -> StatementRefused | None:
+def _violation(error: DBAPIError) -> ConstraintViolation | None:
     state = _state(error)
-    if state[:2] not in _REFUSED_CLASSES:
+    if state[:2] not in _VIOLATION_CLASSES:
         return None
     rule = violated(error) or f"SQLSTATE {state}"
-    _log.error("the database refused a statement: %s", rule)
-    return StatementRefused(f"Our books refuse this ({rule}).")
+    _log.error("constraint violation: %s", rule)
+    return ConstraintViolation(f"The database does not allow this ({rule}).")
 
 
 def _state(error: DBAPIError) -> str:

@@ -1,4 +1,4 @@
-"""What a database remembers of the deployment that uses it: whose ids its rows carry."""
+"""The identity key by which the ids of a database were derived."""
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -9,7 +9,7 @@ from storage.tables import deployment
 
 
 class IdentityKeyMismatch(RuntimeError):  # noqa: N818 - the name says what it is
-    """The identity key is not the one that the rows of this database were named with."""
+    """The identity key is not the one that the ids of this database were derived with."""
 
 
 class DeploymentStore:
@@ -23,7 +23,7 @@ class DeploymentStore:
         """Return if the key is this database's; the first key becomes it. Reads once a process.
 
         Raises:
-            IdentityKeyMismatch: another key named the rows that are here.
+            IdentityKeyMismatch: the ids were derived with another key.
             DatabaseUnavailable: nothing is known yet; call it again.
         """
         if self._verified:
@@ -41,7 +41,7 @@ class DeploymentStore:
         self._verified = True
 
     async def replace(self, key: IdentityKey) -> None:
-        """Let another key name every further payment and refund."""
+        """Derive the ids of further payments and refunds with another key."""
         async with self._database.statement() as connection:
             await connection.execute(
                 insert(deployment)

@@ -4,8 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Text as SqlText
-from sqlalchemy import alias, and_, case, exists, func, literal, or_, select, tuple_, update
-from sqlalchemy.sql.dml import ReturningUpdate
+from sqlalchemy import exists, func, literal, or_, select, update
 
 from domain.entitlement import Entitlement
 from domain.errors import Conflict, NotFound
@@ -15,9 +14,9 @@ from domain.identity import event_id
 from domain.payment import Payment
 from domain.purchase import Purchase
 from domain.store_change import Change, StoreChange
-from storage import owning
+from storage import purchase_owner
 from storage.database import Database
-from storage.granting import (
+from storage.grants import (
     Granted,
     claim,
     find_moved_event,
@@ -30,12 +29,9 @@ from storage.rows import to_entitlement, to_payment
 from storage.store_refunds import follow_refunds
 from storage.tables import entitlements, events, grants, payments
 
-# So many that no batch comes near the time that a statement may take.
-NAMED_AT_ONCE = 1000
-
 
 class Applied(Frozen):
-    """The entitlement after a report, and the events that it made, in order.
+    """The entitlement after a report, and the events of the change, in order.
 
     The last may be the event of the payment that lost the entitlement to this one.
     """
@@ -60,7 +56,7 @@ class EntitlementStore:
         self._clock = clock or _now
 
     async def claim(self, payment_id: UUID, purchase: Purchase) -> None:
-        """Bind a transaction that names no payment to this one, for ever; the first claim wins.
+        """Bind a transaction that names no payment to this one; the first claim wins and stays.
 
         Raises ReportMismatch (`purchase_claimed`) where another payment has it.
         """
@@ -68,7 +64,7 @@ class EntitlementStore:
             payments.c.provider_reference, literal(purchase.transaction_id, SqlText())
         )
         async with self._database.transaction() as connection:
-            # So that the provider can be asked about it even though it does not name the payment.
+            # So that a query finds it at the provider, which does not name the payment.
             await connection.execute(
                 update(payments)
                 .where(payments.c.id == payment_id)
@@ -76,47 +72,47 @@ class EntitlementStore:
             )
             await claim(connection, payment_id, purchase)
 
-    async def apply(self, payment_id: UUID, word_id: str, change: StoreChange) -> Applied:
-        """Grant, entitle and refund as the store's word says, in one transaction with its events.
+    async def apply(self, payment_id: UUID, report_id: str, change: StoreChange) -> Applied:
+        """Grant, entitle and refund as the store reports, in one transaction with the events.
 
         Raises:
             Conflict: `payment_not_paid` while the payment has no money that could be granted for.
             ReportMismatch: the transaction was granted to another payment.
-            NotFound: there is no such payment, or the word is about no purchase.
+            NotFound: there is no such payment, or the report has no purchase.
         """
         purchase = change.standing
         if purchase is None:
-            raise NotFound("The word is about no purchase.")
+            raise NotFound("The report has no purchase.")
         async with self._database.transaction() as connection:
             payment = await lock_payments(connection, payment_id, purchase)
             if payment is None:
                 raise NotFound("There is no such payment.")
             if not payment.is_paid:
                 raise Conflict("The payment has not been paid.", code="payment_not_paid")
-            granted = await grant(connection, payment, change, purchase, subject=word_id)
+            granted = await grant(connection, payment, change, purchase, subject=report_id)
             shown = granted.after
             if shown.merchant_id != payment.merchant_id:
                 # The chain goes on at another merchant: each learns of its own purchase alone.
                 shown = Entitlement.opened(payment, change, purchase)
             data = entitlement_data(shown, change, self._clock())
-            for entry in _entries(payment_id, word_id, change, granted, data):
-                await append_once(connection, payment_id, entry, word_id)
+            for entry in _entries(payment_id, report_id, change, granted, data):
+                await append_once(connection, payment_id, entry, report_id)
             if granted.newest:
-                await follow_refunds(connection, payment, change, purchase, subject=word_id)
-            told = await connection.execute(
+                await follow_refunds(connection, payment, change, purchase, subject=report_id)
+            found = await connection.execute(
                 select(events.c.id)
-                .where(events.c.payment_id == payment_id, events.c.subject == word_id)
+                .where(events.c.payment_id == payment_id, events.c.subject == report_id)
                 .order_by(events.c.sequence)
             )
-            event_ids = list(told.scalars())
-            if lost := await find_moved_event(connection, payment_id, word_id):
+            event_ids = list(found.scalars())
+            if lost := await find_moved_event(connection, payment_id, report_id):
                 event_ids.append(lost)
             return Applied(entitlement=granted.after, event_ids=event_ids)
 
     async def owners(self, purchase: Purchase) -> Owners:
         """Which payments the transaction and its chain were granted to so far."""
         async with self._database.statement() as connection:
-            row = await connection.execute(owning.OWNERS, owning.named(purchase))
+            row = await connection.execute(purchase_owner.OWNERS, purchase_owner.of(purchase))
             return Owners.model_validate(dict(row.mappings().one()))
 
     async def payment_of(self, purchase: Purchase) -> Payment | None:
@@ -125,7 +121,7 @@ class EntitlementStore:
         A buyer who buys again in an old chain names the new payment; a renewal names the first one.
         """
         async with self._database.statement() as connection:
-            found = await connection.execute(owning.PAYMENT, owning.named(purchase))
+            found = await connection.execute(purchase_owner.PAYMENT, purchase_owner.of(purchase))
             row = found.mappings().one_or_none()
         return to_payment(row) if row else None
 
@@ -157,51 +153,6 @@ class EntitlementStore:
             found = await connection.execute(select(or_(exists(granted), exists(entitled))))
             return bool(found.scalar_one())
 
-    async def name_app(self, provider: str, account: str, *, sold: str, test: str) -> int:
-        """Give the account's grants from before migration 0010 their app; returns how many.
-
-        `sold` is the `Purchase.app` of where money moved, `test` of the store's sandbox. Their
-        entitlements follow by the foreign key.
-        """
-        app = case((grants.c.test, test), else_=sold)
-        same = alias(grants)
-        known = exists().where(
-            same.c.provider == grants.c.provider,
-            same.c.app == app,
-            same.c.transaction_id == grants.c.transaction_id,
-        )
-        goes_on = exists().where(
-            entitlements.c.provider == grants.c.provider,
-            entitlements.c.app == app,
-            entitlements.c.original_transaction_id == grants.c.original_transaction_id,
-        )
-        unnamed = and_(
-            grants.c.provider == provider,
-            grants.c.account == account,
-            grants.c.app == grants.c.account,
-        )
-        batch = (
-            select(*grants.primary_key)
-            .where(unnamed, ~known, ~goes_on)
-            .limit(NAMED_AT_ONCE)
-            .correlate(None)
-        )
-        statement = (
-            update(grants)
-            .where(tuple_(*grants.primary_key).in_(batch))
-            .values(app=app)
-            .returning(grants.c.transaction_id)
-        )
-        named = 0
-        # A statement each: the rows of one are locked for a moment only, whatever is left to do.
-        while count := await self._rows(statement):
-            named += count
-        return named
-
-    async def _rows(self, statement: ReturningUpdate[Any]) -> int:
-        async with self._database.statement() as connection:
-            return len((await connection.execute(statement)).all())
-
     async def list_for_payment(self, payment_id: UUID) -> list[Entitlement]:
         """The payment's own first; more than one where a buyer bought again with its token."""
         statement = (
@@ -215,13 +166,14 @@ class EntitlementStore:
 
 
 def _entries(
-    payment_id: UUID, word_id: str, change: StoreChange, granted: Granted, data: dict[str, Any]
+    payment_id: UUID, report_id: str, change: StoreChange, granted: Granted, data: dict[str, Any]
 ) -> list[Entry]:
     types = [EventType.ENTITLEMENT_CHANGED] if granted.changed else []
     if change.change is Change.CONSUMPTION_REQUESTED:
         types.append(EventType.CONSUMPTION_REQUESTED)
     return [
-        Entry(id=event_id(payment_id, f"{kind}:{word_id}"), type=kind, data=data) for kind in types
+        Entry(id=event_id(payment_id, f"{kind}:{report_id}"), type=kind, data=data)
+        for kind in types
     ]
 
 

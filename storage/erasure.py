@@ -1,7 +1,7 @@
 """Erase what is personal in a payment, and old notifications' bodies. The facts of the money stay.
 
-Both run as functions of the tables' owner (migration 0011): the runtime role may update none of
-these columns itself.
+Both run as functions of the tables' owner (`migrations/initial/erasure.sql`): the runtime role
+may update none of these columns itself.
 """
 
 from datetime import datetime
@@ -15,7 +15,7 @@ from storage.database import Database, violated
 
 # So many that no batch comes near the time that a statement may take.
 NOTIFICATIONS_PER_STATEMENT = 1000
-# Names by which the functions refuse.
+# Rules of the functions.
 _WHEN_OVER = "payments_forgotten_when_over"
 _TOO_YOUNG = "notifications_kept_for_30_days"
 
@@ -71,7 +71,7 @@ async def forget_notifications(database: Database, moment: datetime) -> int:
             if violated(error) != _TOO_YOUNG:
                 raise
             raise Conflict(
-                "Notifications of the last 30 days are kept as evidence: name an earlier moment.",
+                "Notifications of the last 30 days are evidence and stay: give an earlier time.",
                 code="notifications_too_young",
             ) from None
     return forgotten

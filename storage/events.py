@@ -75,7 +75,7 @@ _DELIVERED = (
 
 
 class Due(Frozen):
-    """An event to deliver, and to whom; `waits` while an earlier one of its payment comes first."""
+    """An event to deliver, and its merchant; `waits` while an earlier one comes first."""
 
     event: Event
     merchant: Merchant | None
@@ -85,8 +85,8 @@ class Due(Frozen):
 class Queue(Frozen):
     """The events of a payment that must be delivered before one of its events.
 
-    `moving` where all of them were made within a minute and none was tried in vain: each should be
-    delivered in a moment.
+    `moving` where all are less than a minute old and no attempt failed: each should be delivered in
+    a moment.
     """
 
     length: int
@@ -94,7 +94,7 @@ class Queue(Frozen):
 
 
 class EventStore:
-    """What merchants are told. Rows are made by the payment and refund stores."""
+    """Webhook events and their delivery. Rows are inserted by `storage.outbox`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -126,7 +126,7 @@ class EventStore:
         *,
         cursor: str | None = None,
         limit: int = LARGEST_PAGE,
-        type: EventType | None = None,  # noqa: A002 - the merchant's word for it
+        type: EventType | None = None,  # noqa: A002 - the API's name for it
         payment_id: UUID | None = None,
     ) -> Page[Event]:
         """Newest first. InvalidRequest for a foreign cursor or a limit out of range."""
@@ -147,7 +147,7 @@ class EventStore:
     async def queue_before(self, event: Event) -> Queue:
         """What must be delivered before this event.
 
-        An event that nobody gave up in time (its run was ended by force) holds nothing up.
+        An event that was never given up (its workflow was terminated) holds nothing up.
         """
         is_new = _EARLIER.c.created_at > func.now() - NEW_FOR
         statement = select(
@@ -159,7 +159,7 @@ class EventStore:
         return Queue.model_validate(dict(row))
 
     async def mark(self, event_id: UUID, delivery: DeliveryStatus) -> None:
-        """Set how the delivery stands; what was delivered stays delivered. NotFound."""
+        """Set the delivery status; what was delivered stays delivered. NotFound."""
         delivered = delivery is DeliveryStatus.DELIVERED
         if not await self._update(
             update(events)
@@ -174,7 +174,7 @@ class EventStore:
     async def delivered(
         self, event_id: UUID, http_status: int, *, veto: str | None = None
     ) -> str | None:
-        """Count the try that reached the merchant; the first such and its answer stay.
+        """Count the successful attempt; the first one and its answer stay.
 
         Returns the veto as it stands. Raises NotFound.
         """
@@ -189,7 +189,7 @@ class EventStore:
     async def record_attempt(
         self, event_id: UUID, http_status: int | None, error: str | None
     ) -> None:
-        """Count one try and keep how it ended. NotFound."""
+        """Count an attempt and store its result. NotFound."""
         if not await self._update(
             update(events)
             .where(events.c.id == event_id)

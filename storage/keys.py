@@ -23,7 +23,7 @@ def visible_prefix(key: str) -> str:
 
 
 class ApiKey(Frozen):
-    """What may be shown of a key after it was made."""
+    """What may be shown of a key after its creation."""
 
     prefix: str
     merchant_id: str
@@ -62,7 +62,7 @@ class ApiKeyStore:
         return key
 
     async def authenticate(self, key: str) -> Merchant | None:
-        """Whose key it is; None where it is nobody's or revoked."""
+        """The key's merchant; None where it is unknown or revoked."""
         statement = select(merchants).where(
             exists().where(
                 api_keys.c.merchant_id == merchants.c.id,

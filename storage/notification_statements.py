@@ -1,4 +1,4 @@
-"""The statements about notifications: whom one is for, what it led to before, and keeping it."""
+"""The queries of notifications: the payment of one, its earlier outcome, and its row."""
 
 from datetime import timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.notification import NotificationOutcome
-from storage import owning
+from storage import purchase_owner
 from storage.tables import notifications, payments, refunds
 
 # A workflow may be sent so many different notifications a day; a provider sends a handful, and
@@ -72,23 +72,23 @@ _BY_PROVIDERS_NUMBER = and_(
 _OF_REFUND = payments.c.id.in_(
     select(refunds.c.payment_id).where(refunds.c.id == bindparam("refund", type_=Uuid()))
 )
-# What else identifies a payment, where no row has the number that the message calls it by.
+# What else identifies a payment, where none has the notification's reference.
 OTHERWISE_NAMED = (
     select(*payments.c, _EARLIER, _EXCESSIVE)
     .where(or_(_BY_PROVIDERS_NUMBER, _OF_REFUND))
     .order_by(_BY_PROVIDERS_NUMBER.desc().nulls_last())
     .limit(1)
 )
-BUYER = owning.PAYMENT.add_columns(_EARLIER, _EXCESSIVE)
+BUYER = purchase_owner.PAYMENT.add_columns(_EARLIER, _EXCESSIVE)
 _INSERT = insert(notifications)
 KEEP = _INSERT.on_conflict_do_update(
-    constraint="notifications_kept_once",
+    constraint="notifications_one_per_content",
     set_={
         "repeats": notifications.c.repeats + 1,
         "last_received_at": _INSERT.excluded.received_at,
     },
 ).returning(notifications.c.id)
-# What a workflow was sent stays on record, whatever a repeat led to.
+# The outcome of a signalled notification stays, whatever a repeat leads to.
 _LED_TO = {
     column: case((_HANDED_OVER, notifications.c[column]), else_=bindparam(value))
     for column, value in (("outcome", "led_to"), ("detail", "why"))

@@ -14,7 +14,7 @@ from domain.identity import parse_reference
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.payment import Payment
 from storage import notification_statements as statements
-from storage import owning
+from storage import purchase_owner
 from storage.database import Database
 from storage.rows import to_payment
 from storage.tables import notifications
@@ -33,8 +33,8 @@ class Arrival:
 class Addressee:
     """The payment that a notification names.
 
-    `earlier` is what the same content led to before, where a workflow was sent it; `excessive`
-    where workflows were sent too much about the payment lately.
+    `earlier` is the outcome of the same content before, where a workflow was signalled; `excessive`
+    where workflows were signalled too often about the payment lately.
     """
 
     payment: Payment
@@ -43,7 +43,7 @@ class Addressee:
 
 
 class NotificationRecord(Frozen):
-    """One verified notification as it first arrived, what it led to, and its repeats."""
+    """One verified notification as it first arrived, its outcome, and its repeats."""
 
     id: UUID
     provider: str
@@ -89,7 +89,7 @@ class NotificationStore:
     async def record(
         self, notification: Notification, arrival: Arrival, payment_id: UUID | None = None
     ) -> UUID:
-        """Keep it as `received`, or count it where it was kept; returns its row's id for `note`.
+        """Insert it as `received`, or count a repeat; return its row's id for `note`.
 
         `payment_id` is the payment that it was found to be for; None for the one that it names.
         """
@@ -97,8 +97,8 @@ class NotificationStore:
         if payment_id is not None:
             values["payment_id"] = payment_id
         async with self._database.statement() as connection:
-            kept = await connection.execute(statements.KEEP, values)
-            row_id: UUID = kept.scalar_one()
+            found = await connection.execute(statements.KEEP, values)
+            row_id: UUID = found.scalar_one()
         return row_id
 
     async def record_bounded(
@@ -110,11 +110,10 @@ class NotificationStore:
         *,
         most: int,
     ) -> None:
-        """Keep what is about no payment of ours with its outcome, or count it where it was kept.
+        """Insert what is about no payment of ours with its outcome, or count a repeat.
 
         `outcome` is `foreign` or `unknown_reference`. Of each at most `most` different ones of one
-        account's day (UTC) are kept, give or take those that arrive at the same moment. A repeat
-        takes no place.
+        account's day (UTC) are stored, give or take concurrent ones. A repeat is not counted.
         """
         of = {"provider": notification.provider, "account": notification.account}
         same = {
@@ -136,21 +135,21 @@ class NotificationStore:
             await connection.execute(statements.KEEP, values)
 
     async def note(self, row: UUID, outcome: NotificationOutcome, detail: str = "") -> None:
-        """Write down what a kept delivery led to."""
-        said = {"row": row, "led_to": outcome.value, "why": detail}
+        """Store the outcome of a recorded notification."""
+        values = {"row": row, "led_to": outcome.value, "why": detail}
         async with self._database.statement() as connection:
-            await connection.execute(statements.NOTE, said)
+            await connection.execute(statements.NOTE, values)
 
     async def addressee(self, notification: Notification) -> Addressee | None:
-        """Whom the notification is for; None where nothing in it names a payment of ours.
+        """The payment that the notification is about; None where it names none of ours.
 
-        A store's word is for the payment that its purchase belongs to.
+        A store's notification is about the payment that its purchase belongs to.
         """
         purchase = notification.change.standing if notification.change else None
         payment_id = parse_reference(notification.reference)
         row = None
         if purchase is not None:
-            row = await self._find(statements.BUYER, notification, **owning.named(purchase))
+            row = await self._find(statements.BUYER, notification, **purchase_owner.of(purchase))
         elif payment_id is not None:
             row = await self._find(statements.ADDRESSEE, notification, payment=payment_id)
         if row is None and purchase is None:

@@ -1,4 +1,4 @@
-"""Events are made here only: in the statement or transaction that makes the change they tell of."""
+"""The only writer of events: in the statement or transaction of the change that each reports."""
 
 from typing import Any
 from uuid import UUID
@@ -40,7 +40,7 @@ class Entry(Frozen):
 
 
 class Alarm(Frozen):
-    """Why a person must look at a payment, or at one of its refunds.
+    """Why a payment, or one of its refunds, needs manual review.
 
     `subject` names what it is about where one payment may have several of its kind, such as a
     refund that is not ours. `refunded` is the provider's cumulative refunded sum, in minor units,
@@ -78,13 +78,13 @@ def appended(changed: CTE, *live: str) -> CTE:
         bindparam("entry_type", type_=String()),
         data,
     )
-    return insert(events).from_select(_COLUMNS, row).returning(events.c.id).cte("told")
+    return insert(events).from_select(_COLUMNS, row).returning(events.c.id).cte("appended")
 
 
 async def append_once(
     connection: AsyncConnection, payment_id: UUID, entry: Entry, subject: str
 ) -> None:
-    """Append the event that a word makes; a repeat of the word appends nothing.
+    """Append the event of a report, named by `subject`; a repeat of the report appends nothing.
 
     The caller holds the payment's row.
     """
@@ -92,7 +92,7 @@ async def append_once(
         payments.c.id == payment_id
     )
     row = (await connection.execute(numbered)).one()
-    told = await connection.execute(
+    inserted = await connection.execute(
         insert_or_skip(events)
         .values(
             id=entry.id,
@@ -107,7 +107,7 @@ async def append_once(
         .on_conflict_do_nothing(constraint="events_one_per_change")
         .returning(events.c.id)
     )
-    if told.first() is not None:
+    if inserted.first() is not None:
         await connection.execute(
             update(payments).where(payments.c.id == payment_id).values(last_sequence=row[1])
         )
@@ -127,7 +127,7 @@ async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alar
     payment = to_payment(row)
     if alarm.refunded is not None and not unaccounted(payment, alarm.refunded):
         return False
-    told = (
+    event = (
         insert_or_skip(events)
         .values(
             id=alarm.event_of(payment_id),
@@ -142,9 +142,9 @@ async def raise_alarm(connection: AsyncConnection, payment_id: UUID, alarm: Alar
         )
         .on_conflict_do_nothing(constraint="events_one_per_change")
         .returning(events.c.id)
-        .cte("told")
+        .cte("appended")
     )
-    new = select(func.count()).select_from(told).scalar_subquery()
+    new = select(func.count()).select_from(event).scalar_subquery()
     await connection.execute(
         update(payments)
         .where(payments.c.id == payment_id)

@@ -41,7 +41,7 @@ def decode_cursor(cursor: str) -> Position:
         created_at, _, row_id = urlsafe_b64decode(cursor.encode()).decode().partition("|")
         place = datetime.fromisoformat(created_at)
         if place.tzinfo is None:
-            raise ValueError("a time of ours has a zone")  # noqa: TRY301 - one refusal for all
+            raise ValueError("a time of ours has a zone")  # noqa: TRY301 - one error for all
         return place.astimezone(UTC), UUID(hex=row_id)
     # In UTC the time may lie beyond the calendar, and the database counts in UTC.
     except (ValueError, OverflowError) as error:

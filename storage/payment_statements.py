@@ -27,12 +27,12 @@ from storage.outbox import appended
 from storage.rows import PAYMENT_COLUMNS, named, parameter, payment_values
 from storage.tables import payments
 
-# Names of the migration's indexes.
+# Names of indexes (migrations/initial/payments.sql).
 ONE_SUCCESS = "payments_one_success_per_order"
 ONE_PER_REFERENCE = "payments_one_per_provider_reference"
 
 _UNPAID = (PaymentStatus.CLOSED.value, PaymentStatus.FAILED.value)
-# What a store told with the money.
+# What a store reports with a purchase.
 _OF_STORE = ("test", "store_price", "store_currency", "offer")
 # Columns of a payment that another transaction may have set since the caller read it.
 _LIVE = ("duplicate", "attention", "metadata")
@@ -59,20 +59,20 @@ def _order_is_paid() -> ColumnElement[bool]:
 
 
 def _kept_reference() -> ColumnElement[str]:
-    """The provider's reference once said is not forgotten by a report that leaves it out."""
+    """The provider's reference, which a report without one does not erase."""
     return func.coalesce(_given("provider_reference"), payments.c.provider_reference)
 
 
 def _standing(column: ColumnElement[Any], *, paid: ColumnElement[bool]) -> ColumnElement[Any]:
-    """The value of a mark, NULL where the money that is now counted ends it.
+    """The value of an attention column, NULL where the capture ends it.
 
-    In the statement that counts it: whichever workflow raised the mark may be gone.
+    In the capturing statement: the workflow that raised the attention may have ended.
     """
     ended = and_(paid, payments.c.attention.in_(sorted(MISMATCHES)))
     return case((ended, null()), else_=column)
 
 
-def _marks(paid: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
+def _attention(paid: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
     return {
         name: _standing(payments.c[name], paid=paid) for name in ("attention", "attention_detail")
     }
@@ -81,8 +81,8 @@ def _marks(paid: ColumnElement[bool]) -> dict[str, ColumnElement[Any]]:
 _NEW = (
     insert(payments)
     .from_select(PAYMENT_COLUMNS, select(*map(_given, PAYMENT_COLUMNS)).where(~_order_is_paid()))
-    # On any conflict: of two that insert the same row at once, the later may meet the other's key
-    # before it meets its id, and a conflict that is not foreseen is an error.
+    # On any conflict: of two concurrent inserts of the same row, the later may meet the other's key
+    # before it meets its id, and a conflict on another constraint is an error.
     .on_conflict_do_nothing()
     .returning(*payments.c)
     .cte("new")
@@ -90,7 +90,7 @@ _NEW = (
 # Insert unless the order is paid or the id is there; select the row, new or old.
 RECORD = select(_NEW).union_all(select(payments).where(payments.c.id == _given("id")))
 
-# What the payer needs next; a late attempt must not hand out the checkout of a closed order.
+# Only while pending: a late attempt must not store the checkout of a closed order.
 SAVE_CHECKOUT = (
     update(payments)
     .where(payments.c.id == _given("id"), payments.c.status == PaymentStatus.PENDING.value)
@@ -112,7 +112,7 @@ _FINAL = (
         paid_at=_given("paid_at"),
         failure=_given("failure"),
         duplicate=and_(_IS_PAID, _order_is_paid()),
-        **_marks(_IS_PAID),
+        **_attention(_IS_PAID),
         last_sequence=payments.c.last_sequence + 1,
     )
     .returning(*payments.c)
@@ -135,12 +135,12 @@ _CAPTURED = (
         provider_reference=_kept_reference(),
         raw_status=_given("raw_status"),
         paid_at=_given("paid_at"),
-        **_marks(true()),
+        **_attention(true()),
     )
     .returning(*payments.c)
     .cte("changed")
 )
-# Money for a closed or failed payment: counted once, the status untouched.
+# Money of a closed or failed payment: captured once, the status unchanged.
 CAPTURE_LATE = select(_CAPTURED)
 
 _ACCEPTED = (
@@ -160,5 +160,5 @@ _ACCEPTED = (
     .returning(*payments.c)
     .cte("changed")
 )
-# From closed or failed to succeeded, with its event, unless the money is on its way back.
+# From closed or failed to succeeded, with its event, unless the money is being refunded.
 ACCEPT_LATE = select(_ACCEPTED).add_cte(appended(_ACCEPTED, *_LIVE))

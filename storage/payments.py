@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from domain.checkout import Created
-from domain.errors import KEY_REUSED, Conflict, NotFound, ReportMismatch, StatementRefused
+from domain.errors import KEY_REUSED, Conflict, ConstraintViolation, NotFound, ReportMismatch
 from domain.event import PAYMENT_EVENTS, DeliveryStatus, EventType, payment_data
 from domain.identity import event_id
 from domain.payment import LATE_TRANSITIONS, Payment, PaymentStatus
 from domain.report import Attention
 from storage import payment_statements as statements
 from storage.database import Database, violated
-from storage.granting import (
+from storage.grants import (
     find_moved_event,
     find_refund_events,
     grant_purchase,
@@ -30,7 +30,7 @@ from storage.tables import events, payments
 _NO_FILTERS = PaymentFilters()
 
 
-class _PaidMeanwhile(StatementRefused):
+class _PaidMeanwhile(ConstraintViolation):
     """Another payment of the order succeeded while a statement ran."""
 
 
@@ -59,13 +59,13 @@ class PaymentStore:
         return stored
 
     async def save_checkout(self, payment_id: UUID, created: Created) -> None:
-        """Keep what the payer needs next, while there is something to pay. NotFound."""
-        kept = {
+        """Store the checkout while the payment is pending. NotFound."""
+        values = {
             "id": payment_id,
             "checkout": created.checkout.model_dump(mode="json"),
             "provider_reference": created.provider_reference,
         }
-        await self._change(payment_id, statements.SAVE_CHECKOUT, named(kept))
+        await self._change(payment_id, statements.SAVE_CHECKOUT, named(values))
 
     async def finalise(self, payment: Payment) -> tuple[Payment, UUID | None]:
         """Write the final status and append its event; the row and the event's id.
@@ -84,12 +84,12 @@ class PaymentStore:
             data=payment_data(payment),
         )
         final = await self._append(statements.FINALISE, payment, entry)
-        return await self._as_told(payment.id, final)
+        return await self._with_event(payment.id, final)
 
     async def unsent_end(self, payment: Payment) -> UUID | None:
         """Return the event of the end before this one that no delivery has settled, if any.
 
-        Late money that was accepted has made a second end.
+        A late payment that was accepted ends a second time.
         """
         if not payment.late or payment.status is not PaymentStatus.SUCCEEDED:
             return None
@@ -104,7 +104,7 @@ class PaymentStore:
         return found
 
     async def capture_late(self, payment: Payment) -> Payment:
-        """Count money that came for a closed or failed payment; the row as it then is.
+        """Capture money of a closed or failed payment; return the row as stored.
 
         Raises:
             ReportMismatch: another captured payment holds this `provider_reference`.
@@ -117,7 +117,7 @@ class PaymentStore:
         """Take a late payment as paid and append `payment.succeeded`.
 
         The event's id is None where there is nothing to accept: the payment is not late, or its
-        money is being given back.
+        money is being refunded.
         """
         accepted = (await self._require(payment_id)).accept_late()
         entry = Entry(
@@ -126,7 +126,7 @@ class PaymentStore:
             data=payment_data(accepted),
         )
         row = await self._append(statements.ACCEPT_LATE, accepted, entry)
-        payment, event = await self._as_told(payment_id, row)
+        payment, event = await self._with_event(payment_id, row)
         return payment, event if payment.status is PaymentStatus.SUCCEEDED else None
 
     async def find_moved_event(self, payment: Payment) -> UUID | None:
@@ -152,7 +152,7 @@ class PaymentStore:
         subject: str | None = None,
         refunded: int | None = None,
     ) -> UUID | None:
-        """Call an operator; returns the one event of this attention and subject.
+        """Set the attention; return the one event of this attention and subject.
 
         None where our refunds account for all of `refunded` by now. Raises NotFound.
         """
@@ -168,7 +168,7 @@ class PaymentStore:
         return alarm.event_of(payment_id)
 
     async def clear(self, payment_id: UUID, attention: Attention | None = None) -> None:
-        """A person has looked; a flag that is up for another reason stays. NotFound."""
+        """Clear the attention, or only one for this reason. NotFound."""
         cleared = update(payments).where(payments.c.id == payment_id)
         if attention is not None:
             cleared = cleared.where(payments.c.attention == attention.value)
@@ -222,7 +222,7 @@ class PaymentStore:
     async def _append(
         self, statement: Select[Any], payment: Payment, entry: Entry
     ) -> Payment | None:
-        """The row as changed, its event appended; None where it was not as the statement asks."""
+        """The row as changed, its event appended; None where its state was another."""
         values = statements.parameters(payment) | entry.parameters
         try:
             return await self._write(statement, values, payment)
@@ -234,27 +234,27 @@ class PaymentStore:
     async def _write(
         self, statement: Select[Any], values: dict[str, Any], payment: Payment
     ) -> Payment | None:
-        """The row as changed, and granted what its purchase bought; None where nothing changed."""
-        async with self._taking_money(payment) as connection:
+        """The row as changed, its purchase granted; None where nothing changed."""
+        async with self._capturing(payment) as connection:
             if payment.purchase is not None:
                 await lock_payments(connection, payment.id, payment.purchase)
             try:
                 result = await connection.execute(statement, values)
             except IntegrityError as error:
-                raise _refusal(error) from error
+                raise _meaning(error) from error
             row = result.mappings().one_or_none()
             written = to_payment(row) if row else None
             if written is not None and payment.purchase is not None:
                 written = await grant_purchase(connection, written, payment.purchase)
         return written
 
-    def _taking_money(self, payment: Payment) -> AbstractAsyncContextManager[AsyncConnection]:
-        """One statement does it, but for a store's money: it comes with a grant, or not at all."""
+    def _capturing(self, payment: Payment) -> AbstractAsyncContextManager[AsyncConnection]:
+        """One statement, or a transaction where a purchase is granted with the capture."""
         if payment.purchase is None:
             return self._database.statement()
         return self._database.transaction()
 
-    async def _as_told(
+    async def _with_event(
         self, payment_id: UUID, changed: Payment | None
     ) -> tuple[Payment, UUID | None]:
         payment = changed or await self._require(payment_id)
@@ -278,8 +278,8 @@ class PaymentStore:
             await self._require(payment_id)
 
 
-def _refusal(error: IntegrityError) -> Exception:
-    """What the database's refusal means, where it is not a defect."""
+def _meaning(error: IntegrityError) -> Exception:
+    """The error that a violated constraint stands for; itself where it is a defect."""
     rule = violated(error)
     if rule == statements.ONE_PER_REFERENCE:
         return ReportMismatch("Another payment was captured under this provider reference.")

@@ -2,15 +2,15 @@
 
 The owner's role migrates and owns; API, workers and commands run as another role, which can neither
 drop a guard nor write what no code of ours writes. Applied anew after each migration, in its
-transaction. A table that is not named here cannot be used at all, and a test says so.
+transaction. A table that is not named here cannot be used at all, as a test verifies.
 """
 
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# What identifies a payment or refund, what was asked for, what a merchant was sent and what a
-# provider sent stays: the functions below alone erase of it.
+# Not the identity and request of a payment or refund, the content of events, the notifications:
+# only the functions below erase parts of these.
 _UPDATED = {
     "payments": (
         *("status", "checkout", "provider_reference", "raw_status", "captured", "paid_at"),
@@ -26,9 +26,8 @@ _UPDATED = {
         *("delivery", "attempts", "delivered_at", "last_attempt_at", "last_http_status"),
         *("last_error", "veto"),
     ),
-    # `payment_id` is only set to itself, to lock a row that is there; `app` once, in a row of an
-    # earlier release. The table's guard holds both.
-    "grants": ("app", "payment_id", "signed_at", "expires_at", "revoked_at", "revoked_share"),
+    # `payment_id` is only set to itself, to lock a row that is there: the table's guard holds it.
+    "grants": ("payment_id", "signed_at", "expires_at", "revoked_at", "revoked_share"),
     "entitlements": (
         *("payment_id", "merchant_id", "product_id", "product_type", "transaction_id"),
         *("purchased_at", "status", "expires_at", "grace_until", "auto_renews"),
@@ -42,7 +41,8 @@ _UPDATED = {
 }
 # The first are called by triggers, which run with the rights of whoever writes.
 FUNCTIONS = (
-    *("refuse(text, text)", "is_forgotten(uuid)", "erased_event(jsonb)", "erased_failure(jsonb)"),
+    *("raise_violation(text, text)", "is_forgotten(uuid)"),
+    *("erased_event(jsonb)", "erased_failure(jsonb)"),
     *("forget_payment(uuid)", "forget_notifications(timestamptz, integer)"),
 )
 # Read, so that a process can say which schema it found.

@@ -30,9 +30,9 @@ def parameters(refund: Refund) -> dict[str, Any]:
 
 
 def reserving(refund: Refund) -> dict[str, Any]:
-    """What fills RESERVE: all or nothing where a merchant asks, what is there where we owe."""
-    asked = refund.cause is RefundCause.REQUESTED
-    return parameters(refund) | {"at_least": refund.amount if asked else 1}
+    """What fills RESERVE: all or nothing for a request, what is refundable for an automatic one."""
+    requested = refund.cause is RefundCause.REQUESTED
+    return parameters(refund) | {"at_least": refund.amount if requested else 1}
 
 
 def recording(refund: Refund, entry: Entry) -> dict[str, Any]:
@@ -80,7 +80,7 @@ _LOCKED = (
     .with_for_update()
     .cte("locked")
 )
-_SETTLED = (
+_FINAL = (
     update(refunds)
     .where(
         refunds.c.id == _given("id"),
@@ -97,22 +97,22 @@ _SETTLED = (
         failure=_given("failure"),
     )
     .returning(*refunds.c)
-    .cte("settled")
+    .cte("final")
 )
-_GIVEN_BACK = case((_SETTLED.c.status == RefundStatus.SUCCEEDED.value, _SETTLED.c.amount), else_=0)
+_REFUNDED = case((_FINAL.c.status == RefundStatus.SUCCEEDED.value, _FINAL.c.amount), else_=0)
 _MOVED = (
     update(payments)
-    .where(payments.c.id == _SETTLED.c.payment_id)
+    .where(payments.c.id == _FINAL.c.payment_id)
     .values(
-        refund_reserved=payments.c.refund_reserved - _SETTLED.c.amount,
-        refunded=payments.c.refunded + _GIVEN_BACK,
+        refund_reserved=payments.c.refund_reserved - _FINAL.c.amount,
+        refunded=payments.c.refunded + _REFUNDED,
         last_sequence=payments.c.last_sequence + 1,
     )
     .returning(payments.c.id, payments.c.merchant_id, payments.c.last_sequence)
     .cte("moved")
 )
-# From pending to the refund's final status, its money given back or free again, with its event.
-SETTLE = select(_SETTLED).add_cte(appended(_MOVED))
+# From pending to the refund's final status, its reservation refunded or released, with its event.
+FINALISE = select(_FINAL).add_cte(appended(_MOVED))
 
 _GONE_AT_PROVIDER = (
     update(payments)
@@ -141,6 +141,6 @@ _RECORDED = (
     .returning(*refunds.c)
     .cte("recorded")
 )
-# A refund that the provider has made without us: its row, the payment's sum, and its event. It
-# also settles the attention that was raised for it.
+# A refund that was started at the provider: its row, the payment's sum, and its event. It also
+# clears the attention that was raised for it.
 RECORD_EXTERNAL = select(_RECORDED).add_cte(appended(_GONE_AT_PROVIDER))

@@ -17,30 +17,30 @@ from storage.outbox import Alarm, Entry, append_once, raise_alarm
 from storage.rows import refund_values, to_payment, to_refund
 from storage.tables import payments, refunds
 
-# Why a refund that we owe finds nothing to take: only the first may change.
+# Why an automatic refund finds no money to reserve: only the first may change.
 HELD_BY_OTHERS = "held_by_others"
 ALREADY_GIVEN_BACK = "already_given_back"
 _REPEATS = ("refunds_pkey", "refunds_one_per_key")
 
 
 class RefundStore:
-    """Refunds as rows; what they hold or gave back moves on the payment in the same statement.
+    """Refunds as rows; the payment's refund sums change in the same statement.
 
-    Every statement locks the payment's row before the refund's, so that none waits in a circle.
+    Every statement locks the payment's row before the refund's, so that none deadlocks.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def reserve(self, refund: Refund) -> Refund:
-        """Set the money aside and record the refund; the refund as stored, now or before.
+        """Reserve the money and record the refund; return it as stored, now or before.
 
-        A refund that we owe takes what is refundable, up to its amount: the stored amount counts.
+        An automatic refund reserves what is refundable, up to its amount: the stored amount counts.
 
         Raises:
             Conflict: `refund_exceeds_captured`, `payment_not_paid`, or `idempotency_key_reused`
                 where the stored request was another; HELD_BY_OTHERS or ALREADY_GIVEN_BACK where
-                nothing is there for a refund that we owe.
+                nothing is refundable for an automatic refund.
             NotFound: the merchant has no such payment.
         """
         stored = await self._insert(statements.RESERVE, statements.reserving(refund))
@@ -54,9 +54,9 @@ class RefundStore:
     async def record_refused(self, refund: Refund) -> tuple[Refund, UUID | None]:
         """Record a failed refund that never held anything, and append its event; both, as stored.
 
-        For one whose merchant was answered before the money was found missing. Where the request
-        has reserved it since (other money came free), it stays as stored, and the event's id is
-        None. NotFound where there is no such payment.
+        For one that was answered as pending before the reservation failed. Where a repeat of the
+        request has reserved it since, it stays as stored, and the event's id is None. NotFound
+        where there is no such payment.
         """
         entry = _ended(refund)
         async with self._database.transaction() as connection:
@@ -74,8 +74,8 @@ class RefundStore:
             await append_once(connection, refund.payment_id, entry, subject=refund.reference)
         return stored, entry.id
 
-    async def settle(self, refund: Refund) -> tuple[Refund, UUID | None]:
-        """Write the refund's end, move the payment's sums, append the event.
+    async def finalise(self, refund: Refund) -> tuple[Refund, UUID | None]:
+        """Write the final status, move the payment's sums, append the event.
 
         A refund that has ended already is returned as it is, with the event of its own status;
         while it is pending, the event's id is None. NotFound where it was never reserved.
@@ -84,7 +84,7 @@ class RefundStore:
         if refund.status is not RefundStatus.PENDING:
             values = statements.parameters(refund) | _ended(refund).parameters
             async with self._database.statement() as connection:
-                result = await connection.execute(statements.SETTLE, values)
+                result = await connection.execute(statements.FINALISE, values)
                 row = result.mappings().one_or_none()
         stored = to_refund(row) if row else await self._require(refund.id)
         if stored.status is RefundStatus.PENDING:
@@ -92,7 +92,7 @@ class RefundStore:
         return stored, event_id(stored.id, stored.status)
 
     async def record_external(self, refund: Refund) -> tuple[Refund, UUID]:
-        """Record a refund that was made at the provider's console, and settle its attention.
+        """Record a refund from the provider's console, and clear the attention for it.
 
         Returns the refund as stored, now or before, and its event.
 
@@ -121,7 +121,7 @@ class RefundStore:
         return stored, event_id(stored.id, stored.status)
 
     async def flag(self, refund_id: UUID, attention: Attention, detail: str) -> UUID:
-        """Ask for a person; the id of the one event of this attention. NotFound."""
+        """Set the attention; return the one event of it. NotFound."""
         refund = await self._require(refund_id)
         alarm = Alarm(attention=attention, detail=detail, refund_id=refund_id)
         async with self._database.transaction() as connection:
@@ -213,14 +213,14 @@ def _shortage(payment: Payment, refund: Refund) -> Conflict:
     if payment.currency != refund.currency:
         return Conflict(f"The payment is in {payment.currency}.", code="currency_differs")
     if refund.cause not in (RefundCause.REQUESTED, RefundCause.PROVIDER):
-        return _nothing_there(payment)
+        return _nothing_refundable(payment)
     return Conflict(
-        f"The refund asks for {refund.amount}; {payment.refundable} is refundable.",
+        f"The refund is of {refund.amount}; {payment.refundable} is refundable.",
         code="refund_exceeds_captured",
     )
 
 
-def _nothing_there(payment: Payment) -> Conflict:
+def _nothing_refundable(payment: Payment) -> Conflict:
     if payment.refunded < payment.captured:
         return Conflict("Other refunds hold the money.", code=HELD_BY_OTHERS)
-    return Conflict("Everything was given back already.", code=ALREADY_GIVEN_BACK)
+    return Conflict("Everything was refunded already.", code=ALREADY_GIVEN_BACK)

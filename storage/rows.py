@@ -11,7 +11,7 @@ from domain.merchant import Merchant
 from domain.payment import Payment
 from domain.refund import Refund
 
-# The payer is kept nowhere, the purchase as a grant.
+# The payer is not stored, the purchase as a grant.
 _NO_COLUMNS = {"payer", "purchase"}
 PAYMENT_COLUMNS = [name for name in Payment.model_fields if name not in _NO_COLUMNS]
 REFUND_COLUMNS = list(Refund.model_fields)

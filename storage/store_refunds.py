@@ -1,4 +1,4 @@
-"""Refunds that a store makes, and takes back, by itself: our books follow its word."""
+"""Refunds that a store makes and reverses by itself, recorded by its reports."""
 
 from uuid import UUID
 
@@ -27,21 +27,21 @@ async def follow_refunds(
     """Record the refunds that the change made or reversed, each with its event of this subject.
 
     None where the database has the same already. Only the transaction that paid the payment moves
-    its money: a renewal's was never counted here. The caller holds the payment's row.
+    its money: a renewal's was not captured here. The caller holds the payment's row.
     """
     if purchase.transaction_id != payment.provider_reference:
         return
-    made = await _made_by_store(connection, payment.id)
-    standing = [refund for refund in made if refund.status is RefundStatus.SUCCEEDED]
-    given_back = sum(refund.amount for refund in standing)
-    owed = min(_owed(payment, purchase), payment.refundable + given_back)
+    recorded = await _read_recorded(connection, payment.id)
+    standing = [refund for refund in recorded if refund.status is RefundStatus.SUCCEEDED]
+    refunded = sum(refund.amount for refund in standing)
+    owed = min(_owed(payment, purchase), payment.refundable + refunded)
     moved: list[Refund] = []
-    if owed < given_back:
-        moved, given_back = await _reverse(connection, standing, change), 0
-    if owed > given_back:
-        # Numbered, for a store may refund, take back and refund again.
-        refund = _refund(payment, change, purchase, len(made))
-        refund = refund.model_copy(update={"amount": owed - given_back})
+    if owed < refunded:
+        moved, refunded = await _reverse(connection, standing, change), 0
+    if owed > refunded:
+        # Numbered: a store may refund, reverse and refund again.
+        refund = _refund(payment, change, purchase, len(recorded))
+        refund = refund.model_copy(update={"amount": owed - refunded})
         await connection.execute(insert(refunds).values(refund_values(refund)))
         await _move(connection, payment.id, refund.amount)
         moved.append(refund)
@@ -83,26 +83,26 @@ def _refund(payment: Payment, change: StoreChange, purchase: Purchase, number: i
 async def _reverse(
     connection: AsyncConnection, standing: list[Refund], change: StoreChange
 ) -> list[Refund]:
-    taken_back = [refund.reverse(change.raw_type) for refund in standing]
-    for refund in taken_back:
+    reversed_refunds = [refund.reverse(change.raw_type) for refund in standing]
+    for refund in reversed_refunds:
         await connection.execute(
             update(refunds)
             .where(refunds.c.id == refund.id)
             .values(status=refund.status.value, raw_status=refund.raw_status)
         )
         await _move(connection, refund.payment_id, -refund.amount)
-    return taken_back
+    return reversed_refunds
 
 
 def _owed(payment: Payment, purchase: Purchase) -> int:
-    """What of the list price the store has given back, in minor units."""
+    """Return the sum that the store has refunded of the captured one, in minor units."""
     if purchase.revoked_at is None or purchase.ownership is not Ownership.PURCHASED:
         return 0
     share = WHOLE_SHARE if purchase.revoked_share is None else purchase.revoked_share
     return payment.captured * share // WHOLE_SHARE
 
 
-async def _made_by_store(connection: AsyncConnection, payment_id: UUID) -> list[Refund]:
+async def _read_recorded(connection: AsyncConnection, payment_id: UUID) -> list[Refund]:
     found = await connection.execute(
         select(refunds).where(
             refunds.c.payment_id == payment_id, refunds.c.cause == RefundCause.PROVIDER.value

@@ -1,4 +1,4 @@
-"""What we remember, as tables. Constraints and triggers are in `migrations/`, where they bind.
+"""The tables. Their constraints and triggers are in `migrations/initial/`.
 
 Statuses are text held by a CHECK (an enum type cannot lose a value), amounts BIGINT minor units,
 times `timestamptz`. No column of ours holds the payer. Free text of merchants and providers may
@@ -103,7 +103,7 @@ class RefundRow(Row, table=True):
 
 
 class EventRow(Row, table=True):
-    """What a merchant is told, and how far the telling got."""
+    """A webhook event, with the state of its delivery."""
 
     __tablename__ = "events"
 
@@ -127,7 +127,7 @@ class EventRow(Row, table=True):
 
 
 class GrantRow(Row, table=True):
-    """A store's transaction, for ever bound to the payment that it was granted to."""
+    """A store's transaction, bound to the payment that it was granted to."""
 
     __tablename__ = "grants"
 
@@ -153,14 +153,13 @@ class GrantRow(Row, table=True):
 
 
 class EntitlementRow(Row, table=True):
-    """What one chain of a store's transactions entitles its buyer to, by the last word heard."""
+    """What a chain of a store's transactions entitles its buyer to, by the newest report."""
 
     __tablename__ = "entitlements"
     __table_args__ = (
         ForeignKeyConstraint(
             ["provider", "app", "transaction_id"],
             ["grants.provider", "grants.app", "grants.transaction_id"],
-            onupdate="CASCADE",
         ),
     )
 
@@ -183,7 +182,7 @@ class EntitlementRow(Row, table=True):
 
 
 class NotificationRow(Row, table=True):
-    """A verified notification as it first arrived; `repeats` counts what said the same again."""
+    """A verified notification as it first arrived; `repeats` counts the same content again."""
 
     __tablename__ = "notifications"
 
@@ -193,7 +192,7 @@ class NotificationRow(Row, table=True):
     notification_id: str = Field(sa_type=Text)
     kind: str = Field(sa_type=Text)
     reference: str = Field(sa_type=Text)
-    # No foreign key: a provider may name an order that we never made.
+    # No foreign key: a provider may name a payment that is not ours.
     payment_id: UUID | None
     headers: dict[str, str] = Field(sa_type=DOCUMENT)
     body: bytes = Field(sa_type=LargeBinary)
@@ -206,7 +205,7 @@ class NotificationRow(Row, table=True):
 
 
 class DeploymentRow(Row, table=True):
-    """The one row that says with which identity key this database's ids were derived."""
+    """The one row with the identity key by which this database's ids were derived."""
 
     __tablename__ = "deployment"
 
@@ -215,7 +214,7 @@ class DeploymentRow(Row, table=True):
 
 
 class AlarmRow(Row, table=True):
-    """What operators must know that concerns no single payment, counted by day."""
+    """An alarm that concerns no single payment, counted by day."""
 
     __tablename__ = "alarms"
 
@@ -229,7 +228,7 @@ class AlarmRow(Row, table=True):
 
 
 class MerchantRow(Row, table=True):
-    """A merchant. The webhook secret is readable here, for signing needs it."""
+    """A merchant. The webhook secret is encrypted, not hashed: signing needs it."""
 
     __tablename__ = "merchants"
 
@@ -241,7 +240,7 @@ class MerchantRow(Row, table=True):
 
 
 class ApiKeyRow(Row, table=True):
-    """An API key: its digest, and the few characters that people know it by."""
+    """An API key: its digest, and the prefix that may be shown."""
 
     __tablename__ = "api_keys"
 

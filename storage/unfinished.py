@@ -1,4 +1,4 @@
-"""Payments and refunds that a workflow must still be working on, by what their rows say."""
+"""Payments and refunds that need a running workflow, by their rows."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ PAGE = 40
 _FINAL_EVENTS = [kind.value for kind in (*PAYMENT_EVENTS.values(), *REFUND_EVENTS.values())]
 _LATE = payments.c.late & (payments.c.status != PaymentStatus.SUCCEEDED.value)
 _MONEY_LEFT = payments.c.captured > payments.c.refunded + payments.c.refund_reserved
-# A store's purchase that cost nothing has no money to give back, and is still to be accepted.
+# A store's purchase that cost nothing has no money to refund, and is still to be accepted.
 _FREE = payments.c.captured == 0
 
 
@@ -34,7 +34,7 @@ class Position(Frozen):
 
 
 class UnfinishedStore:
-    """Reads what is pending, owes an automatic refund, or ended with nobody notified."""
+    """Reads what is pending, needs an automatic refund, or ended without its event delivered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -51,8 +51,8 @@ class UnfinishedStore:
             payments.c.status == PaymentStatus.PENDING.value,
             payments.c.created_at < created_before,
         )
-        # Where an operator was called, the automatic refund is theirs to see to.
-        owing = select(payments.c.id).where(
+        # In manual review, the operator decides about the automatic refund.
+        automatic = select(payments.c.id).where(
             or_(payments.c.duplicate & _MONEY_LEFT, _LATE & (_MONEY_LEFT | _FREE)),
             payments.c.attention.is_(None),
             payments.c.created_at < created_before,
@@ -66,7 +66,7 @@ class UnfinishedStore:
                 ~payments.c.late | (events.c.type != EventType.PAYMENT_SUCCEEDED.value),
             )
         )
-        unfinished = pending.union(owing, unannounced.with_only_columns(events.c.payment_id))
+        unfinished = pending.union(automatic, unannounced.with_only_columns(events.c.payment_id))
         return [
             to_payment(row) for row in await self._read(_page(payments, unfinished, after, only))
         ]

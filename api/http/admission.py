@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from api.http.peers import network_of
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.http.rates import MOST_BUCKETS, Buckets, NoPlace, Slots, Waiting
 from api.http.route_classes import RouteClass
 from settings import Settings
@@ -49,13 +49,13 @@ class MerchantLimits:
         """Hold one of the merchant's places inside.
 
         Raises:
-            Refusal: the merchant's bucket is empty, and still is after a pause.
+            ApiProblem: the merchant's bucket is empty, and still is after a pause.
             NoPlace: too many of its requests are being answered; after a pause.
         """
         bucket = self._buckets[kind]
         if not await bucket.take(merchant_id):
             await self._waiting.pause(merchant_id)
-            # A few requests too many at the same time are spread, not refused.
+            # A few requests too many at the same time are spread, not rejected.
             if not await bucket.take(merchant_id):
                 raise _rate_exceeded(kind, self._rates[kind])
         async with self._slots[kind].slot(merchant_id):
@@ -165,7 +165,7 @@ class _Shared:
 class Probes:
     """An orchestrator's requests: a bucket per peer, and a pause without tokens.
 
-    Only who has very many waiting is refused: an orchestrator kills what does not answer it.
+    Only who has very many waiting is rejected: an orchestrator kills what does not answer it.
     """
 
     def __init__(self, waiting: Waiting) -> None:
@@ -183,8 +183,8 @@ def _buckets(rate: float) -> Buckets:
     return Buckets(rate, max(1.0, rate * BURST_SECONDS))
 
 
-def _rate_exceeded(kind: RouteClass, rate: float) -> Refusal:
-    return Refusal(
+def _rate_exceeded(kind: RouteClass, rate: float) -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "rate_limit_exceeded",
         f"More than {rate:g} requests a second of the kind `{kind}`. Send this one again later.",

@@ -11,7 +11,7 @@ from api.dependencies import Dependencies
 from api.http.admission import Visitors
 from api.http.failed_authentication import FailedAuthentication, described
 from api.http.key_cache import KeyCache
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from domain.merchant import Merchant
 
 # Documents the scheme in OpenAPI; the reading is ours, so that an error has our shape.
@@ -23,7 +23,7 @@ _API_KEY = HTTPBearer(
 _OPERATOR = HTTPBearer(
     auto_error=False,
     scheme_name="OperatorToken",
-    description="The operators' token; not asked for in sandbox mode.",
+    description="The operators' token; not required in sandbox mode.",
 )
 
 
@@ -39,7 +39,7 @@ class Authentication:
         """Put the merchant into the request's state.
 
         Raises:
-            Refusal: there is no key, or it is unknown or revoked.
+            ApiProblem: there is no key, or it is unknown or revoked.
             NoPlace: too many unknown callers, or too many at this address.
         """
         key = _bearer(request)
@@ -49,10 +49,10 @@ class Authentication:
         request.state.merchant = merchant
 
     async def authenticate_operator(self, request: Request, dependencies: Dependencies) -> None:
-        """Return where the operator token is right or, in sandbox mode, not asked for.
+        """Return where the operator token is right or, in sandbox mode, not required.
 
         Raises:
-            Refusal: it is wrong, or none is set up.
+            ApiProblem: it is wrong, or none is set up.
             NoPlace: as for a merchant.
         """
         request.state.is_operator = _is_operator(request, dependencies)
@@ -118,7 +118,7 @@ def _is_operator(request: Request, dependencies: Dependencies) -> bool:
     if settings.is_sandbox:
         return True
     if settings.operator_token_file is None:
-        raise Refusal(
+        raise ApiProblem(
             HTTPStatus.FORBIDDEN,
             "operator_token_not_set",
             "No operator token is set up: name its file in PAYSAGA_OPERATOR_TOKEN_FILE.",
@@ -134,8 +134,8 @@ def _bearer(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-def _unauthenticated(detail: str) -> Refusal:
-    return Refusal(
+def _unauthenticated(detail: str) -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.UNAUTHORIZED,
         "unauthenticated",
         detail,

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope
 
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 
 # A body of 64 KiB that takes longer is a slow-loris, not a merchant.
 BODY_SECONDS = 10.0
@@ -59,7 +59,7 @@ class Bodies:
         """Read the whole body, and count it as held inside; until `answer` it may be ended.
 
         Raises:
-            Refusal: it is too large, too slow or broken off, or all bodies together are too many.
+            ApiProblem: too large, too slow or broken off, or all bodies together are too many.
         """
         if _declared(scope) > largest:
             raise _too_large(largest)
@@ -78,7 +78,7 @@ class Bodies:
             self._drop(body)
 
     def answer(self, body: Body) -> bytes:
-        """Return the content of a whole body, which is not ended any more. Refusal."""
+        """Return the content of a whole body, which is not ended any more. ApiProblem."""
         if body not in self._unanswered:
             raise _overloaded()
         del self._unanswered[body]
@@ -109,7 +109,7 @@ class Bodies:
         body.counted += size
 
     def _end_one(self, newest: Body) -> None:
-        """Make room. Refusal where it is the newest itself that has to go."""
+        """Make room. ApiProblem where it is the newest itself that has to go."""
         counted = [each for each in self._unanswered if each.counted]
         ended = _oldest_of_greatest([each for each in counted if not each.is_whole])
         if ended in (None, newest):
@@ -166,16 +166,16 @@ def _declared(scope: Scope) -> int:
         return 0
 
 
-def _too_large(largest: int) -> Refusal:
-    return Refusal(
+def _too_large(largest: int) -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "body_too_large",
         f"The body may have at most {largest} bytes.",
     )
 
 
-def _overloaded() -> Refusal:
-    return Refusal(
+def _overloaded() -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "overloaded",
         "Too many large requests at the same time. Send this one again in a second.",
@@ -184,5 +184,5 @@ def _overloaded() -> Refusal:
     )
 
 
-def _incomplete(detail: str) -> Refusal:
-    return Refusal(HTTPStatus.REQUEST_TIMEOUT, "body_incomplete", detail, retryable=True)
+def _incomplete(detail: str) -> ApiProblem:
+    return ApiProblem(HTTPStatus.REQUEST_TIMEOUT, "body_incomplete", detail, retryable=True)

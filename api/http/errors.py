@@ -1,6 +1,6 @@
 """The one place where an error becomes an answer.
 
-Everything that the API raises on purpose is a `Refusal` or a `PaymentError`; the web framework's
+Everything that the API raises on purpose is a `ApiProblem` or a `PaymentError`; the web framework's
 own errors and the unforeseen get the same shape.
 """
 
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.http import request_context
-from api.http.problems import ProviderWords, Refusal
+from api.http.problems import ApiProblem, ProviderWords
 from api.http.text import printable
 from api.schemas import UNKNOWN_FIELD
 from api.workflow_calls import NoAnswerYet
@@ -61,8 +61,8 @@ _HTTP_CODES = {
 def install(app: FastAPI) -> None:
     """Give every error of this application the one shape."""
 
-    @app.exception_handler(Refusal)
-    async def _refusal(_request: Request, error: Refusal) -> Response:
+    @app.exception_handler(ApiProblem)
+    async def _refusal(_request: Request, error: ApiProblem) -> Response:
         return error.response()
 
     @app.exception_handler(PaymentError)
@@ -87,13 +87,13 @@ def install(app: FastAPI) -> None:
             HTTPStatus(error.status_code), ("http_error", str(error.detail))
         )
         headers = dict(error.headers) if error.headers else None
-        return Refusal(error.status_code, code, detail, headers=headers).response()
+        return ApiProblem(error.status_code, code, detail, headers=headers).response()
 
     # The supervisor boundary: whatever else goes wrong still answers in our shape. The framework
     # logs the traceback.
     @app.exception_handler(Exception)
     async def _unforeseen(request: Request, _error: Exception) -> Response:
-        return Refusal(
+        return ApiProblem(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             "internal_error",
             "Something went wrong on our side. Sending the same request again is safe.",
@@ -103,7 +103,7 @@ def install(app: FastAPI) -> None:
         ).response()
 
 
-def refusal_of(error: PaymentError, request: Request) -> Refusal:
+def refusal_of(error: PaymentError, request: Request) -> ApiProblem:
     """The answer to a domain error; `request.state.record_id` names the record, where known."""
     status = next(
         (status for kind, status in _STATUS.items() if isinstance(error, kind)),
@@ -112,7 +112,7 @@ def refusal_of(error: PaymentError, request: Request) -> Refusal:
     words = None
     if isinstance(error, ProviderError):
         words = ProviderWords(code=error.provider_code, message=error.provider_message)
-    return Refusal(
+    return ApiProblem(
         status,
         error.code,
         error.message,
@@ -123,11 +123,11 @@ def refusal_of(error: PaymentError, request: Request) -> Refusal:
     )
 
 
-def temporal_refusal(error: RPCError) -> Refusal:
+def temporal_refusal(error: RPCError) -> ApiProblem:
     """The answer where Temporal cannot be reached, is busy, or takes no more updates."""
     _log.warning("temporal refused a call: %s %s", error.status.name, error.message)
     if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
-        return Refusal(
+        return ApiProblem(
             HTTPStatus.TOO_MANY_REQUESTS,
             "too_many_requests",
             "Too many requests for this record at once. Send the same request again in a second.",
@@ -135,7 +135,7 @@ def temporal_refusal(error: RPCError) -> Refusal:
             headers={"Retry-After": "1"},
         )
     if error.status is RPCStatusCode.FAILED_PRECONDITION and _TOO_MANY_UPDATES in error.message:
-        return Refusal(
+        return ApiProblem(
             HTTPStatus.CONFLICT,
             "command_limit_reached",
             "This record has taken as many commands as its workflow can. It goes on by itself:"
@@ -144,9 +144,9 @@ def temporal_refusal(error: RPCError) -> Refusal:
     return unavailable()
 
 
-def unavailable() -> Refusal:
+def unavailable() -> ApiProblem:
     """The answer where the workflow engine is down: nothing is lost by sending again."""
-    return Refusal(
+    return ApiProblem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "temporal_unavailable",
         "The workflow engine cannot be reached. Sending the same request again is safe.",
@@ -155,16 +155,16 @@ def unavailable() -> Refusal:
     )
 
 
-def validation_refusal(errors: Sequence[Any]) -> Refusal:
+def validation_refusal(errors: Sequence[Any]) -> ApiProblem:
     """The answer to the first thing that is wrong with a request."""
     first = errors[0]
     if first["type"] == "json_invalid":
-        return Refusal(HTTPStatus.BAD_REQUEST, *_NOT_JSON)
+        return ApiProblem(HTTPStatus.BAD_REQUEST, *_NOT_JSON)
     where, *path = first["loc"]
     if first["type"] == UNKNOWN_FIELD:
         path.append(first["ctx"]["field"])
     param = printable(".".join(str(part) for part in path)) or str(where)
-    return Refusal(
+    return ApiProblem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "invalid_request",
         f"{param}: {first['msg']}",

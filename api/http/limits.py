@@ -1,7 +1,7 @@
-"""Bounds on every request, in this order: who asks, how often, how much is sent, how long it takes.
+"""Bounds on every request, in this order: who sends it, how often, how much, how long it takes.
 
 What a caller has for itself is counted before a byte of its body is read, and what visitors share
-only once the body is whole. Everything that refuses does so before anything is parsed.
+only once the body is whole. Everything that rejects does so before anything is parsed.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from api.http.bodies import Bodies, replay
 from api.http.errors import refusal_of
 from api.http.failed_authentication import FailedAuthentication
 from api.http.metrics import Metrics
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.http.rates import NoPlace, Slots, Waiting
 from api.http.route_classes import MERCHANTS_CLASSES, UNMATCHED, Match, RouteClass, find_route
 from api.http.shapes import check_body, check_query
@@ -31,7 +31,7 @@ from domain.errors import PaymentError
 from engine import logs
 from settings import Settings
 
-# Longer than everything that a route waits for (an answer from Temporal, then our books).
+# Longer than everything that a route waits for (an answer from Temporal, then the database).
 REQUEST_SECONDS = 20.0
 AUTHENTICATION_SECONDS = 10.0
 # An operator's page opens its payloads one history at a time; 8 MiB each.
@@ -93,7 +93,7 @@ class Limited:
         _bind_payment(match)
         try:
             await self._serve(call)
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             await self._refuse(call, refusal)
         except NoPlace as error:
             await self._refuse(call, _too_many(is_immediate=error.is_immediate))
@@ -147,7 +147,7 @@ class Limited:
     async def _serve_visit(
         self, call: _Call, visitors: Visitors, visit: Visit, held: Bodies
     ) -> int:
-        """Return the answer's status. Raises Refusal and NoPlace."""
+        """Return the answer's status. Raises ApiProblem and NoPlace."""
         if call.match is UNMATCHED:
             # Whatever answers it needs no body.
             async with visitors.serve(visit):
@@ -173,7 +173,7 @@ class Limited:
             raise _timed_out() from None
 
     async def _read_and_answer(self, call: _Call, sender: str) -> int:
-        """Return the bytes of body and answer. Raises Refusal where the body was not taken."""
+        """Return the bytes of body and answer. Raises ApiProblem where the body was not taken."""
         read = self._bodies.body(
             call.request.scope,
             call.receive,
@@ -213,7 +213,7 @@ class Limited:
             await _timed_out().response()(scope, receive, watch)
         return _Answered(status or HTTPStatus.INTERNAL_SERVER_ERROR, size)
 
-    async def _refuse(self, call: _Call, refusal: Refusal) -> None:
+    async def _refuse(self, call: _Call, refusal: ApiProblem) -> None:
         self._metrics.refused(call.match.route.route_class, refusal.code)
         await refusal.response()(call.request.scope, call.receive, call.send)
 
@@ -229,8 +229,8 @@ def _bind_payment(match: Match) -> None:
         return
 
 
-def _timed_out() -> Refusal:
-    return Refusal(
+def _timed_out() -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "timed_out",
         "The answer took too long. Sending the same request again is safe.",
@@ -238,10 +238,10 @@ def _timed_out() -> Refusal:
     )
 
 
-def _too_many(*, is_immediate: bool) -> Refusal:
+def _too_many(*, is_immediate: bool) -> ApiProblem:
     # Who did not wait has more connections than may wait: a new one costs its client the most.
     closing = {"Connection": "close"} if is_immediate else {}
-    return Refusal(
+    return ApiProblem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "too_many_concurrent_requests",
         "Too many of your requests are being answered. Send this one again later.",

@@ -46,7 +46,7 @@ class Metrics:
         )
         self._refused = Counter(
             "paysaga_requests_refused",
-            "Requests refused before they reached their route, by class and problem code.",
+            "Requests rejected before they reached their route, by class and problem code.",
             ("route_class", "code"),
             registry=self.registry,
         )
@@ -66,7 +66,7 @@ class Metrics:
         self._failed_authentications.labels(credential).inc()
 
     def refused(self, kind: str, code: str) -> None:
-        """Count one request of a class of routes that the limits refused."""
+        """Count one request of a class of routes that the limits rejected."""
         self._refused.labels(kind, code).inc()
 
     def payment(self, payment: Payment) -> None:

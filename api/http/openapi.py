@@ -1,4 +1,4 @@
-"""What /docs shows: words, examples, and one shape for every error."""
+"""The OpenAPI document: texts, examples, and one shape for every error."""
 
 import json
 from http import HTTPStatus
@@ -14,7 +14,8 @@ from api.http.route_classes import ROUTES
 TITLE = "Paysaga"
 SUMMARY = "Payments as durable workflows."
 DESCRIPTION = """
-Make a payment with one call, hand its `checkout` to the payer, and hear the end by webhook.
+Create a payment with one call, give its `checkout` to the payer, and receive the final status by
+webhook.
 
 * **Amounts** are whole minor units (`1999` is ¥19.99), **times** RFC 3339 in UTC.
 * **Repeat anything.** The same `Idempotency-Key` and body is the same payment, in parallel and for
@@ -28,7 +29,7 @@ TAGS = [
     {"name": "payments", "description": "Money from a payer to you."},
     {"name": "purchases", "description": "What a store sells for you inside an app."},
     {"name": "refunds", "description": "Money back, whole or in parts."},
-    {"name": "events", "description": "What we told you, and whether it arrived."},
+    {"name": "events", "description": "What your webhook was sent, and whether it arrived."},
     {"name": "providers", "description": "Called by the payment providers, not by you."},
     {"name": "operations", "description": "For those who run Paysaga."},
 ]
@@ -91,7 +92,7 @@ _MEANINGS = {
     ),
     413: ("Too large.", "body_too_large", "The body may have at most 65536 bytes."),
     422: (
-        "A field is wrong, or the provider refused (`provider_rejected`, with its words).",
+        "A field is wrong, or the provider rejected it (`provider_rejected`, with its own text).",
         "invalid_request",
         "amount: Input should be greater than 0",
     ),

@@ -60,7 +60,7 @@ class Problem(Answer):
     provider: ProviderWords | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer before it is an error
+class ApiProblem(Exception):  # noqa: N818 - it is an answer before it is an error
     """An answer that is an error; raised anywhere in the API, rendered in one place."""
 
     def __init__(  # noqa: PLR0913 - each is one member of the answer

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
 
-# A refused request is answered after about this long: a client that does not wait is made to.
+# A rejected request is answered after about this long: a client that does not wait is made to.
 PAUSE_SECONDS = 1.0
 # As a factor. Pauses of one length would have all connections of a flood come back together.
 PAUSE_SPREAD = (0.5, 1.5)
 # From so many waiting requests of one key on its pauses are longer, up to the factor: each answer
-# costs the process half a millisecond, whoever asked. With the spread still less than the time
+# costs the process half a millisecond, whoever sent it. With the spread still less than the time
 # that a credential may take to be checked.
 WAITING_AT_USUAL_PAUSE = 100
 LONGEST_PAUSE = 6.0

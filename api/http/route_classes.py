@@ -18,7 +18,7 @@ LARGEST_RESTORE_BODY = 1024 * 1024
 
 
 class RouteClass(StrEnum):
-    """What the limits tell apart."""
+    """The classes of requests that limits are set for."""
 
     CREATE = "create"  # a merchant's; starts a workflow and calls a provider
     COMMAND = "command"  # a merchant's; wakes a workflow or calls a provider
@@ -27,7 +27,7 @@ class RouteClass(StrEnum):
     NOTIFY = "notify"  # a provider's, without a credential
     RETURN = "return"  # a payer's browser, back from a provider
     VISIT = "visit"  # anybody's
-    PROBE = "probe"  # anybody's; delayed, not refused: an orchestrator kills what does not answer
+    PROBE = "probe"  # anybody's; delayed, not rejected: an orchestrator kills what does not answer
     UNMATCHED = "unmatched"  # anybody's; no route of the table: not found, or a page's own file
 
 

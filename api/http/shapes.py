@@ -6,7 +6,7 @@ third of a second, however small the answer that refuses it.
 
 from http import HTTPStatus
 
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.http.route_classes import RouteClass
 
 # A genuine form, or query, of a provider has about 30 fields.
@@ -18,13 +18,13 @@ _FORMS = (RouteClass.NOTIFY, RouteClass.RETURN)
 
 
 def check_query(query: bytes) -> None:
-    """Raise Refusal where the query has very many fields."""
+    """Raise ApiProblem where the query has very many fields."""
     if query.count(b"&") >= MOST_FIELDS:
         raise _too_many("The query has too many fields.")
 
 
 def check_body(kind: RouteClass, body: bytes) -> None:
-    """Raise Refusal where the body has very many parts.
+    """Raise ApiProblem where the body has very many parts.
 
     An operator's is trusted: whole histories of payloads are sent to be opened.
     """
@@ -37,5 +37,5 @@ def check_body(kind: RouteClass, body: bytes) -> None:
         raise _too_many("The body has too many parts.")
 
 
-def _too_many(detail: str) -> Refusal:
-    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail)
+def _too_many(detail: str) -> ApiProblem:
+    return ApiProblem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail)

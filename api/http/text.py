@@ -1,7 +1,7 @@
-"""Text that everything behind the door can take.
+"""Text that everything behind the API can store.
 
 PostgreSQL keeps no U+0000 and no half of a surrogate pair, providers' forms take one line, and a
-log must not be steered by what it prints: control characters are refused, never dropped in silence.
+log must not be steered by what it prints: control characters are rejected, never dropped silently.
 """
 
 from typing import Annotated

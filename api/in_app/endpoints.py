@@ -107,7 +107,7 @@ async def post_restore(
     422 `transaction_unknown`, whether or not it exists. What another merchant sold is never shown.
 
     Give back what `has_access` says. A consumable that was paid for and never granted is granted
-    now, to the payment that it names; it is told by `payment.succeeded`.
+    now, to the payment that it names; `payment.succeeded` is its event.
     """
     restored = await restore_purchases(dependencies, merchant, body)
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What merchants ask about what a store sells."""
+"""Requests about what a store sells."""
 
 from typing import Literal
 
@@ -26,10 +26,10 @@ class RestoreRequest(Body):
 
 
 class ConsumptionRequest(Body):
-    """What became of a purchase whose buyer asks the store for the money back."""
+    """What became of a purchase whose buyer wants the money back from the store."""
 
     customer_consented: Literal[True] = Field(
-        description="Without the buyer's consent, nothing may be told."
+        description="Without the buyer's consent, nothing may be sent."
     )
     transaction_id: TransactionId | None = Field(
         default=None, description="Of a later period; else what the payment bought."

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from api.dependencies import Dependencies
 from api.in_app.requests import RestoreRequest
-from api.notifications.receive import hear
+from api.notifications.receive import receive
 from domain.entitlement import Entitlement
 from domain.errors import InvalidRequest
 from domain.merchant import Merchant
@@ -79,7 +79,7 @@ async def _purchases(
     if request.transaction_id is None:
         proven = await _proven(counter.store, request.signed_transactions)
         current = dependencies.proofs.current
-        # A device holds what it was given before a refund: the store is asked about old proofs.
+        # A device holds what it was given before a refund: the store is queried about old proofs.
         return _newest(await asyncio.gather(*(current(counter.store, each) for each in proven)))
     await _check_sale(dependencies, counter, merchant, request.transaction_id)
     return _newest(await counter.store.find_purchases(request.transaction_id))
@@ -102,7 +102,7 @@ async def _add(
 async def _check_sale(
     dependencies: Dependencies, counter: _Counter, merchant: Merchant, transaction_id: str
 ) -> None:
-    """Before the store is asked: what it answers, and when, would say whether the id exists."""
+    """Before the store is queried: what it answers, and when, would say whether the id exists."""
     apps = [counter.store.app(test=test) for test in (False, True)]
     sold = await dependencies.stores.entitlements.has_sold(
         merchant.id, counter.provider.name, apps, transaction_id
@@ -148,7 +148,7 @@ def _newest(purchases: list[Purchase]) -> list[Purchase]:
 async def _restore(
     dependencies: Dependencies, provider: Provider, payment: Payment, purchase: Purchase
 ) -> Entitlement | None:
-    """The entitlement by the purchase as it is now; the word goes its usual way as well.
+    """The entitlement by the purchase as it is now; the report is also routed as usual.
 
     None where the purchase does not fit the payment that it names.
     """
@@ -171,8 +171,8 @@ async def _restore(
             reference=payment.reference,
             change=change,
         )
-        delivered = await hear(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
-        if not delivered.acknowledged:
+        routed = await receive(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
+        if not routed.acknowledged:
             return None
     if entitlement.merchant_id != payment.merchant_id:
         # The chain goes on at another merchant: its later periods are not this one's.
@@ -181,5 +181,5 @@ async def _restore(
 
 
 def _number(purchase: Purchase) -> str:
-    """One word each time that the store has signed it."""
+    """One report each time that the store has signed it."""
     return f"{_RAW_TYPE}.{purchase.transaction_id}.{purchase.signed_at.timestamp():.3f}"

@@ -37,7 +37,7 @@ class ProductList(Answer):
 
 
 class EntitlementFields(BaseModel):
-    """What a purchase entitles its buyer to now, by the store's last word."""
+    """What a purchase entitles its buyer to now, by the store's last report."""
 
     original_transaction_id: str = Field(description="Names the purchase and all its renewals.")
     transaction_id: str = Field(description="The newest period.")

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from api.dependencies import Dependencies
 from api.in_app.proofs import as_change
-from api.notifications.receive import hear
-from api.notifications.routing import Delivered
+from api.notifications.receive import receive
+from api.notifications.routing import Routed
 from domain.entitlement import Entitlement
 from domain.errors import Conflict, InvalidRequest, ReportMismatch
 from domain.notification import Notification, NotificationKind, NotificationOutcome
@@ -29,7 +29,7 @@ class Verified:
     """A payment after a purchase was verified against it.
 
     `entitlement` is that of the purchase's chain now, which may be another payment's of the same
-    merchant. `applied` where the payment is paid and the entitlement says what was delivered.
+    merchant. `applied` where the payment is paid and the entitlement says what was routed.
     """
 
     payment: Payment
@@ -44,7 +44,7 @@ async def verify_purchase(dependencies: Dependencies, payment: Payment, signed: 
         InvalidSignature: the store did not sign it.
         InvalidRequest: the payment is none that a store sells.
         Conflict: the purchase is another payment's, or of another product.
-        ProviderUnavailable: the proof is old, and the store cannot be asked whether it holds.
+        ProviderUnavailable: the proof is old, and the store cannot be queried about it.
     """
     store = store_of(dependencies, payment)
     brought = await store.verify_purchase(signed)
@@ -63,7 +63,7 @@ async def verify_purchase(dependencies: Dependencies, payment: Payment, signed: 
     report = await _current(dependencies, store, brought, brought.change)
     if purchase.token is None and owner.id == payment.id:
         report = await _claimed(dependencies, store, payment, report)
-    delivered = await _deliver(dependencies, payment, owner.reference, report, signed)
+    routed = await _deliver(dependencies, payment, owner.reference, report, signed)
     if owner.id != payment.id:
         raise Conflict(
             f"The purchase belongs to your payment {owner.id}: verify it against that one. This"
@@ -71,9 +71,9 @@ async def verify_purchase(dependencies: Dependencies, payment: Payment, signed: 
             code="purchase_of_another_payment",
             param="signed_transaction",
         )
-    if delivered.outcome is NotificationOutcome.MISMATCH:
+    if routed.outcome is NotificationOutcome.MISMATCH:
         raise Conflict(
-            f"The purchase does not fit the payment ({delivered.detail}).",
+            f"The purchase does not fit the payment ({routed.detail}).",
             code="purchase_differs",
             param="signed_transaction",
         )
@@ -218,8 +218,8 @@ async def _refuse_strangers(
 
 async def _deliver(
     dependencies: Dependencies, payment: Payment, reference: str, report: Notification, signed: str
-) -> Delivered:
-    """Keep the report and hand it over, as a notification of the store that `payment` is sold by.
+) -> Routed:
+    """Store and route the report, as a notification of the store that `payment` is sold by.
 
     `reference` is the payment that it is about.
     """
@@ -230,7 +230,7 @@ async def _deliver(
             "reference": reference,
         }
     )
-    return await hear(dependencies, report, Arrival({}, signed.encode(), datetime.now(UTC)))
+    return await receive(dependencies, report, Arrival({}, signed.encode(), datetime.now(UTC)))
 
 
 async def _applied(dependencies: Dependencies, payment: Payment, change: StoreChange) -> Verified:

@@ -1,6 +1,6 @@
-"""The providers' door: verify, keep and hand on, and only then acknowledge.
+"""Providers' notifications: verify, store and route, and only then acknowledge.
 
-Anything but a durable hand-over is answered with the provider's own refusal, so that it sends the
+Anything but a durable outcome is answered with the provider's own rejection, so that it sends the
 notification again.
 """
 
@@ -17,9 +17,9 @@ from temporalio.service import RPCError
 
 from api.dependencies import Dependencies, Deps
 from api.http.openapi import problems
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.notifications.acknowledged import digest_of
-from api.notifications.receive import ALARMED, Heard, note, take
+from api.notifications.receive import ALARMED, Received, store_and_route, store_outcome
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import InvalidRequest, InvalidSignature, PaymentError, Unreadable
 from domain.notification import Notification, NotificationOutcome
@@ -56,33 +56,33 @@ async def receive_notification(
         return _answer(source, accepted=True)
     try:
         async with asyncio.timeout(NOTIFY_SECONDS):
-            heard = await _handle(dependencies, source, request.headers, body)
+            received = await _handle(dependencies, source, request.headers, body)
     except Unreadable as error:
         request.state.is_genuine, request.state.is_news = True, False
         _log.warning("unreadable notification at %s/%s: %s", provider, account, error.message)
         await _alarm(dependencies, source, error)
-        return _refuse(dependencies, source, "unreadable", "not as documented")
+        return _reject(dependencies, source, "unreadable", "not as documented")
     except InvalidSignature as error:
-        # No word of it is believed, so no word of it is kept.
+        # Nothing in it is believed, so nothing of it is stored.
         _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
-        return _refuse(dependencies, source, "forged", "signature not accepted")
+        return _reject(dependencies, source, "forged", "signature not accepted")
     except (RPCError, PaymentError, TimeoutError) as error:
         request.state.is_genuine, request.state.is_news = True, False
         _log.warning("notification at %s/%s not taken: %s", provider, account, type(error).__name__)
-        return _refuse(dependencies, source, "not_taken", "try again later")
-    delivered = heard.delivered
-    request.state.is_genuine, request.state.is_news = True, delivered.outcome in _NEWS
-    if delivered.acknowledged:
+        return _reject(dependencies, source, "not_taken", "try again later")
+    routed = received.routed
+    request.state.is_genuine, request.state.is_news = True, routed.outcome in _NEWS
+    if routed.acknowledged:
         # A parked one may be somebody's by the time that it comes again.
-        if not delivered.parked:
+        if not routed.parked:
             dependencies.acknowledged.add(digest)
-        dependencies.metrics.notification(provider, account, delivered.outcome)
+        dependencies.metrics.notification(provider, account, routed.outcome)
         answer = _answer(source, accepted=True)
     else:
-        if delivered.outcome not in ALARMED:
-            _log.warning("notification at %s/%s: %s", provider, account, delivered)
-        answer = _refuse(dependencies, source, delivered.outcome, str(delivered.outcome))
-    answer.background = BackgroundTask(note, dependencies, heard)
+        if routed.outcome not in ALARMED:
+            _log.warning("notification at %s/%s: %s", provider, account, routed)
+        answer = _reject(dependencies, source, routed.outcome, str(routed.outcome))
+    answer.background = BackgroundTask(store_outcome, dependencies, received)
     return answer
 
 
@@ -99,11 +99,11 @@ async def _alarm(dependencies: Dependencies, source: Provider, error: Unreadable
 
 async def _handle(
     dependencies: Dependencies, source: Provider, headers: Mapping[str, str], body: bytes
-) -> Heard:
+) -> Received:
     received_at = datetime.now(UTC)
     notification = await source.parse_notification(headers, body)
     arrival = Arrival(_kept(headers), body, received_at)
-    return await take(dependencies, _named(notification, source), arrival)
+    return await store_and_route(dependencies, _named(notification, source), arrival)
 
 
 def _named(notification: Notification, source: Provider) -> Notification:
@@ -125,10 +125,10 @@ def _source(dependencies: Dependencies, provider: str, account: str) -> Provider
     try:
         return dependencies.registry.get(provider, account)
     except InvalidRequest as error:
-        raise Refusal(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
+        raise ApiProblem(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
 
 
-def _refuse(
+def _reject(
     dependencies: Dependencies, source: Provider, outcome: str | NotificationOutcome, why: str
 ) -> Response:
     dependencies.metrics.notification(source.name, source.account, outcome)

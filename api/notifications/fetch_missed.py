@@ -1,4 +1,4 @@
-"""A store's words that never reached us, fetched by an operator after an outage of ours."""
+"""A store's notifications that never reached us, fetched by an operator after an outage."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from api.dependencies import Deps
 from api.http.authentication import Operator
 from api.http.openapi import problems
 from api.http.problems import Answer
-from api.notifications.receive import hear
+from api.notifications.receive import receive
 from api.schemas import Body
 from domain.errors import InvalidRequest
 from providers.base import Store
@@ -20,31 +20,31 @@ router = APIRouter(prefix="/ops/stores", tags=["operations"], dependencies=[Oper
 
 
 class CatchUpRequest(Body):
-    """Since when words may have been lost."""
+    """Since when notifications may have been lost."""
 
     since: AwareDatetime
 
 
 class CatchUpAnswer(Answer):
-    """What the words led to."""
+    """Their outcomes."""
 
-    outcomes: dict[str, int] = Field(description="How many words had each outcome.")
+    outcomes: dict[str, int] = Field(description="How many notifications had each outcome.")
 
 
 @router.post(
     "/{provider}/{account}/catch-up",
-    summary="Fetch a store's words again",
+    summary="Fetch a store's notifications again",
     responses=problems(401, 403, 422, 503),
 )
 async def catch_up(
     provider: str, account: str, body: CatchUpRequest, dependencies: Deps
 ) -> CatchUpAnswer:
-    """Every word since then, as if it came now: what was heard before changes nothing."""
+    """Every notification since then, as if it came now: a repeat changes nothing."""
     source = dependencies.registry.get(provider, account)
     if not isinstance(source, Store):
-        raise InvalidRequest(f"{provider} keeps no history of what it told us.", param="provider")
+        raise InvalidRequest(f"{provider} keeps no history of its notifications.", param="provider")
     outcomes: Counter[str] = Counter()
     for word in await source.find_lost(body.since):
-        delivered = await hear(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
-        outcomes[delivered.outcome] += 1
+        routed = await receive(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
+        outcomes[routed.outcome] += 1
     return CatchUpAnswer(outcomes=dict(outcomes))

@@ -1,4 +1,4 @@
-"""A verified notification: kept, and handed to the workflow that it is for, or to the operators."""
+"""A verified notification: stored, and routed to its workflow, or to the operators."""
 
 import asyncio
 import logging
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from api.dependencies import Dependencies
-from api.notifications.routing import Delivered, deliver
-from api.notifications.store_routing import deliver_change
+from api.notifications.routing import Routed, route
+from api.notifications.store_routing import route_change
 from domain.alarm import Alarm, AlarmKind
 from domain.errors import PaymentError
 from domain.notification import Notification, NotificationKind, NotificationOutcome
@@ -21,39 +21,41 @@ MOST_UNKNOWN_KEPT = 1000
 # Each of them raised an alarm, which is logged once a day.
 ALARMED = (NotificationOutcome.FOREIGN, NotificationOutcome.EXCESS)
 
-_FOREIGN = Delivered(NotificationOutcome.FOREIGN, "about an order of another merchant's account")
-_OTHER = Delivered(NotificationOutcome.IGNORED, "about nothing that we do")
+_FOREIGN = Routed(NotificationOutcome.FOREIGN, "about an order of another merchant's account")
+_OTHER = Routed(NotificationOutcome.IGNORED, "about nothing that we do")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a notification led to, and the row that is still to say so, if any."""
+class Received:
+    """How a notification was routed, and the row that still lacks its outcome, if any."""
 
-    delivered: Delivered
+    routed: Routed
     row: UUID | None
 
 
-async def hear(
+async def receive(
     dependencies: Dependencies, notification: Notification, arrival: Arrival
-) -> Delivered:
-    """Keep it, hand it over and note what that led to; raises as `deliver` does."""
-    heard = await take(dependencies, notification, arrival)
-    await note(dependencies, heard)
-    return heard.delivered
+) -> Routed:
+    """Store it, route it and store its outcome; raises as `route` does."""
+    received = await store_and_route(dependencies, notification, arrival)
+    await store_outcome(dependencies, received)
+    return received.routed
 
 
-async def take(dependencies: Dependencies, notification: Notification, arrival: Arrival) -> Heard:
-    """Keep it and hand it over, at once: its sender counts every millisecond.
+async def store_and_route(
+    dependencies: Dependencies, notification: Notification, arrival: Arrival
+) -> Received:
+    """Store and route it at the same time: its sender counts every millisecond.
 
-    Once this returns both are durable; `note` may follow after the acknowledgement.
+    Once this returns both are durable; `store_outcome` may follow after the acknowledgement.
     """
     if notification.is_foreign:
         return await _keep_foreign(dependencies, notification, arrival)
     if notification.kind is NotificationKind.OTHER:
-        return Heard(_OTHER, None)
+        return Received(_OTHER, None)
     stored = dependencies.stores.notifications
-    # Before anything else: it is what the handing over waits for, and keeping goes on beside that.
+    # Before anything else: routing waits for it, and storing goes on at the same time.
     addressee = dependencies.expected.addressee(notification)
     if addressee is None:
         addressee = await stored.addressee(notification)
@@ -65,33 +67,33 @@ async def take(dependencies: Dependencies, notification: Notification, arrival: 
     keeping = asyncio.create_task(stored.record(notification, arrival, found))
     try:
         if notification.change is None:
-            delivered = await deliver(dependencies, notification, addressee)
+            routed = await route(dependencies, notification, addressee)
         else:
             change = notification.change
-            delivered = await deliver_change(dependencies, notification, change, addressee)
+            routed = await route_change(dependencies, notification, change, addressee)
     finally:
-        # Also where nobody took it, whatever the reason.
+        # Also where it could not be routed, whatever the reason.
         row = await keeping
-    alarm = _alarm_for(addressee.payment, notification, delivered) if addressee else None
+    alarm = _alarm_for(addressee.payment, notification, routed) if addressee else None
     if alarm is not None:
         await dependencies.stores.alarms.raise_alarm(alarm)
-    return Heard(delivered, row)
+    return Received(routed, row)
 
 
-async def note(dependencies: Dependencies, heard: Heard) -> None:
-    """Write down what it led to. Where that fails, a repeat is handed over again: no harm."""
-    delivered = heard.delivered
-    if heard.row is None:
+async def store_outcome(dependencies: Dependencies, received: Received) -> None:
+    """Store its outcome. Where that fails, a repeat is routed again: no harm."""
+    routed = received.routed
+    if received.row is None:
         return
     try:
-        await dependencies.stores.notifications.note(heard.row, delivered.outcome, delivered.detail)
+        await dependencies.stores.notifications.note(received.row, routed.outcome, routed.detail)
     except PaymentError as error:
-        _log.warning("%s was not noted for a notification: %s", delivered.outcome, error)
+        _log.warning("%s was not stored for a notification: %s", routed.outcome, error)
 
 
 async def _keep_foreign(
     dependencies: Dependencies, notification: Notification, arrival: Arrival
-) -> Heard:
+) -> Received:
     """Raise an alarm for the account and keep the evidence. No workflow is sent it.
 
     It is genuine and not ours: the provider signs alike for every merchant, so anyone may have it
@@ -105,21 +107,21 @@ async def _keep_foreign(
     )
     await stored.alarms.raise_alarm(alarm)
     if notification.kind is NotificationKind.OTHER:
-        return Heard(_FOREIGN, None)
+        return Received(_FOREIGN, None)
     await stored.notifications.record_bounded(
         notification, arrival, _FOREIGN.outcome, _FOREIGN.detail, most=MOST_FOREIGN_KEPT
     )
-    return Heard(_FOREIGN, None)
+    return Received(_FOREIGN, None)
 
 
 async def _keep_unknown(
     dependencies: Dependencies, notification: Notification, arrival: Arrival
-) -> Heard:
+) -> Received:
     """Raise an alarm for the account and keep the evidence.
 
     Who holds an account's shared secret signs as the provider does.
     """
-    delivered = await deliver(dependencies, notification, None)
+    routed = await route(dependencies, notification, None)
     alarm = Alarm(
         kind=AlarmKind.UNKNOWN_REFERENCE,
         subject=f"{notification.provider}/{notification.account}",
@@ -127,18 +129,18 @@ async def _keep_unknown(
     )
     await dependencies.stores.alarms.raise_alarm(alarm)
     await dependencies.stores.notifications.record_bounded(
-        notification, arrival, delivered.outcome, delivered.detail, most=MOST_UNKNOWN_KEPT
+        notification, arrival, routed.outcome, routed.detail, most=MOST_UNKNOWN_KEPT
     )
-    return Heard(delivered, None)
+    return Received(routed, None)
 
 
-def _alarm_for(payment: Payment, notification: Notification, delivered: Delivered) -> Alarm | None:
+def _alarm_for(payment: Payment, notification: Notification, routed: Routed) -> Alarm | None:
     """The alarm about the payment that the notification is for, where operators need one."""
     account = f"{notification.provider}/{notification.account}"
     purchase = notification.change.purchase if notification.change else None
-    if delivered.outcome is NotificationOutcome.EXCESS:
-        kind, detail = AlarmKind.NOTIFICATION_LIMIT, delivered.detail
-    elif delivered.outcome is NotificationOutcome.MISMATCH and purchase is not None:
+    if routed.outcome is NotificationOutcome.EXCESS:
+        kind, detail = AlarmKind.NOTIFICATION_LIMIT, routed.detail
+    elif routed.outcome is NotificationOutcome.MISMATCH and purchase is not None:
         # The payment's own mark ends once the right purchase pays it: this stays.
         kind = AlarmKind.UNMATCHED_PURCHASE
         detail = f"transaction {purchase.transaction_id} bought {purchase.product_id}"

@@ -1,13 +1,19 @@
-"""Where a verified notification goes, decided by our books, and what came of it.
+"""Where a verified notification goes, decided by the database, and its outcome.
 
-A notification may be acknowledged only where its word is durable at Temporal or changes nothing.
+A notification may be acknowledged only where it is durable at Temporal or changes nothing.
 """
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from api.dependencies import Dependencies
-from api.workflow_calls import RunOver, is_dealt_with, tell_late, tell_payment, tell_refund
+from api.workflow_calls import (
+    WorkflowEnded,
+    is_dealt_with,
+    signal_late,
+    signal_payment,
+    signal_refund,
+)
 from domain.decided import is_decided
 from domain.identity import late_workflow_id, parse_reference
 from domain.merchant import late_policy
@@ -31,13 +37,13 @@ ACKNOWLEDGED = frozenset(
     }
 )
 
-# Each comes before the end: after it, only a word that was overtaken on the way.
+# Each comes before the end: after it, only a report that was overtaken on the way.
 _UNDECIDED = frozenset({RefundOutcome.PENDING, RefundOutcome.ABNORMAL, RefundOutcome.NOT_FOUND})
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """What a notification led to; `detail` is for our own books and logs.
+class Routed:
+    """The outcome of a notification; `detail` is for the database and logs.
 
     `parked` is set where nobody can say yet whose it is, and its sender cannot help.
     """
@@ -52,19 +58,19 @@ class Delivered:
         return self.parked or self.outcome in ACKNOWLEDGED
 
 
-_UNKNOWN = Delivered(NotificationOutcome.UNKNOWN_REFERENCE, "no such record in our books")
+_UNKNOWN = Routed(NotificationOutcome.UNKNOWN_REFERENCE, "no such record")
 # Not acknowledged: the provider repeats it, and by then the sweep has started the workflow again.
-_NO_WORKFLOW = Delivered(NotificationOutcome.RECEIVED, "the refund's workflow is gone")
-_DECIDED = Delivered(NotificationOutcome.DUPLICATE, "an operator has decided about this money")
-EXCESS = Delivered(
+_NO_WORKFLOW = Routed(NotificationOutcome.RECEIVED, "the refund's workflow is gone")
+_DECIDED = Routed(NotificationOutcome.DUPLICATE, "an operator has decided about this money")
+EXCESS = Routed(
     NotificationOutcome.EXCESS, f"{MOST_SIGNALS_A_DAY} others came about this payment in a day"
 )
 
 
-async def deliver(
+async def route(
     dependencies: Dependencies, notification: Notification, addressee: Addressee | None
-) -> Delivered:
-    """Hand the word to the run that it is for; never one that is about another account's order.
+) -> Routed:
+    """Signal the notification to its workflow; never one that is about another account's order.
 
     Raises:
         RPCError: Temporal did not take it; the provider must send it again.
@@ -81,8 +87,8 @@ async def deliver(
         told = await signal_workflow(dependencies, notification, report, addressee)
         return told or await start_late_workflow(dependencies, notification, report, payment)
     if notification.refund is not None:
-        return await _refund_word(dependencies, notification, notification.refund, addressee)
-    return Delivered(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
+        return await _route_refund(dependencies, notification, notification.refund, addressee)
+    return Routed(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
 
 
 def _identified(notification: Notification, payment: Payment) -> Notification:
@@ -110,26 +116,26 @@ async def signal_workflow(
     notification: Notification,
     report: PaymentReport,
     addressee: Addressee,
-) -> Delivered | None:
+) -> Routed | None:
     """Signal the payment's workflow, with the notification's report; None where it has ended."""
     payment = addressee.payment
     if payment.mismatch(report) is not None:
         return await _mismatched_payment(dependencies, notification, report, addressee)
     # Before what the same content led to: it may not have fitted then, and fit now.
     if _tells_nothing_new(payment, report):
-        return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
+        return Routed(NotificationOutcome.DUPLICATE, f"already {payment.status}")
     if (repeated := await repeat_of(dependencies, addressee)) is not None:
         return repeated
     if addressee.excessive:
         return EXCESS
     try:
-        await tell_payment(dependencies.temporal, payment.id, notification)
-    except RunOver:
+        await signal_payment(dependencies.temporal, payment.id, notification)
+    except WorkflowEnded:
         return None
-    return Delivered(NotificationOutcome.SIGNALLED)
+    return Routed(NotificationOutcome.SIGNALLED)
 
 
-async def repeat_of(dependencies: Dependencies, addressee: Addressee) -> Delivered | None:
+async def repeat_of(dependencies: Dependencies, addressee: Addressee) -> Routed | None:
     """What the repeat of a message leads to that a workflow was sent; None where it is to be sent.
 
     A mismatch is never acknowledged, however often it comes. What came late is sent again where
@@ -142,8 +148,8 @@ async def repeat_of(dependencies: Dependencies, addressee: Addressee) -> Deliver
         if not await is_dealt_with(dependencies.temporal, workflow_id):
             return None
     if addressee.earlier is NotificationOutcome.MISMATCH:
-        return Delivered(NotificationOutcome.MISMATCH, "signalled before")
-    return Delivered(NotificationOutcome.DUPLICATE, "signalled before")
+        return Routed(NotificationOutcome.MISMATCH, "signalled before")
+    return Routed(NotificationOutcome.DUPLICATE, "signalled before")
 
 
 async def start_late_workflow(
@@ -151,30 +157,30 @@ async def start_late_workflow(
     notification: Notification,
     report: PaymentReport,
     payment: Payment,
-) -> Delivered:
+) -> Routed:
     """Start a workflow for the report, unless the payment's knew it when it ended."""
-    # It may have ended since we looked: only now do our books have the last word.
+    # It may have ended since the look-up: only now is the stored status final.
     stored = await dependencies.stores.payments.get(payment.id) or payment
     if _tells_nothing_new(stored, report):
-        return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
+        return Routed(NotificationOutcome.DUPLICATE, f"already {stored.status}")
     return await _late(dependencies, notification, stored)
 
 
-async def _refund_word(
+async def _route_refund(
     dependencies: Dependencies,
     notification: Notification,
     report: RefundReport,
     addressee: Addressee,
-) -> Delivered:
+) -> Routed:
     if (repeated := await repeat_of(dependencies, addressee)) is not None:
         return repeated
     refund_id = parse_reference(report.refund_reference)
     refund = await dependencies.stores.refunds.get(refund_id) if refund_id else None
     fits = refund is not None and refund.mismatch(report) is None
     if refund is not None and fits and _settles_nothing_new(addressee.payment, refund, report):
-        return Delivered(NotificationOutcome.DUPLICATE, f"already {refund.status}")
+        return Routed(NotificationOutcome.DUPLICATE, f"already {refund.status}")
     if refund is None and is_cancelled_in_store(addressee.payment, report.refunded):
-        return Delivered(NotificationOutcome.DUPLICATE, "our own cancel gave it back")
+        return Routed(NotificationOutcome.DUPLICATE, "our own cancel gave it back")
     if addressee.excessive:
         return EXCESS
     if refund is None:
@@ -185,7 +191,7 @@ async def _refund_word(
 
 async def _hand_over_refund(
     dependencies: Dependencies, notification: Notification, refund: Refund, payment: Payment
-) -> Delivered:
+) -> Routed:
     """Signal the refund's workflow; what comes after its end is for the late workflow."""
     report = notification.refund
     mismatch = refund.mismatch(report) if report else None
@@ -193,14 +199,14 @@ async def _hand_over_refund(
         marked = _marked(notification, mismatch)
         if not await _told(dependencies, marked, refund):
             await _late(dependencies, marked, payment)
-        return Delivered(NotificationOutcome.MISMATCH, mismatch)
+        return Routed(NotificationOutcome.MISMATCH, mismatch)
     if await _told(dependencies, notification, refund):
-        return Delivered(NotificationOutcome.SIGNALLED)
-    # The run may have ended since we looked: only now do our books have the last word.
+        return Routed(NotificationOutcome.SIGNALLED)
+    # The workflow may have ended since the look-up: only now is the stored status final.
     stored = await dependencies.stores.refunds.get(refund.id) or refund
     fresh = await dependencies.stores.payments.get(payment.id) or payment
     if report is not None and _settles_nothing_new(fresh, stored, report):
-        return Delivered(NotificationOutcome.DUPLICATE, f"already {stored.status}")
+        return Routed(NotificationOutcome.DUPLICATE, f"already {stored.status}")
     if stored.status is RefundStatus.PENDING:
         return _NO_WORKFLOW
     # A settled refund stays as it is; what contradicts it is for an operator.
@@ -212,10 +218,10 @@ async def _mismatched_payment(
     notification: Notification,
     report: PaymentReport,
     addressee: Addressee,
-) -> Delivered:
+) -> Routed:
     """A run that still waits parks; it may not find the mismatch by itself, so the report has it.
 
-    A run that has decided does not listen any more: the late run asks the provider instead.
+    A workflow that is final takes no more signals: the late workflow queries the provider instead.
     """
     parked, payment = False, addressee.payment
     why = payment.mismatch(report) or Attention.CONTRADICTION
@@ -223,12 +229,12 @@ async def _mismatched_payment(
     if is_decided(payment, report, why):
         return _DECIDED
     if addressee.earlier is not None:
-        return Delivered(NotificationOutcome.MISMATCH, "signalled before")
+        return Routed(NotificationOutcome.MISMATCH, "signalled before")
     if addressee.excessive:
         return EXCESS
     if payment.status is PaymentStatus.PENDING:
-        with suppress(RunOver):
-            await tell_payment(dependencies.temporal, payment.id, marked)
+        with suppress(WorkflowEnded):
+            await signal_payment(dependencies.temporal, payment.id, marked)
             parked = True
     if not parked:
         # The decision may have been written down since we looked.
@@ -236,23 +242,21 @@ async def _mismatched_payment(
         if is_decided(payment, report, why):
             return _DECIDED
         await _late(dependencies, marked, payment)
-    return Delivered(NotificationOutcome.MISMATCH, why)
+    return Routed(NotificationOutcome.MISMATCH, why)
 
 
 async def _told(dependencies: Dependencies, notification: Notification, refund: Refund) -> bool:
-    """Whether the refund's run took the word; one that has settled listens no more."""
+    """Whether the refund's workflow took the signal; a final one takes none."""
     if refund.status is not RefundStatus.PENDING:
         return False
     try:
-        await tell_refund(dependencies.temporal, refund.id, notification)
-    except RunOver:
+        await signal_refund(dependencies.temporal, refund.id, notification)
+    except WorkflowEnded:
         return False
     return True
 
 
-async def _late(
-    dependencies: Dependencies, notification: Notification, payment: Payment
-) -> Delivered:
+async def _late(dependencies: Dependencies, notification: Notification, payment: Payment) -> Routed:
     merchant = await dependencies.stores.merchants.get(payment.merchant_id)
     provider = dependencies.registry.get(payment.provider, payment.account)
     rules = provider.channels.get(payment.channel, ChannelRules())
@@ -262,8 +266,8 @@ async def _late(
         refund_policy=refund_policy(rules),
         late_policy=late_policy(merchant, refundable=rules.refundable),
     )
-    await tell_late(dependencies.temporal, order, notification)
-    return Delivered(NotificationOutcome.LATE)
+    await signal_late(dependencies.temporal, order, notification)
+    return Routed(NotificationOutcome.LATE)
 
 
 def _marked(notification: Notification, why: Attention) -> Notification:

@@ -7,12 +7,12 @@ notified before the purchase pays the payment first and is applied to it then.
 from api.dependencies import Dependencies
 from api.notifications.routing import (
     EXCESS,
-    Delivered,
+    Routed,
     repeat_of,
     signal_workflow,
     start_late_workflow,
 )
-from api.workflow_calls import is_dealt_with, tell_store
+from api.workflow_calls import is_dealt_with, signal_store_change
 from domain.identity import store_workflow_id
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.payment import Payment
@@ -23,44 +23,44 @@ from providers.base import Store
 from storage.notifications import Addressee
 from workflows.entitlement import EntitlementOrder
 
-_NOBODYS = Delivered(
+_UNCLAIMED = Routed(
     NotificationOutcome.UNKNOWN_REFERENCE, "no payment of ours claims the purchase", parked=True
 )
 
 _ENDS = (Change.EXPIRED, Change.REFUNDED, Change.REVOKED)
 # What a buyer can bring about at will, as often as it likes: none may use up what an end needs.
 _AT_WILL = (Change.RENEWAL_PREFERENCE, Change.CONSUMPTION_REQUESTED, Change.RECORDED)
-_TEST_REFUSED = Delivered(
+_TEST_REJECTED = Routed(
     NotificationOutcome.IGNORED, "a test purchase of nobody on the account's list of testers"
 )
 
 
-async def deliver_change(
+async def route_change(
     dependencies: Dependencies,
     notification: Notification,
     change: StoreChange,
     addressee: Addressee | None,
-) -> Delivered:
-    """Hand over the change that the notification carries; raises as `deliver` does."""
+) -> Routed:
+    """Signal the change that the notification carries; raises as `route` does."""
     purchase = change.standing
     if purchase is None:
-        return Delivered(NotificationOutcome.IGNORED, f"{change.raw_type} is about no purchase")
+        return Routed(NotificationOutcome.IGNORED, f"{change.raw_type} is about no purchase")
     if addressee is None:
-        return _NOBODYS
+        return _UNCLAIMED
     if (repeated := await _repeat_of(dependencies, addressee, purchase, change)) is not None:
         return repeated
     payment = addressee.payment
     if _is_refused_test(dependencies, payment, purchase, change):
-        return _TEST_REFUSED
+        return _TEST_REJECTED
     return await _hand_over(dependencies, notification, addressee, purchase, change)
 
 
 async def _repeat_of(
     dependencies: Dependencies, addressee: Addressee, purchase: Purchase, change: StoreChange
-) -> Delivered | None:
+) -> Routed | None:
     """As `repeat_of`; but a change is sent again once the payment is paid, or its workflow lost.
 
-    It was refused with a dispute that an operator has settled since, or no row shows it.
+    It was rejected with a dispute that an operator has settled since, or no row shows it.
     """
     payment = addressee.payment
     repeated = await repeat_of(dependencies, addressee)
@@ -90,7 +90,7 @@ async def _hand_over(
     addressee: Addressee,
     purchase: Purchase,
     change: StoreChange,
-) -> Delivered:
+) -> Routed:
     payment = addressee.payment
     if not payment.is_paid:
         report = _paid(dependencies, purchase, payment, change)
@@ -102,23 +102,23 @@ async def _hand_over(
             }
         )
         named = Addressee(payment, excessive=addressee.excessive)
-        delivered = await signal_workflow(dependencies, paid, report, named)
-        if delivered is None:
+        routed = await signal_workflow(dependencies, paid, report, named)
+        if routed is None:
             # The late workflow queries the store by this number.
             await dependencies.stores.entitlements.claim(payment.id, purchase)
-            delivered = await start_late_workflow(dependencies, paid, report, payment)
-        if not delivered.acknowledged or _says_no_more(change, purchase):
-            return delivered
+            routed = await start_late_workflow(dependencies, paid, report, payment)
+        if not routed.acknowledged or _says_no_more(change, purchase):
+            return routed
     elif await _is_known(dependencies, payment, purchase, change):
-        return Delivered(NotificationOutcome.DUPLICATE, f"already {payment.status}")
+        return Routed(NotificationOutcome.DUPLICATE, f"already {payment.status}")
     if addressee.excessive and change.change in _AT_WILL:
         return EXCESS
     order = EntitlementOrder(
         payment=payment, original_transaction_id=purchase.original_transaction_id
     )
     word = StoreWord(payment_id=payment.id, word_id=notification.notification_id, change=change)
-    await tell_store(dependencies.temporal, order, word)
-    return Delivered(NotificationOutcome.SIGNALLED)
+    await signal_store_change(dependencies.temporal, order, word)
+    return Routed(NotificationOutcome.SIGNALLED)
 
 
 async def _is_known(

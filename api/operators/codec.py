@@ -13,7 +13,7 @@ from temporalio.api.common.v1 import Payloads
 from api.dependencies import Deps
 from api.http.authentication import Operator
 from api.http.openapi import problems
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from engine.encryption import PayloadDecryptionError
 
 PREFIX = "/ops/codec"
@@ -68,7 +68,7 @@ async def decode(request: Request, dependencies: Deps) -> JSONResponse:
     try:
         found = dependencies.codec.decode_for_display(encrypted.payloads)
     except PayloadDecryptionError as error:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "payload_not_opened", str(error)) from error
+        raise ApiProblem(HTTPStatus.BAD_REQUEST, "payload_not_opened", str(error)) from error
     return _render(Payloads(payloads=found))
 
 
@@ -94,7 +94,7 @@ def _parse(body: bytes) -> Payloads:
     try:
         return json_format.Parse(body, Payloads(), ignore_unknown_fields=True)
     except (json_format.ParseError, UnicodeDecodeError) as error:
-        raise Refusal(
+        raise ApiProblem(
             HTTPStatus.BAD_REQUEST, "invalid_json", 'Send {"payloads": […]} in protobuf JSON.'
         ) from error
 

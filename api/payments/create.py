@@ -1,7 +1,8 @@
 """POST that makes something: once per idempotency key, whatever dies on the way.
 
-Our books answer a repeat; else an eager start or an update-with-start begins the run, or joins it.
-Where no answer comes in time, the run's own input says what was asked for first.
+The database answers a repeat; else an eager start or an update-with-start starts the workflow, or
+joins it.
+Where no answer comes in time, the workflow's own input says what was requested first.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ from typing import Generic, TypeVar
 
 from api.dependencies import Dependencies
 from api.http.errors import unavailable
-from api.http.problems import ProviderWords, Refusal
+from api.http.problems import ApiProblem, ProviderWords
 from api.payments.proposals import Shelf, propose_payment, propose_refund, refuse_refund
 from api.payments.workflow_failures import payment_refusal, refund_refusal
 from api.payments.workflow_input import payment_order, refund_order
 from api.schemas import PaymentRequest, RefundRequest
 from api.workflow_calls import (
     NoAnswerYet,
-    RunOver,
+    WorkflowEnded,
     create_refund,
 )
 from domain.checkout import CheckoutKind
@@ -49,8 +50,8 @@ async def make_payment(
 
     Raises:
         Conflict: the key was used with another request, or the order is paid.
-        InvalidRequest: the provider cannot do what is asked.
-        Refusal: the provider refused the order, or Temporal cannot be reached.
+        InvalidRequest: the provider cannot do what is requested.
+        ApiProblem: the provider rejected the order, or Temporal cannot be reached.
     """
     payments, identity = dependencies.stores.payments, dependencies.identity
     await dependencies.stores.deployment.verify(identity)
@@ -71,7 +72,7 @@ async def make_payment(
     except NoAnswerYet:
         payment = await _unanswered_payment(dependencies, proposed)
         return _payment_answer(payment, HTTPStatus.ACCEPTED)
-    except RunOver:
+    except WorkflowEnded:
         found = await payments.get(proposed.id)
         if found is None:
             raise await _refused_before(dependencies, proposed) from None
@@ -107,7 +108,7 @@ async def make_refund(
     except NoAnswerYet:
         refund = await _unanswered_refund(dependencies, proposed)
         return _refund_answer(refund, HTTPStatus.ACCEPTED)
-    except RunOver:
+    except WorkflowEnded:
         found = await refunds.get(proposed.id)
         if found is None:
             raise await _refused_refund(dependencies, proposed) from None
@@ -144,7 +145,7 @@ def _same_body(
 
 def _same_request(known: Payment | Refund, digest: str) -> None:
     if known.request_hash != digest:
-        raise Refusal(
+        raise ApiProblem(
             HTTPStatus.CONFLICT,
             "idempotency_key_reused",
             KEY_REUSED,
@@ -154,7 +155,7 @@ def _same_request(known: Payment | Refund, digest: str) -> None:
 
 
 async def _unanswered_payment(dependencies: Dependencies, proposed: Payment) -> Payment:
-    """The payment as it is known so far, in our books from now on.
+    """The payment as it is known so far, stored from now on.
 
     Only what the run was started with may be written down: a parallel request with another body
     may have been the first.
@@ -183,7 +184,7 @@ async def _unanswered_refund(dependencies: Dependencies, proposed: Refund) -> Re
         try:
             stored = await refunds.reserve(order.refund)
         except Conflict:
-            # Where the workflow has refused it, too, that is the answer. Else it records its end.
+            # Where the workflow has rejected it, too, that is the answer. Else it records its end.
             refused = await refund_refusal(dependencies.temporal, proposed.id)
             if refused is not None:
                 raise refused from None
@@ -206,11 +207,11 @@ async def _refused_refund(dependencies: Dependencies, proposed: Refund) -> Excep
     return await refund_refusal(dependencies.temporal, proposed.id) or _used_up()
 
 
-def _used_up() -> Refusal:
-    return Refusal(
+def _used_up() -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.CONFLICT,
         "idempotency_key_reused",
-        "This Idempotency-Key belongs to an earlier request that was refused. Use a new key.",
+        "This Idempotency-Key belongs to an earlier request that was rejected. Use a new key.",
         param="Idempotency-Key",
     )
 
@@ -240,8 +241,8 @@ def _refund_answer(refund: Refund, status: HTTPStatus) -> Made[Refund]:
     return Made(status, refund)
 
 
-def _refused(record: Payment | Refund, failure: Failure) -> Refusal:
-    return Refusal(
+def _refused(record: Payment | Refund, failure: Failure) -> ApiProblem:
+    return ApiProblem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         failure.code,
         failure.message,

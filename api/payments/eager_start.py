@@ -1,7 +1,7 @@
 """Payments whose first steps run in this very process: Temporal's eager workflow start.
 
 The server answers the start with the run's first task, for a worker of the same client. The run
-records and submits right here, and its answer is heard here: no poll, no update, no second round
+records and submits right here, and its answer is received here: no poll, no update, no second round
 trip (ADR 13). Wherever that way is not open, the update does the same from anywhere.
 """
 
@@ -36,11 +36,11 @@ from workflows.payment import PaymentOrder, PaymentWorkflow
 from workflows.policies import EAGER_QUEUE
 from workflows.starting import payment_options
 
-# A worker whose runs tell this one.
+# A worker whose workflows announce their answers here.
 MakeWorker = Callable[[Interceptor], Worker]
 
-# Longer than the first call to a provider may take while our books answer at once, and short
-# enough to still ask by the update.
+# Longer than the first call to a provider may take while the database answers quickly, and short
+# enough to still send the update.
 HEARD_SECONDS = 4.5
 # Between attempts to run the worker while Temporal is away.
 AGAIN_SECONDS = 1.0
@@ -63,15 +63,15 @@ class EagerStart:
             if client is not None and payment_id not in self._expected:
                 with self._expecting(payment_id) as answer:
                     if await _started_here(client, order):
-                        # A task that failed is tried again elsewhere: only the update hears that.
+                        # A task that failed is retried elsewhere: only the update has its answer.
                         with suppress(TimeoutError):
                             return _taken(await asyncio.wait_for(answer, HEARD_SECONDS))
             return await create_payment(elsewhere, order)
 
     @asynccontextmanager
-    async def carried(self, client: Client, make: MakeWorker) -> AsyncIterator[None]:
-        """Have a worker of this client carry what is started here, while the block runs."""
-        async with make(_Hearing(asyncio.get_running_loop(), self._hear)):
+    async def running(self, client: Client, make: MakeWorker) -> AsyncIterator[None]:
+        """Run a worker of this client for what is started here, while the block runs."""
+        async with make(_Hearing(asyncio.get_running_loop(), self._listener)):
             self._client = client
             try:
                 yield
@@ -82,7 +82,7 @@ class EagerStart:
     async def serving(
         self, settings: Settings, database: Database, keys: KeyRing
     ) -> AsyncIterator[None]:
-        """The same whenever Temporal can be reached, beside what the block does."""
+        """The same whenever Temporal can be reached, while the block runs."""
         runtime = measured(settings.api_metrics_address)
         async with open_activities(settings, database) as (activities, _):
             # Not lazy: a worker wants a client that is connected.
@@ -103,11 +103,11 @@ class EagerStart:
         while True:
             try:
                 client = await connecting()
-                async with self.carried(client, partial(making, client)):
+                async with self.running(client, partial(making, client)):
                     await asyncio.Event().wait()
             except Exception as error:  # noqa: BLE001 - whatever it is, there is the other way
                 why = f"{type(error).__name__}: {error}"
-                _log.warning("payments are carried by the workers alone for now: %s", why)
+                _log.warning("payments are executed by the workers alone for now: %s", why)
             await asyncio.sleep(AGAIN_SECONDS)
 
     @contextmanager
@@ -118,17 +118,17 @@ class EagerStart:
         finally:
             del self._expected[payment_id]
 
-    def _hear(self, payment_id: UUID, answer: Answer) -> None:
+    def _listener(self, payment_id: UUID, answer: Answer) -> None:
         waiting = self._expected.get(payment_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)
 
 
 class _Hearing(Interceptor):
-    """Gives the runs of a worker somebody to tell; they live in threads of their own."""
+    """Gives a worker's workflows a listener; they live in threads of their own."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, hear: Listener) -> None:
-        self._loop, self._hear = loop, hear
+    def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
+        self._loop, self._listener = loop, listener
 
     def workflow_interceptor_class(
         self,
@@ -139,7 +139,7 @@ class _Hearing(Interceptor):
         return None
 
     def _tell(self, payment_id: UUID, answer: Answer) -> None:
-        self._loop.call_soon_threadsafe(self._hear, payment_id, answer)
+        self._loop.call_soon_threadsafe(self._listener, payment_id, answer)
 
 
 async def _started_here(client: Client, order: PaymentOrder) -> bool:
@@ -158,7 +158,7 @@ async def _started_here(client: Client, order: PaymentOrder) -> bool:
         )
     except WorkflowAlreadyStartedError:
         return False
-    # The SDK has no other word for it. Where it is missing, the update asks for the answer.
+    # The SDK has no other sign of it. Where it is missing, the update asks for the answer.
     return bool(getattr(handle, "__temporal_eagerly_started", False))
 
 

@@ -12,7 +12,7 @@ from api.dependencies import Dependencies, Deps
 from api.http.authentication import AuthenticatedMerchant
 from api.http.fields import Moment
 from api.http.openapi import PAYMENT_EXAMPLES, problems
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.http.text import Text
 from api.in_app.verify import own_entitlement
 from api.payments.create import make_payment
@@ -24,7 +24,7 @@ from api.schemas import (
     PaymentList,
     PaymentRequest,
 )
-from api.workflow_calls import NoAnswerYet, RunOver, cancel_payment, sync_payment
+from api.workflow_calls import NoAnswerYet, WorkflowEnded, cancel_payment, sync_payment
 from domain.errors import Conflict
 from domain.payment import Channel, Payment, PaymentStatus
 from storage.page import LARGEST_PAGE
@@ -82,7 +82,7 @@ async def post_payment(
     """Submit an order to its provider and get what the payer needs next, the `checkout`.
 
     Safe to repeat: the same key and body is the same payment, in parallel and for ever. An order
-    that the provider refuses answers 422 with its words, and the payment is `failed`.
+    that the provider rejects answers 422 with its text, and the payment is `failed`.
     """
     made = await make_payment(dependencies, merchant, body, idempotency_key or body.order_no)
     response.status_code = made.status
@@ -94,7 +94,7 @@ async def post_payment(
 async def get_payment(
     payment_id: UUID, merchant: AuthenticatedMerchant, dependencies: Deps
 ) -> PaymentAnswer:
-    """The payment as our books have it; `sync` asks the provider first."""
+    """The payment as stored; `sync` queries the provider first."""
     found = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
     return PaymentAnswer.of(found, entitlement=await own_entitlement(dependencies, found))
 
@@ -107,7 +107,7 @@ async def _filters(  # noqa: PLR0913 - one argument is one filter
     order_no: Annotated[Text | None, Query(max_length=64)] = None,
     created_from: Moment | None = None,
     created_to: Moment | None = None,
-    attention: Annotated[bool | None, Query(description="Whether a person must look.")] = None,
+    attention: Annotated[bool | None, Query(description="Whether an operator must look.")] = None,
 ) -> PaymentFilters:
     return PaymentFilters(
         status=status,
@@ -166,13 +166,13 @@ async def post_cancel(  # noqa: PLR0913 - one argument is one part of the reques
         return PaymentAnswer.of(
             await _unanswered(dependencies, payment, response), message=_UNKNOWN
         )
-    except RunOver:
+    except WorkflowEnded:
         stored = await _stored(dependencies, payment)
         if stored.status is not PaymentStatus.PENDING:
             return _after_cancel(stored)
         return PaymentAnswer.of(await _unanswered(dependencies, stored, response), message=_UNKNOWN)
     except Conflict:
-        # Closed already, by an earlier call or by expiry: that is what was asked for.
+        # Closed already, by an earlier call or by expiry: that is what was requested.
         stored = await _stored(dependencies, payment)
         if stored.status not in _UNPAYABLE:
             raise
@@ -205,13 +205,13 @@ async def post_sync(
     payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
     request.state.record_id = payment.id
     if payment.status is not PaymentStatus.PENDING:
-        # Its run may be telling the merchant just now, who asks from within the webhook.
+        # Its workflow may be calling the merchant just now, who calls from within the webhook.
         return SyncAnswer.of(payment)
     try:
         synced = await sync_payment(dependencies.temporal, payment, datetime.now(UTC))
-    except (NoAnswerYet, RunOver) as error:
+    except (NoAnswerYet, WorkflowEnded) as error:
         stored = await _stored(dependencies, payment)
-        if isinstance(error, RunOver) and stored.status is not PaymentStatus.PENDING:
+        if isinstance(error, WorkflowEnded) and stored.status is not PaymentStatus.PENDING:
             return SyncAnswer.of(stored)
         return SyncAnswer.of(await _unanswered(dependencies, stored, response), message=_UNKNOWN)
     except Conflict:
@@ -228,7 +228,7 @@ async def post_sync(
 
 
 async def _unanswered(dependencies: Dependencies, payment: Payment, response: Response) -> Payment:
-    # A command that Temporal never heard is not taken on: this raises where it cannot be reached.
+    # A command that Temporal never had is not taken on: this raises where it cannot be reached.
     await payment_order(dependencies.temporal, payment.id)
     response.status_code = HTTPStatus.ACCEPTED
     return await _stored(dependencies, payment)
@@ -239,9 +239,9 @@ async def _stored(dependencies: Dependencies, payment: Payment) -> Payment:
 
 
 def _after_cancel(payment: Payment) -> PaymentAnswer:
-    """Return the payment that has ended; raises Refusal where it can only be refunded."""
+    """Return the payment that has ended; raises ApiProblem where it can only be refunded."""
     if payment.status is PaymentStatus.SUCCEEDED:
-        raise Refusal(
+        raise ApiProblem(
             HTTPStatus.CONFLICT,
             "not_cancellable",
             "The payment is already succeeded. Refund it instead.",

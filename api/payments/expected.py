@@ -1,8 +1,8 @@
-"""Payments that this process has made and nobody has told us of yet.
+"""Payments that this process has created and that have had no notification yet.
 
 Their first notification needs no look-up: what it is held against (the amount, the account, what
-was sold) never changes, and a run that is over is noticed when the word is handed over. Every
-further one, and whatever does not fit, is looked up in our books.
+was sold) never changes, and a workflow that has ended is noticed when it is signalled. Every
+further one, and whatever does not fit, is looked up in the database.
 """
 
 from collections import OrderedDict
@@ -18,7 +18,7 @@ _REMEMBERED = 2000
 
 
 class ExpectedPayments:
-    """Each is remembered until it is told of."""
+    """Each is remembered until its first notification."""
 
     def __init__(self) -> None:
         self._made: OrderedDict[UUID, Payment] = OrderedDict()
@@ -30,7 +30,7 @@ class ExpectedPayments:
             self._made.popitem(last=False)
 
     def addressee(self, notification: Notification) -> Addressee | None:
-        """Whom a first notification is for; None where our books must say."""
+        """Whom a first notification is for; None where the database must say."""
         payment_id = _named(notification)
         payment = self._made.pop(payment_id, None) if payment_id else None
         if payment is None:

@@ -37,7 +37,7 @@ class _Goods:
 def propose_payment(
     merchant: Merchant, request: PaymentRequest, key: str, shelf: Shelf, now: datetime
 ) -> Payment:
-    """The payment that the request asks for; InvalidRequest says what its provider cannot do."""
+    """The payment that the request describes; InvalidRequest says what its provider cannot do."""
     offered = shelf.registry.offered_to(merchant.id)
     provider = offered.get(
         request.provider, request.account or offered.default_account(request.provider)
@@ -77,7 +77,7 @@ def refuse_refund(provider: Provider, payment: Payment) -> None:
     if rules is not None and not rules.refundable:
         raise InvalidRequest(
             f"Only {provider.name} itself refunds its {payment.channel} payments. Send the buyer to"
-            " its own refund page; the event refund.succeeded tells you when it gave the money"
+            " its own refund page; the event refund.succeeded says when it gave the money"
             " back.",
             code="refund_unsupported",
         )
@@ -86,7 +86,7 @@ def refuse_refund(provider: Provider, payment: Payment) -> None:
 def propose_refund(
     payment: Payment, request: RefundRequest, key: str, identity: IdentityKey, now: datetime
 ) -> Refund:
-    """The refund that the request asks for; Conflict where there is nothing to give back."""
+    """The refund that the request describes; Conflict where there is nothing to give back."""
     if not payment.is_paid:
         raise Conflict(
             f"The payment is {payment.status}: there is no money to give back.",

@@ -14,10 +14,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.dependencies import Dependencies, Deps
 from api.http.openapi import problems
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from domain.errors import InvalidRequest, InvalidSignature
 from domain.identity import parse_reference
 from domain.payment import Payment, PaymentStatus
+from providers.base import SignsReturns
 
 router = APIRouter(tags=["providers"])
 
@@ -79,9 +80,9 @@ async def _come_back(
     try:
         source = dependencies.registry.get(provider, account)
     except InvalidRequest as error:
-        raise Refusal(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
+        raise ApiProblem(HTTPStatus.NOT_FOUND, "account_not_found", error.message) from error
     try:
-        reference = source.parse_return(returned)
+        reference = source.parse_return(returned) if isinstance(source, SignsReturns) else None
     except InvalidSignature:
         return _page("This link is not valid.", "Nothing was changed.", HTTPStatus.BAD_REQUEST)
     payment_id = parse_reference(reference) if reference else None

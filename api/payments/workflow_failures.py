@@ -1,10 +1,10 @@
-"""Why a workflow that has ended with nothing recorded refused its request."""
+"""Why a workflow that has ended with nothing recorded rejected its request."""
 
 from uuid import UUID
 
 from temporalio.client import Client, WorkflowFailureError
 
-from api.workflow_calls import LOOK, NoAnswerYet, RunOver, bounded, refusal
+from api.workflow_calls import LOOK, NoAnswerYet, WorkflowEnded, bounded, refusal
 from domain.errors import Conflict, InvalidRequest
 from domain.identity import payment_workflow_id, refund_workflow_id
 
@@ -12,7 +12,7 @@ Refused = Conflict | InvalidRequest
 
 
 async def payment_refusal(client: Client, payment_id: UUID) -> Refused | None:
-    """Return why the payment's workflow refused its request; None where it did not, or runs."""
+    """Return why the payment's workflow rejected its request; None where it did not, or runs."""
     return await _refusal_of(client, payment_workflow_id(payment_id))
 
 
@@ -29,6 +29,6 @@ async def _refusal_of(client: Client, workflow_id: str) -> Refused | None:
     except WorkflowFailureError as error:
         why = refusal(error.cause)
         return why if isinstance(why, Refused) else None
-    except (NoAnswerYet, RunOver):
+    except (NoAnswerYet, WorkflowEnded):
         return None
     return None

@@ -7,7 +7,7 @@ from temporalio.client import Client
 from temporalio.converter import WorkflowSerializationContext
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.workflow_calls import LOOK, NoAnswerYet, RunOver, bounded
+from api.workflow_calls import LOOK, NoAnswerYet, WorkflowEnded, bounded
 from domain.frozen import Frozen
 from domain.identity import payment_workflow_id, refund_workflow_id
 from domain.payment import Payment
@@ -53,7 +53,7 @@ async def _order(client: Client, workflow_id: str, kind: type[Ordered]) -> Order
                 payloads = event.workflow_execution_started_event_attributes.input.payloads
                 [order] = await converter.decode(payloads, [kind])
                 return kind.model_validate(order)
-    except RunOver:
+    except WorkflowEnded:
         return None
     except NoAnswerYet as error:
         raise RPCError("no answer", RPCStatusCode.UNAVAILABLE, b"") from error

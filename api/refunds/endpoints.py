@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Request, Response
 from api.dependencies import Deps
 from api.http.authentication import AuthenticatedMerchant
 from api.http.openapi import problems
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.payments.create import make_refund
 from api.schemas import RefundAnswer, RefundFields, RefundList, RefundRequest
 from domain.errors import InvalidRequest
@@ -53,12 +53,12 @@ async def refund_payment(  # noqa: PLR0913 - one argument is one part of the req
     """Refund a part, or with no `amount` all that is still refundable.
 
     The refund may be `pending` for days while a bank works; the event `refund.succeeded` or
-    `refund.failed` tells the end.
+    `refund.failed` is its final event.
     """
     payment = await dependencies.stores.payments.get_for_merchant(merchant.id, payment_id)
     request.state.record_id = payment.id
     if idempotency_key is None:
-        raise Refusal(
+        raise ApiProblem(
             HTTPStatus.BAD_REQUEST,
             "idempotency_key_required",
             "Send an Idempotency-Key header: it is what keeps a repeated request from refunding"

@@ -12,41 +12,6 @@ from crypto.key_ring import new_key_file
 from domain.identity import new_identity_key
 from settings import OwnDatabaseSettings
 
-# What our provider configurations take of the sandbox's manifest; they refuse anything else.
-ALIPAY_APP = (
-    "app_id",
-    "app_private_key_file",
-    "alipay_public_key_file",
-    "app_cert_file",
-    "alipay_cert_file",
-    "alipay_root_cert_file",
-    "aes_key",
-)
-WECHAT_MERCHANT = (
-    "mchid",
-    "api_v3_key",
-    "merchant_serial",
-    "merchant_private_key_file",
-    "public_key_id",
-    "public_key_file",
-)
-UNIONPAY_MERCHANT = (
-    "mer_id",
-    "sign_method",
-    "pfx_file",
-    "pfx_password",
-    "root_certificate_file",
-    "middle_certificate_file",
-    "secure_key",
-)
-APP_STORE_APP = (
-    "environment",
-    "bundle_id",
-    "app_apple_id",
-    "issuer_id",
-    "key_id",
-    "private_key_file",
-)
 # What names the role that migrates, and its password.
 _OWNER = "PAYSAGA_DATABASE_OWNER_"
 
@@ -152,9 +117,8 @@ def write_accounts(path: Path, manifest: Mapping[str, Any]) -> Path:
     """Write the sandbox's accounts in the form that settings read."""
     tables = [
         (provider, account)
-        for provider, accounts_of in _SECTIONS.items()
-        if provider in manifest
-        for account in accounts_of(manifest[provider])
+        for provider, accounts in manifest["accounts"].items()
+        for account in accounts
     ]
     _write_tables(path, tables)
     return path
@@ -191,52 +155,6 @@ def _write_tables(path: Path, tables: Iterable[tuple[str, Mapping[str, Any]]]) -
         values = [f"{key} = {json.dumps(table[key], ensure_ascii=False)}" for key in table]
         lines += ["", f"[[{name}]]", *values]
     _write_private(path, "\n".join([*lines, ""]))
-
-
-def _alipay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
-    shared = _pick(side, ("gateway_url", "seller_id"))
-    # Ours signs by RSA2 only.
-    apps = {name: app for name, app in side["apps"].items() if app.get("sign_type") != "RSA"}
-    return [{"name": name} | shared | _pick(app, ALIPAY_APP) for name, app in apps.items()]
-
-
-def _wechat(side: Mapping[str, Any]) -> list[dict[str, Any]]:
-    shared = _pick(side, ("base_url", "appid"))
-    return [
-        {"name": name}
-        | shared
-        | _pick(merchant, WECHAT_MERCHANT)
-        | {"platform_certificates": merchant["mode"] == "platform_certificate"}
-        for name, merchant in side["merchants"].items()
-    ]
-
-
-def _unionpay(side: Mapping[str, Any]) -> list[dict[str, Any]]:
-    # The sandbox plays UnionPay's test environment, and the app's SDK is told so.
-    shared = _pick(side, ("base_url",)) | {"mode": "01"}
-    return [
-        {"name": name} | shared | _pick(merchant, UNIONPAY_MERCHANT)
-        for name, merchant in side["merchants"].items()
-    ]
-
-
-def _apple_iap(side: Mapping[str, Any]) -> list[dict[str, Any]]:
-    shared = _pick(side, ("base_url", "root_certificate_file"))
-    return [
-        {"name": name} | shared | _pick(app, APP_STORE_APP) for name, app in side["apps"].items()
-    ]
-
-
-_SECTIONS = {
-    "alipay": _alipay,
-    "wechatpay": _wechat,
-    "unionpay": _unionpay,
-    "apple_iap": _apple_iap,
-}
-
-
-def _pick(source: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    return {key: source[key] for key in keys if source.get(key) is not None}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -24,7 +24,7 @@ from crypto.encryption import Encryption
 from crypto.key_ring import KeyRing
 from domain.identity import IdentityKey
 from engine.client import connect
-from providers.registry import BUILDERS
+from providers.registry import PROVIDERS
 from storage.migrate import upgrade
 from webhooks.stored_secrets import StoredSecrets
 from workflows import policies, search_attributes
@@ -236,7 +236,7 @@ class Stack:
         api = application.api_program(port, self.log(Service.API), variables)
         worker = application.worker_program(
             self.temporal_client,
-            policies.worker_queues(BUILDERS),
+            policies.worker_queues(PROVIDERS),
             self.log(Service.WORKER),
             variables,
         )

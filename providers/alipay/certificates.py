@@ -1,33 +1,14 @@
 """Certificate mode: Alipay's serial numbers, and which new certificate of Alipay's is trusted."""
 
 import hashlib
-import re
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _RSA_SIGNATURES = "1.2.840.113549.1.1"
 _LONGEST_CHAIN = 6
-
-
-def load_certificates(text: str) -> list[x509.Certificate]:
-    """The readable certificates of a file, in its order; raises ValueError where there is none.
-
-    Alipay's official root file holds one whose ASN.1 has extra data: it is skipped, as every SDK
-    skips it.
-    """
-    found = []
-    for block in _PEM.findall(text):
-        try:
-            found.append(x509.load_pem_x509_certificate(block.encode()))
-        except ValueError:
-            continue
-    if not found:
-        raise ValueError("the file holds no readable certificate")
-    return found
 
 
 def serial_number(certificate: x509.Certificate) -> str:

@@ -8,6 +8,7 @@ from domain.payment import Channel, Payment
 from domain.report import Outcome, PaymentReport
 from providers.alipay import codes, mapping
 from providers.alipay.client import Answer
+from providers.kit.reports import bare_report
 
 
 def created(payment: Payment, answer: Answer, credit_pay_modes: Collection[str]) -> Created:
@@ -33,16 +34,7 @@ def created(payment: Payment, answer: Answer, credit_pay_modes: Collection[str])
     return Created(checkout=checkout, provider_reference=number)
 
 
-def nothing_left(report: PaymentReport) -> Created:
-    """Of an order that was paid before: its payer has nothing left to do."""
-    return Created(
-        checkout=Checkout(kind=CheckoutKind.NONE),
-        report=report,
-        provider_reference=report.provider_reference,
-    )
-
-
 def _at_till(payment: Payment, answer: Answer, credit_pay_modes: Collection[str]) -> PaymentReport:
     if answer.code == codes.SUCCESS:
         return mapping.paid_at_till(answer.fields, payment.reference, credit_pay_modes)
-    return mapping.word(payment.reference, Outcome.PENDING, answer.code, answer.message)
+    return bare_report(payment, Outcome.PENDING, answer.code, answer.message)

@@ -10,19 +10,20 @@ from urllib.parse import quote
 
 import httpx
 
-from domain.errors import OutcomeUnknown, ProviderRejected, ProviderUnavailable
+from domain.errors import ProviderRejected, ProviderUnavailable
 from providers.alipay import codes, encryption, signing
-from providers.alipay.config import AlipayConfig
-from providers.alipay.credentials import Credentials
-from providers.alipay.envelope import Envelope, open_envelope, read_object
+from providers.alipay.config import PROVIDER, AlipayConfig
+from providers.alipay.keys import Credentials
 from providers.alipay.mapping import stamp
+from providers.alipay.wire import Envelope, open_envelope, read_object
+from providers.kit.calls import send, unknown
 
 _DOWNLOAD = "alipay.open.app.alipaycert.download"
 _OK = 200
+# Our code for an answer that cannot be read.
+_GARBLED = "garbled"
 # In JSON they stand in texts alone, where an escape means the same.
 _DIVIDERS = str.maketrans({"&": "\\u0026", "=": "\\u003d"})
-# These break before a byte of the request has left: nothing was processed.
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True)
@@ -93,25 +94,21 @@ class AlipayClient:
         params = self._signed(method, content, links)
         body = self._encode({"biz_content": params.pop("biz_content")})
         kind = f"application/x-www-form-urlencoded;charset={self._config.charset}"
-        try:
-            response = await self._http.post(
-                f"{self._config.gateway_url}?{self._encode(params)}",
-                content=body,
-                headers={"content-type": kind},
-                timeout=self._timeout,
-            )
-        except _NOT_SENT as error:
-            raise ProviderUnavailable(
-                "Alipay could not be reached", provider="alipay", provider_code=_kind(error)
-            ) from error
-        except httpx.HTTPError as error:
-            raise self._unknown("Alipay's answer was lost", _kind(error)) from error
+        request = self._http.build_request(
+            "POST",
+            f"{self._config.gateway_url}?{self._encode(params)}",
+            content=body,
+            headers={"content-type": kind},
+            timeout=self._timeout,
+        )
+        response = await send(self._http, request, provider=PROVIDER)
         if response.status_code != _OK:
-            raise self._unknown("Alipay answered by HTTP status", str(response.status_code))
+            code = str(response.status_code)
+            raise unknown(PROVIDER, "the answer is an HTTP status", code=code)
         try:
             return response.content.decode(self._config.codec)
         except UnicodeDecodeError as error:
-            raise self._unknown("Alipay's answer is in another charset", "garbled") from error
+            raise unknown(PROVIDER, "the answer is in another charset", code=_GARBLED) from error
 
     def _signed(self, method: str, content: Mapping[str, Any], links: Links) -> dict[str, str]:
         # Pure ASCII, so that no subject is beyond the account's charset; without what divides the
@@ -138,7 +135,7 @@ class AlipayClient:
         raw = {key.encode(): self._bytes(value) for key, value in params.items()}
         if not signing.is_unambiguous(raw):
             raise ProviderRejected(
-                "An address or the app_id of this account holds &", provider="alipay"
+                "An address or the app_id of this account holds &", provider=PROVIDER
             )
         canonical = signing.canonical(raw, without=frozenset({b"sign"}))
         return params | {"sign": signing.sign(self._credentials.private_key, canonical)}
@@ -155,16 +152,16 @@ class AlipayClient:
         try:
             return open_envelope(text, method)
         except ValueError as error:
-            raise self._unknown("Alipay's answer is garbled", "garbled") from error
+            raise unknown(PROVIDER, "the answer is garbled", code=_GARBLED) from error
 
     def _answer(self, value: Any) -> Answer:
         try:
             if isinstance(value, str):
                 value = self._decrypted(value)
         except ValueError as error:
-            raise self._unknown("Alipay's answer cannot be decrypted", "garbled") from error
+            raise unknown(PROVIDER, "the answer cannot be decrypted", code=_GARBLED) from error
         if not isinstance(value, dict) or not isinstance(value.get("code"), str):
-            raise self._unknown("Alipay's answer has no code", "garbled")
+            raise unknown(PROVIDER, "the answer has no code", code=_GARBLED)
         message = str(value.get("sub_msg") or value.get("msg") or "")
         return Answer(value["code"], codes.bare(str(value.get("sub_code") or "")), message, value)
 
@@ -179,7 +176,9 @@ class AlipayClient:
         said = value if isinstance(value, dict) else {}
         code = str(said.get("sub_code") or said.get("code") or "unsigned")
         message = str(said.get("sub_msg") or said.get("msg") or "")
-        raise self._unknown("Alipay's answer is not signed by Alipay", code, message)
+        raise unknown(
+            PROVIDER, "the answer is not signed by Alipay", code=code, provider_message=message
+        )
 
     async def _learn(self, cert_sn: str | None) -> None:
         """Fetch the certificate that an answer was signed with, where it is new to us.
@@ -192,19 +191,12 @@ class AlipayClient:
             text = await self._post(_DOWNLOAD, {"alipay_cert_sn": cert_sn}, Links())
         except ProviderUnavailable as error:
             # The call that led here was sent all the same.
-            raise self._unknown("Alipay's new certificate is missing", "unreachable") from error
+            raise unknown(PROVIDER, "the new certificate is missing", code="unreachable") from error
         value = self._open(text, _DOWNLOAD).value
         answer = self._answer(value)
         try:
             encoded = str(answer.fields.get("alipay_cert_content", ""))
             pem = base64.b64decode(encoded, validate=True).decode()
         except ValueError as error:
-            raise self._unknown("Alipay's new certificate is garbled", "garbled") from error
+            raise unknown(PROVIDER, "the new certificate is garbled", code=_GARBLED) from error
         self._credentials.learn(cert_sn, pem, self._clock())
-
-    def _unknown(self, message: str, code: str, said: str | None = None) -> OutcomeUnknown:
-        return OutcomeUnknown(message, provider="alipay", provider_code=code, provider_message=said)
-
-
-def _kind(error: httpx.HTTPError) -> str:
-    return type(error).__name__

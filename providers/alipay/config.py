@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from providers.base import AccountName
 
+PROVIDER = "alipay"
 CODECS = {"utf-8": "utf-8", "gbk": "gb18030", "gb2312": "gb18030", "gb18030": "gb18030"}
 """Alipay's charset names and Python's codec: GB 18030 contains the two older ones."""
 

@@ -1,4 +1,4 @@
-"""Between our words and Alipay's. Pure; yuan strings and Beijing time exist only here.
+"""Between our words and Alipay's. Pure; yuan strings exist only here.
 
 May live here: what a channel is called at Alipay, requests from domain objects, reports from
 Alipay's fields. Fields come from verified texts only.
@@ -7,7 +7,7 @@ Alipay's fields. Fields come from verified texts only.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +15,9 @@ from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
-from providers.tolerant import informational
+from providers.kit.beijing import in_beijing, parse_beijing
+from providers.kit.fields import informational
 
-BEIJING = timezone(timedelta(hours=8))
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 _YUAN = re.compile(r"[0-9]{1,11}(\.[0-9]{1,6})?")
 _LONGEST_SUBJECT = 256
@@ -110,16 +110,12 @@ def fen(value: object) -> int | None:
 def moment(value: object) -> datetime | None:
     """Alipay's Beijing time, with or without milliseconds; None for anything else."""
     text = value.partition(".")[0] if isinstance(value, str) else ""
-    try:
-        # Our books count in UTC, and there the calendar's first hours of Beijing are not.
-        return datetime.strptime(text, _TIME_FORMAT).replace(tzinfo=BEIJING).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    return parse_beijing(text, _TIME_FORMAT)
 
 
 def stamp(at: datetime) -> str:
     """A time as Alipay writes it, to the second."""
-    return at.astimezone(BEIJING).strftime(_TIME_FORMAT)
+    return in_beijing(at).strftime(_TIME_FORMAT)
 
 
 def order(payment: Payment, app_id: str) -> dict[str, Any]:
@@ -205,13 +201,6 @@ def paid_at_till(
     """The report of a barcode payment that succeeded at once; trade.pay names no status."""
     paid = {**fields, "trade_status": "TRADE_SUCCESS"}
     return payment_report(paid, reference, credit_pay_modes)
-
-
-def word(reference: str, outcome: Outcome, raw: str, message: str | None = None) -> PaymentReport:
-    """A report that rests on a code alone."""
-    return PaymentReport(
-        reference=reference, outcome=outcome, raw_status=raw, code=raw, message=message or None
-    )
 
 
 def submitted(fields: Mapping[str, Any], refund: Refund) -> RefundReport:

@@ -7,7 +7,7 @@ from domain.notification import Notification, NotificationKind
 from domain.report import Attention
 from providers.alipay import mapping, signing
 from providers.alipay.config import CODECS, AlipayConfig
-from providers.alipay.credentials import Credentials
+from providers.alipay.keys import Credentials
 
 _TRADE = b"trade_status_sync"
 

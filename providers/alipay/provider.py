@@ -14,13 +14,15 @@ from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.alipay import codes, mapping
-from providers.alipay.checkouts import created, nothing_left
+from providers.alipay.checkouts import created
 from providers.alipay.client import AlipayClient, Answer, Links
 from providers.alipay.config import AlipayConfig
-from providers.alipay.credentials import Credentials
+from providers.alipay.errors import is_business_no, refuse_order, refuse_query, refuse_question
+from providers.alipay.keys import Credentials
 from providers.alipay.notification import read_notification, read_return
-from providers.alipay.refusals import is_business_no, refuse_order, refuse_query, refuse_question
 from providers.base import ChannelRules
+from providers.kit.checkouts import without_checkout
+from providers.kit.reports import bare_report
 
 
 class AlipayProvider:
@@ -57,7 +59,7 @@ class AlipayProvider:
             return Created(checkout=self._sign(payment, content))
         answer = await self._client.call(plan.method, content, Links(self._notify_url))
         if answer.sub_code == codes.TRADE_HAS_SUCCESS:
-            return nothing_left(await self._ask(payment, refuse_question))
+            return without_checkout(await self._ask(payment, refuse_question))
         if answer.code in (codes.SUCCESS, codes.PAYER_ACTS):
             return created(payment, answer, self._config.credit_pay_modes)
         return refuse_order(answer)
@@ -73,7 +75,7 @@ class AlipayProvider:
         content = {"out_trade_no": payment.reference}
         answer = await self._client.call("alipay.trade.close", content)
         if answer.code == codes.SUCCESS:
-            return mapping.word(payment.reference, Outcome.CLOSED, "TRADE_CLOSED")
+            return bare_report(payment, Outcome.CLOSED, "TRADE_CLOSED")
         return await self._found_instead(payment, answer)
 
     async def refund(self, refund: Refund, payment: Payment) -> RefundReport:
@@ -163,7 +165,7 @@ class AlipayProvider:
         action = mapping.text(answer.fields, "action")
         if action is None:
             return await self._ask(payment, refuse_question)
-        closed = mapping.word(payment.reference, Outcome.CLOSED, f"cancelled:{action}")
+        closed = bare_report(payment, Outcome.CLOSED, f"cancelled:{action}")
         gone_back = payment.amount if action == "refund" else None
         return closed.model_copy(update={"refunded": gone_back})
 
@@ -192,4 +194,4 @@ def build(
 
 
 def _not_found(payment: Payment, answer: Answer) -> PaymentReport:
-    return mapping.word(payment.reference, Outcome.NOT_FOUND, answer.name, answer.message)
+    return bare_report(payment, Outcome.NOT_FOUND, answer.name, answer.message)

@@ -10,13 +10,12 @@ from urllib.parse import quote
 
 import httpx
 
-from domain.errors import OutcomeUnknown, ProviderUnavailable
-from providers.apple_iap import codes, jws
+from providers.apple_iap import codes, signing
 from providers.apple_iap.config import PROVIDER, AppleIapConfig, Environment
 from providers.base import raise_verdict
+from providers.kit.calls import send, unknown
 
 _log = logging.getLogger(__name__)
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _AUDIENCE = "appstoreconnect-v1"
 # At most an hour is allowed; a token is used once, and at once.
 _TOKEN_LIVES = timedelta(minutes=5)
@@ -55,7 +54,7 @@ class AppleClient:
         self, config: AppleIapConfig, http: httpx.AsyncClient, clock: Callable[[], datetime]
     ) -> None:
         self._config = config
-        self._key = jws.load_key(config.private_key.get_secret_value())
+        self._key = signing.load_key(config.private_key.get_secret_value())
         self._http = http
         self._clock = clock
         self._timeout = httpx.Timeout(config.read_timeout, connect=config.connect_timeout)
@@ -86,20 +85,15 @@ class AppleClient:
         )
 
     async def _send(self, host: Host, request: Request) -> httpx.Response:
-        try:
-            response = await self._http.request(
-                request.method,
-                f"{host.base_url}{request.path}",
-                params=request.params,
-                json=request.body,
-                headers={"Authorization": f"Bearer {self._token()}", "User-Agent": "Paysaga"},
-                timeout=self._timeout,
-                follow_redirects=False,
-            )
-        except _NOT_SENT as error:
-            raise ProviderUnavailable(f"{PROVIDER} cannot be reached", provider=PROVIDER) from error
-        except httpx.HTTPError as error:
-            raise unknown(f"the answer was lost: {type(error).__name__}") from error
+        built = self._http.build_request(
+            request.method,
+            f"{host.base_url}{request.path}",
+            params=request.params,
+            json=request.body,
+            headers={"Authorization": f"Bearer {self._token()}", "User-Agent": "Paysaga"},
+            timeout=self._timeout,
+        )
+        response = await send(self._http, built, provider=PROVIDER)
         _log.debug("%s %s: %s", request.method, request.path, response.status_code)
         return response
 
@@ -112,7 +106,7 @@ class AppleClient:
             "aud": _AUDIENCE,
             "bid": self._config.bundle_id,
         }
-        return jws.sign(self._key, self._config.key_id, claims)
+        return signing.sign(self._key, self._config.key_id, claims)
 
     def _retry_after(self, response: httpx.Response) -> float | None:
         """Seconds until the call may come again: the App Store names a UNIX time in ms."""
@@ -120,26 +114,21 @@ class AppleClient:
         if response.status_code != HTTPStatus.TOO_MANY_REQUESTS or not text.isdecimal():
             return None
         try:
-            wait = (jws.instant(int(text)) - self._clock()).total_seconds()
+            wait = (signing.instant(int(text)) - self._clock()).total_seconds()
         except ValueError:
             return None
         return min(max(wait, 1.0), _LONGEST_WAIT)
 
 
-def unknown(message: str) -> OutcomeUnknown:
-    """The error for an answer that cannot be believed, or that never came."""
-    return OutcomeUnknown(f"{PROVIDER}: {message}", provider=PROVIDER)
-
-
 def _object(response: httpx.Response) -> dict[str, Any]:
     try:
-        return jws.parse_object(response.content)
-    except jws.NotGenuine as error:
-        raise unknown(f"the answer proves nothing: {error}") from error
+        return signing.parse_object(response.content)
+    except signing.NotGenuine as error:
+        raise unknown(PROVIDER, f"the answer proves nothing: {error}") from error
 
 
 def _refusal(response: httpx.Response) -> dict[str, Any]:
     try:
-        return jws.parse_object(response.content)
-    except jws.NotGenuine:
+        return signing.parse_object(response.content)
+    except signing.NotGenuine:
         return {}

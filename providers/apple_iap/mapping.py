@@ -3,12 +3,11 @@
 from datetime import timedelta
 from uuid import UUID
 
-from domain.checkout import Checkout, CheckoutKind
 from domain.consumption import Consumption, Delivery
-from domain.payment import Channel, Payment
+from domain.payment import Channel
 from domain.product import ProductType
 from domain.purchase import WHOLE_SHARE, Offer, Ownership, Purchase
-from domain.report import Attention, Outcome, PaymentReport
+from domain.report import Attention, PaymentReport
 from domain.store_change import Change
 from providers.apple_iap.config import PROVIDER, Environment, app_name
 from providers.apple_iap.wire import Transaction
@@ -59,19 +58,6 @@ _DELIVERIES = {
 
 class Unmapped(ValueError):  # noqa: N818 - the name says what it is
     """A genuine transaction of a kind that nobody has documented yet."""
-
-
-def checkout(payment: Payment) -> Checkout:
-    """What the app hands to the store: the product, and our id as the account token."""
-    return Checkout(
-        kind=CheckoutKind.SDK,
-        parameters={
-            "productId": payment.product_id or "",
-            "appAccountToken": str(payment.id),
-            "quantity": str(payment.quantity),
-        },
-        expires_at=payment.expires_at,
-    )
 
 
 def purchase(transaction: Transaction, account: str, sells_in: Environment) -> Purchase:
@@ -131,11 +117,6 @@ def paid(found: Purchase, raw: str, mismatch: Attention | None = None) -> Paymen
     reference = found.token.hex if found.token else ""
     report = PaymentReport.of_purchase(reference, found, raw)
     return report if mismatch is None else report.model_copy(update={"mismatch": mismatch})
-
-
-def word(payment: Payment, outcome: Outcome, raw: str) -> PaymentReport:
-    """A report of a payment of which the store has no purchase."""
-    return PaymentReport(reference=payment.reference, outcome=outcome, raw_status=raw)
 
 
 def consumption_body(consumption: Consumption) -> dict[str, object]:

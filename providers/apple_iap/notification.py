@@ -8,8 +8,8 @@ from domain.store_change import Change, StoreChange
 from providers.apple_iap import mapping
 from providers.apple_iap.changes import meaning_of, raw_type
 from providers.apple_iap.config import PROVIDER, AppleIapConfig
-from providers.apple_iap.jws import LARGEST, NotGenuine, Undocumented, parse_object
-from providers.apple_iap.verifier import Verifier
+from providers.apple_iap.keys import Verifier
+from providers.apple_iap.signing import LARGEST, NotGenuine, Undocumented, parse_object
 from providers.apple_iap.wire import Data, Message
 
 # What a transaction says that the buyer brings: the store has no word for it.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 
@@ -12,16 +12,17 @@ from domain.errors import OutcomeUnknown, ProviderRejected
 from domain.notification import Acknowledgement, Notification
 from domain.payment import Channel, Payment
 from domain.purchase import Purchase
-from domain.refund import Refund
-from domain.report import Outcome, PaymentReport, RefundReport
+from domain.report import Outcome, PaymentReport
 from providers.apple_iap import codes, mapping
+from providers.apple_iap.checkouts import checkout
 from providers.apple_iap.client import AppleClient
 from providers.apple_iap.config import PROVIDER, AppleIapConfig, Environment
+from providers.apple_iap.keys import Verifier
 from providers.apple_iap.notification import Reader
 from providers.apple_iap.recall import Recall, Wanted
 from providers.apple_iap.store import AppStore
-from providers.apple_iap.verifier import Verifier
 from providers.base import ChannelRules
+from providers.kit.reports import bare_report
 
 _NOT_FOUND = "NOT_FOUND"
 _TEST_REFUSED = "TEST_PURCHASE_REFUSED"
@@ -53,7 +54,7 @@ class AppleIapProvider:
                 provider=PROVIDER,
                 provider_code="product_missing",
             )
-        return Created(checkout=mapping.checkout(payment))
+        return Created(checkout=checkout(payment))
 
     async def query(self, payment: Payment) -> PaymentReport:
         """Ask about the purchase: by its number, which Apple's history tells where we have none.
@@ -71,7 +72,7 @@ class AppleIapProvider:
                 return await self._known(payment, number)
         except ProviderRejected as error:
             raise _says_nothing(error) from error
-        return mapping.word(payment, Outcome.NOT_FOUND, _NOT_FOUND)
+        return bare_report(payment, Outcome.NOT_FOUND, _NOT_FOUND)
 
     async def close(self, payment: Payment) -> PaymentReport:
         """Look once more; there is no order to end.
@@ -81,15 +82,7 @@ class AppleIapProvider:
         report = await self.query(payment)
         if report.outcome is Outcome.PAID:
             return report
-        return mapping.word(payment, Outcome.CLOSED, report.raw_status)
-
-    async def refund(self, refund: Refund, payment: Payment) -> RefundReport:  # noqa: ARG002
-        """Refused: the buyer asks Apple, and Apple alone decides."""
-        _refuse_refund()
-
-    async def query_refund(self, refund: Refund, payment: Payment) -> RefundReport:  # noqa: ARG002
-        """Refused: none of ours can exist."""
-        _refuse_refund()
+        return bare_report(payment, Outcome.CLOSED, report.raw_status)
 
     async def parse_notification(
         self,
@@ -98,10 +91,6 @@ class AppleIapProvider:
     ) -> Notification:
         """Verify the message and all that is signed inside it; raises InvalidSignature."""
         return self._reader.body(body)
-
-    def parse_return(self, query: str) -> str | None:  # noqa: ARG002 - no browser comes back
-        """None: the buyer never leaves the app."""
-        return None
 
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:  # noqa: ARG002
         """The status decides; anything but 200 to 206 makes Apple send again."""
@@ -127,22 +116,10 @@ class AppleIapProvider:
         """All of the customer's, refunded and finished ones too."""
         return await self._store.history(transaction_id)
 
-    async def find_refunds(self, transaction_id: str) -> list[Purchase]:
-        """Those of the customer's that Apple has refunded."""
-        return await self._store.refunds(transaction_id)
-
     async def find_lost(self, since: datetime) -> list[Notification]:
         """Everything that Apple has told since then, in the order of its signing."""
         found = [told async for told in self._store.notifications(since)]
         return sorted(found, key=lambda told: told.change.signed_at if told.change else since)
-
-    async def look_up_order(self, order_id: str) -> list[Purchase]:
-        """The purchases on the invoice that the customer holds."""
-        return await self._store.order(order_id)
-
-    async def request_test_notification(self) -> str:
-        """The token of a notification of type TEST, on its way to us."""
-        return await self._store.request_test_notification()
 
     async def send_consumption(self, transaction_id: str, consumption: Consumption) -> None:
         """Answer a CONSUMPTION_REQUEST, within its twelve hours."""
@@ -154,10 +131,10 @@ class AppleIapProvider:
             found = await self._store.transaction(transaction_id)
         except ProviderRejected as error:
             if error.provider_code in codes.NOT_FOUND:
-                return mapping.word(payment, Outcome.NOT_FOUND, str(error.provider_code))
+                return bare_report(payment, Outcome.NOT_FOUND, str(error.provider_code))
             raise
         if not self.takes(found, payment):
-            return mapping.word(payment, Outcome.NOT_FOUND, _TEST_REFUSED)
+            return bare_report(payment, Outcome.NOT_FOUND, _TEST_REFUSED)
         report = mapping.paid(found, "TRANSACTION")
         # Without a token it was bound to the payment by whoever claimed it first.
         return (
@@ -190,12 +167,4 @@ def _says_nothing(error: ProviderRejected) -> OutcomeUnknown:
         provider=PROVIDER,
         provider_code=error.provider_code,
         provider_message=error.provider_message,
-    )
-
-
-def _refuse_refund() -> NoReturn:
-    raise ProviderRejected(
-        "Apple alone refunds an in-app purchase: the buyer asks at reportaproblem.apple.com.",
-        provider=PROVIDER,
-        provider_code="refund_unsupported",
     )

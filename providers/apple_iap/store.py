@@ -10,20 +10,18 @@ from domain.errors import ProviderRejected
 from domain.notification import Notification
 from domain.purchase import Purchase
 from providers.apple_iap import codes
-from providers.apple_iap.client import AppleClient, Host, Request, get, unknown
-from providers.apple_iap.jws import NotGenuine
+from providers.apple_iap.client import AppleClient, Host, Request, get
+from providers.apple_iap.config import PROVIDER
 from providers.apple_iap.notification import Reader
+from providers.apple_iap.signing import NotGenuine
+from providers.kit.calls import unknown
 
 _TRANSACTION = "/inApps/v1/transactions/{}"
 _HISTORY = "/inApps/v2/history/{}"
-_REFUNDS = "/inApps/v2/refund/lookup/{}"
-_ORDER = "/inApps/v1/lookup/{}"
 _NOTIFICATIONS = "/inApps/v1/notifications/history"
-_TEST = "/inApps/v1/notifications/test"
 _CONSUMPTION = "/inApps/v2/transactions/consumption/{}"
 # Twenty entries each: a limit for a server that never says that it is done.
 _MOST_PAGES = 1000
-_VALID_ORDER = 0
 _ANY_LIST = frozenset({"hasMore", "status"})
 _TOKEN = re.compile(r"[!-~]{1,4096}")
 # Apple's clock is not ours: what it has only just told must not lie outside the span. An end in
@@ -44,31 +42,12 @@ class AppStore:
         _, answer = await self._known(get(_TRANSACTION, transaction_id))
         found = self._purchase(answer.get("signedTransactionInfo"))
         if found.transaction_id != transaction_id:
-            raise unknown("the answer is about another transaction")
+            raise unknown(PROVIDER, "the answer is about another transaction")
         return found
 
     async def history(self, transaction_id: str) -> list[Purchase]:
         """Get Transaction History, second version: all kinds, finished consumables too."""
         return await self._revisions(_HISTORY, transaction_id)
-
-    async def refunds(self, transaction_id: str) -> list[Purchase]:
-        """Get Refund History, second version."""
-        return await self._revisions(_REFUNDS, transaction_id)
-
-    async def order(self, order_id: str) -> list[Purchase]:
-        """Look Up Order ID; none where the number is not a valid one."""
-        answer = await self._client.call(self._client.hosts[0], get(_ORDER, order_id))
-        if answer.get("status") != _VALID_ORDER:
-            return []
-        return self._purchases(answer)
-
-    async def request_test_notification(self) -> str:
-        """The token of a notification that the store sends now."""
-        answer = await self._client.call(self._client.hosts[0], Request("POST", _TEST))
-        token = answer.get("testNotificationToken")
-        if not isinstance(token, str):
-            raise unknown("the answer lacks testNotificationToken")
-        return token
 
     async def send_consumption(self, transaction_id: str, body: Mapping[str, object]) -> None:
         """Send Consumption Information, second version."""
@@ -93,7 +72,9 @@ class AppStore:
                 except NotGenuine as error:
                     unread = error
         if unread is not None:
-            raise unknown(f"the history holds what nobody can verify: {unread}") from unread
+            raise unknown(
+                PROVIDER, f"the history holds what nobody can verify: {unread}"
+            ) from unread
 
     async def _told(self, host: Host, begin: datetime, end: datetime) -> AsyncIterator[str]:
         if begin >= end:
@@ -108,7 +89,7 @@ class AppStore:
             if not _has_more(answer):
                 return
             params = {"paginationToken": _next(answer, "paginationToken", params)}
-        raise unknown("the history has no end")
+        raise unknown(PROVIDER, "the history has no end")
 
     async def _revisions(self, template: str, transaction_id: str) -> list[Purchase]:
         host, answer = await self._known(get(template, transaction_id))
@@ -120,7 +101,7 @@ class AppStore:
             params = {"revision": _next(answer, "revision", params)}
             answer = await self._client.call(host, get(template, transaction_id, **params))
             found += self._purchases(answer)
-        raise unknown("the history has no end")
+        raise unknown(PROVIDER, "the history has no end")
 
     async def _known(self, request: Request) -> tuple[Host, dict[str, Any]]:
         """The first environment's answer that knows the transaction: ids do not say which."""
@@ -138,11 +119,11 @@ class AppStore:
 
     def _purchase(self, signed: object) -> Purchase:
         if not isinstance(signed, str):
-            raise unknown("the answer carries no signed transaction")
+            raise unknown(PROVIDER, "the answer carries no signed transaction")
         try:
             return self._reader.purchase(signed)
         except NotGenuine as error:
-            raise unknown(f"the answer proves nothing: {error}") from error
+            raise unknown(PROVIDER, f"the answer proves nothing: {error}") from error
 
 
 def _ms(moment: datetime) -> int:
@@ -153,14 +134,14 @@ def _list(answer: Mapping[str, Any], name: str) -> list[Any]:
     # An empty list may be left out; an object that says nothing at all is nobody's history.
     found = answer.get(name, [] if answer.keys() & _ANY_LIST else None)
     if not isinstance(found, list):
-        raise unknown(f"{name} is no list")
+        raise unknown(PROVIDER, f"{name} is no list")
     return found
 
 
 def _signed(entry: object) -> str:
     signed = entry.get("signedPayload") if isinstance(entry, dict) else None
     if not isinstance(signed, str):
-        raise unknown("the history holds an entry without signedPayload")
+        raise unknown(PROVIDER, "the history holds an entry without signedPayload")
     return signed
 
 
@@ -171,8 +152,8 @@ def _has_more(answer: Mapping[str, Any]) -> bool:
 def _next(answer: Mapping[str, Any], name: str, before: Mapping[str, str]) -> str:
     found = answer.get(name)
     if not isinstance(found, str) or found == before.get(name):
-        raise unknown(f"the answer has more and no new {name}")
+        raise unknown(PROVIDER, f"the answer has more and no new {name}")
     # It goes into an address, which takes no half characters and has an end.
     if not _TOKEN.fullmatch(found):
-        raise unknown(f"the answer's {name} is none")
+        raise unknown(PROVIDER, f"the answer's {name} is none")
     return found

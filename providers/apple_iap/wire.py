@@ -11,8 +11,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from providers.apple_iap.jws import Undocumented, instant
-from providers.tolerant import Informational, without_null
+from providers.apple_iap.signing import Undocumented, instant
+from providers.kit.fields import Informational, without_null
 
 Instant = Annotated[datetime, BeforeValidator(instant)]
 Text = Annotated[str, Field(min_length=1, max_length=255)]

@@ -1,4 +1,4 @@
-"""Sending: seal, post, verify the raw answer. What cannot be verified is an unknown outcome."""
+"""Sending: sign, post, verify the raw answer. What cannot be verified is an unknown outcome."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,12 +7,11 @@ from http import HTTPStatus
 
 import httpx
 
-from domain.errors import OutcomeUnknown, ProviderUnavailable
+from providers.kit.calls import send, unknown
 from providers.unionpay import codes, wire
 from providers.unionpay.config import PROVIDER, UnionpayConfig
-from providers.unionpay.seals import NotGenuine, Seal
+from providers.unionpay.keys import NotGenuine, Signer
 
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _HEADERS = {"content-type": "application/x-www-form-urlencoded;charset=UTF-8"}
 # An answer must be about what was asked: it may be genuine and still another's.
 _ECHOED = ("merId", "orderId", "txnTime")
@@ -28,17 +27,17 @@ class Answer:
 
 
 class UnionpayClient:
-    """Seals for one account and speaks with the gateway."""
+    """Signers for one account and speaks with the gateway."""
 
     def __init__(
         self,
         config: UnionpayConfig,
-        seal: Seal,
+        signer: Signer,
         http: httpx.AsyncClient,
         clock: Callable[[], datetime],
     ) -> None:
         self._base_url = config.base_url.rstrip("/")
-        self._seal = seal
+        self._signer = signer
         self._http = http
         self._clock = clock
         self._timeout = httpx.Timeout(config.read_timeout, connect=config.connect_timeout)
@@ -52,37 +51,29 @@ class UnionpayClient:
 
         Raises ProviderUnavailable where nothing was sent, OutcomeUnknown for every other trouble.
         """
-        body = await self._post(endpoint, self._seal.sealed(fields))
+        body = await self._post(endpoint, self._signer.signed(fields))
         try:
             answered = wire.parse_answer(body)
-            self._seal.check(answered, self._clock())
+            self._signer.verify(answered, self._clock())
         except (wire.Malformed, NotGenuine) as error:
-            raise _unknown(f"the answer proves nothing: {error}") from error
+            raise unknown(PROVIDER, f"the answer proves nothing: {error}") from error
         code = answered.get("respCode", "")
         for name in _ECHOED:
             # A refusal may repeat less than the request; a success says what it is about.
             missing_is_fine = code not in codes.SUCCESSES
             if answered.get(name, fields[name] if missing_is_fine else None) != fields[name]:
-                raise _unknown(f"the answer is about another {name}")
+                raise unknown(PROVIDER, f"the answer is about another {name}")
         return Answer(code, answered.get("respMsg", ""), answered)
 
     async def _post(self, endpoint: str, fields: Mapping[str, str]) -> bytes:
-        try:
-            response = await self._http.post(
-                self.address(endpoint),
-                content=wire.form(fields),
-                headers=_HEADERS,
-                timeout=self._timeout,
-                follow_redirects=False,
-            )
-        except _NOT_SENT as error:
-            raise ProviderUnavailable(f"{PROVIDER} cannot be reached", provider=PROVIDER) from error
-        except httpx.HTTPError as error:
-            raise _unknown(f"the answer was lost: {type(error).__name__}") from error
+        request = self._http.build_request(
+            "POST",
+            self.address(endpoint),
+            content=wire.form(fields),
+            headers=_HEADERS,
+            timeout=self._timeout,
+        )
+        response = await send(self._http, request, provider=PROVIDER)
         if response.status_code != HTTPStatus.OK:
-            raise _unknown(f"HTTP status {response.status_code} is no answer")
+            raise unknown(PROVIDER, f"HTTP status {response.status_code} is no answer")
         return response.content
-
-
-def _unknown(message: str) -> OutcomeUnknown:
-    return OutcomeUnknown(f"{PROVIDER}: {message}", provider=PROVIDER)

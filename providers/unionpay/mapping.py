@@ -188,31 +188,6 @@ def refund_report(
     )
 
 
-def word(payment: Payment, outcome: Outcome, code: str, message: str | None) -> PaymentReport:
-    """A report that only the answer's code speaks of."""
-    return PaymentReport(
-        reference=payment.reference,
-        outcome=outcome,
-        raw_status=code,
-        code=code,
-        message=message,
-    )
-
-
-def refund_word(
-    refund: Refund, outcome: RefundOutcome, code: str, message: str | None
-) -> RefundReport:
-    """Likewise for a refund."""
-    return RefundReport(
-        reference=refund.payment_reference,
-        refund_reference=refund.reference,
-        outcome=outcome,
-        raw_status=code,
-        code=code,
-        message=message,
-    )
-
-
 _REFUND_OUTCOMES = {
     State.DONE: RefundOutcome.SUCCEEDED,
     State.PENDING: RefundOutcome.PENDING,

@@ -9,14 +9,14 @@ from domain.notification import Notification, NotificationKind
 from domain.report import Attention
 from providers.unionpay import mapping, wire
 from providers.unionpay.config import PROVIDER, UnionpayConfig
-from providers.unionpay.seals import NotGenuine, Seal
+from providers.unionpay.keys import NotGenuine, Signer
 
 
 def read_notification(
-    body: bytes, config: UnionpayConfig, seal: Seal, now: datetime
+    body: bytes, config: UnionpayConfig, signer: Signer, now: datetime
 ) -> Notification:
     """The notification in a verified form; raises InvalidSignature."""
-    fields = _verified(body, seal, now)
+    fields = _verified(body, signer, now)
     kind = fields.get("txnType", "")
     code = fields.get("respCode", "")
     # UnionPay numbers no messages; repeats of one say the same of the same transaction.
@@ -70,16 +70,16 @@ def _payment_reference(fields: Mapping[str, str]) -> str:
     return next((number for number in named if parse_reference(number)), "")
 
 
-def read_return(form: str, config: UnionpayConfig, seal: Seal, now: datetime) -> str | None:
+def read_return(form: str, config: UnionpayConfig, signer: Signer, now: datetime) -> str | None:
     """The order that the payer's browser comes back from; raises InvalidSignature."""
-    fields = _verified(form.encode(), seal, now)
+    fields = _verified(form.encode(), signer, now)
     return fields.get("orderId") if fields.get("merId") == config.mer_id else None
 
 
-def _verified(body: bytes, seal: Seal, now: datetime) -> Mapping[str, str]:
+def _verified(body: bytes, signer: Signer, now: datetime) -> Mapping[str, str]:
     try:
         fields = wire.parse_form(body)
-        seal.check(fields, now)
+        signer.verify(fields, now)
     except (wire.Malformed, NotGenuine) as error:
         raise InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER) from error
     return fields

@@ -6,24 +6,25 @@ from typing import Any, NoReturn
 
 import httpx
 
-from domain.checkout import Checkout, CheckoutKind, Created
-from domain.errors import OutcomeUnknown, ProviderError, ProviderUnavailable
+from domain.checkout import Checkout, Created
+from domain.errors import ProviderError, ProviderUnavailable
 from domain.notification import Acknowledgement, Notification
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules, Verdict, raise_verdict
-from providers.unionpay import codes, mapping
+from providers.kit.checkouts import without_checkout
+from providers.kit.reports import bare_refund_report, bare_report
+from providers.unionpay import checkouts, codes, mapping
 from providers.unionpay.client import Answer, UnionpayClient
 from providers.unionpay.config import PROVIDER, UnionpayConfig
+from providers.unionpay.keys import Signer, load_signer
 from providers.unionpay.notification import read_notification, read_return
-from providers.unionpay.seals import Seal, make_seal
 
 # No close exists. UnionPay may still be writing down what was paid in the last second.
 AFTER_TIMEOUT = timedelta(seconds=30)
 _QUERY = "queryTrans.do"
 _BACK_OFFICE = "backTransReq.do"
-_NOTHING_NEEDED = Checkout(kind=CheckoutKind.NONE)
 
 
 class UnionpayProvider:
@@ -48,8 +49,8 @@ class UnionpayProvider:
     ) -> None:
         self.account = config.name
         self._config = config
-        self._seal: Seal = make_seal(config)
-        self._client = UnionpayClient(config, self._seal, http, clock)
+        self._signer: Signer = load_signer(config)
+        self._client = UnionpayClient(config, self._signer, http, clock)
         self._clock = clock
         self._notify_url = notify_url
         self._return_url = return_url
@@ -70,14 +71,14 @@ class UnionpayProvider:
         if payment.channel is Channel.BARCODE:
             return await self._charged(payment, answer)
         if answer.code in codes.SUCCESSES:
-            return Created(checkout=self._checkout(payment, answer))
+            return Created(checkout=checkouts.submitted(payment, answer, self._config.mode))
         return _refuse(answer, codes.verdict_of(answer.code))
 
     async def query(self, payment: Payment) -> PaymentReport:
         """Ask; what UnionPay has not written down yet is not found, and that is no error."""
         answer = await self._ask(mapping.question(payment, payment, self._config))
         if answer is None:
-            return mapping.word(payment, Outcome.NOT_FOUND, codes.NOT_FOUND, None)
+            return bare_report(payment, Outcome.NOT_FOUND, codes.NOT_FOUND)
         code = answer.fields["origRespCode"]
         is_gone = codes.state_of(code) is codes.State.GIVEN_BACK
         mismatch = Attention.EXTERNAL_REFUND if is_gone and not _is_given_back(payment) else None
@@ -125,7 +126,7 @@ class UnionpayProvider:
         """Ask, by the refund's own number and time."""
         answer = await self._ask(mapping.question(refund, payment, self._config))
         if answer is None:
-            return mapping.refund_word(refund, RefundOutcome.NOT_FOUND, codes.NOT_FOUND, None)
+            return bare_refund_report(refund, RefundOutcome.NOT_FOUND, codes.NOT_FOUND)
         return mapping.refund_report(
             answer.fields, refund.payment_reference, answer.fields["origRespCode"]
         )
@@ -136,11 +137,11 @@ class UnionpayProvider:
         body: bytes,
     ) -> Notification:
         """Verify the form and map it; raises InvalidSignature."""
-        return read_notification(body, self._config, self._seal, self._clock())
+        return read_notification(body, self._config, self._signer, self._clock())
 
     def parse_return(self, query: str) -> str | None:
         """The reference of a verified return, which comes as a form; raises InvalidSignature."""
-        return read_return(query, self._config, self._seal, self._clock())
+        return read_return(query, self._config, self._signer, self._clock())
 
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:  # noqa: ARG002
         """The status decides; anything but 200 makes UnionPay send again."""
@@ -152,37 +153,20 @@ class UnionpayProvider:
 
     def _form(self, payment: Payment, plan: mapping.Plan, fields: dict[str, str]) -> Checkout:
         fields |= {"frontUrl": self._return_url} if self._return_url else {}
-        return Checkout(
-            kind=CheckoutKind.FORM,
-            value=self._client.address(plan.endpoint),
-            parameters=self._seal.sealed(fields),
-            expires_at=payment.expires_at,
-        )
-
-    def _checkout(self, payment: Payment, answer: Answer) -> Checkout:
-        name = "qrCode" if payment.channel is Channel.QR else "tn"
-        found = answer.fields.get(name)
-        if not found:
-            raise OutcomeUnknown(f"{PROVIDER}: the answer lacks {name}", provider=PROVIDER)
-        if payment.channel is Channel.QR:
-            return Checkout(kind=CheckoutKind.QR, value=found, expires_at=payment.expires_at)
-        return Checkout(
-            kind=CheckoutKind.SDK,
-            parameters={"tn": found, "mode": self._config.mode},
-            expires_at=payment.expires_at,
-        )
+        address = self._client.address(plan.endpoint)
+        return checkouts.form(payment, address, self._signer.signed(fields))
 
     async def _charged(self, payment: Payment, answer: Answer) -> Created:
         verdict = codes.verdict_of(answer.code)
         if verdict not in (Verdict.PAID, Verdict.PENDING):
             return _refuse(answer, verdict)
-        report = mapping.word(payment, Outcome.PENDING, answer.code, answer.message)
+        report = bare_report(payment, Outcome.PENDING, answer.code, answer.message)
         if answer.code in codes.SUCCESSES:
             try:
                 report = await self.query(payment)
             except ProviderError:
                 # Accepted all the same; the payment's own questions come next.
-                return Created(checkout=_NOTHING_NEEDED, report=report)
+                return without_checkout(report)
         return _known(payment, answer, report)
 
     async def _ask(self, fields: dict[str, str]) -> Answer | None:
@@ -211,7 +195,7 @@ class UnionpayProvider:
         """
         verdict = codes.refund_verdict(answer.code)
         if verdict in (Verdict.PAID, Verdict.PENDING):
-            return mapping.refund_word(refund, RefundOutcome.PENDING, answer.code, answer.message)
+            return bare_refund_report(refund, RefundOutcome.PENDING, answer.code, answer.message)
         if answer.code != codes.DUPLICATE and not verdict.is_refusal:
             _refuse(answer, verdict)
         found = await self.query_refund(refund, payment)
@@ -222,7 +206,7 @@ class UnionpayProvider:
     async def _what_was_paid(self, payment: Payment) -> PaymentReport:
         """UnionPay's number of the payment, from our books or else asked for."""
         if payment.provider_reference:
-            found = mapping.word(payment, Outcome.PAID, codes.OK, None)
+            found = bare_report(payment, Outcome.PAID, codes.OK)
             update = {"provider_reference": payment.provider_reference, "paid_at": payment.paid_at}
             return found.model_copy(update=update)
         found = await self.query(payment)
@@ -264,10 +248,8 @@ def _known(payment: Payment, answer: Answer, report: PaymentReport) -> Created:
     """An order that UnionPay has: its payer needs nothing more from us."""
     if report.outcome is Outcome.NOT_FOUND:
         # Taken, by UnionPay's own word, and only not to be found yet.
-        report = mapping.word(payment, Outcome.PENDING, answer.code, answer.message)
-    return Created(
-        checkout=_NOTHING_NEEDED, report=report, provider_reference=report.provider_reference
-    )
+        report = bare_report(payment, Outcome.PENDING, answer.code, answer.message)
+    return without_checkout(report)
 
 
 def _refuse(answer: Answer, verdict: Verdict) -> NoReturn:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256, SM3, Hash
 
-from providers.tolerant import UNDECODABLE
+from providers.kit.fields import UNDECODABLE
 
 RSA, SHA256_KEYED, SM3_KEYED = "01", "11", "12"
 SIGNATURE = "signature"

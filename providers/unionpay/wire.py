@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import MAXYEAR, MINYEAR, datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from urllib.parse import parse_qsl, urlencode
 
-from providers.tolerant import UNDECODABLE
+from providers.kit.beijing import BEIJING, in_beijing
+from providers.kit.fields import UNDECODABLE
 from providers.unionpay.signing import awaited_after, codec_of
 
-BEIJING = timezone(timedelta(hours=8))
 # A genuine message with its certificate has about 3 kB.
 LARGEST_MESSAGE = 16 * 1024
 _STAMP = "%Y%m%d%H%M%S"
@@ -92,7 +92,7 @@ def _unique(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 def stamp(moment: datetime) -> str:
     """`YYYYMMDDhhmmss` in Beijing, whatever the host's zone."""
-    return moment.astimezone(BEIJING).strftime(_STAMP)
+    return in_beijing(moment).strftime(_STAMP)
 
 
 def moment(text: str) -> datetime | None:
@@ -119,4 +119,4 @@ def without_year(text: str, near: datetime) -> datetime | None:
 
 def settlement_day(at: datetime) -> str:
     """`YYYYMMDD` of the settlement day, which begins at 23:00 of the day before."""
-    return f"{at.astimezone(BEIJING) + timedelta(hours=1):%Y%m%d}"
+    return f"{in_beijing(at) + timedelta(hours=1):%Y%m%d}"

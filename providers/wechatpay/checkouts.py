@@ -15,7 +15,6 @@ from providers.wechatpay.wire import CodeUrl, H5Url, Prepay, read
 
 PREPAY_LIFE = timedelta(hours=2)
 H5_LIFE = timedelta(minutes=5)
-NOTHING_NEEDED = Checkout(kind=CheckoutKind.NONE)
 
 
 class Checkouts:

@@ -17,18 +17,17 @@ from typing import Any, NoReturn
 
 import httpx
 
-from domain.errors import OutcomeUnknown, ProviderUnavailable
 from providers.base import Verdict, raise_verdict
+from providers.kit.calls import send, unknown
 from providers.wechatpay import codes
 from providers.wechatpay.codes import Operation
 from providers.wechatpay.config import PROVIDER, WechatpayConfig
-from providers.wechatpay.platform_keys import PlatformKeys
+from providers.wechatpay.keys import PlatformKeys
 from providers.wechatpay.signing import BadSignature, MerchantAuth, MerchantSigner
 from providers.wechatpay.wire import Malformed, Model, Refusal, read
 
 _log = logging.getLogger(__name__)
 _RETRY_AFTER = re.compile(r"[0-9]{1,5}", re.ASCII)
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,8 @@ class Answer:
         try:
             return read(model, self.body)
         except Malformed as error:
-            raise unknown(f"{self.operation} answered beside its documentation: {error}") from error
+            message = f"the answer to {self.operation} is not as documented: {error}"
+            raise unknown(PROVIDER, message) from error
 
     def fail(self, verdict: Verdict | None = None) -> NoReturn:
         """Raise what this answer stands for, or this verdict of it."""
@@ -78,11 +78,6 @@ class Answer:
             message=self.message or "no reason given",
             retry_after=self.retry_after,
         )
-
-
-def unknown(message: str) -> OutcomeUnknown:
-    """The error for an answer that cannot be believed, or that never came."""
-    return OutcomeUnknown(f"{PROVIDER}: {message}", provider=PROVIDER)
 
 
 class WechatpayClient:
@@ -131,28 +126,21 @@ class WechatpayClient:
         try:
             await self.keys.verify(response.headers, response.content)
         except BadSignature as error:
-            raise unknown(
-                f"the answer to {operation} ({response.status_code}) is not verified: {error}"
-            ) from error
+            message = f"the answer to {operation} ({response.status_code}) is not verified: {error}"
+            raise unknown(PROVIDER, message) from error
 
     async def _download(self) -> httpx.Response:
         return await self._send("GET", "/v3/certificates", b"")
 
     async def _send(self, method: str, target: str, content: bytes) -> httpx.Response:
-        try:
-            response = await self._http.request(
-                method,
-                f"{self._base_url}{target}",
-                content=content,
-                headers=self._headers,
-                auth=self._auth,
-                timeout=self._timeout,
-                follow_redirects=False,
-            )
-        except _NOT_SENT as error:
-            raise ProviderUnavailable(f"{PROVIDER} cannot be reached", provider=PROVIDER) from error
-        except httpx.HTTPError as error:
-            raise unknown(f"no answer to {method} {target}: {type(error).__name__}") from error
+        request = self._http.build_request(
+            method,
+            f"{self._base_url}{target}",
+            content=content,
+            headers=self._headers,
+            timeout=self._timeout,
+        )
+        response = await send(self._http, request, provider=PROVIDER, auth=self._auth)
         _log.debug(
             "%s %s: %s, Request-ID %s",
             method, target, response.status_code, response.headers.get("request-id"),

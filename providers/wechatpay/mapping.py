@@ -3,28 +3,20 @@
 Docs: pay.weixin.qq.com, direct merchant, API v3. Amounts are fen on both sides.
 """
 
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import Any
 
-from domain.notification import Notification, NotificationKind
 from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules
-from providers.wechatpay.config import PROVIDER, WechatpayConfig
-from providers.wechatpay.encryption import decrypt
+from providers.kit.beijing import in_beijing
+from providers.wechatpay.config import WechatpayConfig
 from providers.wechatpay.wire import (
-    Envelope,
-    Event,
-    Labelled,
-    Malformed,
     RefundAnswer,
-    RefundNotice,
     Transaction,
-    read,
 )
 
-BEIJING = timezone(timedelta(hours=8))
 DESCRIPTION_BYTES = 127
 REASON_BYTES = 80
 # `time_expire` must lie a minute ahead when it arrives. It only bounds when the payer may pay:
@@ -75,11 +67,6 @@ REFUND_STATUSES = {
 }
 
 
-# What an event's type begins with and what its content is called; others are of other products.
-_REFUND = "refund"
-_SUBJECTS = ("transaction", _REFUND)
-
-
 def order_path(channel: Channel) -> str:
     """Where an order of this channel is made."""
     return f"/v3/pay/transactions/{_PATHS[channel]}"
@@ -105,7 +92,8 @@ def order_body(payment: Payment, config: WechatpayConfig, notify_url: str) -> di
         body["scene_info"] = {"store_info": {"id": config.store_id}}
         return body
     expiry = max(payment.expires_at, payment.created_at + SHORTEST_TIME_EXPIRE)
-    body["time_expire"] = beijing_time(expiry)
+    # RFC 3339 in +08:00.
+    body["time_expire"] = in_beijing(expiry).isoformat(timespec="seconds")
     body["notify_url"] = notify_url
     if payment.channel is Channel.JSAPI:
         body["payer"] = {"openid": payment.payer.open_id}
@@ -140,11 +128,6 @@ def shorten(text: str, limit: int) -> str:
     return text.encode(errors="ignore")[:limit].decode(errors="ignore")
 
 
-def beijing_time(instant: datetime) -> str:
-    """RFC 3339 to the second, in `+08:00`."""
-    return instant.astimezone(BEIJING).isoformat(timespec="seconds")
-
-
 def payment_report(transaction: Transaction, config: WechatpayConfig) -> PaymentReport:
     """What a transaction says. A state that we do not know is pending, its name kept.
 
@@ -165,11 +148,6 @@ def payment_report(transaction: Transaction, config: WechatpayConfig) -> Payment
     )
 
 
-def bare_report(payment: Payment, outcome: Outcome, raw_status: str) -> PaymentReport:
-    """A report where WeChat Pay answered with a code, or with nothing but success."""
-    return PaymentReport(reference=payment.reference, outcome=outcome, raw_status=raw_status)
-
-
 def refund_report(answer: RefundAnswer) -> RefundReport:
     """What the refund API says. Status 200 alone means accepted, not done."""
     return RefundReport(
@@ -180,75 +158,4 @@ def refund_report(answer: RefundAnswer) -> RefundReport:
         provider_reference=answer.refund_id,
         amount=answer.amount.refund,
         refunded_at=answer.success_time,
-    )
-
-
-def missing_refund(refund: Refund, raw_status: str) -> RefundReport:
-    """The report where WeChat Pay knows no such refund."""
-    return RefundReport(
-        reference=refund.payment_reference,
-        refund_reference=refund.reference,
-        outcome=RefundOutcome.NOT_FOUND,
-        raw_status=raw_status,
-    )
-
-
-def notification(body: bytes, config: WechatpayConfig) -> Notification:
-    """The notification in a verified body; raises Malformed."""
-    event = read(Event, body)
-    subject, named, _ = event.event_type.lower().partition(".")
-    if not named:
-        raise Malformed(f"{event.event_type!r} is no type of event")
-    if subject not in _SUBJECTS or not _is_of(subject, body):
-        return Notification(
-            provider=PROVIDER,
-            account=config.name,
-            notification_id=event.id,
-            kind=NotificationKind.OTHER,
-            reference="",
-        )
-    envelope = read(Envelope, body)
-    plaintext = decrypt(config.api_v3_key.get_secret_value().encode(), envelope.resource)
-    if subject == _REFUND:
-        return _of_refund(envelope.id, read(RefundNotice, plaintext), config)
-    report = payment_report(read(Transaction, plaintext), config)
-    if report.mismatch is Attention.EXTERNAL_REFUND:
-        # Whose doing it was depends on the payment, so this word only says: ask.
-        report = report.model_copy(update={"outcome": Outcome.PENDING, "mismatch": None})
-    return Notification(
-        provider=PROVIDER,
-        account=config.name,
-        notification_id=envelope.id,
-        kind=NotificationKind.PAYMENT,
-        reference=report.reference,
-        provider_reference=report.provider_reference,
-        payment=report,
-    )
-
-
-def _is_of(subject: str, body: bytes) -> bool:
-    """Whether an event's content is of this kind: other products use the same event types."""
-    named = read(Labelled, body).resource.original_type or subject
-    return named.lower() == subject
-
-
-def _of_refund(id_: str, notice: RefundNotice, config: WechatpayConfig) -> Notification:
-    report = RefundReport(
-        reference=notice.out_trade_no,
-        refund_reference=notice.out_refund_no,
-        outcome=REFUND_STATUSES.get(notice.refund_status, RefundOutcome.PENDING),
-        raw_status=notice.refund_status,
-        provider_reference=notice.refund_id,
-        amount=notice.amount.refund,
-        refunded_at=notice.success_time,
-        mismatch=None if notice.mchid == config.mchid else Attention.ACCOUNT_MISMATCH,
-    )
-    return Notification(
-        provider=PROVIDER,
-        account=config.name,
-        notification_id=id_,
-        kind=NotificationKind.REFUND,
-        reference=report.reference,
-        provider_reference=notice.transaction_id,
-        refund=report,
     )

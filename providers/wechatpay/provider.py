@@ -15,11 +15,15 @@ from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import Outcome, PaymentReport, RefundOutcome, RefundReport
 from providers.base import ChannelRules, Verdict
+from providers.kit.calls import unknown
+from providers.kit.checkouts import without_checkout
+from providers.kit.reports import bare_refund_report, bare_report
 from providers.wechatpay import codes, mapping
-from providers.wechatpay.checkouts import NOTHING_NEEDED, Checkouts
-from providers.wechatpay.client import Answer, WechatpayClient, unknown
+from providers.wechatpay.checkouts import Checkouts
+from providers.wechatpay.client import Answer, WechatpayClient
 from providers.wechatpay.codes import Operation
 from providers.wechatpay.config import PROVIDER, WechatpayConfig
+from providers.wechatpay.notification import read_notification
 from providers.wechatpay.signing import BadSignature, MerchantSigner
 from providers.wechatpay.wire import Malformed, RefundAnswer, Transaction
 
@@ -95,7 +99,7 @@ class WechatpayProvider:
         if answer.says(codes.TAKEN):
             report = await self._look(payment)
             if report.outcome is Outcome.PAID:
-                return _settled(report)
+                return without_checkout(report)
         return answer.fail()
 
     async def query(self, payment: Payment) -> PaymentReport:
@@ -140,7 +144,7 @@ class WechatpayProvider:
         if answer.is_success:
             return mapping.refund_report(answer.read(RefundAnswer))
         if answer.says(codes.MISSING):
-            return mapping.missing_refund(refund, str(answer.code))
+            return bare_refund_report(refund, RefundOutcome.NOT_FOUND, str(answer.code))
         return answer.fail()
 
     async def parse_notification(self, headers: Mapping[str, str], body: bytes) -> Notification:
@@ -150,13 +154,9 @@ class WechatpayProvider:
         except (BadSignature, Malformed) as error:
             raise InvalidSignature(f"{PROVIDER}: {error}", provider=PROVIDER) from error
         try:
-            return mapping.notification(body, self._config)
+            return read_notification(body, self._config)
         except Malformed as error:
             raise Unreadable(f"{PROVIDER}: {error}", provider=PROVIDER) from error
-
-    def parse_return(self, query: str) -> str | None:  # noqa: ARG002 - WeChat Pay signs no return
-        """None: whoever comes back from h5 carries no proof."""
-        return None
 
     def acknowledge(self, *, accepted: bool, message: str = "") -> Acknowledgement:
         """204, or 500 with a reason. The status decides: 200 with FAIL would count as success."""
@@ -170,7 +170,7 @@ class WechatpayProvider:
         try:
             return self._checkouts.build(payment, answer.body, self._clock())
         except Malformed as error:
-            raise unknown(f"the order's answer is unreadable: {error}") from error
+            raise unknown(PROVIDER, f"the order's answer is unreadable: {error}") from error
 
     async def _question(self, payment: Payment) -> Answer:
         target = f"{mapping.payment_path(payment)}?mchid={self._config.mchid}"
@@ -184,7 +184,7 @@ class WechatpayProvider:
         if answer.is_success:
             return self._report(answer, payment)
         if answer.says(codes.MISSING):
-            return mapping.bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
+            return bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
         return answer.fail()
 
     def _report(self, answer: Answer, payment: Payment) -> PaymentReport:
@@ -193,10 +193,10 @@ class WechatpayProvider:
 
     async def _charged(self, answer: Answer, payment: Payment) -> Created:
         if answer.is_success:
-            return _settled(self._report(answer, payment))
+            return without_checkout(self._report(answer, payment))
         if answer.verdict is Verdict.PENDING:
             raw = answer.code or "USERPAYING"
-            return _settled(mapping.bare_report(payment, Outcome.PENDING, raw))
+            return without_checkout(bare_report(payment, Outcome.PENDING, raw))
         if answer.verdict.is_refusal or answer.verdict is Verdict.PAID:
             # The code is good once: an earlier attempt of ours may have used it. Only who is not
             # heard with the order either may take a refused question for the same no.
@@ -205,7 +205,7 @@ class WechatpayProvider:
             unpaid = report.raw_status in (mapping.NOT_PAID, mapping.PAY_ERROR)
             in_hand = report.outcome is Outcome.PENDING and not unpaid
             if in_hand or report.outcome is Outcome.PAID:
-                return _settled(report)
+                return without_checkout(report)
         return answer.fail()
 
     async def _reverse(self, payment: Payment) -> PaymentReport:
@@ -237,17 +237,11 @@ class WechatpayProvider:
 
     async def _ended(self, answer: Answer, payment: Payment, raw_status: str) -> PaymentReport:
         if answer.is_success:
-            return mapping.bare_report(payment, Outcome.CLOSED, raw_status)
+            return bare_report(payment, Outcome.CLOSED, raw_status)
         if answer.says(codes.CLOSED):
-            return mapping.bare_report(payment, Outcome.CLOSED, str(answer.code))
+            return bare_report(payment, Outcome.CLOSED, str(answer.code))
         if answer.says(codes.MISSING):
-            return mapping.bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
+            return bare_report(payment, Outcome.NOT_FOUND, str(answer.code))
         if answer.verdict is Verdict.PAID:
             return await self._look(payment)
         return answer.fail()
-
-
-def _settled(report: PaymentReport) -> Created:
-    return Created(
-        checkout=NOTHING_NEEDED, report=report, provider_reference=report.provider_reference
-    )

@@ -1,7 +1,7 @@
 """API v3 signatures: bytes in, bytes out, no I/O.
 
 May live here: what is signed, how, and whether a signature is fresh and good. Whose key a serial
-names is `platform_keys.py`'s business.
+names is `keys.py`'s business.
 """
 
 import base64
@@ -95,7 +95,7 @@ def verify(key: RSAPublicKey, signature: str, content: bytes) -> None:
 
 
 @dataclass(frozen=True)
-class Seal:
+class SignatureHeaders:
     """The signature headers of an answer or a notification."""
 
     timestamp: str
@@ -108,19 +108,19 @@ class Seal:
         """From lower-case or case-insensitive headers; raises BadSignature."""
         if headers.get("wechatpay-signature-type", SCHEME) != SCHEME:
             raise BadSignature("the signature is of another type")
-        seal = cls(
+        signed = cls(
             timestamp=headers.get("wechatpay-timestamp", ""),
             nonce=headers.get("wechatpay-nonce", ""),
             serial=headers.get("wechatpay-serial", ""),
             signature=headers.get("wechatpay-signature", ""),
         )
-        if not _TIMESTAMP.fullmatch(seal.timestamp):
+        if not _TIMESTAMP.fullmatch(signed.timestamp):
             raise BadSignature("the timestamp is missing or no number of seconds")
-        if not all(_TOKEN.fullmatch(part) for part in (seal.nonce, seal.serial)):
+        if not all(_TOKEN.fullmatch(part) for part in (signed.nonce, signed.serial)):
             raise BadSignature("the nonce or the serial is missing or malformed")
-        if not seal.signature.isascii():
+        if not signed.signature.isascii():
             raise BadSignature("the signature is not ASCII")
-        return seal
+        return signed
 
     def check_fresh(self, now: datetime) -> None:
         """Raise BadSignature where the message is 300 s away from `now`, or further."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from domain.text import keepable
-from providers.tolerant import (
+from providers.kit.fields import (
     EmptyText,
     Informational,
     NumberText,

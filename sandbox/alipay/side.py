@@ -1,4 +1,6 @@
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,17 +16,32 @@ from sandbox.alipay.notices import NOTIFY_FAULTS, Herald
 from sandbox.alipay.openapi_v3.gateway import OpenApiV3
 from sandbox.alipay.payments import BarcodePayments
 from sandbox.alipay.refunds import DONE, PROCESSING, Refunds
+from sandbox.alipay.scenarios import DEMO
 from sandbox.alipay.trades import PROVIDER, SHOWN, WAITING, Trades
 from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
+from sandbox.manifest import pick
 from sandbox.side import ControlError, Message, Notice
+
+# What Paysaga's configuration takes of the manifest; it refuses anything else.
+ACCOUNT = (
+    "app_id",
+    "app_private_key_file",
+    "alipay_public_key_file",
+    "app_cert_file",
+    "alipay_cert_file",
+    "alipay_root_cert_file",
+    "aes_key",
+)
 
 
 class AlipaySide:
     """Alipay as the rest of the sandbox sees it."""
 
     name = PROVIDER
+    demo = DEMO
+    pages: Mapping[str, str] = MappingProxyType({})
     ladder: tuple[float, ...] = (240.0, 600.0, 600.0, 3600.0, 7200.0, 21600.0, 54000.0)
     call_faults: tuple[str, ...] = CALL_FAULTS
     notify_faults: tuple[str, ...] = NOTIFY_FAULTS
@@ -54,6 +71,18 @@ class AlipaySide:
             "seller_id": self._keys.seller_id,
             "apps": self._keys.manifest(),
         }
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Every application that signs by RSA2."""
+        manifest = self.manifest()
+        shared = {key: manifest[key] for key in ("gateway_url", "seller_id")}
+        # Paysaga signs by RSA2 only.
+        apps = {name: app for name, app in manifest["apps"].items() if app["sign_type"] != "RSA"}
+        return [{"name": name} | shared | pick(app, ACCOUNT) for name, app in apps.items()]
+
+    def links(self) -> dict[str, str]:
+        """Its interface."""
+        return {"Alipay gateway": self.manifest()["gateway_url"]}
 
     def open_checkout(self, checkout: str) -> Order:
         """What the phone does with an order string, and a browser or scanner with a URL."""
@@ -164,3 +193,6 @@ class AlipaySide:
         if order is None:
             raise ControlError(f"no order {reference!r}", 404)
         return self.open(order)
+
+
+SIDE = AlipaySide

@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +19,7 @@ from sandbox.apple_iap.notices import ACCEPTED, LADDER, NOTIFY_FAULTS, Herald
 from sandbox.apple_iap.purchases import Purchases
 from sandbox.apple_iap.receipts import Receipts
 from sandbox.apple_iap.refunds import Refunds
+from sandbox.apple_iap.scenarios import DEMO
 from sandbox.apple_iap.store import AppSettings
 from sandbox.apple_iap.subscriptions import Subscriptions
 from sandbox.apple_iap.transactions import Transactions
@@ -24,17 +27,30 @@ from sandbox.apple_iap.views import ASKED, PROVIDER, SHEET
 from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
+from sandbox.manifest import pick
 from sandbox.side import ControlError, Message, Notice
 
 Content = Annotated[dict[str, Any], Body()]
 CONTROL = f"/_sandbox/{PROVIDER}"
 PAGE = f"/cashier/{PROVIDER}"
 
+# What Paysaga's configuration takes of the manifest; it refuses anything else.
+ACCOUNT = (
+    "environment",
+    "bundle_id",
+    "app_apple_id",
+    "issuer_id",
+    "key_id",
+    "private_key_file",
+)
+
 
 class AppleIapSide:
     """The App Store as the rest of the sandbox sees it."""
 
     name = PROVIDER
+    demo = DEMO
+    pages: Mapping[str, str] = MappingProxyType({"A phone with your app": PAGE})
     ladder: tuple[float, ...] = LADDER
     call_faults: tuple[str, ...] = CALL_FAULTS
     notify_faults: tuple[str, ...] = NOTIFY_FAULTS
@@ -90,6 +106,22 @@ class AppleIapSide:
             "base_url": f"{origin}/{PROVIDER}/sandbox",
             "production_url": self._context.production_url,
         } | self._keys.manifest(f"{origin}{CONTROL}/apps/{APP}")
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """The app, as its developer configures it."""
+        manifest = self.manifest()
+        shared = {key: manifest[key] for key in ("base_url", "root_certificate_file")}
+        return [
+            {"name": name} | shared | pick(app, ACCOUNT) for name, app in manifest["apps"].items()
+        ]
+
+    def links(self) -> dict[str, str]:
+        """Both hosts."""
+        manifest = self.manifest()
+        return {
+            "App Store Server API": manifest["base_url"],
+            "App Store, production": manifest["production_url"],
+        }
 
     def open_checkout(self, checkout: str) -> Order:
         """`{"productId": …, "appAccountToken": …, "quantity": …}`; raises ControlError."""
@@ -183,3 +215,6 @@ class AppleIapSide:
         except ControlError as error:
             raise HTTPException(error.status, error.message) from error
         return done
+
+
+SIDE = AppleIapSide

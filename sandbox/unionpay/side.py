@@ -1,4 +1,6 @@
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -8,6 +10,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
+from sandbox.manifest import pick
 from sandbox.side import ControlError, Message, Notice
 from sandbox.unionpay.envelope import Call
 from sandbox.unionpay.errors import AcpError
@@ -19,6 +22,7 @@ from sandbox.unionpay.payments import QR_PATH, Payments
 from sandbox.unionpay.queries import Queries
 from sandbox.unionpay.refunds import Refunds
 from sandbox.unionpay.reversals import Reversals
+from sandbox.unionpay.scenarios import DEMO
 from sandbox.unionpay.sealing import Fields
 from sandbox.unionpay.transactions import PROVIDER, Transactions
 
@@ -26,11 +30,24 @@ RETURN_PATH = "/unionpay/return"
 ACCEPTED = (200, 302)
 TEST_MODE = "01"
 
+# What Paysaga's configuration takes of the manifest; it refuses anything else.
+ACCOUNT = (
+    "mer_id",
+    "sign_method",
+    "pfx_file",
+    "pfx_password",
+    "root_certificate_file",
+    "middle_certificate_file",
+    "secure_key",
+)
+
 
 class UnionpaySide:
     """UnionPay as the rest of the sandbox sees it."""
 
     name = PROVIDER
+    demo = DEMO
+    pages: Mapping[str, str] = MappingProxyType({})
     ladder: tuple[float, ...] = LADDER
     call_faults: tuple[str, ...] = CALL_FAULTS
     notify_faults: tuple[str, ...] = NOTIFY_FAULTS
@@ -68,6 +85,20 @@ class UnionpaySide:
             "base_url": f"{self._context.base_url}/unionpay{PATH}",
             "merchants": self._keys.manifest(),
         }
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Every merchant, in the test environment."""
+        manifest = self.manifest()
+        # The sandbox plays UnionPay's test environment, and the app's SDK is told so.
+        shared = {"base_url": manifest["base_url"], "mode": "01"}
+        return [
+            {"name": name} | shared | pick(merchant, ACCOUNT)
+            for name, merchant in manifest["merchants"].items()
+        ]
+
+    def links(self) -> dict[str, str]:
+        """Its interface."""
+        return {"UnionPay ACP": self.manifest()["base_url"]}
 
     def open_checkout(self, checkout: str) -> Order:
         """What the app's SDK does with a `tn`, a browser with a form, a wallet with a QR text.
@@ -185,3 +216,6 @@ class UnionpaySide:
         if not told:
             return PlainTextResponse("nothing to return with", 404)
         return HTMLResponse(form_page(*told))
+
+
+SIDE = UnionpaySide

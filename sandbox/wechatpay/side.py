@@ -1,5 +1,6 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,6 +10,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from sandbox.books import Order, Refund
 from sandbox.context import Context
 from sandbox.faults import Fault
+from sandbox.manifest import pick
 from sandbox.side import ControlError, Message, Notice
 from sandbox.wechatpay import invocation
 from sandbox.wechatpay.accounts import Accounts
@@ -28,6 +30,7 @@ from sandbox.wechatpay.orders import Orders
 from sandbox.wechatpay.payer import Payer
 from sandbox.wechatpay.platform import echo, list_certificates, no_such_resource
 from sandbox.wechatpay.refunds import Refunds
+from sandbox.wechatpay.scenarios import DEMO
 from sandbox.wire_response import METHODS
 
 TRANSACTIONS = "/v3/pay/transactions"
@@ -36,11 +39,23 @@ BALANCE = "/v3/merchant/fund/balance"
 REFUNDS = "/v3/refund/domestic/refunds"
 ACCEPTED = (200, 204)
 
+# What Paysaga's configuration takes of the manifest; it refuses anything else.
+ACCOUNT = (
+    "mchid",
+    "api_v3_key",
+    "merchant_serial",
+    "merchant_private_key_file",
+    "public_key_id",
+    "public_key_file",
+)
+
 
 class WechatpaySide:
     """WeChat Pay as the rest of the sandbox sees it."""
 
     name = PROVIDER
+    demo = DEMO
+    pages: Mapping[str, str] = MappingProxyType({})
     ladder = LADDER
     call_faults: tuple[str, ...] = CALL_FAULTS
     notify_faults: tuple[str, ...] = NOTIFY_FAULTS
@@ -70,6 +85,22 @@ class WechatpaySide:
             "appid": self._accounts.appid,
             "merchants": self._accounts.manifest(),
         }
+
+    def accounts(self) -> list[dict[str, Any]]:
+        """Every merchant."""
+        manifest = self.manifest()
+        shared = {key: manifest[key] for key in ("base_url", "appid")}
+        return [
+            {"name": name}
+            | shared
+            | pick(merchant, ACCOUNT)
+            | {"platform_certificates": merchant["mode"] == "platform_certificate"}
+            for name, merchant in manifest["merchants"].items()
+        ]
+
+    def links(self) -> dict[str, str]:
+        """Its interface."""
+        return {"WeChat Pay v3": self._context.base_url}
 
     def open_checkout(self, checkout: str) -> Order:
         """The phone scans a code URL, opens an H5 URL, or gets an app's or a page's parameters.
@@ -184,3 +215,6 @@ class WechatpaySide:
         except ControlError as error:
             return PlainTextResponse(error.message, error.status)
         return RedirectResponse(f"{self._context.base_url}/cashier/{PROVIDER}/{order.reference}")
+
+
+SIDE = WechatpaySide

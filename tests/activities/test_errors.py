@@ -16,6 +16,7 @@ from temporalio.exceptions import (
 from activities.errors import still_pending, to_temporal, translated
 from domain.errors import (
     Conflict,
+    ConstraintViolation,
     InvalidRequest,
     InvalidSignature,
     NotFound,
@@ -24,7 +25,6 @@ from domain.errors import (
     ProviderRejected,
     ProviderUnavailable,
     ReportMismatch,
-    StatementRefused,
 )
 from storage.database import DatabaseUnavailable
 from workflows.failures import failure_of, refusal, rejection
@@ -37,7 +37,7 @@ FINAL = [
     Conflict("no"),
     NotFound("no"),
     ReportMismatch("no"),
-    StatementRefused("no"),
+    ConstraintViolation("no"),
 ]
 RETRIED = [
     OutcomeUnknown("?", provider="p"),

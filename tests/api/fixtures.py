@@ -43,6 +43,7 @@ from tests.api.house import ORIGIN, Door, House, ProviderSide, Shop, running, vi
 from tests.domain.making import IDENTITY
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.apple_iap.harness import AppleIapHarness
+from tests.providers.harness import account_of
 from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
 from webhooks.sender import WebhookSender
@@ -103,7 +104,7 @@ async def house(
         ) as provider_http,
     ):
         accounts = {
-            harness.name: [harness.account(manifest, mode) for mode in harness.modes]
+            harness.name: [account_of(manifest, harness.name, mode) for mode in harness.modes]
             for harness in (
                 WechatpayHarness(),
                 AlipayHarness(),
@@ -148,7 +149,7 @@ async def house(
         making = partial(eager_worker, activities, None, dependencies.temporal)
         async with (
             _workers(await _another(dependencies.temporal), activities),
-            dependencies.eager.carried(dependencies.temporal, making),
+            dependencies.eager.running(dependencies.temporal, making),
         ):
             yield House(door.app, dependencies, ProviderSide(provider_http), door)
 
@@ -173,7 +174,7 @@ def _activities(dependencies: Dependencies, http: httpx.AsyncClient) -> Activiti
 @asynccontextmanager
 async def _workers(client: Client, activities: Activities) -> AsyncIterator[None]:
     async with AsyncExitStack() as running:
-        for worker in workers(client, activities, sorted(registry.BUILDERS)):
+        for worker in workers(client, activities, sorted(registry.PROVIDERS)):
             await running.enter_async_context(worker)
         yield
 

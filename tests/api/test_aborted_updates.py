@@ -3,13 +3,13 @@
 import pytest
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.workflow_calls import RunOver, bounded
+from api.workflow_calls import WorkflowEnded, bounded
 
 CLOSING = "workflow update was aborted by closing workflow"
 
 
 async def test_an_update_that_its_workflow_closed_with_is_answered_from_the_database() -> None:
-    with pytest.raises(RunOver):
+    with pytest.raises(WorkflowEnded):
         async with bounded():
             raise RPCError(CLOSING, RPCStatusCode.ABORTED, b"")
 

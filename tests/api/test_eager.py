@@ -97,8 +97,8 @@ async def test_an_answer_that_nobody_waits_for_any_more_is_dropped() -> None:
     start, answer = EagerStart(), ApplicationError("no", type="order_already_paid")
     with start._expecting(UUID(int=1)) as waiting:  # noqa: SLF001
         waiting.cancel()
-        start._hear(UUID(int=1), answer)  # noqa: SLF001
-        start._hear(UUID(int=2), answer)  # noqa: SLF001
+        start._listener(UUID(int=1), answer)  # noqa: SLF001
+        start._listener(UUID(int=2), answer)  # noqa: SLF001
     assert waiting.cancelled()
 
 

@@ -11,6 +11,7 @@ from domain.identity import payment_workflow_id
 from domain.notification import NotificationOutcome
 from domain.payment import PaymentStatus
 from domain.refund import Refund
+from providers.base import refundable
 from tests.api.house import House, ProviderSide, Shop, eventually, order
 
 
@@ -211,7 +212,7 @@ async def test_a_refund_made_at_the_providers_console_is_recorded(
         created_at=datetime.now(UTC),
     )
     source = house.dependencies.registry.get(payment.provider, payment.account)
-    await source.refund(refund, payment)
+    await refundable(source).refund(refund, payment)
     await provider.control.post(
         "/_sandbox/refunds/complete",
         json={"provider": "wechatpay", "refund_reference": refund.reference},

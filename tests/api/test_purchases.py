@@ -108,7 +108,7 @@ async def test_a_purchase_that_temporal_did_not_take_in_time_may_be_brought_agai
     payment = await buyer.ask()
     signed = await buyer.signed(await buyer.buy(payment))
     with monkeypatch.context() as patched:
-        patched.setattr("api.notifications.routing.tell_payment", silent)
+        patched.setattr("api.notifications.routing.signal_payment", silent)
         answer = await buyer.verify(payment, signed)
     assert (answer.status_code, answer.json()["code"]) == (503, "temporal_unavailable")
     assert (await buyer.verify(payment, signed)).status_code == 200

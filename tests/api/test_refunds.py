@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from providers.base import refundable
 from tests.api.house import House, ProviderSide, Shop, eventually
 
 
@@ -228,7 +229,8 @@ async def test_a_providers_success_for_a_refund_that_we_failed_calls_a_person(
     ours = await stores.payments.get(UUID(payment["id"]))
     assert refund is not None
     assert ours is not None
-    await house.dependencies.registry.get("wechatpay", "pubkey").refund(refund, ours)
+    source = house.dependencies.registry.get("wechatpay", "pubkey")
+    await refundable(source).refund(refund, ours)
     await provider.control.post(
         "/_sandbox/refunds/complete",
         json={"provider": "wechatpay", "refund_reference": refund.reference},

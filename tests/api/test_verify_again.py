@@ -220,7 +220,7 @@ async def test_what_is_not_applied_in_time_is_202_with_what_holds_now(
         """Temporal took the report; its workflow has not come to it."""
 
     with monkeypatch.context() as patched:
-        patched.setattr("api.notifications.store_routing.tell_store", taken)
+        patched.setattr("api.notifications.store_routing.signal_store_change", taken)
         answer = await buyer.verify(payment, await buyer.signed(following))
 
     assert answer.status_code == 202, answer.text

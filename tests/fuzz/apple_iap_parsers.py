@@ -227,10 +227,6 @@ def raw_answers() -> dict[str, Callable[[], Parser]]:
             page(signed(transaction()), more=True),
             rest=page(signed(transaction())),
         ),
-        "apple_iap answer to order": lambda: answer_parser(
-            lambda provider: provider.look_up_order("MK5TTTVWJH"),
-            as_json({"status": 0, "signedTransactions": [signed(transaction()).decode()]}),
-        ),
         "apple_iap answer to what was lost": lambda: answer_parser(
             lambda provider: provider.find_lost(since),
             page_told(signed(sale()), more=True),
@@ -241,12 +237,8 @@ def raw_answers() -> dict[str, Callable[[], Parser]]:
             page_told(signed(sale())),
             rest=answered(signed(transaction())),
         ),
-        "apple_iap answer to test": lambda: answer_parser(
-            lambda provider: provider.request_test_notification(),
-            as_json({"testNotificationToken": "ce3af791-365e-4c60-841b-1674b43c1609_1"}),
-        ),
         "apple_iap refusal 429": lambda: answer_parser(
-            lambda provider: provider.find_refunds(NUMBER), refusal, status=429
+            lambda provider: provider.find_purchases(NUMBER), refusal, status=429
         ),
         "apple_iap refusal 404": lambda: answer_parser(
             lambda provider: provider.query(

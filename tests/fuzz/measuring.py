@@ -17,7 +17,7 @@ from typing import ParamSpec, TypeVar
 
 import httpx
 
-from providers.bounded import BoundedClient
+from providers.kit.bounded_client import BoundedClient
 from tests.fuzz.mangling import Message, bombs
 from tests.fuzz.parsers import parser
 from tests.fuzz.reading import reading

@@ -1,25 +1,21 @@
-"""Every parser under fuzz, as data: a new provider adds its own file and a line in `PARSERS`.
+"""Every parser under fuzz, as data: `<provider>_parsers()` of `<provider>_parsers.py`.
 
 `test_parsers.py` does the same to all of them.
 """
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 
-from tests.fuzz.alipay_parsers import alipay_parsers
-from tests.fuzz.apple_iap_parsers import apple_iap_parsers
 from tests.fuzz.mangling import Message
 from tests.fuzz.under_fuzz import Parser
-from tests.fuzz.unionpay_parsers import unionpay_parsers
-from tests.fuzz.webhook_parsers import webhook_parsers
-from tests.fuzz.wechatpay_parsers import wechatpay_parsers
 
 PARSERS: dict[str, Callable[[], Parser]] = {
-    **alipay_parsers(),
-    **wechatpay_parsers(),
-    **unionpay_parsers(),
-    **apple_iap_parsers(),
-    **webhook_parsers(),
+    name: build
+    for file in sorted(Path(__file__).parent.glob("*_parsers.py"))
+    if not file.stem.startswith("test_")
+    for name, build in getattr(import_module(f"tests.fuzz.{file.stem}"), file.stem)().items()
 }
 
 

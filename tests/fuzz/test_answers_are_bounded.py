@@ -16,8 +16,8 @@ from api.http.metrics import Metrics
 from crypto.key_ring import new_key_file
 from domain.identity import new_identity_key
 from engine.workers import open_activities
-from providers import bounded
-from providers.bounded import LARGEST_ANSWER, BoundedClient
+from providers.kit import bounded_client
+from providers.kit.bounded_client import LARGEST_ANSWER, BoundedClient
 from providers.registry import Registry
 from settings import Settings
 from storage.database import Database
@@ -73,7 +73,7 @@ async def test_an_answer_without_end_is_broken_off(
 async def test_an_answer_that_drips_is_given_up(
     client: BoundedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounded, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(bounded_client, "ANSWER_SECONDS", 0.3)
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -19,7 +19,7 @@ from domain.report import Outcome, PaymentReport
 from domain.text import LONGEST_WORDS
 from providers.alipay.mapping import moment
 from providers.unionpay.wire import moment as unionpay_moment
-from providers.wechatpay import platform_keys
+from providers.wechatpay import keys
 from providers.wechatpay.wire import Refusal, Transaction, read
 from tests.api.house import House, Shop, order, visitor
 from tests.fuzz import apple_iap_parsers, unionpay_parsers
@@ -133,7 +133,7 @@ async def test_a_certificate_of_another_kind_is_left_out_of_a_download(
     def fail(_certificate: object) -> str:
         raise error
 
-    monkeypatch.setattr(platform_keys, "certificate_serial", fail)
+    monkeypatch.setattr(keys, "certificate_serial", fail)
     with pytest.raises(certificates.refusals):
         await certificates.read(good)
 

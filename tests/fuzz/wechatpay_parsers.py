@@ -11,7 +11,7 @@ from domain.payment import Channel
 from providers.wechatpay.checkouts import Checkouts
 from providers.wechatpay.client import WechatpayClient
 from providers.wechatpay.config import WechatpayConfig
-from providers.wechatpay.platform_keys import PlatformKeys
+from providers.wechatpay.keys import PlatformKeys
 from providers.wechatpay.provider import WechatpayProvider
 from providers.wechatpay.signing import BadSignature, MerchantSigner
 from tests.fuzz.mangling import Message

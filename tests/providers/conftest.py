@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,11 @@ from fastapi import FastAPI
 from domain.payment import Channel
 from providers import registry
 from sandbox.app import create_app
-from tests.providers.alipay.harness import AlipayHarness
-from tests.providers.apple_iap.harness import AppleIapHarness
-from tests.providers.harness import Harness
+from tests.providers.harness import Harness, account_of
 from tests.providers.stand import Clock, Inbox, Stand, Time, now
-from tests.providers.unionpay.harness import UnionpayHarness
-from tests.providers.wechatpay.harness import WechatpayHarness
 
-HARNESSES: tuple[Harness, ...] = (
-    AlipayHarness(),
-    WechatpayHarness(),
-    UnionpayHarness(),
-    AppleIapHarness(),
+HARNESSES: tuple[Harness, ...] = tuple(
+    import_module(f"tests.providers.{name}.harness").HARNESS for name in registry.PROVIDERS
 )
 ORIGIN = "http://sandbox.test"
 PUBLIC_URL = "http://paysaga.test"
@@ -102,7 +96,7 @@ async def make_stand(sandbox: Sandbox) -> AsyncIterator[Make]:
         clock: Clock = now,
         **changes: Any,
     ) -> Stand:
-        account = harness.account(sandbox.manifest, mode) | changes
+        account = account_of(sandbox.manifest, harness.name, mode) | changes
         time = Time(clock)
         built = registry.build(
             {harness.name: [account]}, http=http or control, clock=time, public_url=PUBLIC_URL

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from domain.checkout import Checkout
 from domain.payment import Channel, Payer
 from domain.report import Attention
 from providers.base import ChannelRules
+from settings import read_files
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,6 @@ class Harness(Protocol):
         """Its kinds of account in the sandbox's manifest."""
         ...
 
-    def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
-        """The account of the sandbox's manifest, as `Settings.read_accounts` would give it."""
-        ...
-
     def notify_urls(self, public_url: str) -> dict[str, str]:
         """Where the provider is told our address once for all, and which one it is."""
         ...
@@ -63,3 +61,9 @@ class Harness(Protocol):
     def checkout(self, checkout: Checkout) -> str | None:
         """What the payer's device opens; None where the order alone is enough."""
         ...
+
+
+def account_of(manifest: Mapping[str, Any], provider: str, mode: str) -> dict[str, Any]:
+    """The account of the sandbox's manifest, as `Settings.read_accounts` would give it."""
+    accounts = {account["name"]: account for account in manifest["accounts"][provider]}
+    return read_files(accounts[mode], Path("/"))

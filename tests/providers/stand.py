@@ -15,7 +15,7 @@ from domain.notification import Acknowledgement
 from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
 from domain.report import PaymentReport
-from providers.base import Provider
+from providers.base import Provider, Refundable, refundable
 from tests.providers.harness import Harness
 
 _NUMBERS = itertools.count(1)
@@ -77,6 +77,11 @@ class Stand:
         """Where an order is made by a call, and paid by a payer who acts later."""
         rules = self.provider.channels.items()
         return [name for name, rule in rules if not rule.local and name is not Channel.BARCODE]
+
+    @property
+    def refunds(self) -> Refundable:
+        """The provider's verbs of refunds, where it has them."""
+        return refundable(self.provider)
 
     def payment(self, channel: Channel | None = None, **changes: Any) -> Payment:
         now = self.time()
@@ -160,7 +165,7 @@ class Stand:
         calls: list[Awaitable[object]] = [provider.query(payment), provider.close(payment)]
         if not rules.local:
             calls.append(provider.create(payment))
-        if rules.refundable:
+        if isinstance(provider, Refundable):
             calls += [provider.refund(refund, payment), provider.query_refund(refund, payment)]
         return calls
 

@@ -7,8 +7,9 @@ from domain.errors import InvalidSignature
 from domain.notification import NotificationKind
 from domain.payment import Channel
 from domain.report import Attention, Outcome
+from providers.base import SignsReturns
 from tests.providers.conftest import Make
-from tests.providers.harness import Harness
+from tests.providers.harness import Harness, account_of
 from tests.providers.stand import Stand, minutes_ago
 
 UNPAID = (Outcome.PENDING, Outcome.NOT_FOUND)
@@ -175,18 +176,17 @@ async def test_no_secret_shows_in_what_a_log_may_print(
 ) -> None:
     stand = make_stand(*case)
     shown = f"{stand.provider!r} {vars(stand.provider)!r}"
-    account = case[0].account(sandbox_manifest, case[1])
+    account = account_of(sandbox_manifest, case[0].name, case[1])
     for name, value in account.items():
         if "private_key" in name or name.endswith(("aes_key", "v3_key", "secure_key", "pfx")):
             assert str(value).strip().splitlines()[-2:][0] not in shown
 
 
 def test_a_return_that_is_not_signed_names_no_payment(stand: Stand) -> None:
-    try:
-        reference = stand.provider.parse_return("out_trade_no=1&sign=AAAA")
-    except InvalidSignature:
-        reference = None
-    assert reference is None
+    if not isinstance(stand.provider, SignsReturns):
+        pytest.skip("this provider signs no return")
+    with pytest.raises(InvalidSignature):
+        stand.provider.parse_return("out_trade_no=1&sign=AAAA")
 
 
 def test_every_channel_says_how_long_it_lives(stand: Stand) -> None:

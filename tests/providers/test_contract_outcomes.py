@@ -42,10 +42,10 @@ async def test_an_answer_about_a_refund_that_proves_nothing_is_an_unknown_outcom
 ) -> None:
     payment = await refunding.paid()
     refund = refunding.refund(payment, 1)
-    await refunding.provider.refund(refund, payment)
+    await refunding.refunds.refund(refund, payment)
     await refunding.fault("refund_query", kind, refund)
     with pytest.raises(OutcomeUnknown):
-        await refunding.provider.query_refund(refund, payment)
+        await refunding.refunds.query_refund(refund, payment)
 
 
 @pytest.mark.parametrize("kind", UNPROVEN)
@@ -72,8 +72,8 @@ async def test_an_answer_to_a_refund_that_proves_nothing_is_an_unknown_outcome(
     refund = refunding.refund(payment, 700)
     await refunding.fault("refund", kind, refund)
     with pytest.raises(OutcomeUnknown):
-        await refunding.provider.refund(refund, payment)
-    await refunding.provider.refund(refund, payment)
+        await refunding.refunds.refund(refund, payment)
+    await refunding.refunds.refund(refund, payment)
     await refunding.complete(refund)
     assert await refunding.moved(payment, "refund") == [700]
 

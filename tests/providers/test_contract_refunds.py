@@ -5,6 +5,7 @@ import pytest
 from domain.errors import OutcomeUnknown, ProviderRejected
 from domain.notification import NotificationKind
 from domain.report import RefundOutcome
+from providers.base import Refundable, refundable
 from tests.providers.stand import Stand
 
 
@@ -13,10 +14,10 @@ async def test_refunds_in_parts_move_exactly_what_was_asked(refunding: Stand) ->
     for amount in (500, 1499):
         refund = refunding.refund(payment, amount)
         assert (
-            await refunding.provider.refund(refund, payment)
+            await refunding.refunds.refund(refund, payment)
         ).refund_reference == refund.reference
         await refunding.complete(refund)
-        report = await refunding.provider.query_refund(refund, payment)
+        report = await refunding.refunds.query_refund(refund, payment)
         assert report.outcome is RefundOutcome.SUCCEEDED
         assert refund.mismatch(report) is None
     assert await refunding.moved(payment, "refund") == [500, 1499]
@@ -26,7 +27,7 @@ async def test_sending_a_refund_again_moves_the_money_once(refunding: Stand) -> 
     payment = await refunding.paid()
     refund = refunding.refund(payment, payment.amount)
     for _ in range(3):
-        report = await refunding.provider.refund(refund, payment)
+        report = await refunding.refunds.refund(refund, payment)
         assert report.outcome in (RefundOutcome.SUCCEEDED, RefundOutcome.PENDING)
     await refunding.complete(refund)
     assert await refunding.moved(payment, "refund") == [payment.amount]
@@ -37,12 +38,12 @@ async def test_a_refund_whose_answer_was_lost_is_found_by_asking(refunding: Stan
     refund = refunding.refund(payment, 700)
     await refunding.fault("refund", "lost_answer", refund)
     with pytest.raises(OutcomeUnknown):
-        await refunding.provider.refund(refund, payment)
+        await refunding.refunds.refund(refund, payment)
     await refunding.complete(refund)
-    report = await refunding.provider.query_refund(refund, payment)
+    report = await refunding.refunds.query_refund(refund, payment)
     assert refund.mismatch(report) is None
     assert report.outcome is RefundOutcome.SUCCEEDED
-    await refunding.provider.refund(refund, payment)
+    await refunding.refunds.refund(refund, payment)
     assert await refunding.moved(payment, "refund") == [700]
 
 
@@ -50,21 +51,21 @@ async def test_refunding_more_than_was_paid_is_a_definite_no(refunding: Stand) -
     payment = await refunding.paid()
     refund = refunding.refund(payment, payment.amount + 1)
     with pytest.raises(ProviderRejected) as caught:
-        await refunding.provider.refund(refund, payment)
+        await refunding.refunds.refund(refund, payment)
     assert caught.value.provider_code
     assert await refunding.moved(payment, "refund") == []
 
 
 async def test_a_refund_that_was_never_sent_is_reported_as_not_found(refunding: Stand) -> None:
     payment = await refunding.paid()
-    report = await refunding.provider.query_refund(refunding.refund(payment, 1), payment)
+    report = await refunding.refunds.query_refund(refunding.refund(payment, 1), payment)
     assert report.outcome is RefundOutcome.NOT_FOUND
 
 
 async def test_a_refund_notification_finds_our_refund(refunding: Stand) -> None:
     payment = await refunding.paid()
     refund = refunding.refund(payment, 700)
-    await refunding.provider.refund(refund, payment)
+    await refunding.refunds.refund(refund, payment)
     await refunding.complete(refund)
     headers, body = await refunding.notified(payment, refund)
     notification = await refunding.provider.parse_notification(headers, body)
@@ -76,11 +77,14 @@ async def test_a_refund_notification_finds_our_refund(refunding: Stand) -> None:
     assert refund.mismatch(notification.refund) is None
 
 
-async def test_a_refund_that_only_the_provider_can_give_is_a_definite_no(keeping: Stand) -> None:
-    payment = await keeping.paid()
-    refund = keeping.refund(payment, payment.amount)
-    for call in (keeping.provider.refund, keeping.provider.query_refund):
-        with pytest.raises(ProviderRejected) as caught:
-            await call(refund, payment)
-        assert caught.value.provider_code
-    assert await keeping.moved(payment, "refund") == []
+def test_whoever_refunds_for_us_says_so_by_its_verbs_and_by_its_channels(stand: Stand) -> None:
+    verbs = isinstance(stand.provider, Refundable)
+
+    assert {rules.refundable for rules in stand.provider.channels.values()} == {verbs}
+
+
+def test_a_refund_that_only_the_provider_can_give_is_a_definite_no(keeping: Stand) -> None:
+    with pytest.raises(ProviderRejected) as caught:
+        refundable(keeping.provider)
+
+    assert caught.value.provider_code == "refund_unsupported"

@@ -10,6 +10,7 @@ from domain.payment import Channel
 from providers import registry
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.conftest import Make, Sandbox
+from tests.providers.harness import account_of
 from tests.providers.stand import now
 
 
@@ -21,7 +22,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def account(sandbox: Sandbox) -> dict[str, Any]:
-    return AlipayHarness().account(sandbox.manifest, "main")
+    return account_of(sandbox.manifest, "alipay", "main")
 
 
 def build(http: httpx.AsyncClient, **accounts: list[dict[str, Any]]) -> registry.Registry:

@@ -10,7 +10,7 @@ from api.http import rates
 from api.http.admission import BYTES_PER_TOKEN, MerchantLimits
 from api.http.limits import LARGE_ANSWER
 from api.http.peers import network_of
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.http.rates import Waiting
 from api.http.route_classes import RouteClass
 from api.http.shapes import MOST_FIELDS, check_body, check_query
@@ -39,14 +39,14 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["notification", "return", "objects", "numbers", "brackets"],
 )
 def test_a_body_of_very_many_parts_is_never_parsed(kind: RouteClass, body: bytes) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiProblem) as refused:
         check_body(kind, body)
 
     assert refused.value.status == 422
 
 
 def test_a_query_of_very_many_fields_is_never_parsed() -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(ApiProblem):
         check_query(MANY_PAIRS)
     check_query(b"&".join([b"a=1"] * MOST_FIELDS))
 
@@ -103,7 +103,7 @@ async def test_large_requests_never_cost_as_little_as_small_ones(house: House) -
 
     async with limits.admit("small", RouteClass.READ):
         pass
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiProblem) as refused:
         async with limits.admit("large", RouteClass.READ):
             pass
     assert refused.value.code == "rate_limit_exceeded"

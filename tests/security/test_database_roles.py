@@ -35,7 +35,7 @@ async def runtime(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         "TRUNCATE {} CASCADE",
         "DELETE FROM {}",
         "ALTER TABLE {} ADD COLUMN note text",
-        "CREATE TRIGGER mine BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION refuse_removal()",
+        "CREATE TRIGGER mine BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION forbid_removal()",
         "ALTER TABLE {} OWNER TO paysaga_runtime",
     ],
 )
@@ -91,7 +91,7 @@ async def test_what_no_code_writes_is_not_written(
         "CREATE TEMPORARY TABLE payments (id int)",
         "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE OR REPLACE FUNCTION guard_payment() RETURNS trigger LANGUAGE sql AS ''",
-        "ALTER FUNCTION refuse(text, text) RENAME TO ignore",
+        "ALTER FUNCTION raise_violation(text, text) RENAME TO ignore",
         "CREATE SCHEMA mine",
         "CREATE DATABASE mine",
         "CREATE ROLE mine",
@@ -141,7 +141,7 @@ async def test_a_privilege_given_by_hand_is_not_there_after_the_next_migration(
         "GRANT DELETE ON payments TO paysaga_runtime",
         "GRANT UPDATE (amount) ON payments TO PUBLIC",
         "GRANT ALL ON SCHEMA public TO PUBLIC",
-        "GRANT EXECUTE ON FUNCTION refuse_removal() TO PUBLIC",
+        "GRANT EXECUTE ON FUNCTION forbid_removal() TO PUBLIC",
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO paysaga_runtime",
         "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC",
     )
@@ -160,7 +160,7 @@ async def test_a_privilege_given_by_hand_is_not_there_after_the_next_migration(
                 await runtime.execute(statement)
     finally:
         await sql.execute(f"DROP TABLE {name}")
-    everyone = "SELECT has_function_privilege('public', 'refuse_removal()', 'EXECUTE')"
+    everyone = "SELECT has_function_privilege('public', 'forbid_removal()', 'EXECUTE')"
     assert not await sql.fetchval(everyone)
 
 
@@ -237,9 +237,9 @@ async def test_no_guard_reads_a_table_that_a_caller_made_up(
 async def test_a_replaced_function_does_not_keep_its_callers_search_path(
     postgres: Stack, sql: asyncpg.Connection
 ) -> None:
-    await sql.execute("ALTER FUNCTION refuse_removal() RESET search_path")
+    await sql.execute("ALTER FUNCTION forbid_removal() RESET search_path")
     await postgres.migrate()
-    path = "SELECT proconfig FROM pg_proc WHERE oid = 'refuse_removal()'::regprocedure"
+    path = "SELECT proconfig FROM pg_proc WHERE oid = 'forbid_removal()'::regprocedure"
     assert await sql.fetchval(path) == ["search_path=public, pg_temp"]
 
 

@@ -58,11 +58,11 @@ async def personal(
     await payments.save_checkout(payment.id, Created(checkout=checkout))
     await payments.finalise(succeeded(payment))
     refund = await refunds.reserve(new_refund(payment, reason=f"{person} did not like it"))
-    await refunds.settle(ended(refund))
+    await refunds.finalise(ended(refund))
     other = await refunds.reserve(new_refund(payment, reason=f"{person} again"))
     failure = Failure(code="no", message=person, provider_code="ACQ.X", provider_message=person)
     failed = ended(other, RefundStatus.FAILED).model_copy(update={"failure": failure})
-    await refunds.settle(failed)
+    await refunds.finalise(failed)
     await payments.flag(payment.id, Attention.EXTERNAL_REFUND, "1.00 went back")
     await notifications.record(*arrival_of(payment, person))
     page = await events.list_for_merchant(payment.merchant_id)
@@ -181,11 +181,13 @@ async def test_a_forgotten_payment_is_still_refunded_and_its_reasons_are_not_kep
 
     given_back = new_refund(personal, 200, reason=f"{person} wrote again")
     await refunds.reserve(given_back)
-    await refunds.settle(ended(given_back))
+    await refunds.finalise(ended(given_back))
     failure = Failure(code="no", message=person, provider_message=person)
     second = new_refund(personal, 300, reason=f"{person} once more")
     await refunds.reserve(second)
-    await refunds.settle(ended(second, RefundStatus.FAILED).model_copy(update={"failure": failure}))
+    await refunds.finalise(
+        ended(second, RefundStatus.FAILED).model_copy(update={"failure": failure})
+    )
 
     stored = await payments.get(personal.id)
     assert stored is not None
@@ -214,7 +216,7 @@ async def test_nothing_is_forgotten_while_it_is_still_needed(
     await acknowledge(events, payment)
     refund = await refunds.reserve(new_refund(payment))
     await is_kept(payment)
-    await refunds.settle(ended(refund))
+    await refunds.finalise(ended(refund))
     await is_kept(payment)
     await acknowledge(events, payment)
 

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 import pytest
 
 from api.notifications import receive
-from api.notifications.receive import hear
 from domain.notification import Notification, NotificationKind, NotificationOutcome
 from domain.report import Attention, Outcome, PaymentReport
 from storage.notifications import Arrival, NotificationRecord
@@ -41,8 +40,8 @@ def unknown(account: str) -> Notification:
 async def arrives(house: House, notification: Notification, times: int = 1) -> None:
     for _ in range(times):
         arrival = Arrival({}, b"signed", datetime.now(UTC))
-        delivered = await hear(house.dependencies, notification, arrival)
-        assert (delivered.outcome, delivered.acknowledged) == (NotificationOutcome.FOREIGN, False)
+        routed = await receive.receive(house.dependencies, notification, arrival)
+        assert (routed.outcome, routed.acknowledged) == (NotificationOutcome.FOREIGN, False)
 
 
 async def kept(house: House, notification: Notification) -> list[NotificationRecord]:
@@ -117,9 +116,9 @@ async def test_messages_about_unknown_orders_are_never_kept_without_a_bound(
     messages = [unknown(account) for _ in range(MOST + 2)]
     for each in [*messages, messages[0]]:
         arrival = Arrival({}, b"signed", datetime.now(UTC))
-        delivered = await hear(house.dependencies, each, arrival)
-        assert delivered.outcome is NotificationOutcome.UNKNOWN_REFERENCE
-        assert not delivered.acknowledged
+        routed = await receive.receive(house.dependencies, each, arrival)
+        assert routed.outcome is NotificationOutcome.UNKNOWN_REFERENCE
+        assert not routed.acknowledged
 
     rows = [await kept(house, each) for each in messages]
     assert [len(row) for row in rows] == [1] * MOST + [0] * 2

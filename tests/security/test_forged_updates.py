@@ -53,7 +53,10 @@ NEVER_UPDATED = {
         *("id", "provider", "account", "notification_id", "kind", "reference", "payment_id"),
         *("headers", "body", "content_hash", "received_at"),
     },
-    "grants": {"provider", "transaction_id", "product_id", "quantity", "price", "granted_at"},
+    "grants": {
+        *("provider", "account", "app", "transaction_id", "product_id", "quantity", "price"),
+        "granted_at",
+    },
     "merchants": {"id"},
     "api_keys": {"digest", "prefix", "merchant_id", "label", "created_at"},
 }
@@ -83,7 +86,7 @@ async def over(
     refund = await refunds.reserve(new_refund(payment, reason="spilt"))
     failure = Failure(code="no", message="The account is closed.")
     failed = ended(refund, RefundStatus.FAILED).model_copy(update={"failure": failure})
-    await refunds.settle(failed)
+    await refunds.finalise(failed)
     for event in (await events.list_for_merchant(payment.merchant_id)).items:
         await events.delivered(event.id, 200, veto="sold out")
     return final

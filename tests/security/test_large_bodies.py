@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from api.http import bodies
 from api.http.bodies import REQUEST_BYTES, Bodies
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.http.route_classes import LARGEST_BODY, ROUTES, RouteClass, find_route
 from tests.api.house import House
 from tests.security.requests import CHUNK, Unfinished, house_with
@@ -98,7 +98,7 @@ async def test_one_address_never_fills_the_memory_for_all_notifications() -> Non
 
     refused = await asyncio.gather(*flood, genuine, return_exceptions=True)
 
-    codes = [each.code for each in refused if isinstance(each, Refusal)]
+    codes = [each.code for each in refused if isinstance(each, ApiProblem)]
     unfinished = "body_incomplete"
     assert codes == [unfinished, unfinished, "overloaded", "overloaded", unfinished]
 
@@ -107,7 +107,7 @@ async def test_what_was_held_is_never_lost_to_the_next() -> None:
     held = Bodies(LARGEST_BODY + REQUEST_BYTES)
     for sends in (LARGEST_BODY, LARGEST_BODY * 2, LARGEST_BODY):
         request = Unfinished("/", sends=sends)
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(ApiProblem) as refused:
             async with held.body(
                 {"headers": []}, request.receive, largest=MIB, seconds=0.01, sender="m"
             ):

@@ -23,13 +23,12 @@ from typer.testing import CliRunner
 from cli.app import app
 from cli.embedded.environment import write_accounts
 from engine.production import (
-    ENDPOINTS,
     Problem,
     checked_settings,
     exposed_files,
     production_problems,
 )
-from providers.registry import BUILDERS
+from providers.registry import PROVIDERS
 from sandbox.app import create_app as create_sandbox
 from settings import Mode, Settings
 from tests.deploy.conftest import load_compose, read_env
@@ -239,7 +238,7 @@ def test_production_does_not_decrypt_payloads_for_just_any_page(origin: str) -> 
     assert refused(production_problems(settings(ui_origin=origin), {})) == ["PAYSAGA_UI_ORIGIN"]
 
 
-@pytest.mark.parametrize("provider", BUILDERS)
+@pytest.mark.parametrize("provider", PROVIDERS)
 def test_no_address_of_a_provider_is_forgotten(provider: str) -> None:
     config = importlib.import_module(f"providers.{provider}.config")
     models = [
@@ -248,7 +247,7 @@ def test_no_address_of_a_provider_is_forgotten(provider: str) -> None:
         if isinstance(each, type(BaseModel)) and each.__module__ == config.__name__
     ]
     addresses = {name for model in models for name in model.model_fields if name.endswith("_url")}
-    assert set(ENDPOINTS[provider]) == addresses
+    assert set(PROVIDERS[provider].endpoints) == addresses
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from domain.errors import InvalidSignature, ProviderRejected
 from domain.payment import Channel, Payment
-from providers.base import Provider
+from providers.base import Provider, SignsReturns
 from providers.unionpay import signing as unionpay_signing
 from providers.wechatpay.signing import lines
 from providers.wechatpay.wire import Malformed, Prepay, read
@@ -295,6 +295,7 @@ def _unionpay_form(unionpay: FakeGateway, changes: dict[str, str]) -> dict[str, 
 async def _refuses(provider: Provider, forged: dict[str, str]) -> None:
     with pytest.raises(InvalidSignature, match="cut up"):
         await provider.parse_notification({}, urlencode(forged).encode())
+    assert isinstance(provider, SignsReturns)
     with pytest.raises(InvalidSignature, match="cut up"):
         provider.parse_return(urlencode(forged))
 

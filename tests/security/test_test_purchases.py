@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.errors import StatementRefused
+from domain.errors import ConstraintViolation
 from domain.event import payment_data
 from domain.money import minor_units
 from domain.payment import Payment, PaymentStatus
@@ -322,6 +322,6 @@ async def test_what_was_charged_never_changes_afterwards(
     await buyer.verify(made, await buyer.signed(await buyer.buy(made)))
     statement = f"UPDATE payments SET {change} WHERE id = '{UUID(made['id'])}'"  # noqa: S608
 
-    with pytest.raises(StatementRefused, match="payments_money_forward"):
+    with pytest.raises(ConstraintViolation, match="payments_money_forward"):
         async with database.transaction() as connection:
             await connection.exec_driver_sql(statement)

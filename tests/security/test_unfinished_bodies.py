@@ -7,7 +7,7 @@ from starlette.types import Scope
 from api.http import bodies
 from api.http.bodies import REQUEST_BYTES, Bodies
 from api.http.peers import network_of
-from api.http.problems import Refusal
+from api.http.problems import ApiProblem
 from api.http.route_classes import LARGEST_BODY
 from tests.api.house import House
 from tests.security.requests import Unfinished, caller, house_with
@@ -55,7 +55,7 @@ def _sending(held: Bodies, sender: str, sends: int) -> asyncio.Task[Any]:
                 BODILESS, request.receive, largest=LARGEST_BODY, seconds=5, sender=sender
             ):
                 raise AssertionError("it never ends")
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             return refusal.code
 
     return asyncio.create_task(send())
@@ -116,7 +116,7 @@ async def test_whole_bodies_that_wait_never_keep_another_out_and_an_answered_one
                 if is_answered:
                     answered.append(held.answer(body))
                 await release.wait()
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             ended.append((sender, refusal.code))
 
     first = asyncio.create_task(wait("first", is_answered=True))

@@ -13,7 +13,8 @@ from cli.embedded.stack import ENV_FILE, Stack
 from domain.errors import Conflict
 from domain.payment import Payment
 from domain.refund import Refund
-from providers.bounded import BoundedClient
+from providers.base import refundable
+from providers.kit.bounded_client import BoundedClient
 from providers.registry import build
 from settings import Settings
 from storage.database import Database
@@ -38,7 +39,8 @@ async def refund_at_the_console(stack: Stack, order: Order, amount: int) -> str:
         registry = build(
             accounts, http=http, clock=lambda: datetime.now(UTC), public_url=stack.api_url
         )
-        await registry.get(payment.provider, payment.account).refund(refund, payment)
+        provider = registry.get(payment.provider, payment.account)
+        await refundable(provider).refund(refund, payment)
     return refund.reference
 
 

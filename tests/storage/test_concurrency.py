@@ -175,7 +175,7 @@ async def test_one_refund_reserved_and_settled_by_many_at_once_moves_its_money_o
     refund = new_refund(payment, 400)
 
     async def whole_life() -> None:
-        await refunds.settle(ended(await refunds.reserve(refund)))
+        await refunds.finalise(ended(await refunds.reserve(refund)))
 
     await together([whole_life() for _ in range(50)])
 
@@ -218,7 +218,7 @@ async def test_a_settlement_that_waited_behind_another_changes_nothing(
     both = [ended(refund), ended(refund, RefundStatus.FAILED)]
 
     async with locked(sql, payment.id) as until_waiting:
-        calls = [asyncio.create_task(refunds.settle(end)) for end in both * 2]
+        calls = [asyncio.create_task(refunds.finalise(end)) for end in both * 2]
         await until_waiting(4)
     answers = await together(calls)
 
@@ -238,7 +238,7 @@ async def test_success_and_failure_of_a_refund_racing_leave_one_of_them(
 
         answers = await together(
             [
-                refunds.settle(ended(refund, status))
+                refunds.finalise(ended(refund, status))
                 for status in (RefundStatus.SUCCEEDED, RefundStatus.FAILED) * 5
             ]
         )
@@ -262,7 +262,7 @@ async def test_events_of_everything_at_once_are_numbered_without_gaps(
     held = [await refunds.reserve(new_refund(payment, 50)) for _ in range(15)]
 
     await asyncio.gather(
-        *(refunds.settle(ended(refund)) for refund in held[:10]),
+        *(refunds.finalise(ended(refund)) for refund in held[:10]),
         *(refunds.flag(refund.id, Attention.REFUND_ABNORMAL, "") for refund in held[5:]),
         *(payments.flag(payment.id, Attention.CONTRADICTION, "") for _ in range(10)),
         *(payments.flag(payment.id, Attention.EXTERNAL_REFUND, "") for _ in range(10)),

@@ -67,8 +67,8 @@ def refund(held: Refund, sql: asyncpg.Connection) -> Raw:
             "payments_captured_where_paid",
             {"product_id": "p", "status": "succeeded", "store_price": 10},
         ),
-        ("payments_told_by_store", {"test": True}),
-        ("payments_told_by_store", {"store_price": 0}),
+        ("payments_store_price_where_product", {"test": True}),
+        ("payments_store_price_where_product", {"store_price": 0}),
         ("payments_offer_known", {"product_id": "p", "offer": "gift"}),
         ("payments_store_price_not_negative", {"product_id": "p", "store_price": -1}),
         ("payments_duplicate_where_succeeded", {"duplicate": True}),
@@ -157,7 +157,7 @@ async def test_money_that_moved_stays_moved(succeeded: Raw, assignment: str) -> 
 async def test_money_given_back_is_not_taken_again(
     refunds: RefundStore, held: Refund, succeeded: Raw
 ) -> None:
-    await refunds.settle(ended(held))
+    await refunds.finalise(ended(held))
 
     with refused("payments_money_forward"):
         await succeeded.update("refunded = 0")
@@ -201,7 +201,7 @@ async def test_one_key_of_a_payment_is_one_refund(refund: Raw) -> None:
 async def test_a_refund_that_ended_does_not_begin_again(
     refunds: RefundStore, held: Refund, sql: asyncpg.Connection, status: str
 ) -> None:
-    await refunds.settle(ended(held, RefundStatus.FAILED))
+    await refunds.finalise(ended(held, RefundStatus.FAILED))
 
     with refused("refunds_status_final"):
         await Raw(sql, "refunds", held.id).update(f"status = '{status}'")
@@ -251,7 +251,7 @@ async def test_a_payment_is_not_inserted_with_refunds_that_nobody_asked_for(
 async def test_nothing_of_the_money_is_ever_removed(
     sql: asyncpg.Connection, refund: Raw, table: str, removal: str
 ) -> None:
-    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="stay"):
+    with pytest.raises(asyncpg.IntegrityConstraintViolationError, match="never removed"):
         await sql.execute(removal.format(table))
 
 

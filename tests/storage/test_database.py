@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 import storage.database
-from domain.errors import StatementRefused
+from domain.errors import ConstraintViolation
 from storage.database import POOL_SIZE, Database, DatabaseUnavailable
 from storage.payments import PaymentStore
 from tests.storage.making import NewPayment
@@ -146,7 +146,7 @@ async def test_what_the_database_cannot_keep_is_refused_and_never_an_outage(
     payments: PaymentStore, new_payment: NewPayment, field: str, spoiled: str
 ) -> None:
     value = {"table": spoiled} if field == "metadata" else spoiled
-    with pytest.raises(StatementRefused) as raised:
+    with pytest.raises(ConstraintViolation) as raised:
         await payments.record(new_payment(**{field: value}))
     for told in ("INSERT", "SELECT", spoiled, "Long Jing"):
         assert told not in _everything_said(raised.value)
@@ -156,7 +156,7 @@ async def test_a_broken_rule_is_refused_by_its_name_alone(
     database: Database, payments: PaymentStore, new_payment: NewPayment
 ) -> None:
     payment = await payments.record(new_payment(subject="a secret gift"))
-    with pytest.raises(StatementRefused) as raised:
+    with pytest.raises(ConstraintViolation) as raised:
         await in_one_transaction(
             database,
             f"UPDATE payments SET refund_reserved = -1 WHERE id = '{payment.id}'",  # noqa: S608

@@ -102,7 +102,7 @@ async def test_a_refund_of_ours_is_not_recorded_a_second_time(
 ) -> None:
     payment = await paid(amount=1000)
     ours = await refunds.reserve(new_refund(payment, 300))
-    await refunds.settle(ended(ours).model_copy(update={"provider_reference": "5030"}))
+    await refunds.finalise(ended(ours).model_copy(update={"provider_reference": "5030"}))
 
     for number in (ours.reference, "5030"):
         with pytest.raises(Conflict, match=str(ours.id)):

@@ -165,6 +165,7 @@ async def test_an_unknown_purchase_has_no_owner(entitlements: EntitlementStore) 
     ("rule", "change"),
     [
         ("grants_fixed", "quantity = 7"),
+        ("grants_fixed", "app = 'com.example.other/Sandbox'"),
         ("grants_fixed", "product_id = 'gold'"),
         ("grants_share_of_a_whole", "revoked_share = 100001"),
         ("grants_product_type_known", "product_type = 'gift'"),
@@ -184,7 +185,7 @@ async def test_a_grant_stays_what_it_was(
 async def test_nothing_of_a_sale_is_removed(
     bought: Payment, sql: asyncpg.Connection, table: str
 ) -> None:
-    with refused(f"{table}_kept_for_ever"):
+    with refused(f"{table}_not_removable"):
         await sql.execute(f"DELETE FROM {table} WHERE payment_id = $1", bought.id)  # noqa: S608
 
 

@@ -96,7 +96,7 @@ async def test_late_money_on_its_way_back_cannot_be_accepted(
     late = await payments.capture_late(paid_late(shut))
     refund = await refunds.reserve(new_refund(late, late.amount))
     if gone:
-        await refunds.settle(ended(refund))
+        await refunds.finalise(ended(refund))
 
     refused, event = await payments.accept_late(shut.id)
 
@@ -108,7 +108,7 @@ async def test_late_money_whose_refund_failed_can_be_accepted_after_all(
 ) -> None:
     late = await payments.capture_late(paid_late(shut))
     refund = await refunds.reserve(new_refund(late, late.amount))
-    await refunds.settle(ended(refund, RefundStatus.FAILED))
+    await refunds.finalise(ended(refund, RefundStatus.FAILED))
 
     accepted, event = await payments.accept_late(shut.id)
 

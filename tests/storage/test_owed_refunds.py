@@ -39,10 +39,10 @@ async def test_an_owed_refund_settles_with_the_amount_that_it_took(
     payments: PaymentStore, refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     payment = await paid(amount=1000)
-    await refunds.settle(ended(await refunds.reserve(new_refund(payment, 300))))
+    await refunds.finalise(ended(await refunds.reserve(new_refund(payment, 300))))
     owed = await refunds.reserve(new_refund(payment, 1000, cause=OWED))
 
-    await refunds.settle(ended(owed))
+    await refunds.finalise(ended(owed))
 
     row = await payments.get(payment.id)
     assert row is not None
@@ -66,7 +66,7 @@ async def test_where_nothing_is_left_an_owed_refund_says_whether_that_can_change
     why: str | None,
 ) -> None:
     payment = await paid(amount=1000)
-    await refunds.settle(ended(await refunds.reserve(new_refund(payment, 1000)), status))
+    await refunds.finalise(ended(await refunds.reserve(new_refund(payment, 1000)), status))
     owed = new_refund(payment, 1000, cause=OWED)
 
     if why is None:

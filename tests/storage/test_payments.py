@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.errors import Conflict, NotFound, ReportMismatch, StatementRefused
+from domain.errors import Conflict, ConstraintViolation, NotFound, ReportMismatch
 from domain.identity import event_id
 from domain.merchant import Merchant
 from domain.payment import Failure, Payer, Payment, PaymentStatus
@@ -183,7 +183,7 @@ async def test_a_success_without_money_is_our_own_mistake_and_is_not_written(
 ) -> None:
     payment = await payments.record(new_payment())
 
-    with pytest.raises(StatementRefused):
+    with pytest.raises(ConstraintViolation):
         await payments.finalise(succeeded(payment, captured=0))
 
     assert await payments.get(payment.id) == payment

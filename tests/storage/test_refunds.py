@@ -2,7 +2,7 @@ from uuid import uuid4
 
 import pytest
 
-from domain.errors import Conflict, NotFound, StatementRefused
+from domain.errors import Conflict, ConstraintViolation, NotFound
 from domain.identity import event_id
 from domain.payment import Failure, Payment
 from domain.refund import Refund, RefundStatus
@@ -41,7 +41,7 @@ async def test_a_repeat_after_the_end_returns_the_end(
     refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     refund = await refunds.reserve(new_refund(await paid()))
-    done, _ = await refunds.settle(ended(refund))
+    done, _ = await refunds.finalise(ended(refund))
 
     assert await refunds.reserve(refund) == done
 
@@ -96,7 +96,7 @@ async def test_a_refund_reserved_as_already_done_is_our_own_mistake_and_is_not_w
 ) -> None:
     refund = ended(new_refund(await paid()))
 
-    with pytest.raises(StatementRefused):
+    with pytest.raises(ConstraintViolation):
         await refunds.reserve(refund)
 
     assert await refunds.get(refund.id) is None
@@ -129,7 +129,7 @@ async def test_a_settled_refund_moves_the_held_money_once_with_one_event(
     payment = await paid(amount=1000)
     refund = ended(await refunds.reserve(new_refund(payment, 300)), status)
 
-    results = [await refunds.settle(refund) for _ in range(3)]
+    results = [await refunds.finalise(refund) for _ in range(3)]
 
     event = (await stored_events(payment.id))[1]
     after = await payments.get(payment.id)
@@ -145,9 +145,9 @@ async def test_a_late_failure_does_not_take_back_a_refund_that_succeeded(
     refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     refund = await refunds.reserve(new_refund(await paid()))
-    first = await refunds.settle(ended(refund))
+    first = await refunds.finalise(ended(refund))
 
-    assert await refunds.settle(ended(refund, RefundStatus.FAILED)) == first
+    assert await refunds.finalise(ended(refund, RefundStatus.FAILED)) == first
 
 
 async def test_a_failed_refund_frees_its_money_for_another(
@@ -156,7 +156,7 @@ async def test_a_failed_refund_frees_its_money_for_another(
     payment = await paid()
     refund = await refunds.reserve(new_refund(payment, payment.amount))
     failure = Failure(code="provider_rejected", message="Closed account.")
-    failed, _ = await refunds.settle(
+    failed, _ = await refunds.finalise(
         ended(refund, RefundStatus.FAILED).model_copy(update={"failure": failure})
     )
 
@@ -171,14 +171,14 @@ async def test_a_pending_refund_is_not_settled(
 ) -> None:
     refund = await refunds.reserve(new_refund(await paid()))
 
-    assert await refunds.settle(refund) == (refund, None)
+    assert await refunds.finalise(refund) == (refund, None)
 
 
 async def test_a_refund_never_reserved_cannot_be_settled(
     refunds: RefundStore, paid: Paid, new_refund: NewRefund
 ) -> None:
     with pytest.raises(NotFound):
-        await refunds.settle(ended(new_refund(await paid())))
+        await refunds.finalise(ended(new_refund(await paid())))
 
 
 async def test_a_flagged_refund_is_told_once_and_leaves_the_payment_unflagged(
@@ -224,7 +224,7 @@ async def test_settling_answers_the_flag(
     refund = await refunds.reserve(new_refund(await paid()))
     await refunds.flag(refund.id, Attention.REFUND_ABNORMAL, "the card is closed")
 
-    done, _ = await refunds.settle(ended(refund))
+    done, _ = await refunds.finalise(ended(refund))
 
     assert done.attention is None
 

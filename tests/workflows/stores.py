@@ -72,9 +72,9 @@ class ShakyRefunds(RefundStore):
         await self._outages.pass_through("reserve", refund.id)
         return await super().reserve(refund)
 
-    async def settle(self, refund: Refund) -> tuple[Refund, UUID | None]:
+    async def finalise(self, refund: Refund) -> tuple[Refund, UUID | None]:
         await self._outages.pass_through("settle", refund.id)
-        return await super().settle(refund)
+        return await super().finalise(refund)
 
 
 class ShakyEvents(EventStore):
@@ -100,6 +100,6 @@ class ShakyEntitlements(EntitlementStore):
         super().__init__(database)
         self._outages = outages
 
-    async def apply(self, payment_id: UUID, word_id: str, change: StoreChange) -> Applied:
+    async def apply(self, payment_id: UUID, report_id: str, change: StoreChange) -> Applied:
         await self._outages.pass_through("apply", payment_id)
-        return await super().apply(payment_id, word_id, change)
+        return await super().apply(payment_id, report_id, change)

@@ -57,7 +57,7 @@ async def test_the_merchant_is_told_of_a_refund_whose_end_was_written_by_a_lost_
     payment = await shop.paid(await shop.order())
     order = shop.refund_order(payment, 500)
     await shop.refunds.reserve(order.refund)
-    await shop.refunds.settle(_done(order.refund))
+    await shop.refunds.finalise(_done(order.refund))
 
     refund = await (await shop.start_refund(order)).result()
 

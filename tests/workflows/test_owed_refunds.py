@@ -64,7 +64,7 @@ async def waits_for_the_money(run: RefundRun) -> None:
 async def end(shop: Shop, refund: Refund, status: RefundStatus) -> None:
     """The merchant's own refund ends so, and its merchant knows."""
     ended = refund.model_copy(update={"status": status, "raw_status": "test"})
-    _, event = await shop.refunds.settle(ended)
+    _, event = await shop.refunds.finalise(ended)
     assert event is not None
     await shop.events.mark(event, DeliveryStatus.DELIVERED)
 

@@ -82,7 +82,7 @@ async def test_a_refund_that_succeeded_after_a_lost_task_wrote_its_failure_calls
     shop.provider.refund_states[refund.reference] = RefundOutcome.PENDING
     run = await shop.start_refund(order)
     await shop.sent("query_refund", refund.reference)
-    await shop.refunds.settle(refund.model_copy(update={"status": RefundStatus.FAILED}))
+    await shop.refunds.finalise(refund.model_copy(update={"status": RefundStatus.FAILED}))
 
     done = shop.provider.refund_report(refund, RefundOutcome.SUCCEEDED)
     await shop.say(run, notification(done))

@@ -18,7 +18,7 @@ from cli.embedded.ports import assign_ports
 from cli.embedded.program import Program
 from cli.embedded.stack import Stack
 from cli.embedded.temporal import NAMESPACE
-from providers.registry import BUILDERS
+from providers.registry import PROVIDERS
 from storage.database import Database
 from tests.stack.shop import Place, Shop, open_shop
 from verification.crash.conductor import Conductor
@@ -123,7 +123,7 @@ def _programs(stack: Stack, conductor: Conductor, api_port: int) -> list[Program
     told |= {SOCKET_VARIABLE: str(conductor.socket)} | ONE_MERCHANT
     worker = application.worker_program(
         stack.temporal_client,
-        worker_queues(BUILDERS),
+        worker_queues(PROVIDERS),
         stack.log("worker"),
         _named(told, Service.WORKER),
     )

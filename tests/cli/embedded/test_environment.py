@@ -21,63 +21,24 @@ from crypto.key_ring import KeyRing
 from settings import Settings
 
 MANIFEST: dict[str, Any] = {
-    "alipay": {
-        "gateway_url": "http://127.0.0.1:1/alipay/gateway.do",
-        "seller_id": "2088000000000001",
-        "apps": {
-            "main": {
-                "mode": "public_key",
-                "app_id": "2021",
-                "app_private_key_file": "a.pem",
-                "app_private_key_pkcs1_file": "a1.pem",
-                "alipay_public_key_file": "p.pem",
-                "aes_key": None,
-            }
-        },
-    },
-    "wechatpay": {
-        "base_url": "http://127.0.0.1:1",
-        "appid": "wx1",
-        "merchants": {
-            "cert": {
-                "mode": "platform_certificate",
-                "mchid": "1900000001",
-                "api_v3_key": "k" * 32,
-                "merchant_serial": "AB",
-                "merchant_private_key_file": "m.pem",
-                "platform_certificate_file": "c.pem",
-                "platform_serial": "CD",
-            }
-        },
-    },
-    "unionpay": {
-        "base_url": "http://127.0.0.1:1/unionpay/gateway/api",
-        "merchants": {
-            "main": {
-                "mer_id": "777290058110048",
-                "sign_method": "01",
+    "accounts": {
+        "acp": [
+            {
+                "name": "main",
+                "base_url": "http://127.0.0.1:1/acp",
+                "merchant": 7,
+                "is_test": True,
                 "pfx_file": "m.pfx",
-                "pfx_password": "000000",
-                "cert_id": "69903319369",
                 "root_certificate_file": "root.cer",
-                "middle_certificate_file": "middle.cer",
             },
-            "sm3": {"mer_id": "777290058110049", "sign_method": "12", "secure_key": "8" * 8},
-        },
+            {"name": "old", "secure_key": '8"8'},
+        ],
+        "store": [{"name": "main", "title": "茶"}],
     },
-    "apple_iap": {
-        "base_url": "http://127.0.0.1:1/apple_iap/sandbox",
-        "production_url": "http://127.0.0.1:1/apple_iap/production",
-        "root_certificate_file": "root.cer",
+    "store": {
         "apps": {
             "main": {
-                "bundle_id": "com.paysaga.tea",
-                "app_apple_id": 1000000001,
-                "issuer_id": "57246542-96fe-1a63-e053-0824d011072a",
-                "key_id": "2X9R4HXF34",
-                "private_key_file": "key.p8",
-                "environment": "Sandbox",
-                "settings_url": "http://127.0.0.1:1/_sandbox/apple_iap/apps/main",
+                "settings_url": "http://127.0.0.1:1/_sandbox/store/apps/main",
                 "products": [
                     {
                         "id": "tea.coins",
@@ -194,67 +155,11 @@ def test_payload_keys_are_made_once_and_private(tmp_path: Path) -> None:
     assert KeyRing.from_file(keep_payload_keys(path)) == ring
 
 
-def test_accounts_name_what_the_provider_configurations_take(tmp_path: Path) -> None:
+def test_accounts_are_written_as_the_sandbox_hands_them_out(tmp_path: Path) -> None:
     path = write_accounts(tmp_path / "accounts.toml", MANIFEST)
 
-    assert tomllib.loads(path.read_text()) == {
-        "alipay": [
-            {
-                "name": "main",
-                "gateway_url": "http://127.0.0.1:1/alipay/gateway.do",
-                "seller_id": "2088000000000001",
-                "app_id": "2021",
-                "app_private_key_file": "a.pem",
-                "alipay_public_key_file": "p.pem",
-            }
-        ],
-        "wechatpay": [
-            {
-                "name": "cert",
-                "base_url": "http://127.0.0.1:1",
-                "appid": "wx1",
-                "mchid": "1900000001",
-                "api_v3_key": "k" * 32,
-                "merchant_serial": "AB",
-                "merchant_private_key_file": "m.pem",
-                "platform_certificates": True,
-            }
-        ],
-        "unionpay": [
-            {
-                "name": "main",
-                "base_url": "http://127.0.0.1:1/unionpay/gateway/api",
-                "mode": "01",
-                "mer_id": "777290058110048",
-                "sign_method": "01",
-                "pfx_file": "m.pfx",
-                "pfx_password": "000000",
-                "root_certificate_file": "root.cer",
-                "middle_certificate_file": "middle.cer",
-            },
-            {
-                "name": "sm3",
-                "base_url": "http://127.0.0.1:1/unionpay/gateway/api",
-                "mode": "01",
-                "mer_id": "777290058110049",
-                "sign_method": "12",
-                "secure_key": "8" * 8,
-            },
-        ],
-        "apple_iap": [
-            {
-                "name": "main",
-                "base_url": "http://127.0.0.1:1/apple_iap/sandbox",
-                "root_certificate_file": "root.cer",
-                "environment": "Sandbox",
-                "bundle_id": "com.paysaga.tea",
-                "app_apple_id": 1000000001,
-                "issuer_id": "57246542-96fe-1a63-e053-0824d011072a",
-                "key_id": "2X9R4HXF34",
-                "private_key_file": "key.p8",
-            }
-        ],
-    }
+    assert tomllib.loads(path.read_text()) == MANIFEST["accounts"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_what_the_sandboxs_stores_sell_is_our_catalogue(wiring: Wiring, tmp_path: Path) -> None:
@@ -263,28 +168,21 @@ def test_what_the_sandboxs_stores_sell_is_our_catalogue(wiring: Wiring, tmp_path
 
     catalogue = Settings(_env_file=tmp_path / "env").read_products()
 
-    assert catalogue == MANIFEST["apple_iap"]["apps"]["main"]["products"]
+    assert catalogue == MANIFEST["store"]["apps"]["main"]["products"]
 
 
 def test_a_store_with_one_notification_address_is_told_ours() -> None:
     assert notification_settings(MANIFEST, "http://127.0.0.1:2") == {
-        "http://127.0.0.1:1/_sandbox/apple_iap/apps/main": "http://127.0.0.1:2/notify/apple_iap/main"
+        "http://127.0.0.1:1/_sandbox/store/apps/main": "http://127.0.0.1:2/notify/store/main"
     }
 
 
-def test_a_side_that_the_sandbox_does_not_play_gets_no_accounts(tmp_path: Path) -> None:
-    path = write_accounts(tmp_path / "accounts.toml", {"unionpay": MANIFEST["unionpay"]})
-
-    assert list(tomllib.loads(path.read_text())) == ["unionpay"]
-
-
 def test_a_file_that_is_no_text_is_given_in_base64(wiring: Wiring, tmp_path: Path) -> None:
-    accounts = write_accounts(tmp_path / "accounts.toml", {"unionpay": MANIFEST["unionpay"]})
+    accounts = write_accounts(tmp_path / "accounts.toml", MANIFEST)
     (tmp_path / "m.pfx").write_bytes(b"0\x82\x13\x1e")
-    for name in ("root", "middle"):
-        (tmp_path / f"{name}.cer").write_text(f"{name} certificate")
+    (tmp_path / "root.cer").write_text("root certificate")
     write_variables(tmp_path / "env", Wiring(**(vars(wiring) | {"accounts_file": accounts})))
 
-    [main, _] = Settings(_env_file=tmp_path / "env").read_accounts()["unionpay"]
+    [main, _] = Settings(_env_file=tmp_path / "env").read_accounts()["acp"]
 
     assert (main["pfx"], main["root_certificate"]) == ("MIITHg==", "root certificate")

@@ -97,7 +97,7 @@ async def test_a_folder_of_a_release_with_one_role_gets_the_other(
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await runtime.execute("DELETE FROM payments")
         await runtime.close()
-        everyone = "SELECT has_function_privilege('public', 'refuse_removal()', 'EXECUTE')"
+        everyone = "SELECT has_function_privilege('public', 'forbid_removal()', 'EXECUTE')"
         assert await ask(stack, everyone) is False
 
 

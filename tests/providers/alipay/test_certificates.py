@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from domain.errors import OutcomeUnknown
 from providers.alipay import certificates
-from providers.alipay.certificates import is_successor, load_certificates, serial_number
+from providers.alipay.certificates import is_successor, serial_number
 from providers.alipay.config import AlipayConfig
-from providers.alipay.credentials import Credentials
+from providers.alipay.keys import Credentials
+from providers.kit.certificates import load_certificates
 from tests.providers.alipay.conftest import Order
 from tests.providers.alipay.fake import NOW, Authority, FakeAlipay, Keys, new_key, pem
 

@@ -7,8 +7,10 @@ import pytest
 from domain.errors import InvalidSignature, OutcomeUnknown, ProviderRejected
 from domain.payment import Channel
 from domain.report import Attention, Outcome, RefundOutcome
+from providers.base import SignsReturns
 from tests.providers.alipay.harness import AlipayHarness
 from tests.providers.conftest import Make
+from tests.providers.harness import account_of
 from tests.providers.stand import Stand, minutes_ago
 
 SUBJECT = 'Tea } " { \\ / & = + 100% 誠乗茶'
@@ -28,7 +30,7 @@ async def test_any_subject_goes_the_whole_way_in_any_charset(
         payment = await stand.paid(Channel.JSAPI, subject=SUBJECT)
         assert payment.mismatch(await stand.provider.query(payment)) is None
         refund = stand.refund(payment, 1)
-        report = await stand.provider.refund(refund, payment)
+        report = await stand.refunds.refund(refund, payment)
         assert report.outcome is RefundOutcome.SUCCEEDED
 
 
@@ -57,6 +59,7 @@ async def test_a_browser_comes_back_with_a_signed_return(stand: Stand, channel: 
     )
     address, _, query = paid.json()["return_url"].partition("?")
     assert address.endswith(f"/return/alipay/{payment.account}")
+    assert isinstance(stand.provider, SignsReturns)
     assert stand.provider.parse_return(query) == payment.reference
     with pytest.raises(InvalidSignature):
         stand.provider.parse_return(query.replace(payment.reference, "f" * 32))
@@ -66,17 +69,17 @@ async def test_a_refund_without_a_change_of_funds_is_settled_by_the_query(stand:
     payment = await stand.paid()
     refund = stand.refund(payment, 700)
     await stand.fault("refund", "fund_change_n", refund)
-    assert (await stand.provider.refund(refund, payment)).outcome is RefundOutcome.PENDING
+    assert (await stand.refunds.refund(refund, payment)).outcome is RefundOutcome.PENDING
     await stand.fault("refund_query", "empty_refund_query", refund)
-    assert (await stand.provider.query_refund(refund, payment)).outcome is RefundOutcome.NOT_FOUND
-    assert (await stand.provider.query_refund(refund, payment)).outcome is RefundOutcome.SUCCEEDED
-    await stand.provider.refund(refund, payment)
+    assert (await stand.refunds.query_refund(refund, payment)).outcome is RefundOutcome.NOT_FOUND
+    assert (await stand.refunds.query_refund(refund, payment)).outcome is RefundOutcome.SUCCEEDED
+    await stand.refunds.refund(refund, payment)
     assert await stand.moved(payment, "refund") == [700]
 
 
 async def test_a_payment_that_was_refunded_in_full_was_paid(stand: Stand) -> None:
     payment = await stand.paid()
-    await stand.provider.refund(stand.refund(payment, payment.amount), payment)
+    await stand.refunds.refund(stand.refund(payment, payment.amount), payment)
     report = await stand.provider.query(payment)
     assert (report.outcome, report.raw_status) == (Outcome.PAID, "TRADE_CLOSED")
     assert report.refunded == payment.amount
@@ -115,7 +118,7 @@ async def test_a_refusal_of_our_signature_is_a_definite_no(
 ) -> None:
     """Our key is not the one that the gateway knows: signed by Alipay, so it can be believed."""
     harness = AlipayHarness()
-    other = harness.account(sandbox_manifest, "aes")
+    other = account_of(sandbox_manifest, "alipay", "aes")
     stand = make_stand(harness, "main", app_private_key=other["app_private_key"])
     with pytest.raises(ProviderRejected) as caught:
         await stand.provider.create(stand.payment())

@@ -9,6 +9,7 @@ from domain.notification import Notification, NotificationKind
 from domain.refund import Refund
 from domain.report import Attention, Outcome, RefundOutcome
 from providers.alipay import certificates
+from providers.kit.certificates import load_certificates
 from tests.providers.alipay.conftest import NOW, Order
 from tests.providers.alipay.fake import FakeAlipay, Keys, public_pem
 
@@ -93,7 +94,7 @@ async def test_a_published_notification_with_a_plus_is_believed(
     alipay: FakeAlipay, account: dict[str, Any], vectors: Vectors
 ) -> None:
     vector = vectors("yansongda-notify-plus")
-    found = certificates.load_certificates(vector["cert_text"])[0]
+    found = load_certificates(vector["cert_text"])[0]
     provider = alipay.provider(
         account,
         alipay_public_key=public_pem(certificates.public_key(found)),
@@ -279,7 +280,7 @@ def test_the_published_return_is_believed(
     alipay: FakeAlipay, account: dict[str, Any], vectors: Vectors
 ) -> None:
     vector = vectors("yansongda-sync-return")
-    found = certificates.load_certificates(vector["cert_text"])[0]
+    found = load_certificates(vector["cert_text"])[0]
     provider = alipay.provider(
         account,
         alipay_public_key=public_pem(certificates.public_key(found)),

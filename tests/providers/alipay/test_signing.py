@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 from providers.alipay import certificates
 from providers.alipay.encryption import decrypt, encrypt, load_aes_key
 from providers.alipay.signing import canonical, is_signed, load_private_key, load_public_key, sign
+from providers.kit.certificates import load_certificates
 from tests.providers.alipay.fake import Keys, private_pem, public_pem
 
 Vectors = Callable[[str], dict[str, Any]]
@@ -46,7 +47,7 @@ def test_a_published_order_string_is_signed_byte_for_byte(vectors: Vectors) -> N
 def test_published_forms_verify_with_decoded_values(vectors: Vectors, name: str) -> None:
     vector = vectors(name)
     params = vector.get("params") or dict(parse_qsl(urlsplit(vector["url"]).query))
-    key = certificates.public_key(certificates.load_certificates(vector["cert_text"])[0])
+    key = certificates.public_key(load_certificates(vector["cert_text"])[0])
     content = canonical(as_bytes(params), without=excluded(*vector["exclude"]))
     assert is_signed(key, content, params["sign"])
     assert not is_signed(key, content.replace(b"0.01", b"0.02"), params["sign"])
@@ -61,7 +62,7 @@ def test_a_published_forgery_does_not_verify(vectors: Vectors) -> None:
 
 def test_a_published_answer_verifies_as_it_was_written(vectors: Vectors) -> None:
     vector = vectors("yansongda-response")
-    key = certificates.public_key(certificates.load_certificates(vector["cert_text"])[0])
+    key = certificates.public_key(load_certificates(vector["cert_text"])[0])
     assert is_signed(key, vector["message"].encode(), vector["sign"])
     assert not is_signed(key, vector["message"].replace(":", ": ").encode(), vector["sign"])
 

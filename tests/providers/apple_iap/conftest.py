@@ -72,7 +72,7 @@ def production(
 ) -> AppleIapProvider:
     """A production account, in a world where our root is Apple's."""
     pin = sha256(keys.root_der).digest()
-    monkeypatch.setattr("providers.apple_iap.verifier.APPLE_ROOT_G3", pin)
+    monkeypatch.setattr("providers.apple_iap.keys.APPLE_ROOT_G3", pin)
     changes = {
         "environment": "Production",
         "app_apple_id": 1234567890,

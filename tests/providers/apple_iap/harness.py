@@ -1,7 +1,5 @@
-import base64
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,7 +9,6 @@ from domain.report import Attention
 from providers.apple_iap.provider import AppleIapProvider
 from tests.providers.harness import Disagreement
 
-_VALUES = ("bundle_id", "app_apple_id", "issuer_id", "key_id", "environment")
 _PRODUCT = "com.paysaga.tea.coins"
 
 
@@ -30,18 +27,6 @@ class AppleIapHarness:
         attention=Attention.PRODUCT_MISMATCH,
     )
 
-    def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
-        section = manifest[self.name]
-        app = section["apps"][mode]
-        root = Path(section["root_certificate_file"]).read_bytes()
-        return {
-            "name": mode,
-            "base_url": section["base_url"],
-            "private_key": Path(app["private_key_file"]).read_text(),
-            "root_certificate": base64.b64encode(root).decode(),
-            **{key: app[key] for key in _VALUES},
-        }
-
     def notify_urls(self, public_url: str) -> dict[str, str]:
         """Apple has the address from App Store Connect, one for an app."""
         paths = {mode: f"/notify/{self.name}/{mode}" for mode in self.modes}
@@ -57,3 +42,6 @@ class AppleIapHarness:
         """What the app hands to StoreKit, which takes the quantity as a number."""
         parameters = checkout.parameters or {}
         return json.dumps({**parameters, "quantity": int(parameters["quantity"])})
+
+
+HARNESS = AppleIapHarness()

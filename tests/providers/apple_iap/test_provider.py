@@ -1,13 +1,12 @@
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from domain.checkout import CheckoutKind
 from domain.errors import OutcomeUnknown, ProviderRejected
 from domain.payment import Channel
-from domain.refund import Refund
 from domain.report import Attention, Outcome
 from providers.apple_iap.provider import AppleIapProvider
 from tests.providers.apple_iap.appstore import NOW, TOKEN, FakeAppStore, Keys, ms
@@ -171,27 +170,6 @@ async def test_closing_without_an_answer_closes_nothing(
         await provider.close(payment())
 
 
-async def test_a_refund_is_apples_to_give(
-    provider: AppleIapProvider, store: FakeAppStore, payment: Order
-) -> None:
-    refund = Refund(
-        id=UUID(int=1),
-        payment_id=TOKEN,
-        merchant_id="shop",
-        idempotency_key="key",
-        request_hash="hash",
-        provider="apple_iap",
-        account="main",
-        amount=600,
-        created_at=NOW,
-    )
-    for call in (provider.refund(refund, payment()), provider.query_refund(refund, payment())):
-        with pytest.raises(ProviderRejected, match="Apple alone refunds") as caught:
-            await call
-        assert caught.value.provider_code == "refund_unsupported"
-    assert store.calls == []
-
-
 def test_the_channel_waits_a_day_for_a_parent(provider: AppleIapProvider) -> None:
     (channel,) = provider.channels
     rules = provider.channels[channel]
@@ -199,7 +177,6 @@ def test_the_channel_waits_a_day_for_a_parent(provider: AppleIapProvider) -> Non
     assert (rules.local, rules.refundable, rules.closable) == (True, False, True)
     assert rules.shortest_expiry >= timedelta(hours=24)
     assert rules.default_expiry > timedelta(hours=24)
-    assert provider.parse_return("signedPayload=x") is None
 
 
 def test_the_status_alone_acknowledges(provider: AppleIapProvider) -> None:

@@ -175,10 +175,10 @@ async def test_a_refund_and_its_reversal_are_apples_own_words(main: Stand, store
     number = (await provider_reference(main, payment.id))["provider_reference"]
     await do(main, "request-refund", transaction_id=number)
     await do(main, "refund", transaction_id=number, percentage=50_000, notify=False)
-    (refunded,) = await store.find_refunds(number)
+    refunded = await store.ask_purchase(number)
     assert (refunded.transaction_id, refunded.revoked_share) == (number, 50_000)
     await do(main, "reverse-refund", transaction_id=number, notify=False)
-    assert await store.find_refunds(number) == []
+    assert (await store.ask_purchase(number)).revoked_share is None
     words = [word.change for word in await told(main) if word.reference == payment.reference]
     assert [word.change for word in words if word] == [
         Change.PURCHASED,
@@ -212,27 +212,12 @@ async def test_a_customers_whole_history_is_found_from_any_purchase(
     assert sorted(purchase.transaction_id for purchase in found) == sorted(numbers)
 
 
-async def test_an_invoice_leads_to_its_purchase(main: Stand, store: Store) -> None:
-    sold = await bought(main)
-    (found,) = await store.look_up_order(sold["order"]["extra"]["order_id"])
-    assert found.transaction_id == sold["transaction_id"]
-    assert await store.look_up_order("M0000000000") == []
-
-
 async def test_apple_hears_what_became_of_a_purchase(main: Stand, store: Store) -> None:
     number = (await bought(main))["transaction_id"]
     await store.send_consumption(number, Consumption(consumed=50_000))
     with pytest.raises(ProviderRejected) as caught:
         await store.send_consumption("2000000000000000", Consumption())
     assert caught.value.provider_code == "4040010"
-
-
-async def test_a_test_notification_arrives_and_says_nothing(main: Stand, store: Store) -> None:
-    assert await store.request_test_notification()
-    word = (await told(main))[-1]
-    assert word.kind is NotificationKind.STORE
-    assert word.change is not None
-    assert (word.change.change, word.change.raw_type) == (Change.RECORDED, "TEST")
 
 
 async def test_ask_to_buy_is_money_only_once_a_parent_agrees(main: Stand) -> None:

@@ -102,12 +102,8 @@ async def test_a_transaction_that_no_environment_knows_is_refused(
     assert caught.value.provider_code == "4040010"
 
 
-@pytest.mark.parametrize(
-    ("verb", "path"),
-    [("find_purchases", "/inApps/v2/history"), ("find_refunds", "/inApps/v2/refund/lookup")],
-)
 async def test_a_customers_history_is_read_to_its_end(
-    provider: AppleIapProvider, store: FakeAppStore, verb: str, path: str
+    provider: AppleIapProvider, store: FakeAppStore
 ) -> None:
     signed = [store.transaction(transactionId=str(number)) for number in range(1, 6)]
     store.then(
@@ -115,12 +111,12 @@ async def test_a_customers_history_is_read_to_its_end(
         {"signedTransactions": [], "hasMore": True, "revision": "two"},
         {"signedTransactions": signed[2:], "hasMore": False, "revision": "three"},
     )
-    found = await getattr(provider, verb)(NUMBER)
+    found = await provider.find_purchases(NUMBER)
     assert [purchase.transaction_id for purchase in found] == ["1", "2", "3", "4", "5"]
     assert asked(store) == [
-        f"GET {SANDBOX}{path}/{NUMBER}",
-        f"GET {SANDBOX}{path}/{NUMBER}?revision=one",
-        f"GET {SANDBOX}{path}/{NUMBER}?revision=two",
+        f"GET {SANDBOX}/inApps/v2/history/{NUMBER}",
+        f"GET {SANDBOX}/inApps/v2/history/{NUMBER}?revision=one",
+        f"GET {SANDBOX}/inApps/v2/history/{NUMBER}?revision=two",
     ]
 
 
@@ -218,27 +214,6 @@ async def test_an_entry_that_does_not_verify_is_not_passed_over_in_silence(
     store.then(store.told(forged, store.message()))
     with pytest.raises(OutcomeUnknown, match="nobody can verify"):
         await provider.find_lost(NOW)
-
-
-async def test_a_customers_invoice_leads_to_its_purchases(
-    provider: AppleIapProvider, store: FakeAppStore
-) -> None:
-    store.then({"status": 0, "signedTransactions": [store.transaction()]})
-    found = await provider.look_up_order("MK4TTTVWJH")
-    assert [purchase.transaction_id for purchase in found] == [NUMBER]
-    assert asked(store) == [f"GET {SANDBOX}/inApps/v1/lookup/MK4TTTVWJH"]
-    store.then({"status": 1, "signedTransactions": []})
-    assert await provider.look_up_order("MK4TTTVWJH") == []
-
-
-async def test_a_test_notification_is_known_by_its_token(
-    provider: AppleIapProvider, store: FakeAppStore
-) -> None:
-    store.then({"testNotificationToken": "abc_123"}, {})
-    assert await provider.request_test_notification() == "abc_123"
-    assert asked(store) == [f"POST {SANDBOX}/inApps/v1/notifications/test"]
-    with pytest.raises(OutcomeUnknown, match="testNotificationToken"):
-        await provider.request_test_notification()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
-import base64
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -10,9 +8,6 @@ from domain.payment import Channel, Payer
 from providers.unionpay.provider import UnionpayProvider
 from tests.payer_codes import new_code
 from tests.providers.harness import ANOTHER_SUM
-
-_TEXTS = ("root_certificate", "middle_certificate")
-_VALUES = ("mer_id", "sign_method", "pfx_password", "secure_key")
 
 
 class UnionpayHarness:
@@ -24,16 +19,6 @@ class UnionpayHarness:
     channel = Channel.QR
     order: Mapping[str, Any] = MappingProxyType({})
     disagreement = ANOTHER_SUM
-
-    def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
-        section = manifest["unionpay"]
-        merchant = section["merchants"][mode]
-        account = {"name": mode, "base_url": section["base_url"], "mode": "01"}
-        account |= {key: merchant[key] for key in _VALUES if merchant.get(key)}
-        if file := merchant.get("pfx_file"):
-            account["pfx"] = base64.b64encode(Path(file).read_bytes()).decode()
-            account |= {key: Path(merchant[f"{key}_file"]).read_text() for key in _TEXTS}
-        return account
 
     def notify_urls(self, public_url: str) -> dict[str, str]:  # noqa: ARG002
         """Every order says where."""
@@ -47,3 +32,6 @@ class UnionpayHarness:
         if checkout.kind is CheckoutKind.FORM:
             return json.dumps({"url": checkout.value, "fields": checkout.parameters})
         return json.dumps(checkout.parameters) if checkout.parameters else checkout.value
+
+
+HARNESS = UnionpayHarness()

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from providers.unionpay.config import UnionpayConfig
-from providers.unionpay.seals import make_seal
+from providers.unionpay.keys import load_signer
 
 KEYED = ("pfx", "pfx_password", "root_certificate", "middle_certificate")
 
@@ -60,7 +60,7 @@ def test_a_bad_key_names_the_account_and_shows_nothing_of_it(
 ) -> None:
     config = UnionpayConfig.model_validate(account | change)
     with pytest.raises(ValueError, match=f"account 'main'.*{complaint}") as caught:
-        make_seal(config)
+        load_signer(config)
     assert account["pfx"] not in str(caught.value)
     assert account["pfx"] not in repr(config)
 
@@ -71,4 +71,4 @@ def test_the_line_break_that_ends_a_secrets_file_is_no_part_of_the_secret(
     written = {name: f"{account[name]}\r\n" for name in ("pfx", "pfx_password")}
     plain, read = (UnionpayConfig.model_validate(account | more) for more in ({}, written))
     assert (read.pfx, read.pfx_password) == (plain.pfx, plain.pfx_password)
-    make_seal(read)
+    load_signer(read)

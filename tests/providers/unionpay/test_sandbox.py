@@ -145,18 +145,18 @@ async def test_an_opened_order_that_nobody_paid_is_closed_by_its_time(main: Stan
 async def test_a_whole_payment_is_undone_at_once_on_the_same_day(main: Stand) -> None:
     payment = await main.paid()
     refund = main.refund(payment, payment.amount)
-    assert (await main.provider.refund(refund, payment)).outcome is RefundOutcome.PENDING
-    report = await main.provider.query_refund(refund, payment)
+    assert (await main.refunds.refund(refund, payment)).outcome is RefundOutcome.PENDING
+    report = await main.refunds.query_refund(refund, payment)
     assert (report.outcome, refund.mismatch(report)) == (RefundOutcome.SUCCEEDED, None)
     assert await main.moved(payment, "refund") == [payment.amount]
 
 
 async def test_an_undo_after_a_refund_is_not_tried_twice(main: Stand) -> None:
     payment = await main.paid()
-    await main.provider.refund(main.refund(payment, 1), payment)
+    await main.refunds.refund(main.refund(payment, 1), payment)
     rest = main.refund(payment, payment.amount)
     with pytest.raises(ProviderRejected):
-        await main.provider.refund(rest, payment)
+        await main.refunds.refund(rest, payment)
     assert sum(await main.moved(payment, "refund")) <= 1
 
 
@@ -165,14 +165,14 @@ async def test_a_refund_that_the_bank_refuses_fails_by_notification_and_by_query
 ) -> None:
     payment = await main.paid()
     refund = main.refund(payment, 700)
-    assert (await main.provider.refund(refund, payment)).outcome is RefundOutcome.PENDING
+    assert (await main.refunds.refund(refund, payment)).outcome is RefundOutcome.PENDING
     content = {"provider": "unionpay", "refund_reference": refund.reference, "status": "FAILED"}
     (await main.control.post("/_sandbox/refunds/complete", json=content)).raise_for_status()
     headers, body = await main.notified(payment, refund)
     told = await main.provider.parse_notification(headers, body)
     assert told.refund is not None
     assert told.refund.outcome is RefundOutcome.FAILED
-    assert (await main.provider.query_refund(refund, payment)).outcome is RefundOutcome.FAILED
+    assert (await main.refunds.query_refund(refund, payment)).outcome is RefundOutcome.FAILED
     assert await main.moved(payment, "refund") == []
 
 

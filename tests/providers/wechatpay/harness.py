@@ -1,6 +1,5 @@
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -9,9 +8,6 @@ from domain.payment import Channel, Payer
 from providers.wechatpay.provider import WechatpayProvider
 from tests.payer_codes import new_code
 from tests.providers.harness import ANOTHER_SUM
-
-_TEXTS = ("merchant_private_key", "public_key")
-_VALUES = ("mchid", "api_v3_key", "merchant_serial", "public_key_id")
 
 
 class WechatpayHarness:
@@ -23,19 +19,6 @@ class WechatpayHarness:
     channel = Channel.QR
     order: Mapping[str, Any] = MappingProxyType({})
     disagreement = ANOTHER_SUM
-
-    def account(self, manifest: dict[str, Any], mode: str) -> dict[str, Any]:
-        section = manifest["wechatpay"]
-        merchant = section["merchants"][mode]
-        files = {key: merchant.get(f"{key}_file") for key in _TEXTS}
-        return {
-            "name": mode,
-            "base_url": section["base_url"],
-            "appid": section["appid"],
-            "platform_certificates": mode == "cert",
-            **{key: merchant[key] for key in _VALUES if merchant.get(key)},
-            **{key: Path(file).read_text() for key, file in files.items() if file},
-        }
 
     def notify_urls(self, public_url: str) -> dict[str, str]:  # noqa: ARG002
         """Every order says where."""
@@ -51,3 +34,6 @@ class WechatpayHarness:
     def checkout(self, checkout: Checkout) -> str | None:
         """The link, or the SDK's parameters as JSON: the sandbox checks their signature."""
         return json.dumps(checkout.parameters) if checkout.parameters else checkout.value
+
+
+HARNESS = WechatpayHarness()

@@ -133,7 +133,7 @@ async def test_a_signed_answer_that_is_not_json_is_an_unknown_outcome(
 ) -> None:
     body = b'{"trade_state":"SUCC'
     wechat.script.append(lambda _: httpx.Response(200, content=body, headers=wechat.seal(body)))
-    with pytest.raises(OutcomeUnknown, match="beside its documentation"):
+    with pytest.raises(OutcomeUnknown, match="not as documented"):
         await provider.query(payment)
 
 

@@ -285,10 +285,6 @@ async def test_a_refused_close_ends_nothing(
         await provider.close(payment)
 
 
-def test_a_browser_that_returns_proves_nothing(provider: WechatpayProvider) -> None:
-    assert provider.parse_return("out_trade_no=1&trade_state=SUCCESS") is None
-
-
 def test_an_accepted_notification_gets_a_204(provider: WechatpayProvider) -> None:
     answer = provider.acknowledge(accepted=True)
     assert (answer.status, answer.body) == (204, b"")

@@ -15,7 +15,7 @@ from domain.payment import Channel, Payment
 from domain.report import Outcome
 from providers.wechatpay.provider import WechatpayProvider, build
 from sandbox.app import create_app
-from tests.providers.wechatpay.harness import WechatpayHarness
+from tests.providers.harness import account_of
 
 ORIGIN = "http://sandbox.test"
 
@@ -31,7 +31,7 @@ class Town:
     def provider(self, mode: str) -> WechatpayProvider:
         """The account as the manifest has it now."""
         manifest = json.loads((self.folder / "sandbox.json").read_text())
-        account = WechatpayHarness().account(manifest, mode)
+        account = account_of(manifest, "wechatpay", mode)
         return build(
             account,
             http=self.http,

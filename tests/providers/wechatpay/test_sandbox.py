@@ -46,7 +46,7 @@ async def test_a_changed_invocation_pays_nothing(stand: Stand, name: str) -> Non
 async def test_a_paid_order_with_a_refund_stays_paid(stand: Stand) -> None:
     payment = await stand.paid()
     refund = stand.refund(payment, 500)
-    await stand.provider.refund(refund, payment)
+    await stand.refunds.refund(refund, payment)
     captured = payment.model_copy(update={"captured": payment.amount})
     report = await stand.provider.query(captured)
     assert (report.outcome, report.raw_status, report.amount) == (Outcome.PAID, "REFUND", 1999)
@@ -68,8 +68,8 @@ async def test_a_refund_is_reported_as_it_stands(
     payment = await stand.paid()
     refund = stand.refund(payment, 500)
     await stand.fault("refund", "refund_status", refund, status=status, then="PROCESSING")
-    await stand.provider.refund(refund, payment)
-    report = await stand.provider.query_refund(refund, payment)
+    await stand.refunds.refund(refund, payment)
+    report = await stand.refunds.query_refund(refund, payment)
     assert report.outcome is outcome
     assert refund.mismatch(report) is None
 
@@ -79,10 +79,10 @@ async def test_a_refund_that_failed_after_all_is_found_by_asking(stand: Stand) -
     refund = stand.refund(payment, 500)
     await stand.fault("refund", "system_error", refund)
     with pytest.raises(OutcomeUnknown):
-        await stand.provider.refund(refund, payment)
-    report = await stand.provider.query_refund(refund, payment)
+        await stand.refunds.refund(refund, payment)
+    report = await stand.refunds.query_refund(refund, payment)
     assert report.outcome is RefundOutcome.PENDING
-    assert (await stand.provider.refund(refund, payment)).refund_reference == refund.reference
+    assert (await stand.refunds.refund(refund, payment)).refund_reference == refund.reference
     params = {"provider": "wechatpay", "refund_reference": refund.reference}
     assert len((await stand.control.get("/_sandbox/refunds", params=params)).json()) == 1
     params = {"provider": "wechatpay", "refund_reference": refund.reference}
@@ -94,7 +94,7 @@ async def test_a_throttled_refund_is_never_called_unprocessed(stand: Stand) -> N
     refund = stand.refund(payment, 500)
     await stand.fault("refund", "rate_limited", refund)
     with pytest.raises(OutcomeUnknown):
-        await stand.provider.refund(refund, payment)
+        await stand.refunds.refund(refund, payment)
 
 
 async def test_a_payer_without_funds_at_the_till_is_a_definite_no(stand: Stand) -> None:

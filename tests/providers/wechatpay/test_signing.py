@@ -10,7 +10,7 @@ from providers.wechatpay.signing import (
     BadSignature,
     MerchantAuth,
     MerchantSigner,
-    Seal,
+    SignatureHeaders,
     certificate_serial,
     load_private_key,
     sign,
@@ -73,8 +73,8 @@ def test_a_published_authorization_header_is_reproduced(vectors: Vectors) -> Non
 def test_a_published_message_verifies_only_byte_for_byte(vectors: Vectors, vector_id: str) -> None:
     vector = vectors[vector_id]
     key, body = key_of(vector["cert_pem"]), vector["body"].encode()
-    seal = Seal.read(httpx.Headers(vector["headers"]))
-    seal.check(key, body)
+    signed = SignatureHeaders.read(httpx.Headers(vector["headers"]))
+    signed.check(key, body)
     for other in (
         body + b" ",
         body.replace(b"prepay_id", b"prepay_ie"),
@@ -82,7 +82,7 @@ def test_a_published_message_verifies_only_byte_for_byte(vectors: Vectors, vecto
     ):
         if other != body:
             with pytest.raises(BadSignature):
-                seal.check(key, other)
+                signed.check(key, other)
 
 
 def test_path_and_query_are_signed_exactly_as_they_are_sent(
@@ -146,20 +146,20 @@ def test_malformed_signature_headers_are_a_bad_signature(
     wechat: FakeWechat, name: str, value: str
 ) -> None:
     with pytest.raises(BadSignature):
-        Seal.read(wechat.seal(b"{}") | {name: value})
+        SignatureHeaders.read(wechat.seal(b"{}") | {name: value})
 
 
 def test_the_signature_type_may_be_missing(wechat: FakeWechat) -> None:
     headers = wechat.seal(b"{}")
     del headers["wechatpay-signature-type"]
-    Seal.read(headers).check(wechat.signer.private.public_key(), b"{}")
+    SignatureHeaders.read(headers).check(wechat.signer.private.public_key(), b"{}")
 
 
 @pytest.mark.parametrize("age", [0, 299, -299])
 def test_a_message_is_fresh_for_less_than_300_seconds(
     wechat: FakeWechat, clock: TurnableClock, age: float
 ) -> None:
-    Seal.read(wechat.seal(b"{}", age=age)).check_fresh(clock.now)
+    SignatureHeaders.read(wechat.seal(b"{}", age=age)).check_fresh(clock.now)
 
 
 @pytest.mark.parametrize("age", [300, -300, 86_400])
@@ -167,4 +167,4 @@ def test_a_message_from_further_away_is_stale(
     wechat: FakeWechat, clock: TurnableClock, age: float
 ) -> None:
     with pytest.raises(BadSignature, match="stale"):
-        Seal.read(wechat.seal(b"{}", age=age)).check_fresh(clock.now)
+        SignatureHeaders.read(wechat.seal(b"{}", age=age)).check_fresh(clock.now)

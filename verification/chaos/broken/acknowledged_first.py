@@ -19,11 +19,11 @@ _queued: set[asyncio.Task[None]] = set()
 
 async def _acknowledge(
     dependencies: Dependencies, notification: Notification, addressee: Addressee | None
-) -> routing.Delivered:
+) -> routing.Routed:
     task = asyncio.create_task(_deliver_later(dependencies, notification, addressee))
     _queued.add(task)
     task.add_done_callback(_queued.discard)
-    return routing.Delivered(NotificationOutcome.SIGNALLED)
+    return routing.Routed(NotificationOutcome.SIGNALLED)
 
 
 async def _deliver_later(
@@ -31,13 +31,13 @@ async def _deliver_later(
 ) -> None:
     await asyncio.sleep(QUEUED_SECONDS)
     with suppress(RPCError, DatabaseUnavailable):
-        await routing.deliver(dependencies, notification, addressee)
+        await routing.route(dependencies, notification, addressee)
 
 
 def create_app() -> FastAPI:
     """The sabotaged application."""
     # A guard that is not where it is looked for would be broken in vain, and seem needless.
-    if vars(receive)[routing.deliver.__name__] is not routing.deliver:
+    if vars(receive)[routing.route.__name__] is not routing.route:
         raise LookupError("the hand-over is not where this breaks it")
-    vars(receive)[routing.deliver.__name__] = _acknowledge
+    vars(receive)[routing.route.__name__] = _acknowledge
     return app.create_app()

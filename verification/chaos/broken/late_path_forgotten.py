@@ -15,5 +15,5 @@ async def _forget(_client: Client, _order: LateOrder, _notification: Notificatio
 
 def create_app() -> FastAPI:
     """The sabotaged application."""
-    vars(routing)["tell_late"] = _forget
+    vars(routing)["signal_late"] = _forget
     return app.create_app()
