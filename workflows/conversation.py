@@ -15,7 +15,7 @@ from domain.report import PaymentReport
 from workflows.failures import failure_of, rejection
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, provider_queue
-from workflows.steps import WEIGHED, happens, seconds_until
+from workflows.steps import happens, seconds_until
 
 
 class Conversation:
@@ -157,7 +157,7 @@ class Conversation:
     def _gives_money_back(self) -> bool:
         """Whether what the order is ended by refunds it where it was paid (Alipay, WeChat Pay)."""
         cancelled = self._state.payment.channel is Channel.BARCODE and self._policy.closable
-        return cancelled and self._state.payment.is_paid and workflow.patched(WEIGHED)
+        return cancelled and self._state.payment.is_paid
 
     def _until_expiry(self) -> float:
         return seconds_until(self._state.payment.expires_at)

@@ -22,7 +22,7 @@ from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.refund_confirmation import attention_for
 from workflows.reported_refunds import record_external_refund, refunded_subject
-from workflows.steps import WEIGHED, in_our_books, tell_merchant
+from workflows.steps import in_our_books, tell_merchant
 
 
 class LateOrder(Frozen):
@@ -87,8 +87,6 @@ class LatePaymentWorkflow:
 
     async def _record(self, report: RefundReport) -> bool:
         """Record what went back at the provider's console, where the notification says it all."""
-        if not workflow.patched("a refund made without us is recorded"):  # untraced: test_replay
-            return False
         event_id = await record_external_refund(self._policy, self._payment, report)
         if event_id is not None:
             self._calls.beside(tell_merchant(self._policy, event_id))
@@ -113,7 +111,7 @@ class LatePaymentWorkflow:
             if not is_decided(self._payment, report, mismatch):
                 await self._flag(mismatch)
             return
-        if any(map(_names_another_order, heard)) and workflow.patched(WEIGHED):
+        if any(map(_names_another_order, heard)):
             # A query by our own number cannot see what another number was paid for.
             await self._flag(Attention.REFERENCE_MISMATCH)
         before = self._payment
@@ -138,9 +136,7 @@ class LatePaymentWorkflow:
         notification has said.
         """
         refunded = max(map(refunded_without_cancel, reports))
-        by_query = refunded_without_cancel(reports[-1])
-        external = unaccounted(stored, refunded)
-        if external and (refunded == by_query or workflow.patched(WEIGHED)):
+        if unaccounted(stored, refunded):
             await self._flag(Attention.EXTERNAL_REFUND, refunded_subject(refunded), refunded)
 
     async def _settle_late_money(self) -> None:
@@ -234,9 +230,7 @@ class LatePaymentWorkflow:
 
 def _confirms(report: PaymentReport) -> bool:
     """Whether the payer had paid, if only until our own cancel gave it back."""
-    if is_cancelled(report):
-        return workflow.patched(WEIGHED)
-    return report.outcome is Outcome.PAID
+    return report.outcome is Outcome.PAID or is_cancelled(report)
 
 
 def _names_another_order(report: PaymentReport) -> bool:

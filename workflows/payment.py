@@ -48,8 +48,8 @@ from workflows.next_step import (
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
 from workflows.reported_refunds import flag_external_refunds
-from workflows.review import KEEPS_DECISION, Review
-from workflows.steps import WEIGHED, happens, seconds_until
+from workflows.review import Review
+from workflows.steps import happens, seconds_until
 from workflows.sync import IN_PROGRESS, Sync, SyncedPayment
 
 
@@ -146,9 +146,9 @@ class PaymentWorkflow:
                 self._calls.beside(self._watch_until_expiry())
             case ConfirmLate():
                 await self._confirm_late()
-            case DropLateMoney() if workflow.patched(WEIGHED):
+            case DropLateMoney():
                 self._state.drop_late_money()
-            case DropLateMoney() | SettleLateMoney():
+            case SettleLateMoney():
                 await self._settle_late_money()
             case CompareRefunds():
                 await self._compare_refunds(step.refunded)
@@ -230,8 +230,7 @@ class PaymentWorkflow:
             raise
         self._state.place(placed, keep_paid=self._policy.fast_path)
         if self._resumed and self._state.pending:
-            hold = self._state.payment.needs_decision and workflow.patched(KEEPS_DECISION)
-            self._state.resume(hold=hold)
+            self._state.resume()
             self._announce()
 
     async def _submit(self, placed: Placed) -> None:
@@ -250,7 +249,7 @@ class PaymentWorkflow:
             announce(self._state.payment.id, self._state.payment)
 
     def _resolve(self, resolution: Resolution) -> None:
-        if workflow.patched("decide-on-what-was-seen") and self._state.drop_overtaken(resolution):
+        if self._state.drop_overtaken(resolution):
             return
         # Also where a lost task has closed the payment: then the money is late.
         if resolution.action is ResolveAction.REFUND:
@@ -362,11 +361,8 @@ class PaymentWorkflow:
 
     async def _flag_late(self, report: PaymentReport) -> None:
         self._state.drop_dispute()
-        # Executions of an earlier build flagged it, and their histories say so.
-        is_another = self._state.payment.is_another_purchase(report)
-        if is_another and workflow.patched("another-purchase-flags-no-paid-payment"):
-            return
-        await self._flag.up(self._state.payment.mismatch(report) or Attention.CONTRADICTION)
+        if not self._state.payment.is_another_purchase(report):
+            await self._flag.up(self._state.payment.mismatch(report) or Attention.CONTRADICTION)
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._state.payment, headline))

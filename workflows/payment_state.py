@@ -248,16 +248,16 @@ class PaymentState:
             self.keep_paid()
         self._unsubmitted = placed if self.pending else None
 
-    def resume(self, *, hold: bool) -> None:
+    def resume(self) -> None:
         """An earlier execution was lost: query at once, and close what no payer can pay.
 
-        A submission would lack the payer's data, which no row keeps. `hold` keeps what an operator
-        must decide.
+        A submission would lack the payer's data, which no row keeps. What an operator must decide
+        is kept.
         """
         self.answer()
         self.silent = True
         self.cancelled = self.payment.checkout is None
-        self.held = self.payment.attention if hold else None
+        self.held = self.payment.attention if self.payment.needs_decision else None
 
     def review_held(self, report: PaymentReport) -> None:
         """Apply a query's report to what is held: money ends it, or is what is to be decided on."""

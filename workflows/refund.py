@@ -43,7 +43,6 @@ from workflows.steps import WaitAlarm, happens, in_our_books, tell_merchant, wai
 
 # Seconds from a refund's request to its refusal, after which the request may have been answered.
 ANSWERED_BY = 5.0
-RECORD_REFUSAL = "a refund that is refused after its request was answered is recorded"
 
 
 class RefundOrder(Frozen):
@@ -202,7 +201,7 @@ class RefundWorkflow:
         """
         waited = (workflow.now() - self._state.refund.created_at).total_seconds()
         is_requested = self._state.refund.cause is RefundCause.REQUESTED
-        if not is_requested or waited < ANSWERED_BY or not workflow.patched(RECORD_REFUSAL):
+        if not is_requested or waited < ANSWERED_BY:
             return False
         self._state.fail(failure_of(refused))
         try:

@@ -14,7 +14,7 @@ from domain.report import Attention, RefundOutcome, RefundReport
 from workflows.attention import Calls
 from workflows.policies import Policy
 from workflows.refund_confirmation import load_refund
-from workflows.steps import WEIGHED, in_our_books
+from workflows.steps import in_our_books
 
 
 async def flag_external_refunds(calls: Calls, payment_id: UUID, refunded: int) -> bool:
@@ -22,7 +22,7 @@ async def flag_external_refunds(calls: Calls, payment_id: UUID, refunded: int) -
 
     `refunded` is the provider's cumulative sum in minor units. Returns whether one was called.
     """
-    if not (workflow.patched(WEIGHED) and await _is_external(calls, payment_id, refunded)):
+    if not await _is_external(calls, payment_id, refunded):
         return False
     subject = refunded_subject(refunded)
     why = Attention.EXTERNAL_REFUND

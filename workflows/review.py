@@ -11,9 +11,6 @@ from workflows.attention import PaymentFlag
 from workflows.conversation import Conversation
 from workflows.payment_state import PaymentState
 
-# Executions of an earlier build that were resumed went on by polling.
-KEEPS_DECISION = "a resumed payment keeps what an operator must decide"
-
 
 class Review:
     """Calls an operator and waits, until a report of money or a resolution ends the review."""

@@ -199,7 +199,7 @@ class PaymentExecution(RuleBasedStateMachine):
         if isinstance(step, Record):
             self.state.place(Placed(payment=self.row, resumed=self.resumed))
             if self.resumed and self.state.pending:
-                self.state.resume(hold=self.state.payment.needs_decision)
+                self.state.resume()
         elif isinstance(step, SubmitOrder):
             if works:
                 self.state.take(CREATED)
