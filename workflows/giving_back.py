@@ -8,7 +8,8 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from activities.payments import PaymentActivities, Settled
 from activities.webhooks import Tried
 from domain.identity import automatic_refund_id, refund_workflow_id
-from domain.payment import Payer, Payment
+from domain.payer import Payer
+from domain.payment import Payment
 from domain.refund import Refund, RefundCause
 from domain.report import Attention
 from workflows import details, search_attributes

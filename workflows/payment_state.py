@@ -32,17 +32,6 @@ from workflows.next_step import (
 # Money that was never this payment's can be neither accepted nor given back for it.
 _NOT_OURS = (Attention.ACCOUNT_MISMATCH, Attention.REFERENCE_MISMATCH)
 
-_NO_MONEY: dict[str, object] = {
-    "captured": 0,
-    "late": False,
-    "paid_at": None,
-    "purchase": None,
-    "test": False,
-    "store_price": None,
-    "store_currency": None,
-    "offer": None,
-}
-
 _NOT_ORDERED = (
     "What was bought is not what the payment is for, and accepting would book it as if it were:"
     " close the payment and have the buyer refunded at the store, or ask_again."
@@ -209,12 +198,12 @@ class PaymentState:
     def forget_money(self) -> None:
         """Our own cancel gave back what a notification said was paid."""
         self.paid = self.claimed = None
-        self._change(**_NO_MONEY, status=PaymentStatus.PENDING)
+        self.payment = self.payment.reopen()
 
     def drop_late_money(self) -> None:
         """The payer paid in the moment of our own cancel: nothing is here, and nothing is owed."""
         self._late_money_settled = True
-        self._change(**_NO_MONEY)
+        self.payment = self.payment.without_money()
 
     def compare(self, refunded: int) -> None:
         """A sum of that size is dealt with: a repeat of it is nothing new."""
@@ -277,25 +266,23 @@ class PaymentState:
 
     def take(self, created: Created) -> None:
         """The provider has the order."""
-        reference = created.provider_reference or self.payment.provider_reference
-        self._change(checkout=created.checkout, provider_reference=reference)
+        self.payment = self.payment.submitted(created.checkout, created.provider_reference)
         if created.report is not None:
             self.hear(created.report)
 
     def fail(self, failure: Failure) -> None:
         """The provider's definite no, unless something else ended the payment first."""
-        if self.pending:
-            self._change(status=PaymentStatus.FAILED, failure=failure)
+        self.payment = self.payment.fail(failure)
 
     def flag(self, why: Attention | None) -> None:
         """A person must look, or (None) need not any longer."""
-        self._change(attention=why)
+        self.payment = self.payment.flagged(why)
 
     def ended(self) -> Payment:
         """The end to write down. Money that came for a closed payment is counted apart, later."""
         if self.payment.status is PaymentStatus.SUCCEEDED:
             return self.payment
-        return self.payment.model_copy(update=_NO_MONEY)
+        return self.payment.without_money()
 
     def finalise(self, stored: Payment) -> None:
         """Our books have the end. Money may have come while it was being written."""
@@ -306,7 +293,7 @@ class PaymentState:
     def reopen(self) -> None:
         """Back to pending, the money in dispute: the end cannot be stored, or may not be one."""
         self._dispute_the_money()
-        self._change(status=PaymentStatus.PENDING)
+        self.payment = self.payment.reopen()
 
     def settle_late_money(self, stored: Payment) -> None:
         """Our books have counted it, and it is accepted or on its way back."""
@@ -374,10 +361,7 @@ class PaymentState:
 
     def _dispute_the_money(self) -> None:
         self.disputed, self.paid, self.resolution = self.paid, None, None
-        self._change(**_NO_MONEY)
-
-    def _change(self, **update: object) -> None:
-        self.payment = self.payment.model_copy(update=update)
+        self.payment = self.payment.without_money()
 
 
 def _has_money(report: PaymentReport) -> bool:

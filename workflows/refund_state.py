@@ -161,17 +161,16 @@ class RefundState:
         """The provider has the refund: what stood in its way does so no longer."""
         self.taken = True
         if self.refund.attention is Attention.REFUND_BLOCKED:
-            self._change(attention=None)
+            self.refund = self.refund.flagged(None)
         self.hear(report)
 
     def fail(self, failure: Failure) -> None:
         """End the refund as failed, unless the provider has said otherwise before."""
-        if self.pending:
-            self._change(status=RefundStatus.FAILED, failure=failure, attention=None)
+        self.refund = self.refund.fail(failure)
 
     def flag(self, why: Attention) -> None:
         """A person must look."""
-        self._change(attention=why)
+        self.refund = self.refund.flagged(why)
 
     def refuses_resolution(self, decision: Resolution) -> str | None:
         """Why the decision cannot be taken."""
@@ -189,11 +188,11 @@ class RefundState:
         """A person's decision."""
         self.resolution = self.doubt = None
         self.decided = True
-        self._change(attention=None)
+        self.refund = self.refund.flagged(None)
         if decision.action is not ResolveAction.ASK_AGAIN:
             self.drop_claim()
         if decision.action is ResolveAction.ACCEPT:
-            self._change(status=RefundStatus.SUCCEEDED, raw_status="accepted by an operator")
+            self.refund = self.refund.accept()
         if decision.action is ResolveAction.CLOSE:
             self.fail(Failure(code="closed_by_operator", message=decision.note))
 
@@ -235,6 +234,3 @@ class RefundState:
     def _contradicted_by(self, report: RefundReport) -> Attention | None:
         said = FINAL_STATUS.get(report.outcome)
         return Attention.CONTRADICTION if said not in (None, self.refund.status) else None
-
-    def _change(self, **changes: object) -> None:
-        self.refund = self.refund.model_copy(update=changes)

@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from activities.fast_path import Placed
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.payment import Failure, Payer, Payment, PaymentStatus
+from domain.payer import Payer
+from domain.payment import Failure, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from tests.domain.making import payment, report
