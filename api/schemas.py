@@ -47,8 +47,8 @@ class Body(BaseModel):
 
     def canonical(self) -> str:
         """The request as one JSON text, however it was written; defaults do not count."""
-        asked = self.model_dump(mode="json", exclude_defaults=True)
-        return json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        request = self.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps(request, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 class PayerRequest(Body):

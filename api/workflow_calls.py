@@ -176,26 +176,26 @@ async def is_dealt_with(client: Client, workflow_id: str) -> bool:
 
 async def signal_late(client: Client, order: LateOrder, notification: Notification) -> None:
     """Start (or join) the run that deals with what comes after the payment's own run."""
-    await _tell_joining(
+    await _signal_joining(
         client, LatePaymentWorkflow.run, order, late_options(order), ("notify", notification)
     )
 
 
-async def signal_store_change(client: Client, order: EntitlementOrder, word: StoreWord) -> None:
+async def signal_store_change(client: Client, order: EntitlementOrder, report: StoreWord) -> None:
     """Start (or join) the workflow that applies a store's reports on one chain of purchases."""
-    await _tell_joining(
-        client, EntitlementWorkflow.run, order, entitlement_options(order), ("hear", word)
+    await _signal_joining(
+        client, EntitlementWorkflow.run, order, entitlement_options(order), ("hear", report)
     )
 
 
-async def _tell_joining(
+async def _signal_joining(
     client: Client,
     run: Any,
     order: LateOrder | EntitlementOrder,
     options: StartOptions,
     signal: tuple[str, Notification | StoreWord],
 ) -> None:
-    name, word = signal
+    name, argument = signal
     async with bounded():
         await client.start_workflow(
             run,
@@ -204,7 +204,7 @@ async def _tell_joining(
             task_queue=options.task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             start_signal=name,
-            start_signal_args=[word],
+            start_signal_args=[argument],
             rpc_timeout=SIGNAL,
         )
 
@@ -237,7 +237,7 @@ async def bounded(
     except WorkflowAlreadyStartedError as error:
         raise WorkflowEnded from error
     except WorkflowUpdateFailedError as error:
-        raise refusal(error.cause) from error
+        raise rejection(error.cause) from error
     except ApplicationError as error:
         # Of our converter: an answer that no worker of ours has encrypted is none.
         raise NoAnswerYet from error
@@ -263,12 +263,12 @@ def _closed_with_update(error: RPCError) -> bool:
     return error.status is RPCStatusCode.ABORTED and "closing workflow" in error.message
 
 
-def refusal(cause: BaseException | None) -> Exception:
+def rejection(cause: BaseException | None) -> Exception:
     """What a run's no means here; WorkflowEnded where it is not for merchants."""
-    return _told(cause) or WorkflowEnded()
+    return _definite(cause) or WorkflowEnded()
 
 
-def _told(cause: BaseException | None) -> Conflict | InvalidRequest | None:
+def _definite(cause: BaseException | None) -> Conflict | InvalidRequest | None:
     if isinstance(cause, ActivityError):
         cause = cause.cause
     if not isinstance(cause, ApplicationError):

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.http import request_context
-from api.http.problems import ApiProblem, ProviderWords
+from api.http.problems import ApiProblem, ProviderMessage
 from api.http.text import printable
 from api.schemas import UNKNOWN_FIELD
 from api.workflow_calls import NoAnswerYet
@@ -62,16 +62,16 @@ def install(app: FastAPI) -> None:
     """Give every error of this application the one shape."""
 
     @app.exception_handler(ApiProblem)
-    async def _refusal(_request: Request, error: ApiProblem) -> Response:
+    async def _problem(_request: Request, error: ApiProblem) -> Response:
         return error.response()
 
     @app.exception_handler(PaymentError)
     async def _payment_error(request: Request, error: PaymentError) -> Response:
-        return refusal_of(error, request).response()
+        return problem_of(error, request).response()
 
     @app.exception_handler(RPCError)
     async def _temporal_error(_request: Request, error: RPCError) -> Response:
-        return temporal_refusal(error).response()
+        return temporal_problem(error).response()
 
     @app.exception_handler(NoAnswerYet)
     async def _no_answer(_request: Request, _error: NoAnswerYet) -> Response:
@@ -79,7 +79,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(_request: Request, error: RequestValidationError) -> Response:
-        return validation_refusal(error.errors()).response()
+        return validation_problem(error.errors()).response()
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> Response:
@@ -103,15 +103,15 @@ def install(app: FastAPI) -> None:
         ).response()
 
 
-def refusal_of(error: PaymentError, request: Request) -> ApiProblem:
+def problem_of(error: PaymentError, request: Request) -> ApiProblem:
     """The answer to a domain error; `request.state.record_id` names the record, where known."""
     status = next(
         (status for kind, status in _STATUS.items() if isinstance(error, kind)),
         HTTPStatus.INTERNAL_SERVER_ERROR,
     )
-    words = None
+    provider_message = None
     if isinstance(error, ProviderError):
-        words = ProviderWords(code=error.provider_code, message=error.provider_message)
+        provider_message = ProviderMessage(code=error.provider_code, message=error.provider_message)
     return ApiProblem(
         status,
         error.code,
@@ -119,11 +119,11 @@ def refusal_of(error: PaymentError, request: Request) -> ApiProblem:
         param=error.param,
         retryable=status in _RETRYABLE,
         record_id=getattr(request.state, "record_id", None),
-        provider=words,
+        provider=provider_message,
     )
 
 
-def temporal_refusal(error: RPCError) -> ApiProblem:
+def temporal_problem(error: RPCError) -> ApiProblem:
     """The answer where Temporal cannot be reached, is busy, or takes no more updates."""
     _log.warning("temporal refused a call: %s %s", error.status.name, error.message)
     if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
@@ -155,7 +155,7 @@ def unavailable() -> ApiProblem:
     )
 
 
-def validation_refusal(errors: Sequence[Any]) -> ApiProblem:
+def validation_problem(errors: Sequence[Any]) -> ApiProblem:
     """The answer to the first thing that is wrong with a request."""
     first = errors[0]
     if first["type"] == "json_invalid":

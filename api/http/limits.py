@@ -20,7 +20,7 @@ from api.http import bodies
 from api.http.admission import MerchantLimits, Probes, Visit, Visitors
 from api.http.authentication import Authentication
 from api.http.bodies import Bodies, replay
-from api.http.errors import refusal_of
+from api.http.errors import problem_of
 from api.http.failed_authentication import FailedAuthentication
 from api.http.metrics import Metrics
 from api.http.problems import ApiProblem
@@ -93,12 +93,12 @@ class Limited:
         _bind_payment(match)
         try:
             await self._serve(call)
-        except ApiProblem as refusal:
-            await self._refuse(call, refusal)
+        except ApiProblem as problem:
+            await self._answer_problem(call, problem)
         except NoPlace as error:
-            await self._refuse(call, _too_many(is_immediate=error.is_immediate))
+            await self._answer_problem(call, _too_many(is_immediate=error.is_immediate))
         except PaymentError as error:
-            await self._refuse(call, refusal_of(error, call.request))
+            await self._answer_problem(call, problem_of(error, call.request))
 
     async def _serve(self, call: _Call) -> None:
         kind = call.match.route.route_class
@@ -132,7 +132,7 @@ class Limited:
                 status = await self._serve_visit(call, visitors, visit, held)
                 # A page's own files are large, and nobody needs many of them in a second.
                 is_failure = status >= HTTPStatus.BAD_REQUEST or call.match is UNMATCHED
-                if _is_genuine(call) and call.request.state.is_news:
+                if _is_genuine(call) and call.request.state.is_new:
                     visitors.proved(peer)
                 elif _is_genuine(call):
                     await visitors.repeated(peer)
@@ -213,9 +213,9 @@ class Limited:
             await _timed_out().response()(scope, receive, watch)
         return _Answered(status or HTTPStatus.INTERNAL_SERVER_ERROR, size)
 
-    async def _refuse(self, call: _Call, refusal: ApiProblem) -> None:
-        self._metrics.refused(call.match.route.route_class, refusal.code)
-        await refusal.response()(call.request.scope, call.receive, call.send)
+    async def _answer_problem(self, call: _Call, problem: ApiProblem) -> None:
+        self._metrics.rejected(call.match.route.route_class, problem.code)
+        await problem.response()(call.request.scope, call.receive, call.send)
 
 
 def _is_genuine(call: _Call) -> bool:

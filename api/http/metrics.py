@@ -44,7 +44,7 @@ class Metrics:
             ("credential",),
             registry=self.registry,
         )
-        self._refused = Counter(
+        self._rejected = Counter(
             "paysaga_requests_refused",
             "Requests rejected before they reached their route, by class and problem code.",
             ("route_class", "code"),
@@ -65,9 +65,9 @@ class Metrics:
         """Count one wrong or missing `api_key` or `operator_token`."""
         self._failed_authentications.labels(credential).inc()
 
-    def refused(self, kind: str, code: str) -> None:
+    def rejected(self, kind: str, code: str) -> None:
         """Count one request of a class of routes that the limits rejected."""
-        self._refused.labels(kind, code).inc()
+        self._rejected.labels(kind, code).inc()
 
     def payment(self, payment: Payment) -> None:
         """Count one new payment."""

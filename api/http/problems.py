@@ -21,7 +21,7 @@ class Answer(BaseModel):
     id: UUID | None = Field(default=None, description="The record that this answer is about.")
 
 
-class ProviderWords(BaseModel):
+class ProviderMessage(BaseModel):
     """What the provider itself said."""
 
     code: str | None = Field(default=None, examples=["ACQ.TRADE_HAS_SUCCESS"])
@@ -57,7 +57,7 @@ class Problem(Answer):
     code: str = Field(description="Stable and machine-readable.")
     param: str | None = Field(default=None, description="The field or header to mend.")
     retryable: bool = Field(default=False, description="The same request may succeed later.")
-    provider: ProviderWords | None = None
+    provider: ProviderMessage | None = None
 
 
 class ApiProblem(Exception):  # noqa: N818 - it is an answer before it is an error
@@ -72,7 +72,7 @@ class ApiProblem(Exception):  # noqa: N818 - it is an answer before it is an err
         param: str | None = None,
         retryable: bool = False,
         record_id: UUID | None = None,
-        provider: ProviderWords | None = None,
+        provider: ProviderMessage | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(detail)

@@ -41,15 +41,15 @@ class StoreAnswers:
         self._in_flight = asyncio.Semaphore(MOST_CALLS_IN_FLIGHT)
         self._answers: OrderedDict[tuple[str, str, str], tuple[float, Purchase]] = OrderedDict()
 
-    async def ask(self, store: Store, purchase: Purchase) -> Purchase:
+    async def query(self, store: Store, purchase: Purchase) -> Purchase:
         """Return the purchase as the store has it, at most a minute ago.
 
         Raises ProviderUnavailable where the store cannot say so now, whatever the reason: nothing
         is known of the purchase then.
         """
         key = (purchase.provider, purchase.app, purchase.transaction_id)
-        asked_at, found = self._answers.get(key, (0.0, None))
-        if found is not None and self._clock() - asked_at < ANSWER_SECONDS:
+        queried_at, found = self._answers.get(key, (0.0, None))
+        if found is not None and self._clock() - queried_at < ANSWER_SECONDS:
             return found
         found = await self._call(store, purchase)
         self._answers[key] = (self._clock(), found)
@@ -90,7 +90,7 @@ class Proofs:
         if not is_old(proven, datetime.now(UTC)):
             return proven
         try:
-            return await self._answers.ask(store, proven)
+            return await self._answers.query(store, proven)
         except ProviderError:
             if await self._grants_something(proven):
                 raise

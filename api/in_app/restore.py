@@ -60,7 +60,7 @@ async def restore_purchases(
     restored = Restored()
     for purchase in await _purchases(dependencies, counter, merchant, request):
         payment = await dependencies.stores.entitlements.payment_of(purchase)
-        if _is_refused_test(counter.store, purchase, payment):
+        if _is_rejected_test(counter.store, purchase, payment):
             continue
         if payment is None:
             restored.unclaimed.append(purchase)
@@ -127,10 +127,12 @@ def _counter(dependencies: Dependencies, merchant: Merchant, request: RestoreReq
 
 async def _proven(store: Store, signed_transactions: list[str]) -> list[Purchase]:
     brought = [await store.verify_purchase(signed) for signed in signed_transactions]
-    return [word.change.purchase for word in brought if word.change and word.change.purchase]
+    return [
+        report.change.purchase for report in brought if report.change and report.change.purchase
+    ]
 
 
-def _is_refused_test(store: Store, purchase: Purchase, payment: Payment | None) -> bool:
+def _is_rejected_test(store: Store, purchase: Purchase, payment: Payment | None) -> bool:
     """A test purchase that no listed tester's payment stands for is nothing to give back."""
     return not store.takes(purchase, payment) if payment else purchase.test_in_production
 
@@ -163,7 +165,7 @@ async def _restore(
         Entitlement.opened(payment, change, purchase) if known is None else known.apply(change)
     )
     if entitlement != known:
-        word = Notification(
+        report = Notification(
             provider=provider.name,
             account=provider.account,
             notification_id=_number(purchase),
@@ -171,7 +173,7 @@ async def _restore(
             reference=payment.reference,
             change=change,
         )
-        routed = await receive(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
+        routed = await receive(dependencies, report, Arrival({}, b"", datetime.now(UTC)))
         if not routed.acknowledged:
             return None
     if entitlement.merchant_id != payment.merchant_id:

@@ -122,7 +122,7 @@ async def _owner(
         # Whoever buys again in an old chain may claim it; what the store renews goes on by itself.
         return owner if owner is not None and purchase.renewal else payment
     if owner is None or not same:
-        await _refuse_strangers(dependencies, brought, payment, purchase)
+        await _reject_strangers(dependencies, brought, payment, purchase)
         raise _of_another()
     return owner
 
@@ -199,7 +199,7 @@ def _of_another() -> Conflict:
     )
 
 
-async def _refuse_strangers(
+async def _reject_strangers(
     dependencies: Dependencies, brought: Notification, payment: Payment, purchase: Purchase
 ) -> None:
     """Have an operator look at who brings others' purchases; the payment itself goes on waiting."""

@@ -51,14 +51,14 @@ async def receive_notification(
     body = await request.body()
     digest = digest_of(provider, account, request.headers, body)
     if digest in dependencies.acknowledged:
-        request.state.is_genuine, request.state.is_news = True, False
+        request.state.is_genuine, request.state.is_new = True, False
         dependencies.metrics.notification(provider, account, NotificationOutcome.DUPLICATE)
         return _answer(source, accepted=True)
     try:
         async with asyncio.timeout(NOTIFY_SECONDS):
             received = await _handle(dependencies, source, request.headers, body)
     except Unreadable as error:
-        request.state.is_genuine, request.state.is_news = True, False
+        request.state.is_genuine, request.state.is_new = True, False
         _log.warning("unreadable notification at %s/%s: %s", provider, account, error.message)
         await _alarm(dependencies, source, error)
         return _reject(dependencies, source, "unreadable", "not as documented")
@@ -67,11 +67,11 @@ async def receive_notification(
         _log.warning("forged or stale notification at %s/%s: %s", provider, account, error.message)
         return _reject(dependencies, source, "forged", "signature not accepted")
     except (RPCError, PaymentError, TimeoutError) as error:
-        request.state.is_genuine, request.state.is_news = True, False
+        request.state.is_genuine, request.state.is_new = True, False
         _log.warning("notification at %s/%s not taken: %s", provider, account, type(error).__name__)
         return _reject(dependencies, source, "not_taken", "try again later")
     routed = received.routed
-    request.state.is_genuine, request.state.is_news = True, routed.outcome in _NEWS
+    request.state.is_genuine, request.state.is_new = True, routed.outcome in _NEWS
     if routed.acknowledged:
         # A parked one may be somebody's by the time that it comes again.
         if not routed.parked:

@@ -44,7 +44,7 @@ async def catch_up(
     if not isinstance(source, Store):
         raise InvalidRequest(f"{provider} keeps no history of its notifications.", param="provider")
     outcomes: Counter[str] = Counter()
-    for word in await source.find_lost(body.since):
-        routed = await receive(dependencies, word, Arrival({}, b"", datetime.now(UTC)))
+    for notification in await source.find_lost(body.since):
+        routed = await receive(dependencies, notification, Arrival({}, b"", datetime.now(UTC)))
         outcomes[routed.outcome] += 1
     return CatchUpAnswer(outcomes=dict(outcomes))

@@ -84,8 +84,8 @@ async def route(
     if notification.payment is not None:
         report = explained(notification.payment, payment)
         notification = notification.model_copy(update={"payment": report})
-        told = await signal_workflow(dependencies, notification, report, addressee)
-        return told or await start_late_workflow(dependencies, notification, report, payment)
+        signalled = await signal_workflow(dependencies, notification, report, addressee)
+        return signalled or await start_late_workflow(dependencies, notification, report, payment)
     if notification.refund is not None:
         return await _route_refund(dependencies, notification, notification.refund, addressee)
     return Routed(NotificationOutcome.IGNORED, "says nothing of a payment or refund")
@@ -122,7 +122,7 @@ async def signal_workflow(
     if payment.mismatch(report) is not None:
         return await _mismatched_payment(dependencies, notification, report, addressee)
     # Before what the same content led to: it may not have fitted then, and fit now.
-    if _tells_nothing_new(payment, report):
+    if _adds_nothing(payment, report):
         return Routed(NotificationOutcome.DUPLICATE, f"already {payment.status}")
     if (repeated := await repeat_of(dependencies, addressee)) is not None:
         return repeated
@@ -161,7 +161,7 @@ async def start_late_workflow(
     """Start a workflow for the report, unless the payment's knew it when it ended."""
     # It may have ended since the look-up: only now is the stored status final.
     stored = await dependencies.stores.payments.get(payment.id) or payment
-    if _tells_nothing_new(stored, report):
+    if _adds_nothing(stored, report):
         return Routed(NotificationOutcome.DUPLICATE, f"already {stored.status}")
     return await _late(dependencies, notification, stored)
 
@@ -197,10 +197,10 @@ async def _hand_over_refund(
     mismatch = refund.mismatch(report) if report else None
     if mismatch is not None:
         marked = _marked(notification, mismatch)
-        if not await _told(dependencies, marked, refund):
+        if not await _signal_refund_workflow(dependencies, marked, refund):
             await _late(dependencies, marked, payment)
         return Routed(NotificationOutcome.MISMATCH, mismatch)
-    if await _told(dependencies, notification, refund):
+    if await _signal_refund_workflow(dependencies, notification, refund):
         return Routed(NotificationOutcome.SIGNALLED)
     # The workflow may have ended since the look-up: only now is the stored status final.
     stored = await dependencies.stores.refunds.get(refund.id) or refund
@@ -245,7 +245,9 @@ async def _mismatched_payment(
     return Routed(NotificationOutcome.MISMATCH, why)
 
 
-async def _told(dependencies: Dependencies, notification: Notification, refund: Refund) -> bool:
+async def _signal_refund_workflow(
+    dependencies: Dependencies, notification: Notification, refund: Refund
+) -> bool:
     """Whether the refund's workflow took the signal; a final one takes none."""
     if refund.status is not RefundStatus.PENDING:
         return False
@@ -279,7 +281,7 @@ def _marked(notification: Notification, why: Attention) -> Notification:
     return notification.model_copy(update=update)
 
 
-def _tells_nothing_new(payment: Payment, report: PaymentReport) -> bool:
+def _adds_nothing(payment: Payment, report: PaymentReport) -> bool:
     if payment.status is PaymentStatus.PENDING or payment.apply(report) is not payment:
         return False
     if is_cancelled(report):

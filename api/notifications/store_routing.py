@@ -50,7 +50,7 @@ async def route_change(
     if (repeated := await _repeat_of(dependencies, addressee, purchase, change)) is not None:
         return repeated
     payment = addressee.payment
-    if _is_refused_test(dependencies, payment, purchase, change):
+    if _is_rejected_test(dependencies, payment, purchase, change):
         return _TEST_REJECTED
     return await _hand_over(dependencies, notification, addressee, purchase, change)
 
@@ -74,7 +74,7 @@ async def _repeat_of(
     return repeated if await is_dealt_with(dependencies.temporal, workflow_id) else None
 
 
-def _is_refused_test(
+def _is_rejected_test(
     dependencies: Dependencies, payment: Payment, purchase: Purchase, change: StoreChange
 ) -> bool:
     store = dependencies.registry.get(payment.provider, payment.account)
@@ -116,8 +116,8 @@ async def _hand_over(
     order = EntitlementOrder(
         payment=payment, original_transaction_id=purchase.original_transaction_id
     )
-    word = StoreWord(payment_id=payment.id, word_id=notification.notification_id, change=change)
-    await signal_store_change(dependencies.temporal, order, word)
+    reported = StoreWord(payment_id=payment.id, word_id=notification.notification_id, change=change)
+    await signal_store_change(dependencies.temporal, order, reported)
     return Routed(NotificationOutcome.SIGNALLED)
 
 

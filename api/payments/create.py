@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 
 from api.dependencies import Dependencies
 from api.http.errors import unavailable
-from api.http.problems import ApiProblem, ProviderWords
-from api.payments.proposals import Shelf, propose_payment, propose_refund, refuse_refund
-from api.payments.workflow_failures import payment_refusal, refund_refusal
+from api.http.problems import ApiProblem, ProviderMessage
+from api.payments.proposals import Shelf, check_refundable, propose_payment, propose_refund
+from api.payments.workflow_failures import payment_rejection, refund_rejection
 from api.payments.workflow_input import payment_order, refund_order
 from api.schemas import PaymentRequest, RefundRequest
 from api.workflow_calls import (
@@ -75,7 +75,7 @@ async def make_payment(
     except WorkflowEnded:
         found = await payments.get(proposed.id)
         if found is None:
-            raise await _refused_before(dependencies, proposed) from None
+            raise await _rejected_before(dependencies, proposed) from None
         _same_request(found, proposed.request_hash)
         return _payment_answer(found, HTTPStatus.OK)
     # The run keeps the first request's time: another's means that we only joined it.
@@ -91,7 +91,7 @@ async def make_refund(
     dependencies: Dependencies, payment: Payment, request: RefundRequest, key: str
 ) -> Made[Refund]:
     """The refund of this payment that the key stands for; raises as `make_payment` does."""
-    refuse_refund(dependencies.registry.get(payment.provider, payment.account), payment)
+    check_refundable(dependencies.registry.get(payment.provider, payment.account), payment)
     refunds, identity = dependencies.stores.refunds, dependencies.identity
     await dependencies.stores.deployment.verify(identity)
     # Read after the payment was: where this very refund holds the money, its row is there too.
@@ -111,7 +111,7 @@ async def make_refund(
     except WorkflowEnded:
         found = await refunds.get(proposed.id)
         if found is None:
-            raise await _refused_refund(dependencies, proposed) from None
+            raise await _rejected_refund(dependencies, proposed) from None
         _same_request(found, proposed.request_hash)
         return _refund_answer(found, HTTPStatus.OK)
     new = known is None and refund.created_at == proposed.created_at
@@ -185,26 +185,26 @@ async def _unanswered_refund(dependencies: Dependencies, proposed: Refund) -> Re
             stored = await refunds.reserve(order.refund)
         except Conflict:
             # Where the workflow has rejected it, too, that is the answer. Else it records its end.
-            refused = await refund_refusal(dependencies.temporal, proposed.id)
-            if refused is not None:
-                raise refused from None
+            rejected = await refund_rejection(dependencies.temporal, proposed.id)
+            if rejected is not None:
+                raise rejected from None
     return stored
 
 
-async def _refused_before(dependencies: Dependencies, proposed: Payment) -> Exception:
+async def _rejected_before(dependencies: Dependencies, proposed: Payment) -> Exception:
     """The no of a run that ended with nothing written down; it used up its key."""
     order = await payment_order(dependencies.temporal, proposed.id)
     if order is None or order.payment.request_hash != proposed.request_hash:
         return _used_up()
-    return await payment_refusal(dependencies.temporal, proposed.id) or _used_up()
+    return await payment_rejection(dependencies.temporal, proposed.id) or _used_up()
 
 
-async def _refused_refund(dependencies: Dependencies, proposed: Refund) -> Exception:
+async def _rejected_refund(dependencies: Dependencies, proposed: Refund) -> Exception:
     """The same of a refund."""
     order = await refund_order(dependencies.temporal, proposed.id)
     if order is None or order.refund.request_hash != proposed.request_hash:
         return _used_up()
-    return await refund_refusal(dependencies.temporal, proposed.id) or _used_up()
+    return await refund_rejection(dependencies.temporal, proposed.id) or _used_up()
 
 
 def _used_up() -> ApiProblem:
@@ -218,9 +218,9 @@ def _used_up() -> ApiProblem:
 
 def _payment_answer(payment: Payment, status: HTTPStatus) -> Made[Payment]:
     # Refused at submission: there was never anything to pay.
-    refused = payment.status is PaymentStatus.FAILED and payment.checkout is None
-    if refused and payment.failure is not None:
-        raise _refused(payment, payment.failure)
+    rejected = payment.status is PaymentStatus.FAILED and payment.checkout is None
+    if rejected and payment.failure is not None:
+        raise _rejected(payment, payment.failure)
     pending = payment.status is PaymentStatus.PENDING
     return Made(HTTPStatus.ACCEPTED if pending and not _payable(payment) else status, payment)
 
@@ -237,15 +237,15 @@ def _payable(payment: Payment) -> bool:
 
 def _refund_answer(refund: Refund, status: HTTPStatus) -> Made[Refund]:
     if refund.status is RefundStatus.FAILED and refund.failure is not None:
-        raise _refused(refund, refund.failure)
+        raise _rejected(refund, refund.failure)
     return Made(status, refund)
 
 
-def _refused(record: Payment | Refund, failure: Failure) -> ApiProblem:
+def _rejected(record: Payment | Refund, failure: Failure) -> ApiProblem:
     return ApiProblem(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         failure.code,
         failure.message,
         record_id=record.id,
-        provider=ProviderWords(code=failure.provider_code, message=failure.provider_message),
+        provider=ProviderMessage(code=failure.provider_code, message=failure.provider_message),
     )

@@ -22,7 +22,7 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-from api.workflow_calls import ANSWER, bounded, create_payment, refusal
+from api.workflow_calls import ANSWER, bounded, create_payment, rejection
 from crypto.key_ring import KeyRing
 from domain.payment import Payment
 from engine import logs
@@ -71,7 +71,7 @@ class EagerStart:
     @asynccontextmanager
     async def running(self, client: Client, make: MakeWorker) -> AsyncIterator[None]:
         """Run a worker of this client for what is started here, while the block runs."""
-        async with make(_Hearing(asyncio.get_running_loop(), self._listener)):
+        async with make(_WithListener(asyncio.get_running_loop(), self._listener)):
             self._client = client
             try:
                 yield
@@ -88,14 +88,14 @@ class EagerStart:
             # Not lazy: a worker wants a client that is connected.
             connecting = partial(connect, keys, runtime=runtime, build_id=settings.build_id)
             making = partial(eager_worker, activities, pinned(settings.build_id))
-            carrying = asyncio.create_task(self._carry(connecting, making))
+            carrying = asyncio.create_task(self._keep_running(connecting, making))
             try:
                 yield
             finally:
                 carrying.cancel()
                 await asyncio.wait([carrying])
 
-    async def _carry(
+    async def _keep_running(
         self,
         connecting: Callable[[], Awaitable[Client]],
         making: Callable[[Client, Interceptor], Worker],
@@ -124,7 +124,7 @@ class EagerStart:
             waiting.set_result(answer)
 
 
-class _Hearing(Interceptor):
+class _WithListener(Interceptor):
     """Gives a worker's workflows a listener; they live in threads of their own."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, listener: Listener) -> None:
@@ -135,10 +135,10 @@ class _Hearing(Interceptor):
         input: WorkflowInterceptorClassInput,  # noqa: A002 - the SDK's name
     ) -> type[WorkflowInboundInterceptor] | None:
         """No interceptor of the run, but the function that it may call."""
-        input.unsafe_extern_functions[LISTENER] = self._tell
+        input.unsafe_extern_functions[LISTENER] = self._pass_on
         return None
 
-    def _tell(self, payment_id: UUID, answer: Answer) -> None:
+    def _pass_on(self, payment_id: UUID, answer: Answer) -> None:
         self._loop.call_soon_threadsafe(self._listener, payment_id, answer)
 
 
@@ -165,4 +165,4 @@ async def _started_here(client: Client, order: PaymentOrder) -> bool:
 def _taken(answer: Answer) -> Payment:
     if isinstance(answer, Payment):
         return answer
-    raise refusal(answer)
+    raise rejection(answer)

@@ -72,7 +72,7 @@ def propose_payment(
     )
 
 
-def refuse_refund(provider: Provider, payment: Payment) -> None:
+def check_refundable(provider: Provider, payment: Payment) -> None:
     """InvalidRequest where only the provider itself gives this payment's money back."""
     rules = provider.channels.get(payment.channel)
     if rules is not None and not rules.refundable:

@@ -39,7 +39,7 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>Payment</title>
 <style>body{{font:18px/1.5 system-ui;margin:20vh auto;max-width:28rem;padding:0 1rem;
 text-align:center}}small{{color:#666}}</style>
-<p>{words}</p><p><small>{note}</small></p></html>"""
+<p>{text}</p><p><small>{note}</small></p></html>"""
 
 
 @router.post(
@@ -110,11 +110,11 @@ def _now() -> datetime:
 
 def _with_result(url: str, payment: Payment) -> str:
     parts = urlsplit(url)
-    asked = parse_qsl(parts.query, keep_blank_values=True)
+    given = parse_qsl(parts.query, keep_blank_values=True)
     result = [("payment_id", str(payment.id)), ("status", str(payment.status))]
-    return urlunsplit(parts._replace(query=urlencode(asked + result)))
+    return urlunsplit(parts._replace(query=urlencode(given + result)))
 
 
-def _page(words: str, note: str, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
-    page = _PAGE.format(words=escape(words), note=escape(note))
+def _page(text: str, note: str, status: HTTPStatus = HTTPStatus.OK) -> HTMLResponse:
+    page = _PAGE.format(text=escape(text), note=escape(note))
     return HTMLResponse(page, status_code=status, headers=_SAFE)
