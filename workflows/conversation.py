@@ -39,7 +39,7 @@ class Conversation:
             rejected = rejection(error)
             return failure_of(rejected) if rejected else None
 
-    async def ask(self, summary: str, *, within: float = 30) -> PaymentReport:
+    async def query(self, summary: str, *, within: float = 30) -> PaymentReport:
         """What the provider says now. Raises FailureError where it does not say so in time."""
         return await workflow.execute_activity_method(
             ProviderActivities.query_payment,
@@ -58,11 +58,11 @@ class Conversation:
                     self._state.payment,
                     **self._policy.confirm_fast.local(summary),
                 )
-        return await self.ask(summary)
+        return await self.query(summary)
 
-    async def ask_patiently(self, summary: str) -> PaymentReport:
+    async def query_patiently(self, summary: str) -> PaymentReport:
         """The same, for as long as the truth may stay unknown."""
-        return await self.ask(summary, within=self._policy.alarm_after)
+        return await self.query(summary, within=self._policy.alarm_after)
 
     async def poll(self) -> None:
         """Ask until the word is final or the payment expires; a notification may come first."""
@@ -78,7 +78,7 @@ class Conversation:
             asking.cancel()
             return
         try:
-            self._state.hear(asking.result())
+            self._state.apply_report(asking.result())
         except FailureError:
             # The next question would have come after the expiry: wait for that instead.
             await happens(lambda: self._state.moved, self._until_expiry(), "until expiry")
@@ -117,7 +117,7 @@ class Conversation:
             return False
         if is_cancelled(closed.report) and self._gives_money_back():
             self._state.forget_money()
-        self._state.hear(closed.report)
+        self._state.apply_report(closed.report)
         self._state.unknown_there = closed.unknown_there
         return True
 

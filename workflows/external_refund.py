@@ -9,7 +9,7 @@ from domain.refund import Refund
 from workflows import details
 from workflows.failures import refusal
 from workflows.policies import RefundPolicy, refund_policy
-from workflows.steps import in_our_books, tell_merchant
+from workflows.steps import deliver_event, in_database
 
 
 class ExternalRefundOrder(Frozen):
@@ -33,7 +33,7 @@ class ExternalRefundWorkflow:
         """Return the refund as stored. Fails where it can't be one of the payment's."""
         workflow.set_current_details(details.refund_now(order.refund, "Recording"))
         try:
-            settled = await in_our_books(
+            settled = await in_database(
                 order.policy,
                 RefundActivities.record_external_refund,
                 order.refund,
@@ -46,7 +46,7 @@ class ExternalRefundWorkflow:
         self._recorded = settled.refund
         await workflow.wait_condition(workflow.all_handlers_finished)
         workflow.set_current_details(details.refund_now(settled.refund, "Recorded"))
-        await tell_merchant(order.policy, settled.event_id)
+        await deliver_event(order.policy, settled.event_id)
         return settled.refund
 
     @workflow.update(description="Waits until the refund is recorded")

@@ -16,13 +16,12 @@ from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundReport
 from workflows import details, search_attributes
 from workflows.attention import Calls
+from workflows.automatic_refund import refund_duplicate_and_notify, settle_late_money
 from workflows.failures import refusal
-from workflows.giving_back import refund_duplicate_and_notify
-from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.refund_confirmation import attention_for
 from workflows.reported_refunds import record_external_refund, refunded_subject
-from workflows.steps import in_our_books, tell_merchant
+from workflows.steps import deliver_event, in_database
 
 
 class LateOrder(Frozen):
@@ -89,7 +88,7 @@ class LatePaymentWorkflow:
         """Record what went back at the provider's console, where the notification says it all."""
         event_id = await record_external_refund(self._policy, self._payment, report)
         if event_id is not None:
-            self._calls.beside(tell_merchant(self._policy, event_id))
+            self._calls.start(deliver_event(self._policy, event_id))
         return event_id is not None
 
     async def _confirm_refund(self, claim: RefundReport) -> None:
@@ -103,7 +102,7 @@ class LatePaymentWorkflow:
         report = await self._ask()
         if any(self._is_good_money(word) for word in heard):
             report = await self._ask_until_confirmed(report)
-        self._payment = await in_our_books(
+        self._payment = await in_database(
             self._policy, PaymentActivities.load_payment, self._payment.id, "what our books say"
         )
         mismatch = self._payment.mismatch(report)
@@ -192,7 +191,7 @@ class LatePaymentWorkflow:
     async def _unflag(self, why: Attention) -> None:
         """Take the flag down; what else this run called a person for stands again."""
         flag = Flag(payment_id=self._payment.id, attention=why, detail="the provider has answered")
-        await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
+        await in_database(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
         workflow.upsert_search_attributes([search_attributes.attention_update(None)])
         self._flagged.remove((why, None))
         for standing in self._flagged[-1:]:
@@ -200,7 +199,7 @@ class LatePaymentWorkflow:
 
     async def _finalise(self) -> None:
         """The payment's own run was gone before it could write its end down."""
-        settled = await in_our_books(
+        settled = await in_database(
             self._policy, PaymentActivities.finalise_payment, self._payment, "write the end down"
         )
         self._ended = True

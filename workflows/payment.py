@@ -19,11 +19,10 @@ from domain.resolution import Resolution, ResolveAction
 from workflows import details, search_attributes
 from workflows.announcing import announce
 from workflows.attention import Calls, PaymentFlag
+from workflows.automatic_refund import refund_duplicate_and_notify, settle_late_money
 from workflows.conversation import Conversation
 from workflows.failures import refusal
 from workflows.fast_path import place_the_order, write_the_end
-from workflows.giving_back import refund_duplicate_and_notify
-from workflows.late_money import settle_late_money
 from workflows.next_step import (
     Close,
     CompareRefunds,
@@ -143,7 +142,7 @@ class PaymentWorkflow:
         match step:
             case WatchExpiry():
                 self._state.watch()
-                self._calls.beside(self._watch_until_expiry())
+                self._calls.start(self._watch_until_expiry())
             case ConfirmLate():
                 await self._confirm_late()
             case DropLateMoney():
@@ -178,8 +177,8 @@ class PaymentWorkflow:
     def notify(self, notification: Notification) -> None:
         """Hear the provider's word; a repeat changes nothing."""
         if notification.payment is not None:
-            hear = self._state.hear_claim if self._policy.confirm else self._state.hear
-            hear(notification.payment)
+            apply = self._state.apply_claim if self._policy.confirm else self._state.apply_report
+            apply(notification.payment)
 
     @workflow.update(description="Ask the provider now")
     async def sync(self) -> SyncedPayment:
@@ -272,7 +271,7 @@ class PaymentWorkflow:
         # Whatever is not settled now is asked for by the polling.
         self._state.silent = True
         with suppress(FailureError):
-            self._state.hear(await self._provider.confirm())
+            self._state.apply_report(await self._provider.confirm())
 
     async def _close(self) -> None:
         """End the order at the provider. Paid after all? Then that is what happened."""
@@ -324,7 +323,9 @@ class PaymentWorkflow:
         ):
             return
         try:
-            self._state.hear(await self._provider.ask_patiently("ask once more after the expiry"))
+            self._state.apply_report(
+                await self._provider.query_patiently("ask once more after the expiry")
+            )
         except FailureError:
             if not self._state.payment.late:
                 await self._flag.up(Attention.OUTCOME_UNKNOWN)
@@ -336,7 +337,9 @@ class PaymentWorkflow:
                 await workflow.sleep(wait)
             self._state.to_confirm = False
             try:
-                self._state.hear(await self._provider.ask_patiently("confirm the notification"))
+                self._state.apply_report(
+                    await self._provider.query_patiently("confirm the notification")
+                )
             except FailureError:
                 await self._flag.up(Attention.OUTCOME_UNKNOWN)
             if self._state.claimed is None:

@@ -166,18 +166,18 @@ class PaymentState:
         """The expiry is watched from now on."""
         self._watched = True
 
-    def hear_claim(self, report: PaymentReport) -> None:
+    def apply_claim(self, report: PaymentReport) -> None:
         """Take a notification that is no proof yet: the provider is to be asked."""
         is_paid = report.outcome is Outcome.PAID
         if self.payment.mismatch(report) is not None:
-            self.hear(report)
+            self.apply_report(report)
         elif not self.payment.is_paid and (self.pending or is_paid):
             self.to_confirm = True
             # The decided end is asked about again, but calls nobody for what was decided on.
             if is_paid and (self.pending or report != self.judged):
                 self.claimed = report
 
-    def hear(self, report: PaymentReport) -> None:
+    def apply_report(self, report: PaymentReport) -> None:
         """Take the provider's word. A repeat changes nothing; what does not fit is disputed."""
         if self.payment.mismatch(report) is not None:
             # The decided end is not disputed again by a repeat of what was decided on.
@@ -225,7 +225,7 @@ class PaymentState:
             return False
         self.disputed = None
         self.silent = True
-        self.hear(found)
+        self.apply_report(found)
         return True
 
     def place(self, placed: Placed, *, keep_paid: bool = True) -> None:
@@ -252,7 +252,7 @@ class PaymentState:
         """Apply a query's report to what is held: money ends it, or is what is to be decided on."""
         if report.outcome is Outcome.PAID:
             self.held = None
-            self.hear(report)
+            self.apply_report(report)
 
     def keep_paid(self) -> None:
         """Money that was heard of while the order was being placed stays heard of."""
@@ -268,7 +268,7 @@ class PaymentState:
         """The provider has the order."""
         self.payment = self.payment.submitted(created.checkout, created.provider_reference)
         if created.report is not None:
-            self.hear(created.report)
+            self.apply_report(created.report)
 
     def fail(self, failure: Failure) -> None:
         """The provider's definite no, unless something else ended the payment first."""

@@ -39,7 +39,7 @@ from workflows.policies import RefundPolicy
 from workflows.refund_conversation import RefundConversation
 from workflows.refund_state import RefundState
 from workflows.reported_refunds import flag_external_refunds
-from workflows.steps import WaitAlarm, happens, in_our_books, tell_merchant, wait_or_alarm
+from workflows.steps import WaitAlarm, deliver_event, happens, in_database, wait_or_alarm
 
 # Seconds from a refund's request to its refusal, after which the request may have been answered.
 ANSWERED_BY = 5.0
@@ -144,7 +144,7 @@ class RefundWorkflow:
     async def sync(self) -> Refund:
         """The refund after asking the provider."""
         if self._state.pending:
-            await self._provider.ask("ask the provider (operator)")
+            await self._provider.query("ask the provider (operator)")
             await workflow.wait_condition(lambda: self._state.settled or self._state.pending)
         return self._state.refund
 
@@ -171,8 +171,8 @@ class RefundWorkflow:
         """Hear the provider's word; a repeat changes nothing."""
         if notification.refund is not None:
             claims = notification.needs_confirmation
-            hear = self._state.hear_claim if claims else self._state.hear
-            hear(notification.refund)
+            apply = self._state.apply_claim if claims else self._state.apply_report
+            apply(notification.refund)
 
     async def _reserve(self) -> None:
         self._show("Setting the money aside")
@@ -205,7 +205,7 @@ class RefundWorkflow:
             return False
         self._state.fail(failure_of(refused))
         try:
-            recorded = await in_our_books(
+            recorded = await in_database(
                 self._policy,
                 RefundActivities.record_refused_refund,
                 self._state.refund,
@@ -220,7 +220,7 @@ class RefundWorkflow:
             return True
         self._state.settle(recorded.refund)
         self._show_end()
-        self._calls.beside(tell_merchant(self._policy, recorded.event_id))
+        self._calls.start(deliver_event(self._policy, recorded.event_id))
         return True
 
     async def _submit(self) -> None:
@@ -236,7 +236,7 @@ class RefundWorkflow:
             WaitAlarm(self._policy.alarm_after, self._flag_unknown),
             "the provider does not answer",
         )
-        await self._provider.hear_out(sending)
+        await self._provider.await_answer(sending)
 
     async def _wait(self, until: datetime) -> None:
         self._show("Waiting for the provider's report")
@@ -251,7 +251,7 @@ class RefundWorkflow:
         # Whatever is not settled now is found by the polling.
         self._state.waited = True
         with suppress(FailureError):
-            await self._provider.ask("confirm the notification")
+            await self._provider.query("confirm the notification")
 
     async def _review(self, step: ReviewDoubt) -> None:
         """Flag the refund and wait until an operator or the provider settles it."""
@@ -269,7 +269,7 @@ class RefundWorkflow:
         )
 
     async def _settle(self) -> None:
-        settled = await in_our_books(
+        settled = await in_database(
             self._policy,
             RefundActivities.settle_refund,
             self._state.refund,
@@ -278,7 +278,7 @@ class RefundWorkflow:
         )
         self._state.settle(settled.refund)
         self._show_end()
-        self._calls.beside(tell_merchant(self._policy, settled.event_id))
+        self._calls.start(deliver_event(self._policy, settled.event_id))
         # Less than ours alone, and what was refunded before, is nobody else's.
         if self._state.refunded > self._state.refund.amount + self._payment.refunded:
             payment_id = self._state.refund.payment_id

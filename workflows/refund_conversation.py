@@ -38,7 +38,7 @@ class RefundConversation:
                 **self._policy.call_fast.local("submit the refund"),
             )
         except FailureError as error:
-            self._hear_refusal(error)
+            self._apply_rejection(error)
         else:
             self._state.take(report)
 
@@ -51,7 +51,7 @@ class RefundConversation:
             ProviderActivities.submit_refund, self._submission(ask_first=True), **how
         )
 
-    async def hear_out(self, sending: Sending) -> None:
+    async def await_answer(self, sending: Sending) -> None:
         """The answer to the submission, or its end where something else came first."""
         if not sending.done():
             sending.cancel()
@@ -60,7 +60,7 @@ class RefundConversation:
         try:
             report = await sending
         except FailureError as error:
-            if not self._state.moved and not self._hear_refusal(error):
+            if not self._state.moved and not self._apply_rejection(error):
                 self._state.doubt = Attention.OUTCOME_UNKNOWN
         else:
             self._state.take(report)
@@ -88,7 +88,7 @@ class RefundConversation:
             asking.cancel()
             return
         try:
-            self._state.hear(asking.result())
+            self._state.apply_report(asking.result())
         except FailureError as error:
             blocked = blockage(error)
             if blocked is not None:
@@ -101,9 +101,9 @@ class RefundConversation:
         """Give the provider the policy's whole time again: an operator wants it queried on."""
         self._alarm_at = None
 
-    async def ask(self, summary: str) -> None:
+    async def query(self, summary: str) -> None:
         """What the provider says now. Raises FailureError where it does not say within 30 s."""
-        self._state.hear(await self._query(summary, within=30))
+        self._state.apply_report(await self._query(summary, within=30))
 
     async def settle_claim(self, claim: RefundReport) -> None:
         """Query about a notification that contradicts the end until it is settled or given up."""
@@ -112,7 +112,7 @@ class RefundConversation:
         if found is None:
             self._state.contradiction = Attention.CONTRADICTION
         else:
-            self._state.hear(found)
+            self._state.apply_report(found)
 
     async def _query(self, summary: str, *, within: float) -> RefundReport:
         return await workflow.execute_activity_method(
@@ -130,7 +130,7 @@ class RefundConversation:
             self._alarm_at = workflow.now() + timedelta(seconds=limit)
         return seconds_until(self._alarm_at)
 
-    def _hear_refusal(self, error: FailureError) -> bool:
+    def _apply_rejection(self, error: FailureError) -> bool:
         """Take a definite no; False where the error is none."""
         rejected, blocked = rejection(error), blockage(error)
         if rejected is not None:

@@ -107,10 +107,10 @@ class RefundState:
             return FlagContradiction(self.contradiction)
         return Deliver()
 
-    def hear_claim(self, report: RefundReport) -> None:
+    def apply_claim(self, report: RefundReport) -> None:
         """Take a notification that proves nothing yet: the provider is to be queried."""
         if self.refund.mismatch(report) is not None:
-            self.hear(report)
+            self.apply_report(report)
         elif self.pending:
             self.to_confirm = True
             if report.outcome is RefundOutcome.SUCCEEDED:
@@ -119,7 +119,7 @@ class RefundState:
             self.to_confirm = True
             self.claimed = report
 
-    def hear(self, report: RefundReport) -> None:
+    def apply_report(self, report: RefundReport) -> None:
         """The provider's word; one that does not fit changes nothing but calls a person."""
         mismatch = self.refund.mismatch(report)
         if mismatch is None:
@@ -162,7 +162,7 @@ class RefundState:
         self.taken = True
         if self.refund.attention is Attention.REFUND_BLOCKED:
             self.refund = self.refund.flagged(None)
-        self.hear(report)
+        self.apply_report(report)
 
     def fail(self, failure: Failure) -> None:
         """End the refund as failed, unless the provider has said otherwise before."""

@@ -14,7 +14,7 @@ from domain.report import Attention, RefundOutcome, RefundReport
 from workflows.attention import Calls
 from workflows.policies import Policy
 from workflows.refund_confirmation import load_refund
-from workflows.steps import in_our_books
+from workflows.steps import in_database
 
 
 async def flag_external_refunds(calls: Calls, payment_id: UUID, refunded: int) -> bool:
@@ -52,7 +52,7 @@ async def record_external_refund(
         raw_status=report.raw_status,
     )
     try:  # untraced: test_late_payment
-        settled = await in_our_books(
+        settled = await in_database(
             policy,
             RefundActivities.record_external_refund,
             external_refund(payment, made),
@@ -69,7 +69,7 @@ def refunded_subject(refunded: int) -> str:
 
 
 async def _is_external(calls: Calls, payment_id: UUID, refunded: int) -> bool:
-    stored = await in_our_books(
+    stored = await in_database(
         calls.policy, PaymentActivities.load_payment, payment_id, "what our refunds gave back"
     )
     return bool(unaccounted(stored, refunded))

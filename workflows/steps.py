@@ -39,7 +39,7 @@ class WaitAlarm:
     call: Callable[[], Awaitable[None]]
 
 
-async def in_our_books(  # noqa: PLR0913 - what the step needs, and two rare traits of its wait
+async def in_database(  # noqa: PLR0913 - what the step needs, and two rare traits of its wait
     policy: Policy,
     step: Step[Argument, Result],
     argument: Argument,
@@ -68,7 +68,7 @@ async def in_our_books(  # noqa: PLR0913 - what the step needs, and two rare tra
     return await waiting
 
 
-async def tell_merchant(
+async def deliver_event(
     policy: Policy, event_id: UUID | None, tried: Tried | None = None
 ) -> Told | None:
     """Deliver an event, if there is one; None where nobody listened for the whole window.
@@ -87,7 +87,7 @@ async def tell_merchant(
             )
             told = await _deliver(policy, event_id)
     except FailureError:
-        await in_our_books(
+        await in_database(
             policy, WebhookActivities.give_up_event, event_id, "the merchant did not listen"
         )
         return None

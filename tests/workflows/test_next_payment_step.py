@@ -102,7 +102,7 @@ class PaymentExecution(RuleBasedStateMachine):
         if kind == "report":
             self.apply(value)
         elif kind == "claim":
-            self.state.hear_claim(value)
+            self.state.apply_claim(value)
         elif kind == "cancel" and self.state.refuses_cancel() is None:
             self.state.cancelled = True
         elif kind == "resolve" and self.state.refuses_resolution(value) is None:
@@ -111,7 +111,7 @@ class PaymentExecution(RuleBasedStateMachine):
     def apply(self, said: PaymentReport) -> None:
         if said.outcome is Outcome.FAILED:
             self.stated_failure = True
-        self.state.hear(said)
+        self.state.apply_report(said)
 
     def flag(self, why: Attention) -> None:
         self.alarms.add(why)

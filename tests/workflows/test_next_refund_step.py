@@ -82,7 +82,7 @@ class RefundExecution(RuleBasedStateMachine):
             self.apply(value)
         elif kind == "claim":
             before = self.state.refund
-            self.state.hear_claim(value)
+            self.state.apply_claim(value)
             assert self.state.refund == before
         elif self.state.refuses_resolution(value) is None:
             self.state.resolution = value
@@ -95,7 +95,7 @@ class RefundExecution(RuleBasedStateMachine):
 
     def apply(self, said: RefundReport) -> None:
         self.note(said)
-        self.state.hear(said)
+        self.state.apply_report(said)
 
     def flag(self, why: Attention) -> None:
         self.alarms.append(why)
