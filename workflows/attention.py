@@ -10,7 +10,7 @@ from temporalio import workflow
 from activities.payments import Flag, PaymentActivities
 from activities.refunds import RefundActivities, RefundFlag
 from domain.report import Attention
-from workflows import search_attributes
+from workflows import operator_view
 from workflows.payment_state import PaymentState
 from workflows.policies import Policy
 from workflows.steps import Argument, Result, Step, deliver_event, in_database
@@ -41,13 +41,13 @@ class Calls:
         flag = Flag(
             payment_id=payment_id, attention=why, detail=detail, subject=subject, refunded=refunded
         )
-        workflow.upsert_search_attributes([search_attributes.attention_update(why)])
+        workflow.upsert_search_attributes([operator_view.attention_update(why)])
         self.notify(await decided_first(self.policy, PaymentActivities.flag_payment, flag, why))
 
     async def about_refund(self, refund_id: UUID, why: Attention, detail: str) -> None:
         """Flag the refund."""
         flag = RefundFlag(refund_id=refund_id, attention=why, detail=detail)
-        workflow.upsert_search_attributes([search_attributes.attention_update(why)])
+        workflow.upsert_search_attributes([operator_view.attention_update(why)])
         self.notify(await decided_first(self.policy, RefundActivities.flag_refund, flag, why))
 
     def start(self, telling: Coroutine[Any, Any, Any]) -> None:

@@ -13,7 +13,7 @@ from domain.payer import Payer
 from domain.payment import Payment, PaymentStatus
 from domain.refund import Refund, RefundCause
 from domain.report import Attention
-from workflows import details, search_attributes
+from workflows import operator_view
 from workflows.attention import Calls
 from workflows.policies import TASK_QUEUE, PaymentPolicy, RefundPolicy
 from workflows.refund import RefundOrder, RefundWorkflow
@@ -64,9 +64,9 @@ async def start_automatic_refund(
             task_queue=TASK_QUEUE,
             # The refund outlives the payment's run: it ends by the provider's word, not by ours.
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-            search_attributes=search_attributes.for_refund(refund, stored),
-            static_summary=details.refund_summary(refund, stored),
-            static_details=details.refund_details(refund, stored),
+            search_attributes=operator_view.for_refund(refund, stored),
+            static_summary=operator_view.refund_summary(refund, stored),
+            static_details=operator_view.refund_details(refund, stored),
         )
     except WorkflowAlreadyStartedError:
         workflow.logger.info("refund %s is already under way", refund.id)

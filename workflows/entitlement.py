@@ -9,7 +9,7 @@ from domain.frozen import Frozen
 from domain.payment import Payment
 from domain.report import Attention
 from domain.store_change import StoreWord
-from workflows import details
+from workflows import operator_view
 from workflows.attention import Calls
 from workflows.policies import StorePolicy, store_policy
 from workflows.steps import WaitAlarm, deliver_event, in_database
@@ -61,7 +61,7 @@ class EntitlementWorkflow:
             self._inbox.append(word)
 
     async def _deal_with(self, word: StoreWord) -> None:
-        workflow.set_current_details(details.store_now(word.change))
+        workflow.set_current_details(operator_view.store_now(word.change))
         try:
             changed = await in_database(
                 self._policy,

@@ -14,13 +14,13 @@ from domain.notification import Notification
 from domain.own_refunds import is_cancelled, refunded_without_cancel, unaccounted
 from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundReport
-from workflows import details, search_attributes
+from workflows import operator_view
 from workflows.attention import Calls
 from workflows.automatic_refund import refund_duplicate_and_notify, settle_late_money
+from workflows.external_refund import record_external_refund, refunded_subject
 from workflows.failures import refusal
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.refund_confirmation import attention_for
-from workflows.reported_refunds import record_external_refund, refunded_subject
 from workflows.steps import deliver_event, in_database
 
 
@@ -192,7 +192,7 @@ class LatePaymentWorkflow:
         """Take the flag down; what else this run called a person for stands again."""
         flag = Flag(payment_id=self._payment.id, attention=why, detail="the provider has answered")
         await in_database(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
-        workflow.upsert_search_attributes([search_attributes.attention_update(None)])
+        workflow.upsert_search_attributes([operator_view.attention_update(None)])
         self._flagged.remove((why, None))
         for standing in self._flagged[-1:]:
             await self._call(*standing)
@@ -224,7 +224,7 @@ class LatePaymentWorkflow:
         )
 
     def _show(self, headline: str) -> None:
-        workflow.set_current_details(details.payment_now(self._payment, headline))
+        workflow.set_current_details(operator_view.payment_now(self._payment, headline))
 
 
 def _confirms(report: PaymentReport) -> bool:

@@ -16,11 +16,11 @@ from domain.notification import Notification
 from domain.payment import Payment
 from domain.report import Attention, PaymentReport
 from domain.resolution import Resolution, ResolveAction
-from workflows import details, search_attributes
+from workflows import operator_view
 from workflows.announcing import announce
 from workflows.attention import Calls, PaymentFlag
 from workflows.automatic_refund import refund_duplicate_and_notify, settle_late_money
-from workflows.conversation import Conversation
+from workflows.external_refund import flag_external_refunds
 from workflows.failures import refusal
 from workflows.fast_path import place_the_order, write_the_end
 from workflows.next_step import (
@@ -46,7 +46,7 @@ from workflows.next_step import (
 )
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
-from workflows.reported_refunds import flag_external_refunds
+from workflows.provider_calls import Conversation
 from workflows.review import Review
 from workflows.steps import happens, seconds_until
 from workflows.sync import IN_PROGRESS, Sync, SyncedPayment
@@ -309,8 +309,8 @@ class PaymentWorkflow:
         self._show("Telling the merchant")
         workflow.upsert_search_attributes(
             [
-                search_attributes.STATUS.value_set(self._state.payment.status),
-                search_attributes.attention_update(self._state.payment.attention),
+                operator_view.STATUS.value_set(self._state.payment.status),
+                operator_view.attention_update(self._state.payment.attention),
             ]
         )
 
@@ -368,7 +368,7 @@ class PaymentWorkflow:
             await self._flag.up(self._state.payment.mismatch(report) or Attention.CONTRADICTION)
 
     def _show(self, headline: str) -> None:
-        workflow.set_current_details(details.payment_now(self._state.payment, headline))
+        workflow.set_current_details(operator_view.payment_now(self._state.payment, headline))
 
 
 def _refuse(code: str, why: str | None) -> None:

@@ -16,8 +16,9 @@ from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention
 from domain.resolution import Resolution, ResolveAction
 from storage.refunds import ALREADY_GIVEN_BACK
-from workflows import details, search_attributes
+from workflows import operator_view
 from workflows.attention import Calls
+from workflows.external_refund import flag_external_refunds
 from workflows.failures import failure_of, refusal
 from workflows.next_step import (
     Confirm,
@@ -36,9 +37,8 @@ from workflows.next_step import (
 )
 from workflows.owed_refund import call_where_owed, reserve
 from workflows.policies import RefundPolicy
-from workflows.refund_conversation import RefundConversation
+from workflows.provider_calls import RefundConversation
 from workflows.refund_state import RefundState
-from workflows.reported_refunds import flag_external_refunds
 from workflows.steps import WaitAlarm, deliver_event, happens, in_database, wait_or_alarm
 
 # Seconds from a refund's request to its refusal, after which the request may have been answered.
@@ -309,10 +309,10 @@ class RefundWorkflow:
         self._show("Settled")
         workflow.upsert_search_attributes(
             [
-                search_attributes.STATUS.value_set(self._state.refund.status),
-                search_attributes.attention_update(self._state.refund.attention),
+                operator_view.STATUS.value_set(self._state.refund.status),
+                operator_view.attention_update(self._state.refund.attention),
             ]
         )
 
     def _show(self, headline: str) -> None:
-        workflow.set_current_details(details.refund_now(self._state.refund, headline))
+        workflow.set_current_details(operator_view.refund_now(self._state.refund, headline))

@@ -8,8 +8,8 @@ from temporalio.exceptions import FailureError
 
 from domain.report import Attention, PaymentReport
 from workflows.attention import PaymentFlag
-from workflows.conversation import Conversation
 from workflows.payment_state import PaymentState
+from workflows.provider_calls import Conversation
 
 
 class Review:

@@ -6,8 +6,8 @@ from typing import Self
 from temporalio import workflow
 
 from domain.payment import Payment
-from workflows.conversation import Conversation
 from workflows.payment_state import PaymentState
+from workflows.provider_calls import Conversation
 
 IN_PROGRESS = "sync_in_progress"
 
