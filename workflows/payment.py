@@ -153,7 +153,7 @@ class PaymentWorkflow:
                 await self._compare_refunds(step.refunded)
             case FlagLate():
                 await self._flag_late(step.report)
-            case Deliver():
+            case _:  # Deliver
                 await workflow.wait_condition(
                     lambda: self._is_over() or not isinstance(self._next_step(), Deliver)
                 )

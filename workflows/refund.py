@@ -112,7 +112,7 @@ class RefundWorkflow:
                 await self._provider.settle_claim(step.claim)
             case FlagContradiction():
                 await self._flag_contradiction(step.why)
-            case Deliver():
+            case _:  # Deliver
                 await workflow.wait_condition(
                     lambda: self._is_over() or not isinstance(self._state.late_step(), Deliver)
                 )
