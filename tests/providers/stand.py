@@ -12,7 +12,8 @@ import httpx
 from domain.checkout import Created
 from domain.errors import ProviderUnavailable
 from domain.notification import Acknowledgement
-from domain.payment import Channel, Payer, Payment
+from domain.payer import Payer
+from domain.payment import Channel, Payment
 from domain.refund import Refund
 from domain.report import PaymentReport
 from providers.base import Provider, Refundable, refundable

@@ -7,8 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from activities.fast_path import Placed
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.payment import Failure, Payer, Payment, PaymentStatus
+from domain.payer import Payer
+from domain.payment import Failure, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from tests.domain.making import payment, report
@@ -43,7 +45,7 @@ class PaymentRun(RuleBasedStateMachine):
     def is_told(self, said: PaymentReport) -> None:
         self.told.append(said)
         before = self.state.payment
-        self.state.hear(said)
+        self.state.apply_report(said)
         if before.mismatch(said) is not None:
             assert self.state.payment == before
         if before.status is PaymentStatus.SUCCEEDED:
@@ -53,7 +55,7 @@ class PaymentRun(RuleBasedStateMachine):
     def is_told_what_is_no_proof(self, said: PaymentReport) -> None:
         self.told.append(said)
         before = self.state.payment
-        self.state.hear_claim(said)
+        self.state.apply_claim(said)
         assert self.state.payment == before
 
     @rule()
@@ -153,7 +155,7 @@ TestPaymentRun = PaymentRun.TestCase
 
 def parked(**changes: Any) -> PaymentState:
     state = PaymentState(payment())
-    state.hear(report(**{"amount": 500} | changes))
+    state.apply_report(report(**{"amount": 500} | changes))
     state.flag(Attention.AMOUNT_MISMATCH)
     return state
 
@@ -167,7 +169,7 @@ def decide(state: PaymentState, action: ResolveAction) -> Payment:
 
 def test_a_contradiction_that_a_person_closed_brings_no_money_back() -> None:
     state = PaymentState(payment())
-    state.hear(report())
+    state.apply_report(report())
     state.reopen()
     state.flag(Attention.CONTRADICTION)
 
@@ -180,7 +182,7 @@ def test_a_contradiction_that_a_person_closed_brings_no_money_back() -> None:
 
 def test_a_definite_no_does_not_undo_what_was_paid() -> None:
     state = PaymentState(payment())
-    state.hear(report())
+    state.apply_report(report())
 
     state.fail(FAILURE)
 
@@ -198,7 +200,7 @@ def test_money_without_a_sum_is_neither_accepted_nor_given_back(amount: int | No
 def test_a_decision_that_was_overtaken_does_not_outlive_the_end() -> None:
     state = parked()
     state.resolution = Resolution(action=ResolveAction.CLOSE, note="who")
-    state.hear(report())
+    state.apply_report(report())
 
     state.finalise(state.ended())
 
@@ -211,8 +213,8 @@ def test_what_was_decided_on_is_disputed_again_only_while_the_payment_is_pending
     decide(closed, ResolveAction.CLOSE)
     decide(asked, ResolveAction.ASK_AGAIN)
 
-    closed.hear(report(amount=500))
-    asked.hear(report(amount=500))
+    closed.apply_report(report(amount=500))
+    asked.apply_report(report(amount=500))
 
     assert closed.disputed is None
     assert asked.disputed == report(amount=500)
@@ -220,8 +222,8 @@ def test_what_was_decided_on_is_disputed_again_only_while_the_payment_is_pending
 
 def test_money_that_was_told_and_then_denied_is_found_by_money_alone() -> None:
     state = PaymentState(payment())
-    state.hear_claim(report())
-    state.hear(report(Outcome.CLOSED))
+    state.apply_claim(report())
+    state.apply_report(report(Outcome.CLOSED))
 
     denied = state.disputed
     assert denied == report()
@@ -234,7 +236,7 @@ def test_money_that_was_told_and_then_denied_is_found_by_money_alone() -> None:
 
 def test_a_person_who_decides_on_something_else_leaves_a_claim_to_be_asked_about() -> None:
     state = parked()
-    state.hear_claim(report())
+    state.apply_claim(report())
     state.to_confirm = False
 
     decide(state, ResolveAction.CLOSE)
@@ -246,14 +248,14 @@ def test_a_person_who_decides_on_something_else_leaves_a_claim_to_be_asked_about
 
 def test_a_repeat_of_what_a_person_has_decided_on_is_asked_about_and_calls_nobody() -> None:
     state = PaymentState(payment())
-    state.hear_claim(report())
-    state.hear(report(Outcome.CLOSED))
+    state.apply_claim(report())
+    state.apply_report(report(Outcome.CLOSED))
     state.flag(Attention.CONTRADICTION)
     decide(state, ResolveAction.CLOSE)
     state.finalise(state.ended())
     assert not state.unsettled
 
-    state.hear_claim(report())
+    state.apply_claim(report())
 
     assert state.unsettled
     assert state.claimed is None
@@ -261,8 +263,8 @@ def test_a_repeat_of_what_a_person_has_decided_on_is_asked_about_and_calls_nobod
 
 def test_a_closed_payments_row_carries_nothing_of_money_that_came_late() -> None:
     state = PaymentState(payment())
-    state.hear(report(Outcome.CLOSED))
-    state.hear(report())
+    state.apply_report(report(Outcome.CLOSED))
+    state.apply_report(report())
 
     ended = state.ended()
 
@@ -275,10 +277,9 @@ def test_money_that_was_heard_of_while_the_order_was_placed_is_not_forgotten(hea
     state = PaymentState(payment(payer=Payer(client_ip="203.0.113.7")))
     stored = payment()
     if heard:
-        state.hear(report())
+        state.apply_report(report())
 
-    state.place(stored)
-    state.keep_paid()
+    state.place(Placed(payment=stored, resumed=False))
 
     assert state.payment.captured == (1999 if heard else 0)
     assert state.pending is not heard
@@ -293,7 +294,7 @@ def test_money_that_is_not_ours_for_certain_is_taken_by_an_operator_alone(why: A
     """UnionPay debited the payer too late; Alipay's buyer pays later."""
     state = PaymentState(payment())
     doubtful = report(Outcome.PAID, amount=1999, mismatch=why)
-    state.hear(doubtful)
+    state.apply_report(doubtful)
     assert (state.payment.status, state.payment.captured) == (PaymentStatus.PENDING, 0)
     assert state.disputed == doubtful
 
@@ -307,7 +308,7 @@ def test_money_that_is_not_ours_for_certain_is_taken_by_an_operator_alone(why: A
 def test_a_payer_who_was_debited_too_late_is_paid_once_the_provider_says_so() -> None:
     state = PaymentState(payment())
     doubtful = report(Outcome.PAID, amount=1999, mismatch=Attention.OUTCOME_UNKNOWN)
-    state.hear(doubtful)
+    state.apply_report(doubtful)
 
     assert state.dispel(doubtful, report(Outcome.PAID, amount=1999))
 

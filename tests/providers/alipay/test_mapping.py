@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.money import LARGEST_AMOUNT
-from domain.payment import Channel, Payer
+from domain.payer import Payer
+from domain.payment import Channel
 from domain.refund import Refund
 from domain.report import Attention, Outcome, RefundOutcome
 from providers.alipay import mapping

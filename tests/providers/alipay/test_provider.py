@@ -10,7 +10,8 @@ from domain.errors import (
     ProviderRejected,
     ProviderUnavailable,
 )
-from domain.payment import Channel, Payer
+from domain.payer import Payer
+from domain.payment import Channel
 from domain.refund import Refund
 from domain.report import Outcome
 from providers.alipay.provider import AlipayProvider
