@@ -21,7 +21,7 @@ from engine.workers import open_activities, workers
 from storage.database import Database, DatabaseUnavailable
 from storage.ownership import refuse_ownership
 from webhooks.stored_secrets import StoredSecrets
-from workflows import operator_view
+from workflows import search_attributes
 
 
 async def main() -> None:
@@ -29,7 +29,7 @@ async def main() -> None:
     settings = checked_settings()
     keys = KeyRing.from_file(settings.payload_keys_file)
     client = await connect(keys, runtime=measured(settings.metrics_address))
-    await verify_search_attributes(client, operator_view.ALL)
+    await verify_search_attributes(client, search_attributes.ALL)
     stopped = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopped.set)

@@ -16,8 +16,7 @@ from domain.checkout import Checkout
 from domain.entitlement import Entitlement
 from domain.event import DeliveryStatus, Event, EventType
 from domain.money import Amount, Currency
-from domain.payer import Payer
-from domain.payment import Channel, Failure, Payment, PaymentStatus
+from domain.payment import Channel, Failure, Payer, Payment, PaymentStatus
 from domain.purchase import Offer
 from domain.refund import Refund, RefundCause, RefundStatus
 from domain.report import Attention

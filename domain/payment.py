@@ -1,6 +1,7 @@
 """What a payment is and how it may change. Pure: no I/O, no clock, no provider's terms.
 
-The payment's shape and transitions. A repeat is a no-op; no late failure downgrades a success.
+May live here: the payment's shape, its transitions as data, and the one function that applies a
+report. A repeat is a no-op, and a late failure never downgrades a success.
 """
 
 from datetime import datetime
@@ -13,17 +14,13 @@ from pydantic import Field
 from domain.checkout import Checkout
 from domain.frozen import Frozen
 from domain.money import Amount, Currency
-from domain.payer import Payer
-from domain.purchase import STORE_FIELDS, Offer, Purchase, store_fields
+from domain.purchase import Offer, Purchase
 from domain.report import MISMATCHES, Attention, Outcome, PaymentReport
 from domain.resolution import ResolveAction
 from domain.text import Words
 
 # The raw status of a payment that an operator closed over a report that did not fit.
 CLOSED_BY_OPERATOR = "closed by an operator"
-
-# What a report of money sets, apart from the status.
-_MONEY = ("captured", "late", "paid_at", "purchase", *STORE_FIELDS)
 
 
 class Channel(StrEnum):
@@ -65,6 +62,20 @@ _STATUS_OF_OUTCOME = {
     Outcome.FAILED: PaymentStatus.FAILED,
     Outcome.CLOSED: PaymentStatus.CLOSED,
 }
+
+
+class Payer(Frozen):
+    """What a channel must know of the payer. Never stored, never searchable, never logged.
+
+    `open_id` is the payer's id at the provider (WeChat openid, Alipay buyer_open_id), `buyer_id`
+    Alipay's older user id, `auth_code` the code on the payer's screen for `barcode`, `client_ip`
+    the payer's address for browser channels.
+    """
+
+    open_id: str | None = Field(default=None, max_length=128)
+    buyer_id: str | None = Field(default=None, max_length=32)
+    auth_code: str | None = Field(default=None, pattern=r"^\d{16,24}$")
+    client_ip: str | None = Field(default=None, max_length=45)
 
 
 class Failure(Frozen):
@@ -185,33 +196,6 @@ class Payment(Frozen):
         is_other = report.provider_reference != self.provider_reference
         return self.is_paid and is_other and self.mismatch(report) is Attention.PRODUCT_MISMATCH
 
-    def with_payer(self, payer: Payer) -> Self:
-        """The payment with its payer, which no row keeps."""
-        return self.model_copy(update={"payer": payer})
-
-    def submitted(self, checkout: Checkout, provider_reference: str | None) -> Self:
-        """The payment whose order the provider has; a reference of None keeps the known one."""
-        reference = provider_reference or self.provider_reference
-        return self.model_copy(update={"checkout": checkout, "provider_reference": reference})
-
-    def fail(self, failure: Failure) -> Self:
-        """The payment after the provider's definite no; one that has ended stays as it is."""
-        if PaymentStatus.FAILED not in TRANSITIONS[self.status]:
-            return self
-        return self.model_copy(update={"status": PaymentStatus.FAILED, "failure": failure})
-
-    def flagged(self, attention: Attention | None) -> Self:
-        """The payment with that attention; None where an operator is needed no longer."""
-        return self.model_copy(update={"attention": attention})
-
-    def without_money(self) -> Self:
-        """The payment without what a report of money has set; its status stays."""
-        return self.model_copy(update={name: Payment.model_fields[name].default for name in _MONEY})
-
-    def reopen(self) -> Self:
-        """The payment as pending, without money: its end could not be stored, or is none."""
-        return self.without_money().model_copy(update={"status": PaymentStatus.PENDING})
-
     def apply(self, report: PaymentReport) -> Self:
         """The payment after this report. A report that changes nothing returns the payment itself.
 
@@ -271,7 +255,7 @@ class Payment(Frozen):
     def _capture(self, report: PaymentReport) -> Self:
         on_time = self.status is PaymentStatus.PENDING
         return self.model_copy(
-            update=store_fields(report.purchase)
+            update=_told_by_store(report.purchase)
             | {
                 "status": PaymentStatus.SUCCEEDED if on_time else self.status,
                 "late": not on_time,
@@ -289,6 +273,17 @@ class Payment(Frozen):
         if report.purchase is None:
             return self.amount
         return report.purchase.charged(self.amount, self.currency, self.quantity)
+
+
+def _told_by_store(purchase: Purchase | None) -> dict[str, object]:
+    if purchase is None:
+        return {}
+    return {
+        "test": purchase.test,
+        "store_price": purchase.price,
+        "store_currency": purchase.currency,
+        "offer": purchase.offer,
+    }
 
 
 def _failure(report: PaymentReport) -> Failure:

@@ -14,8 +14,6 @@ from domain.text import Words
 
 # `revoked_share` of a purchase that was given back in full.
 WHOLE_SHARE = 100_000
-# The fields of a payment that its store's statement sets.
-STORE_FIELDS = ("test", "store_price", "store_currency", "offer")
 
 
 class Ownership(StrEnum):
@@ -94,11 +92,3 @@ class Purchase(Frozen):
         if comparable and (quantity == 1 or self.offer is not None):
             return minor_units(self.price or 0, currency)
         return 0 if self.offer is not None else list_price
-
-
-def store_fields(purchase: Purchase | None) -> dict[str, object]:
-    """Return what a purchase says of its payment, by the payment's fields; nothing without one."""
-    if purchase is None:
-        return {}
-    values = (purchase.test, purchase.price, purchase.currency, purchase.offer)
-    return dict(zip(STORE_FIELDS, values, strict=True))

@@ -45,7 +45,6 @@ REFUND_TRANSITIONS: dict[RefundStatus, frozenset[RefundStatus]] = {
 REVERSALS: dict[RefundStatus, RefundStatus] = {RefundStatus.SUCCEEDED: RefundStatus.REVERSED}
 # The `raw_status` of a refund at the provider's console that an operator has recorded here.
 RECORDED_BY_OPERATOR = "recorded by an operator"
-ACCEPTED_BY_OPERATOR = "accepted by an operator"
 # What a final outcome makes of the refund.
 FINAL_STATUS = {
     RefundOutcome.SUCCEEDED: RefundStatus.SUCCEEDED,
@@ -95,24 +94,6 @@ class Refund(Frozen):
         if report.outcome is RefundOutcome.SUCCEEDED and report.amount != self.amount:
             return Attention.AMOUNT_MISMATCH
         return None
-
-    def flagged(self, attention: Attention | None) -> Self:
-        """The refund with that attention; None where an operator is needed no longer."""
-        return self.model_copy(update={"attention": attention})
-
-    def fail(self, failure: Failure) -> Self:
-        """The refund after a definite no; one that has ended stays as it is."""
-        if RefundStatus.FAILED not in REFUND_TRANSITIONS[self.status]:
-            return self
-        return self.model_copy(
-            update={"status": RefundStatus.FAILED, "failure": failure, "attention": None}
-        )
-
-    def accept(self) -> Self:
-        """The refund that an operator takes as done."""
-        return self.model_copy(
-            update={"status": RefundStatus.SUCCEEDED, "raw_status": ACCEPTED_BY_OPERATOR}
-        )
 
     def apply(self, report: RefundReport) -> Self:
         """The refund after this report; the caller checks `mismatch` first."""

@@ -10,10 +10,10 @@ from temporalio import workflow
 from activities.payments import Flag, PaymentActivities
 from activities.refunds import RefundActivities, RefundFlag
 from domain.report import Attention
-from workflows import operator_view
+from workflows import search_attributes
 from workflows.payment_state import PaymentState
 from workflows.policies import Policy
-from workflows.steps import Argument, Result, Step, deliver_event, in_database
+from workflows.steps import Argument, Result, Step, in_our_books, tell_merchant
 
 
 class Calls:
@@ -41,16 +41,16 @@ class Calls:
         flag = Flag(
             payment_id=payment_id, attention=why, detail=detail, subject=subject, refunded=refunded
         )
-        workflow.upsert_search_attributes([operator_view.attention_update(why)])
+        workflow.upsert_search_attributes([search_attributes.attention_update(why)])
         self.notify(await decided_first(self.policy, PaymentActivities.flag_payment, flag, why))
 
     async def about_refund(self, refund_id: UUID, why: Attention, detail: str) -> None:
         """Flag the refund."""
         flag = RefundFlag(refund_id=refund_id, attention=why, detail=detail)
-        workflow.upsert_search_attributes([operator_view.attention_update(why)])
+        workflow.upsert_search_attributes([search_attributes.attention_update(why)])
         self.notify(await decided_first(self.policy, RefundActivities.flag_refund, flag, why))
 
-    def start(self, telling: Coroutine[Any, Any, Any]) -> None:
+    def beside(self, telling: Coroutine[Any, Any, Any]) -> None:
         """Do something else beside the run, which does not end before it."""
         self._telling.append(asyncio.create_task(telling))
 
@@ -58,7 +58,7 @@ class Calls:
         """Deliver those events that there are, while the workflow goes on."""
         for event_id in event_ids:
             if event_id is not None:
-                self.start(deliver_event(self.policy, event_id))
+                self.beside(tell_merchant(self.policy, event_id))
 
     async def answered(self) -> None:
         """Wait until they are done."""
@@ -111,4 +111,4 @@ class PaymentFlag:
             return
         flag = Flag(payment_id=self._state.payment.id, attention=self._raised, detail="settled")
         self._state.flag(None)
-        await in_database(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
+        await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")

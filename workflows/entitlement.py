@@ -9,10 +9,10 @@ from domain.frozen import Frozen
 from domain.payment import Payment
 from domain.report import Attention
 from domain.store_change import StoreWord
-from workflows import operator_view
+from workflows import details
 from workflows.attention import Calls
 from workflows.policies import StorePolicy, store_policy
-from workflows.steps import WaitAlarm, deliver_event, in_database
+from workflows.steps import WaitAlarm, in_our_books, tell_merchant
 
 
 class EntitlementOrder(Frozen):
@@ -49,7 +49,7 @@ class EntitlementWorkflow:
             batch, self._inbox = self._inbox, []
             for word in batch:
                 # Beside each other: one that waits for its payment must not hold up a refund.
-                self._calls.start(self._deal_with(word))
+                self._calls.beside(self._deal_with(word))
         await self._calls.answered()
         return sorted(self._heard)
 
@@ -61,9 +61,9 @@ class EntitlementWorkflow:
             self._inbox.append(word)
 
     async def _deal_with(self, word: StoreWord) -> None:
-        workflow.set_current_details(operator_view.store_now(word.change))
+        workflow.set_current_details(details.store_now(word.change))
         try:
-            changed = await in_database(
+            changed = await in_our_books(
                 self._policy,
                 EntitlementActivities.apply_change,
                 word,
@@ -81,7 +81,7 @@ class EntitlementWorkflow:
         finally:
             await self._no_longer_waits(word)
         for event_id in changed.event_ids:
-            self._calls.start(deliver_event(self._policy, event_id))
+            self._calls.beside(tell_merchant(self._policy, event_id))
 
     def _alarm_of(self, word: StoreWord) -> WaitAlarm | None:
         if self._policy.alarm_after is None:
@@ -107,4 +107,4 @@ class EntitlementWorkflow:
             flag = Flag(
                 payment_id=word.payment_id, attention=Attention.OUTCOME_UNKNOWN, detail="applied"
             )
-            await in_database(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
+            await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")

@@ -9,7 +9,7 @@ from activities.webhooks import Tried
 from domain.payment import Payment
 from workflows.failures import refusal
 from workflows.policies import PaymentPolicy, once
-from workflows.steps import at_once, in_database
+from workflows.steps import at_once, in_our_books
 
 
 async def place_the_order(
@@ -37,7 +37,7 @@ async def place_the_order(
             if refusal(error):
                 raise
             maybe_sent = not (isinstance(error, ApplicationError) and error.type == NOT_SENT)
-    stored = await in_database(policy, PaymentActivities.record_payment, payment, "write it down")
+    stored = await in_our_books(policy, PaymentActivities.record_payment, payment, "write it down")
     return Placed.of(stored, payment, maybe_sent=maybe_sent)
 
 
@@ -62,7 +62,7 @@ async def write_the_end(
             if refusal(error):
                 raise
             workflow.logger.info("the end of %s is written down by itself: %s", payment.id, error)
-    settled = await in_database(
+    settled = await in_our_books(
         policy,
         PaymentActivities.finalise_payment,
         payment,

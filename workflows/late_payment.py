@@ -14,14 +14,15 @@ from domain.notification import Notification
 from domain.own_refunds import is_cancelled, refunded_without_cancel, unaccounted
 from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundReport
-from workflows import operator_view
+from workflows import details, search_attributes
 from workflows.attention import Calls
-from workflows.automatic_refund import refund_duplicate_and_notify, settle_late_money
-from workflows.external_refund import record_external_refund, refunded_subject
 from workflows.failures import refusal
+from workflows.giving_back import refund_duplicate_and_notify
+from workflows.late_money import settle_late_money
 from workflows.policies import PaymentPolicy, RefundPolicy, provider_queue, refund_policy
 from workflows.refund_confirmation import attention_for
-from workflows.steps import deliver_event, in_database
+from workflows.reported_refunds import record_external_refund, refunded_subject
+from workflows.steps import WEIGHED, in_our_books, tell_merchant
 
 
 class LateOrder(Frozen):
@@ -86,9 +87,11 @@ class LatePaymentWorkflow:
 
     async def _record(self, report: RefundReport) -> bool:
         """Record what went back at the provider's console, where the notification says it all."""
+        if not workflow.patched("a refund made without us is recorded"):  # untraced: test_replay
+            return False
         event_id = await record_external_refund(self._policy, self._payment, report)
         if event_id is not None:
-            self._calls.start(deliver_event(self._policy, event_id))
+            self._calls.beside(tell_merchant(self._policy, event_id))
         return event_id is not None
 
     async def _confirm_refund(self, claim: RefundReport) -> None:
@@ -102,7 +105,7 @@ class LatePaymentWorkflow:
         report = await self._ask()
         if any(self._is_good_money(word) for word in heard):
             report = await self._ask_until_confirmed(report)
-        self._payment = await in_database(
+        self._payment = await in_our_books(
             self._policy, PaymentActivities.load_payment, self._payment.id, "what our books say"
         )
         mismatch = self._payment.mismatch(report)
@@ -110,7 +113,7 @@ class LatePaymentWorkflow:
             if not is_decided(self._payment, report, mismatch):
                 await self._flag(mismatch)
             return
-        if any(map(_names_another_order, heard)):
+        if any(map(_names_another_order, heard)) and workflow.patched(WEIGHED):
             # A query by our own number cannot see what another number was paid for.
             await self._flag(Attention.REFERENCE_MISMATCH)
         before = self._payment
@@ -135,7 +138,9 @@ class LatePaymentWorkflow:
         notification has said.
         """
         refunded = max(map(refunded_without_cancel, reports))
-        if unaccounted(stored, refunded):
+        by_query = refunded_without_cancel(reports[-1])
+        external = unaccounted(stored, refunded)
+        if external and (refunded == by_query or workflow.patched(WEIGHED)):
             await self._flag(Attention.EXTERNAL_REFUND, refunded_subject(refunded), refunded)
 
     async def _settle_late_money(self) -> None:
@@ -191,15 +196,15 @@ class LatePaymentWorkflow:
     async def _unflag(self, why: Attention) -> None:
         """Take the flag down; what else this run called a person for stands again."""
         flag = Flag(payment_id=self._payment.id, attention=why, detail="the provider has answered")
-        await in_database(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
-        workflow.upsert_search_attributes([operator_view.attention_update(None)])
+        await in_our_books(self._policy, PaymentActivities.clear_flag, flag, "clear the flag")
+        workflow.upsert_search_attributes([search_attributes.attention_update(None)])
         self._flagged.remove((why, None))
         for standing in self._flagged[-1:]:
             await self._call(*standing)
 
     async def _finalise(self) -> None:
         """The payment's own run was gone before it could write its end down."""
-        settled = await in_database(
+        settled = await in_our_books(
             self._policy, PaymentActivities.finalise_payment, self._payment, "write the end down"
         )
         self._ended = True
@@ -224,12 +229,14 @@ class LatePaymentWorkflow:
         )
 
     def _show(self, headline: str) -> None:
-        workflow.set_current_details(operator_view.payment_now(self._payment, headline))
+        workflow.set_current_details(details.payment_now(self._payment, headline))
 
 
 def _confirms(report: PaymentReport) -> bool:
     """Whether the payer had paid, if only until our own cancel gave it back."""
-    return report.outcome is Outcome.PAID or is_cancelled(report)
+    if is_cancelled(report):
+        return workflow.patched(WEIGHED)
+    return report.outcome is Outcome.PAID
 
 
 def _names_another_order(report: PaymentReport) -> bool:

@@ -7,7 +7,7 @@ from domain.refund import Refund, RefundCause
 from domain.report import Attention
 from workflows.attention import Calls
 from workflows.policies import RefundPolicy
-from workflows.steps import WaitAlarm, in_database
+from workflows.steps import WaitAlarm, in_our_books
 
 
 async def reserve(policy: RefundPolicy, calls: Calls, refund: Refund) -> Refund:
@@ -32,7 +32,7 @@ async def reserve(policy: RefundPolicy, calls: Calls, refund: Refund) -> Refund:
 
     alarmed = policy.final_within is not None and refund.cause is not RefundCause.REQUESTED
     try:
-        return await in_database(
+        return await in_our_books(
             policy,
             RefundActivities.reserve_refund,
             refund,
@@ -41,7 +41,7 @@ async def reserve(policy: RefundPolicy, calls: Calls, refund: Refund) -> Refund:
         )
     finally:
         if called:
-            await in_database(policy, PaymentActivities.clear_flag, waiting, "clear the flag")
+            await in_our_books(policy, PaymentActivities.clear_flag, waiting, "clear the flag")
 
 
 async def call_where_owed(
@@ -68,7 +68,7 @@ async def _frees_what_is_owed(calls: Calls, payment: Payment, refund: Refund) ->
     """
     if not _is_owed(payment):
         return False
-    stored = await in_database(
+    stored = await in_our_books(
         calls.policy,
         PaymentActivities.load_payment,
         refund.payment_id,

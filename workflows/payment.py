@@ -2,7 +2,6 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, FailureError
@@ -14,40 +13,19 @@ from domain.frozen import Frozen
 from domain.merchant import LatePolicy
 from domain.notification import Notification
 from domain.payment import Payment
-from domain.report import Attention, PaymentReport
+from domain.report import Attention
 from domain.resolution import Resolution, ResolveAction
-from workflows import operator_view
+from workflows import details, search_attributes
+from workflows.after_the_end import AfterTheEnd
 from workflows.announcing import announce
 from workflows.attention import Calls, PaymentFlag
-from workflows.automatic_refund import refund_duplicate_and_notify, settle_late_money
-from workflows.external_refund import flag_external_refunds
+from workflows.conversation import Conversation
 from workflows.failures import refusal
 from workflows.fast_path import place_the_order, write_the_end
-from workflows.next_step import (
-    Close,
-    CompareRefunds,
-    Confirm,
-    ConfirmLate,
-    Deliver,
-    DropLateMoney,
-    Finalise,
-    FlagLate,
-    LateStep,
-    PaymentStep,
-    Poll,
-    Record,
-    Resolve,
-    ReviewDispute,
-    ReviewHeld,
-    SettleLateMoney,
-    SubmitOrder,
-    Wait,
-    WatchExpiry,
-)
+from workflows.giving_back import refund_duplicate_and_notify
 from workflows.payment_state import PaymentState
 from workflows.policies import PaymentPolicy, RefundPolicy, refund_policy
-from workflows.provider_calls import Conversation
-from workflows.review import Review
+from workflows.review import KEEPS_DECISION, Review
 from workflows.steps import happens, seconds_until
 from workflows.sync import IN_PROGRESS, Sync, SyncedPayment
 
@@ -89,74 +67,33 @@ class PaymentWorkflow:
     @workflow.run
     async def run(self, order: PaymentOrder) -> Payment:
         """The payment as it ended. Fails only where nothing was recorded and nothing sent."""
-        execution = asyncio.create_task(self._execution())
+        story = asyncio.create_task(self._story())
         try:
-            return await asyncio.shield(execution)
+            return await asyncio.shield(story)
         except asyncio.CancelledError:
             # A run cancelled in the Temporal UI must not leave a payable order behind.
             self._state.cancelled = True
-            return await execution
+            return await story
 
-    async def _execution(self) -> Payment:
-        while not self._is_over():
-            await self._execute(self._next_step())
-        await self._calls.answered()
+    async def _story(self) -> Payment:
+        placed = await self._place()
+        if self._state.pending:
+            if self._resumed:
+                hold = self._state.payment.needs_decision and workflow.patched(KEEPS_DECISION)
+                self._state.resume(hold=hold)
+            else:
+                await self._submit(placed)
+            self._announce()
+        # Where an earlier try of this task wrote the end and died, the merchant is still to be
+        # told of it: finalising again changes nothing and says which event that is.
+        while not self._state.final:
+            await self._await_outcome()
+            await self._finalise()
+            self._announce()
+        after = AfterTheEnd(self._state, self._provider, self._calls, self._flag)
+        await after.settle(self._refund_policy, self._late_policy)
         self._show("Done")
         return self._state.payment
-
-    def _next_step(self) -> PaymentStep:
-        return self._state.next_step(workflow.now(), timedelta(seconds=self._policy.grace))
-
-    def _is_over(self) -> bool:
-        """Every event is delivered or given up, every handler done, and nothing came meanwhile."""
-        is_idle = isinstance(self._next_step(), Deliver)
-        return is_idle and self._calls.done and workflow.all_handlers_finished()
-
-    async def _execute(self, step: PaymentStep) -> None:  # noqa: C901 - one case for each step
-        match step:
-            case Record():
-                await self._record()
-            case SubmitOrder():
-                await self._submit(step.placed)
-            case Resolve():
-                self._resolve(step.resolution)
-            case ReviewDispute():
-                await self._review.settle_dispute(step.report)
-            case Confirm():
-                await self._confirm()
-            case ReviewHeld():
-                await self._review.review_held(step.why)
-            case Close():
-                await self._close()
-            case Wait():
-                await self._wait(step.until)
-            case Poll():
-                self._show("Querying the provider")
-                await self._provider.poll()
-            case Finalise():
-                await self._finalise()
-            case _:
-                await self._execute_late(step)
-
-    async def _execute_late(self, step: LateStep) -> None:
-        match step:
-            case WatchExpiry():
-                self._state.watch()
-                self._calls.start(self._watch_until_expiry())
-            case ConfirmLate():
-                await self._confirm_late()
-            case DropLateMoney():
-                self._state.drop_late_money()
-            case SettleLateMoney():
-                await self._settle_late_money()
-            case CompareRefunds():
-                await self._compare_refunds(step.refunded)
-            case FlagLate():
-                await self._flag_late(step.report)
-            case _:  # Deliver
-                await workflow.wait_condition(
-                    lambda: self._is_over() or not isinstance(self._next_step(), Deliver)
-                )
 
     # What is asked of the payment
 
@@ -177,8 +114,8 @@ class PaymentWorkflow:
     def notify(self, notification: Notification) -> None:
         """Hear the provider's word; a repeat changes nothing."""
         if notification.payment is not None:
-            apply = self._state.apply_claim if self._policy.confirm else self._state.apply_report
-            apply(notification.payment)
+            hear = self._state.hear_claim if self._policy.confirm else self._state.hear
+            hear(notification.payment)
 
     @workflow.update(description="Ask the provider now")
     async def sync(self) -> SyncedPayment:
@@ -217,9 +154,8 @@ class PaymentWorkflow:
 
     # What happens, in order
 
-    async def _record(self) -> None:
-        """Store the order, and submit it in the same local activity where that goes fast."""
-        self._show("Submitting the order")
+    async def _place(self) -> Placed:
+        self._show("Placing the order")
         try:
             placed = await place_the_order(self._policy, self._state.payment, resumed=self._resumed)
         except FailureError as error:
@@ -227,10 +163,11 @@ class PaymentWorkflow:
             announce(self._state.payment.id, self._refused)
             await workflow.wait_condition(workflow.all_handlers_finished)
             raise
-        self._state.place(placed, keep_paid=self._policy.fast_path)
-        if self._resumed and self._state.pending:
-            self._state.resume()
-            self._announce()
+        self._state.place(placed.payment)
+        # Runs of an older way forgot it, and their histories say so.
+        if self._policy.fast_path:
+            self._state.keep_paid()
+        return placed
 
     async def _submit(self, placed: Placed) -> None:
         self._show("Submitting the order")
@@ -239,16 +176,33 @@ class PaymentWorkflow:
             self._state.take(answer)
         elif answer is not None:
             self._state.fail(answer)
-        self._state.answer()
-        self._announce()
+        self._state.answered = True
 
     def _announce(self) -> None:
         if self._state.answerable:
             self._announced = True
             announce(self._state.payment.id, self._state.payment)
 
-    def _resolve(self, resolution: Resolution) -> None:
-        if self._state.drop_overtaken(resolution):
+    async def _await_outcome(self) -> None:
+        while self._state.pending:
+            if self._state.resolution is not None:
+                self._decide(self._state.resolution)
+            elif self._state.disputed is not None:
+                await self._review.settle_dispute(self._state.disputed)
+            elif self._state.to_confirm:
+                await self._confirm()
+            elif self._state.held is not None:
+                await self._review.review_held(self._state.held)
+            elif self._state.cancelled or workflow.now() >= self._state.payment.expires_at:
+                await self._close()
+            elif not self._state.silent:
+                await self._wait_for_word()
+            else:
+                self._show("Asking the provider")
+                await self._provider.poll()
+
+    def _decide(self, resolution: Resolution) -> None:
+        if workflow.patched("decide-on-what-was-seen") and self._state.drop_overtaken(resolution):
             return
         # Also where a lost task has closed the payment: then the money is late.
         if resolution.action is ResolveAction.REFUND:
@@ -257,9 +211,9 @@ class PaymentWorkflow:
             self._late_policy = LatePolicy.ACCEPT
         self._state.resolve(resolution)
 
-    async def _wait(self, until: datetime) -> None:
+    async def _wait_for_word(self) -> None:
         self._show("Waiting for the payer")
-        within = (until - workflow.now()).total_seconds()
+        within = min(self._policy.grace, seconds_until(self._state.payment.expires_at))
         self._state.silent = not await happens(
             lambda: self._state.moved, within, "silence before the provider is asked"
         )
@@ -271,7 +225,7 @@ class PaymentWorkflow:
         # Whatever is not settled now is asked for by the polling.
         self._state.silent = True
         with suppress(FailureError):
-            self._state.apply_report(await self._provider.confirm())
+            self._state.hear(await self._provider.confirm())
 
     async def _close(self) -> None:
         """End the order at the provider. Paid after all? Then that is what happened."""
@@ -294,7 +248,6 @@ class PaymentWorkflow:
             )
         except FailureError:
             await self._review.park()
-            self._announce()
             return
         self._state.finalise(ended.settled.payment)
         await self._flag.down()
@@ -303,72 +256,18 @@ class PaymentWorkflow:
             self._calls, self._refund_policy, ended.settled, ended.tried
         )
         self._calls.notify(ended.settled.moved_event_id, *ended.settled.refund_event_ids)
-        self._announce()
 
     def _mark_end(self) -> None:
         self._show("Telling the merchant")
         workflow.upsert_search_attributes(
             [
-                operator_view.STATUS.value_set(self._state.payment.status),
-                operator_view.attention_update(self._state.payment.attention),
+                search_attributes.STATUS.value_set(self._state.payment.status),
+                search_attributes.attention_update(self._state.payment.attention),
             ]
         )
 
-    # After the end, for as long as events are being delivered
-
-    async def _watch_until_expiry(self) -> None:
-        expires_at = self._state.payment.expires_at
-        if workflow.now() >= expires_at or await happens(
-            lambda: self._state.payment.late, seconds_until(expires_at), "until it cannot be paid"
-        ):
-            return
-        try:
-            self._state.apply_report(
-                await self._provider.query_patiently("ask once more after the expiry")
-            )
-        except FailureError:
-            if not self._state.payment.late:
-                await self._flag.up(Attention.OUTCOME_UNKNOWN)
-
-    async def _confirm_late(self) -> None:
-        """Money claimed after the end by what is no proof: a query may lag behind it."""
-        for wait in (0.0, *self._policy.confirmation_waits):
-            if wait:
-                await workflow.sleep(wait)
-            self._state.to_confirm = False
-            try:
-                self._state.apply_report(
-                    await self._provider.query_patiently("confirm the notification")
-                )
-            except FailureError:
-                await self._flag.up(Attention.OUTCOME_UNKNOWN)
-            if self._state.claimed is None:
-                return
-        self._state.claimed = None
-        await self._flag.up(Attention.CONTRADICTION)
-
-    async def _settle_late_money(self) -> None:
-        try:
-            settled = await settle_late_money(
-                self._calls, self._refund_policy, self._state.payment, self._late_policy
-            )
-        except FailureError:
-            self._state.refuse_late_money()
-        else:
-            self._state.settle_late_money(settled)
-
-    async def _compare_refunds(self, refunded: int) -> None:
-        self._state.compare(refunded)
-        if await flag_external_refunds(self._calls, self._state.payment.id, refunded):
-            self._state.flag(Attention.EXTERNAL_REFUND)
-
-    async def _flag_late(self, report: PaymentReport) -> None:
-        self._state.drop_dispute()
-        if not self._state.payment.is_another_purchase(report):
-            await self._flag.up(self._state.payment.mismatch(report) or Attention.CONTRADICTION)
-
     def _show(self, headline: str) -> None:
-        workflow.set_current_details(operator_view.payment_now(self._state.payment, headline))
+        workflow.set_current_details(details.payment_now(self._state.payment, headline))
 
 
 def _refuse(code: str, why: str | None) -> None:

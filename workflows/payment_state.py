@@ -1,36 +1,24 @@
-"""What a payment's workflow knows and does next: pure, so that a test can try every order of it."""
+"""What a payment's run knows: pure, so that every order of words and decisions can be tried."""
 
-from datetime import datetime, timedelta
-
-from activities.fast_path import Placed
 from domain.checkout import Created
 from domain.own_refunds import is_cancelled, refunded_without_cancel
 from domain.payment import Failure, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import Resolution, ResolveAction
-from workflows.next_step import (
-    Close,
-    CompareRefunds,
-    Confirm,
-    ConfirmLate,
-    Deliver,
-    DropLateMoney,
-    Finalise,
-    FlagLate,
-    PaymentStep,
-    Poll,
-    Record,
-    Resolve,
-    ReviewDispute,
-    ReviewHeld,
-    SettleLateMoney,
-    SubmitOrder,
-    Wait,
-    WatchExpiry,
-)
 
 # Money that was never this payment's can be neither accepted nor given back for it.
 _NOT_OURS = (Attention.ACCOUNT_MISMATCH, Attention.REFERENCE_MISMATCH)
+
+_NO_MONEY: dict[str, object] = {
+    "captured": 0,
+    "late": False,
+    "paid_at": None,
+    "purchase": None,
+    "test": False,
+    "store_price": None,
+    "store_currency": None,
+    "offer": None,
+}
 
 _NOT_ORDERED = (
     "What was bought is not what the payment is for, and accepting would book it as if it were:"
@@ -71,9 +59,6 @@ class PaymentState:
         self.held: Attention | None = None
         self.refunded = 0
         self.undone = False
-        self.recorded = False
-        self._unsubmitted: Placed | None = None
-        self._watched = False
         self._compared = 0
         self._late_money_settled = False
 
@@ -115,69 +100,18 @@ class PaymentState:
         waits = self.owes_a_settlement or self.disputed is not None or self.to_confirm
         return waits or self.refunded > self._compared
 
-    def next_step(self, now: datetime, grace: timedelta) -> PaymentStep:
-        """Return what the workflow does now; `grace` passes before the provider is queried."""
-        if not self.recorded:
-            return Record()
-        if self.pending:
-            return self._pending_step(now, grace)
-        return self._late_step() if self.final else Finalise()
-
-    def _pending_step(  # noqa: PLR0911 - one for each step, in their order
-        self, now: datetime, grace: timedelta
-    ) -> PaymentStep:
-        if self._unsubmitted is not None:
-            return SubmitOrder(self._unsubmitted)
-        if self.resolution is not None:
-            return Resolve(self.resolution)
-        if self.disputed is not None:
-            return ReviewDispute(self.disputed)
-        if self.to_confirm:
-            return Confirm()
-        if self.held is not None:
-            return ReviewHeld(self.held)
-        left = self.payment.expires_at - now
-        if self.cancelled or left <= timedelta(0):
-            return Close()
-        if not self.silent:
-            return Wait(now + min(grace, left))
-        return Poll(self.payment.expires_at)
-
-    def _late_step(self) -> PaymentStep:
-        """What came after the end; the workflow lives for as long as events are to be delivered."""
-        if self._is_payable_unseen and not self._watched:
-            return WatchExpiry()
-        if self.to_confirm:
-            return ConfirmLate()
-        if self.owes_a_settlement:
-            return DropLateMoney() if self.undone else SettleLateMoney()
-        if self.refunded > self._compared:
-            return CompareRefunds(self.refunded)
-        if self.disputed is not None:
-            return FlagLate(self.disputed)
-        return Deliver()
-
-    @property
-    def _is_payable_unseen(self) -> bool:
-        """Closed before the provider saw the order: what the payer holds is good until expiry."""
-        return self.unknown_there and self.payment.status is PaymentStatus.CLOSED
-
-    def watch(self) -> None:
-        """The expiry is watched from now on."""
-        self._watched = True
-
-    def apply_claim(self, report: PaymentReport) -> None:
+    def hear_claim(self, report: PaymentReport) -> None:
         """Take a notification that is no proof yet: the provider is to be asked."""
         is_paid = report.outcome is Outcome.PAID
         if self.payment.mismatch(report) is not None:
-            self.apply_report(report)
+            self.hear(report)
         elif not self.payment.is_paid and (self.pending or is_paid):
             self.to_confirm = True
             # The decided end is asked about again, but calls nobody for what was decided on.
             if is_paid and (self.pending or report != self.judged):
                 self.claimed = report
 
-    def apply_report(self, report: PaymentReport) -> None:
+    def hear(self, report: PaymentReport) -> None:
         """Take the provider's word. A repeat changes nothing; what does not fit is disputed."""
         if self.payment.mismatch(report) is not None:
             # The decided end is not disputed again by a repeat of what was decided on.
@@ -198,20 +132,17 @@ class PaymentState:
     def forget_money(self) -> None:
         """Our own cancel gave back what a notification said was paid."""
         self.paid = self.claimed = None
-        self.payment = self.payment.reopen()
+        self._change(**_NO_MONEY, status=PaymentStatus.PENDING)
 
     def drop_late_money(self) -> None:
         """The payer paid in the moment of our own cancel: nothing is here, and nothing is owed."""
         self._late_money_settled = True
-        self.payment = self.payment.without_money()
+        self._change(**_NO_MONEY)
 
-    def compare(self, refunded: int) -> None:
-        """A sum of that size is dealt with: a repeat of it is nothing new."""
-        self._compared = refunded
-
-    def drop_dispute(self) -> None:
-        """The report is for an operator now."""
-        self.disputed = None
+    def take_refunded(self) -> int:
+        """Return `refunded`, which is then dealt with, or 0 where that was done before."""
+        is_new, self._compared = self.refunded > self._compared, self.refunded
+        return self.refunded if is_new else 0
 
     def dispel(self, disputed: PaymentReport, found: PaymentReport) -> bool:
         """Hear what a question about the dispute found; False where the dispute still stands.
@@ -225,64 +156,55 @@ class PaymentState:
             return False
         self.disputed = None
         self.silent = True
-        self.apply_report(found)
+        self.hear(found)
         return True
 
-    def place(self, placed: Placed, *, keep_paid: bool = True) -> None:
-        """The database has the order, though not its payer."""
-        self.payment = placed.payment.with_payer(self.payment.payer)
-        self.recorded = True
-        # Runs of an older way forgot it, and their histories say so.
-        if keep_paid:
-            self.keep_paid()
-        self._unsubmitted = placed if self.pending else None
+    def place(self, stored: Payment) -> None:
+        """Our books have the order, though not its payer."""
+        self.payment = stored.model_copy(update={"payer": self.payment.payer})
 
-    def resume(self) -> None:
+    def resume(self, *, hold: bool) -> None:
         """An earlier execution was lost: query at once, and close what no payer can pay.
 
-        A submission would lack the payer's data, which no row keeps. What an operator must decide
-        is kept.
+        A submission would lack the payer's data, which no row keeps. `hold` keeps what an operator
+        must decide.
         """
-        self.answer()
-        self.silent = True
+        self.answered = self.silent = True
         self.cancelled = self.payment.checkout is None
-        self.held = self.payment.attention if self.payment.needs_decision else None
+        self.held = self.payment.attention if hold else None
 
     def review_held(self, report: PaymentReport) -> None:
         """Apply a query's report to what is held: money ends it, or is what is to be decided on."""
         if report.outcome is Outcome.PAID:
             self.held = None
-            self.apply_report(report)
+            self.hear(report)
 
     def keep_paid(self) -> None:
         """Money that was heard of while the order was being placed stays heard of."""
         if self.paid is not None:
             self.payment = self.payment.apply(self.paid)
 
-    def answer(self) -> None:
-        """The submission is over, whatever came of it."""
-        self.answered = True
-        self._unsubmitted = None
-
     def take(self, created: Created) -> None:
         """The provider has the order."""
-        self.payment = self.payment.submitted(created.checkout, created.provider_reference)
+        reference = created.provider_reference or self.payment.provider_reference
+        self._change(checkout=created.checkout, provider_reference=reference)
         if created.report is not None:
-            self.apply_report(created.report)
+            self.hear(created.report)
 
     def fail(self, failure: Failure) -> None:
         """The provider's definite no, unless something else ended the payment first."""
-        self.payment = self.payment.fail(failure)
+        if self.pending:
+            self._change(status=PaymentStatus.FAILED, failure=failure)
 
     def flag(self, why: Attention | None) -> None:
         """A person must look, or (None) need not any longer."""
-        self.payment = self.payment.flagged(why)
+        self._change(attention=why)
 
     def ended(self) -> Payment:
         """The end to write down. Money that came for a closed payment is counted apart, later."""
         if self.payment.status is PaymentStatus.SUCCEEDED:
             return self.payment
-        return self.payment.without_money()
+        return self.payment.model_copy(update=_NO_MONEY)
 
     def finalise(self, stored: Payment) -> None:
         """Our books have the end. Money may have come while it was being written."""
@@ -293,7 +215,7 @@ class PaymentState:
     def reopen(self) -> None:
         """Back to pending, the money in dispute: the end cannot be stored, or may not be one."""
         self._dispute_the_money()
-        self.payment = self.payment.reopen()
+        self._change(status=PaymentStatus.PENDING)
 
     def settle_late_money(self, stored: Payment) -> None:
         """Our books have counted it, and it is accepted or on its way back."""
@@ -361,7 +283,10 @@ class PaymentState:
 
     def _dispute_the_money(self) -> None:
         self.disputed, self.paid, self.resolution = self.paid, None, None
-        self.payment = self.payment.without_money()
+        self._change(**_NO_MONEY)
+
+    def _change(self, **update: object) -> None:
+        self.payment = self.payment.model_copy(update=update)
 
 
 def _has_money(report: PaymentReport) -> bool:

@@ -13,7 +13,7 @@ from domain.payment import Payment
 from domain.refund import FINAL_STATUS, Refund
 from domain.report import Attention, RefundOutcome, RefundReport
 from workflows.policies import PaymentPolicy, Policy, provider_queue
-from workflows.steps import in_database
+from workflows.steps import in_our_books
 
 
 async def confirmation(
@@ -68,7 +68,7 @@ async def load_refund(policy: Policy, claim: RefundReport) -> Refund | None:
     if refund_id is None:
         return None
     try:
-        return await in_database(
+        return await in_our_books(
             policy, RefundActivities.load_refund, refund_id, "the refund as it is stored"
         )
     except FailureError:

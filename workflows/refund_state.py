@@ -1,27 +1,9 @@
-"""What a refund's workflow knows and does next: pure, as the payment's is."""
-
-from datetime import datetime, timedelta
+"""What a refund's run knows: pure, as the payment's is."""
 
 from domain.payment import Failure
 from domain.refund import FINAL_STATUS, Refund, RefundStatus
 from domain.report import Attention, RefundOutcome, RefundReport
 from domain.resolution import Resolution, ResolveAction
-from workflows.next_step import (
-    Confirm,
-    Deliver,
-    Finalise,
-    FlagContradiction,
-    LateRefundStep,
-    Poll,
-    Record,
-    RefundStep,
-    Resolve,
-    ReviewDoubt,
-    SettleClaim,
-    Submit,
-    SubmitAgain,
-    Wait,
-)
 
 # The provider settles these once the merchant or an operator has acted there: the refund goes on.
 GOES_ON = (Attention.REFUND_ABNORMAL, Attention.REFUND_BLOCKED)
@@ -54,8 +36,6 @@ class RefundState:
         self.taken = False
         self.waited = False
         self.settled = False
-        self._reserved = False
-        self._unsubmitted = False
 
     @property
     def pending(self) -> bool:
@@ -78,39 +58,10 @@ class RefundState:
         """Something came after the end that must be dealt with."""
         return self.contradiction is not None or (self.settled and self.to_confirm)
 
-    def next_step(self, now: datetime, grace: timedelta) -> RefundStep:
-        """Return what the workflow does now; `grace` passes before the provider is queried."""
-        if self.settled:
-            return self.late_step()
-        if not self._reserved:
-            return Record()
-        return self._pending_step(now, grace) if self.pending else Finalise()
-
-    def _pending_step(self, now: datetime, grace: timedelta) -> RefundStep:
-        if self._unsubmitted:
-            return Submit()
-        if self.resolution is not None:
-            return Resolve(self.resolution)
-        if self.doubt is not None:
-            return ReviewDoubt(self.doubt, goes_on=self.doubt in GOES_ON)
-        if self.to_confirm:
-            return Confirm()
-        if not self.taken:
-            return SubmitAgain()
-        return Poll(None) if self.waited else Wait(now + grace)
-
-    def late_step(self) -> LateRefundStep:
-        """What came after the end, for as long as events are to be delivered."""
-        if self.settled and self.claimed is not None and self.unsettled:
-            return SettleClaim(self.claimed)
-        if self.contradiction is not None:
-            return FlagContradiction(self.contradiction)
-        return Deliver()
-
-    def apply_claim(self, report: RefundReport) -> None:
+    def hear_claim(self, report: RefundReport) -> None:
         """Take a notification that proves nothing yet: the provider is to be queried."""
         if self.refund.mismatch(report) is not None:
-            self.apply_report(report)
+            self.hear(report)
         elif self.pending:
             self.to_confirm = True
             if report.outcome is RefundOutcome.SUCCEEDED:
@@ -119,7 +70,7 @@ class RefundState:
             self.to_confirm = True
             self.claimed = report
 
-    def apply_report(self, report: RefundReport) -> None:
+    def hear(self, report: RefundReport) -> None:
         """The provider's word; one that does not fit changes nothing but calls a person."""
         mismatch = self.refund.mismatch(report)
         if mismatch is None:
@@ -161,16 +112,17 @@ class RefundState:
         """The provider has the refund: what stood in its way does so no longer."""
         self.taken = True
         if self.refund.attention is Attention.REFUND_BLOCKED:
-            self.refund = self.refund.flagged(None)
-        self.apply_report(report)
+            self._change(attention=None)
+        self.hear(report)
 
     def fail(self, failure: Failure) -> None:
         """End the refund as failed, unless the provider has said otherwise before."""
-        self.refund = self.refund.fail(failure)
+        if self.pending:
+            self._change(status=RefundStatus.FAILED, failure=failure, attention=None)
 
     def flag(self, why: Attention) -> None:
         """A person must look."""
-        self.refund = self.refund.flagged(why)
+        self._change(attention=why)
 
     def refuses_resolution(self, decision: Resolution) -> str | None:
         """Why the decision cannot be taken."""
@@ -188,31 +140,24 @@ class RefundState:
         """A person's decision."""
         self.resolution = self.doubt = None
         self.decided = True
-        self.refund = self.refund.flagged(None)
+        self._change(attention=None)
         if decision.action is not ResolveAction.ASK_AGAIN:
-            self.drop_claim()
+            self._drop_the_claim()
         if decision.action is ResolveAction.ACCEPT:
-            self.refund = self.refund.accept()
+            self._change(status=RefundStatus.SUCCEEDED, raw_status="accepted by an operator")
         if decision.action is ResolveAction.CLOSE:
             self.fail(Failure(code="closed_by_operator", message=decision.note))
 
     def reserve(self, stored: Refund) -> None:
-        """The database has set the money aside, maybe less than was ordered.
+        """Our books have set the money aside, and may have set aside less than was ordered.
 
-        A report that came before was judged by the order: the provider will be queried.
+        A word that came before was judged by the order: the provider will be asked.
         """
         self.refund = stored
         self.doubt = None
-        self._reserved = True
-        self._unsubmitted = self.pending
-
-    def submit(self) -> None:
-        """The first submission is over; `taken` says whether it was answered."""
-        self._unsubmitted = False
 
     def resume(self) -> None:
         """An earlier execution was lost: what it called an operator for is still to be decided."""
-        self._unsubmitted = False
         if self.refund.attention not in GOES_ON:
             self.doubt = self.refund.attention
 
@@ -224,13 +169,23 @@ class RefundState:
         self.resolution = None
         self.settled = True
         if self.claimed is None or not self._contradicted_by(self.claimed):
-            self.drop_claim()
+            self._drop_the_claim()
 
-    def drop_claim(self) -> None:
-        """The claim is dealt with, or what it says has become the end."""
+    def take_claim(self) -> RefundReport | None:
+        """Return the claim that contradicts the end, which is then dealt with."""
+        claimed = self.claimed
+        if claimed is not None and self.settled:
+            self._drop_the_claim()
+            return claimed
+        return None
+
+    def _drop_the_claim(self) -> None:
         self.claimed = None
         self.to_confirm = False
 
     def _contradicted_by(self, report: RefundReport) -> Attention | None:
         said = FINAL_STATUS.get(report.outcome)
         return Attention.CONTRADICTION if said not in (None, self.refund.status) else None
+
+    def _change(self, **changes: object) -> None:
+        self.refund = self.refund.model_copy(update=changes)

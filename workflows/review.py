@@ -8,8 +8,11 @@ from temporalio.exceptions import FailureError
 
 from domain.report import Attention, PaymentReport
 from workflows.attention import PaymentFlag
+from workflows.conversation import Conversation
 from workflows.payment_state import PaymentState
-from workflows.provider_calls import Conversation
+
+# Executions of an earlier build that were resumed went on by polling.
+KEEPS_DECISION = "a resumed payment keeps what an operator must decide"
 
 
 class Review:
@@ -33,7 +36,7 @@ class Review:
         await self._flag.up(self._state.payment.mismatch(disputed) or Attention.CONTRADICTION)
         self._state.to_confirm = False
         with suppress(FailureError):
-            found = await self._provider.query("ask the provider about the mismatch")
+            found = await self._provider.ask("ask the provider about the mismatch")
             if self._state.dispel(disputed, found):
                 return
         await self._wait_for_operator()
@@ -42,9 +45,7 @@ class Review:
         """Query once about what a lost execution had called an operator for, then wait for them."""
         await self._flag.take_over(why)
         with suppress(FailureError):
-            self._state.review_held(
-                await self._provider.query("query what an operator must decide")
-            )
+            self._state.review_held(await self._provider.ask("query what an operator must decide"))
         if self._state.held is not None:
             await self._wait_for_operator()
 

@@ -12,7 +12,7 @@ from domain.identity import (
     store_workflow_id,
 )
 from domain.payment import Payment
-from workflows import operator_view
+from workflows import details, search_attributes
 from workflows.entitlement import EntitlementOrder
 from workflows.external_refund import ExternalRefundOrder
 from workflows.late_payment import LateOrder
@@ -63,9 +63,9 @@ def payment_options(order: PaymentOrder) -> StartOptions:
     """For PaymentWorkflow."""
     return StartOptions(
         id=payment_workflow_id(order.payment.id),
-        search_attributes=operator_view.for_payment(order.payment),
-        static_summary=operator_view.payment_summary(order.payment),
-        static_details=operator_view.payment_details(order.payment),
+        search_attributes=search_attributes.for_payment(order.payment),
+        static_summary=details.payment_summary(order.payment),
+        static_details=details.payment_details(order.payment),
         merchant_id=order.payment.merchant_id,
     )
 
@@ -74,9 +74,9 @@ def refund_options(order: RefundOrder) -> StartOptions:
     """For RefundWorkflow."""
     return StartOptions(
         id=refund_workflow_id(order.refund.id),
-        search_attributes=operator_view.for_refund(order.refund, order.payment),
-        static_summary=operator_view.refund_summary(order.refund, order.payment),
-        static_details=operator_view.refund_details(order.refund, order.payment),
+        search_attributes=search_attributes.for_refund(order.refund, order.payment),
+        static_summary=details.refund_summary(order.refund, order.payment),
+        static_details=details.refund_details(order.refund, order.payment),
         merchant_id=order.payment.merchant_id,
     )
 
@@ -85,9 +85,9 @@ def external_refund_options(order: ExternalRefundOrder, payment: Payment) -> Sta
     """For ExternalRefundWorkflow."""
     return StartOptions(
         id=refund_workflow_id(order.refund.id),
-        search_attributes=operator_view.for_refund(order.refund, payment),
-        static_summary=operator_view.refund_summary(order.refund, payment),
-        static_details=operator_view.refund_details(order.refund, payment),
+        search_attributes=search_attributes.for_refund(order.refund, payment),
+        static_summary=details.refund_summary(order.refund, payment),
+        static_details=details.refund_details(order.refund, payment),
         merchant_id=payment.merchant_id,
     )
 
@@ -96,9 +96,9 @@ def late_options(order: LateOrder) -> StartOptions:
     """For LatePaymentWorkflow."""
     return StartOptions(
         id=late_workflow_id(order.payment.id),
-        search_attributes=operator_view.for_payment(order.payment),
-        static_summary=f"Late notification: {operator_view.payment_summary(order.payment)}",
-        static_details=operator_view.payment_details(order.payment),
+        search_attributes=search_attributes.for_payment(order.payment),
+        static_summary=f"Late word: {details.payment_summary(order.payment)}",
+        static_details=details.payment_details(order.payment),
         merchant_id=order.payment.merchant_id,
     )
 
@@ -108,8 +108,8 @@ def entitlement_options(order: EntitlementOrder) -> StartOptions:
     payment, chain = order.payment, order.original_transaction_id
     return StartOptions(
         id=store_workflow_id(payment.provider, payment.account, chain),
-        search_attributes=operator_view.for_store(payment),
-        static_summary=operator_view.store_summary(payment, chain),
-        static_details=operator_view.store_details(payment, chain),
+        search_attributes=search_attributes.for_store(payment),
+        static_summary=details.store_summary(payment, chain),
+        static_details=details.store_details(payment, chain),
         merchant_id=payment.merchant_id,
     )

@@ -22,6 +22,11 @@ from workflows.policies import WEBHOOK_QUEUE, Attempts, Policy
 
 # Started, maybe signalled, a task scheduled and begun.
 FIRST_TASK_EVENTS = 4
+# Runs whose decisions were carried out within the task that took them go on in that way.
+DECIDED_FIRST = "a decision is on record before it is carried out"
+# Executions that took our own cancel for a stranger's refund, and a query for all that is known, go
+# on in that way.
+WEIGHED = "signed evidence is weighed against a query and our own refunds"
 # What operators read beside the step.
 TELL = "tell the merchant"
 
@@ -39,7 +44,7 @@ class WaitAlarm:
     call: Callable[[], Awaitable[None]]
 
 
-async def in_database(  # noqa: PLR0913 - what the step needs, and two rare traits of its wait
+async def in_our_books(  # noqa: PLR0913 - what the step needs, and two rare traits of its wait
     policy: Policy,
     step: Step[Argument, Result],
     argument: Argument,
@@ -54,8 +59,9 @@ async def in_database(  # noqa: PLR0913 - what the step needs, and two rare trai
     operator's resolution with it; `alarm` where an operator must know that it takes long. Raises
     FailureError only for a definite no.
     """
+    within_task = not (queued and workflow.patched(DECIDED_FIRST))
     try:
-        if not queued:
+        if within_task:
             return await workflow.execute_local_activity_method(
                 step, argument, **policy.ledger_fast.local(summary)
             )
@@ -68,7 +74,7 @@ async def in_database(  # noqa: PLR0913 - what the step needs, and two rare trai
     return await waiting
 
 
-async def deliver_event(
+async def tell_merchant(
     policy: Policy, event_id: UUID | None, tried: Tried | None = None
 ) -> Told | None:
     """Deliver an event, if there is one; None where nobody listened for the whole window.
@@ -87,7 +93,7 @@ async def deliver_event(
             )
             told = await _deliver(policy, event_id)
     except FailureError:
-        await in_database(
+        await in_our_books(
             policy, WebhookActivities.give_up_event, event_id, "the merchant did not listen"
         )
         return None

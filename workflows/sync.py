@@ -6,8 +6,8 @@ from typing import Self
 from temporalio import workflow
 
 from domain.payment import Payment
+from workflows.conversation import Conversation
 from workflows.payment_state import PaymentState
-from workflows.provider_calls import Conversation
 
 IN_PROGRESS = "sync_in_progress"
 
@@ -50,7 +50,7 @@ class Sync:
         if not self._state.final:
             self._in_progress = True
             try:
-                self._state.apply_report(await self._provider.query("query for a caller of sync"))
+                self._state.hear(await self._provider.ask("query for a caller of sync"))
                 self._synced_at = workflow.now()
                 await workflow.wait_condition(lambda: self._state.final or self._state.pending)
             finally:

@@ -8,8 +8,7 @@ from api.schemas import PaymentRequest, RefundRequest
 from domain.errors import Conflict, InvalidRequest
 from domain.identity import IdentityKey
 from domain.merchant import Merchant
-from domain.payer import Payer
-from domain.payment import Payment
+from domain.payment import Payer, Payment
 from domain.product import Product, ProductType
 from domain.refund import Refund
 from providers.base import ChannelRules, Provider, Store

@@ -27,7 +27,7 @@ from engine.client import connect
 from providers.registry import PROVIDERS
 from storage.migrate import upgrade
 from webhooks.stored_secrets import StoredSecrets
-from workflows import operator_view, policies
+from workflows import policies, search_attributes
 
 # In the state folder: the variables that settings read, for commands beside the stack.
 ENV_FILE = "env"
@@ -186,7 +186,7 @@ class Stack:
             (self._ports[Service.TEMPORAL], self._ports[UI_PORT]),
             self.log(Service.TEMPORAL),
             self.keys,
-            operator_view.ALL,
+            search_attributes.ALL,
         )
 
     async def _start(self) -> None:

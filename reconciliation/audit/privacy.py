@@ -16,7 +16,7 @@ from reconciliation.audit.finding import Finding, Promise
 # Shorter ones stand in anything.
 SHORTEST_SECRET = 12
 _PAYLOAD = "temporal.api.common.v1.Payload"
-# In clear by design; workflows/operator_view.py keeps personal data out of them.
+# In clear by design; workflows/search_attributes.py keeps personal data out of them.
 _SEARCH_ATTRIBUTES = "temporal.api.common.v1.SearchAttributes"
 # What the server writes itself where it cancels an activity that no worker had taken.
 _OF_THE_SERVER = b'"ACTIVITY_ID_NOT_STARTED"'

@@ -9,8 +9,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.fast_path import NOT_SENT, Bounded, FastPathActivities, Placed
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.payer import Payer
-from domain.payment import Channel, Payment, PaymentStatus
+from domain.payment import Channel, Payer, Payment, PaymentStatus
 from domain.report import Outcome
 from storage.database import Database
 from storage.payments import PaymentStore

@@ -48,7 +48,7 @@ from tests.providers.unionpay.harness import UnionpayHarness
 from tests.providers.wechatpay.harness import WechatpayHarness
 from webhooks.sender import WebhookSender
 from webhooks.stored_secrets import StoredSecrets
-from workflows import operator_view
+from workflows import search_attributes
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 UI_ORIGIN = "http://127.0.0.1:8233"
@@ -75,7 +75,7 @@ async def _client(server: WorkflowEnvironment) -> Client:
     host = server.client.service_client.config.target_host
     target = ClientConnectConfig(target_host=host, namespace=namespace)
     client = await connect(KEYS, target=target)
-    await prepare_namespace(client, operator_view.ALL)
+    await prepare_namespace(client, search_attributes.ALL)
     return client
 
 

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from cli.embedded.temporal import DYNAMIC_CONFIG
 from settings import MigrationSettings, Settings
-from workflows.operator_view import ALL
+from workflows.search_attributes import ALL
 
 Services = dict[str, dict[str, Any]]
 Execute = Callable[..., subprocess.CompletedProcess[str]]

@@ -15,7 +15,7 @@ from cli.embedded.postgres_programs import BINARIES
 from cli.embedded.stack import Stack
 from cli.embedded.temporal import BINARY
 from engine.namespace import verify_search_attributes
-from workflows.operator_view import ALL
+from workflows.search_attributes import ALL
 
 pytestmark = pytest.mark.stack
 

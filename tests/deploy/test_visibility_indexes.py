@@ -9,7 +9,7 @@ from cli.embedded.config import Service, StackConfig
 from cli.embedded.stack import Stack
 from deploy.visibility_indexes import aliased_columns, drop_unused, is_unused, main, restore
 from engine.namespace import prepare_namespace
-from workflows.operator_view import ALL
+from workflows.search_attributes import ALL
 
 # Of the release's schema, with the columns that make each index. GIN indexes need btree_gin, which
 # the embedded server does not have; the rehearsal looks at all of them.

@@ -2,8 +2,7 @@ import json
 
 from domain.event import PAYMENT_EVENTS, REFUND_EVENTS, payment_data, refund_data
 from domain.notification import Notification, NotificationKind
-from domain.payer import Payer
-from domain.payment import PaymentStatus
+from domain.payment import Payer, PaymentStatus
 from domain.refund import RefundStatus
 from domain.report import Attention
 from tests.domain.making import payment, refund, refund_report, report

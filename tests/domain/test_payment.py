@@ -4,8 +4,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domain.payer import Payer
-from domain.payment import LATE_TRANSITIONS, TRANSITIONS, Payment, PaymentStatus
+from domain.payment import (
+    LATE_TRANSITIONS,
+    TRANSITIONS,
+    Payer,
+    Payment,
+    PaymentStatus,
+)
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import ResolveAction
 from tests.domain.making import LATER, PAYMENT_ID, payment, report

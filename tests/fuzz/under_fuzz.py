@@ -8,8 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.errors import OutcomeUnknown, PaymentError, ProviderRejected, ProviderUnavailable
-from domain.payer import Payer
-from domain.payment import Channel, Payment
+from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
 from tests.fuzz.mangling import Message
 from tests.providers.alipay.test_notification import FIELDS

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from domain.checkout import Checkout
-from domain.payer import Payer
-from domain.payment import Channel
+from domain.payment import Channel, Payer
 from domain.report import Attention
 from providers.base import ChannelRules
 from settings import read_files

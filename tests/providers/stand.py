@@ -12,8 +12,7 @@ import httpx
 from domain.checkout import Created
 from domain.errors import ProviderUnavailable
 from domain.notification import Acknowledgement
-from domain.payer import Payer
-from domain.payment import Channel, Payment
+from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
 from domain.report import PaymentReport
 from providers.base import Provider, Refundable, refundable

@@ -49,7 +49,7 @@ def decision(action: ResolveAction) -> Resolution:
 def disputed(found: PaymentReport, **payment: Any) -> PaymentState:
     """A payment that waits for an operator because of this report."""
     state = PaymentState(making.payment(**payment))
-    state.apply_report(found)
+    state.hear(found)
     assert state.disputed == found
     state.flag(state.payment.mismatch(found))
     return state
@@ -142,7 +142,7 @@ def test_a_decision_on_one_report_is_never_executed_out_on_another(action: Resol
     assert state.refuses_resolution(decision(action)) is None
     state.resolution = decision(action)
     yen = making.report(amount=500, currency="JPY")
-    state.apply_report(yen)
+    state.hear(yen)
 
     assert state.drop_overtaken(decision(action))
 

@@ -18,7 +18,7 @@ from tests.workflows.scripted import Fault, notification, report
 from tests.workflows.selling import paid_report, purchase, sale, sold, waiting
 from tests.workflows.shop import PaymentRun, Shop, eventually
 from tests.workflows.stage import open_shop, open_temporal
-from workflows import operator_view
+from workflows import search_attributes
 from workflows.payment import PaymentOrder
 
 CHEAP = "com.shop.sticker"
@@ -70,7 +70,7 @@ async def test_a_mismatch_never_outlives_the_right_purchase(shop: Shop) -> None:
     assert (await run.result()).attention is None
     await settled(shop, payment, "payment.attention", "payment.succeeded")
     shown = (await run.describe()).typed_search_attributes
-    assert shown.get(operator_view.ATTENTION) is None
+    assert shown.get(search_attributes.ATTENTION) is None
 
 
 async def test_a_purchase_after_the_right_one_never_calls_anyone(shop: Shop) -> None:

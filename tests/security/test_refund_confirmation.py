@@ -17,7 +17,6 @@ from tests.security.refunding import ABNORMAL, FAILED, LATER, PENDING, SUCCEEDED
 from tests.workflows.scripted import Fault, rejected, unknown
 from tests.workflows.shop import RefundRun, Shop
 from tests.workflows.stage import open_shop, open_temporal
-from workflows.next_step import Deliver, SettleClaim
 from workflows.refund import RefundOrder
 from workflows.refund_state import RefundState
 
@@ -42,7 +41,7 @@ def test_no_order_of_claims_ever_ends_a_refund(claims: tuple[RefundOutcome, ...]
     state = RefundState(refund())
 
     for outcome in claims:
-        state.apply_claim(refund_report(outcome))
+        state.hear_claim(refund_report(outcome))
 
     assert (state.refund.status, state.doubt) == (RefundStatus.PENDING, None)
     assert (state.moved, state.to_confirm) == (True, True)
@@ -51,14 +50,14 @@ def test_no_order_of_claims_ever_ends_a_refund(claims: tuple[RefundOutcome, ...]
 def test_a_claim_of_another_sum_never_counts_as_this_refund() -> None:
     state = RefundState(refund())
 
-    state.apply_claim(refund_report(SUCCEEDED, amount=1))
+    state.hear_claim(refund_report(SUCCEEDED, amount=1))
 
     assert (state.doubt, state.claimed) == (Attention.AMOUNT_MISMATCH, None)
 
 
 def test_a_definite_no_never_ends_a_refund_that_is_claimed_to_be_done() -> None:
     state = RefundState(refund())
-    state.apply_claim(refund_report(SUCCEEDED))
+    state.hear_claim(refund_report(SUCCEEDED))
 
     state.reject(Failure(code="provider_rejected", message="no"))
 
@@ -67,11 +66,11 @@ def test_a_definite_no_never_ends_a_refund_that_is_claimed_to_be_done() -> None:
 
 def test_a_claim_that_is_queried_again_is_not_forgotten() -> None:
     state = RefundState(refund())
-    state.apply_claim(refund_report(SUCCEEDED))
-    state.apply_report(refund_report(FAILED))
+    state.hear_claim(refund_report(SUCCEEDED))
+    state.hear(refund_report(FAILED))
     state.resolve(Resolution(action=ResolveAction.ASK_AGAIN, note="test"))
 
-    state.apply_report(refund_report(FAILED))
+    state.hear(refund_report(FAILED))
 
     assert (state.refund.status, state.doubt) == (RefundStatus.PENDING, Attention.CONTRADICTION)
 
@@ -79,24 +78,26 @@ def test_a_claim_that_is_queried_again_is_not_forgotten() -> None:
 @pytest.mark.parametrize("claimed", [SUCCEEDED, PENDING, ABNORMAL])
 def test_a_claim_that_agrees_with_the_end_queries_nobody(claimed: RefundOutcome) -> None:
     state = RefundState(refund())
-    state.apply_claim(refund_report(SUCCEEDED))
-    state.apply_report(refund_report(SUCCEEDED))
+    state.hear_claim(refund_report(SUCCEEDED))
+    state.hear(refund_report(SUCCEEDED))
     state.settle(state.refund)
 
-    state.apply_claim(refund_report(claimed))
+    state.hear_claim(refund_report(claimed))
 
-    assert (state.unsettled, state.late_step()) == (False, Deliver())
+    assert (state.unsettled, state.take_claim()) == (False, None)
 
 
 def test_a_claim_against_an_end_that_is_not_stored_yet_waits_for_that() -> None:
     state = RefundState(refund())
-    state.apply_report(refund_report(FAILED))
-    state.apply_claim(refund_report(SUCCEEDED))
-    assert (state.unsettled, state.late_step()) == (False, Deliver())
+    state.hear(refund_report(FAILED))
+    state.hear_claim(refund_report(SUCCEEDED))
+    assert (state.unsettled, state.take_claim()) == (False, None)
 
     state.settle(state.refund)
 
-    assert state.late_step() == SettleClaim(refund_report(SUCCEEDED))
+    claimed = state.take_claim()
+    assert claimed is not None
+    assert claimed.outcome is SUCCEEDED
 
 
 # While the refund is under way

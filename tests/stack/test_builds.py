@@ -36,7 +36,7 @@ PACKAGES = (
     *("activities", "api", "crypto", "domain", "engine", "providers", "storage", "webhooks"),
     "workflows",
 )
-FIRST_STEP = "        while not self._is_over():\n"
+FIRST_STEP = "        placed = await self._place()\n"
 
 
 class Builds:

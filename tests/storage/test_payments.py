@@ -9,8 +9,7 @@ from domain.checkout import Checkout, CheckoutKind, Created
 from domain.errors import Conflict, ConstraintViolation, NotFound, ReportMismatch
 from domain.identity import event_id
 from domain.merchant import Merchant
-from domain.payer import Payer
-from domain.payment import Failure, Payment, PaymentStatus
+from domain.payment import Failure, Payer, Payment, PaymentStatus
 from domain.report import Attention
 from storage.payments import PaymentStore
 from tests.storage.making import EventRows, NewPayment, Paid, closed, succeeded

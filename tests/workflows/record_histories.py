@@ -97,6 +97,10 @@ async def mismatch_resolved(shop: Shop) -> Run:
     return run
 
 
+async def decided_on_record(shop: Shop) -> Run:
+    return await mismatch_resolved(shop)
+
+
 async def cancelled(shop: Shop) -> Run:
     run, _ = await shop.pending(await shop.order())
     await shop.cancel(run)
@@ -167,6 +171,10 @@ async def refund_abnormal(shop: Shop) -> Run:
     await shop.refund_flagged(order.refund, Attention.REFUND_ABNORMAL)
     await shop.resolve_refund(run, ResolveAction.CLOSE)
     return run
+
+
+async def refund_decided_on_record(shop: Shop) -> Run:
+    return await refund_abnormal(shop)
 
 
 async def late_refunded(shop: Shop) -> Run:
@@ -315,6 +323,7 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     rejected_order,
     slow_submit,
     mismatch_resolved,
+    decided_on_record,
     cancelled,
     cancelled_in_the_ui,
     closed_unseen,
@@ -324,6 +333,7 @@ PATHS: tuple[Callable[[Shop], Awaitable[Run]], ...] = (
     refund_done,
     refund_polled,
     refund_abnormal,
+    refund_decided_on_record,
     late_refunded,
     late_after_a_lag,
     late_after_an_outage,

@@ -16,7 +16,7 @@ from activities.registered import Activities
 from storage.database import Database
 from tests.workflows.scripted import ScriptedProvider
 from tests.workflows.shop import Shop
-from workflows import operator_view
+from workflows import search_attributes
 from workflows.policies import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
 from workflows.registered import WORKFLOWS, runner
 
@@ -39,7 +39,7 @@ async def open_temporal(*configured: str) -> AsyncIterator[WorkflowEnvironment]:
         dev_server_extra_args=[
             argument for value in values for argument in ("--dynamic-config-value", value)
         ],
-        search_attributes=operator_view.ALL,
+        search_attributes=search_attributes.ALL,
         data_converter=pydantic_data_converter,
     ) as env:
         yield env

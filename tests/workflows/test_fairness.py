@@ -15,7 +15,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from cli.embedded.temporal import BINARY, DYNAMIC_CONFIG
 from tests.workflows.shop import Shop, named
-from workflows import operator_view
+from workflows import search_attributes
 from workflows.starting import LONGEST_KEY, payment_options
 
 RUNS, STEPS = "runs", "steps"
@@ -45,7 +45,7 @@ async def client() -> AsyncIterator[Client]:
         dev_server_extra_args=[
             part for value in DYNAMIC_CONFIG for part in ("--dynamic-config-value", value)
         ],
-        search_attributes=operator_view.ALL,
+        search_attributes=search_attributes.ALL,
     ) as env:
         yield env.client
 

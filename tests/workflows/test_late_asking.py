@@ -6,7 +6,7 @@ from domain.payment import Payment, PaymentStatus
 from domain.report import Attention, Outcome
 from tests.workflows.scripted import Fault, notification, rejected, report, unknown
 from tests.workflows.shop import BRISK, LateRun, Shop
-from workflows import operator_view
+from workflows import search_attributes
 from workflows.payment import PaymentOrder
 from workflows.policies import Attempts
 
@@ -34,7 +34,7 @@ def back(shop: Shop, payment: Payment, *said: Outcome) -> None:
 
 
 async def shown(run: LateRun) -> str | None:
-    return (await run.describe()).typed_search_attributes.get(operator_view.ATTENTION)
+    return (await run.describe()).typed_search_attributes.get(search_attributes.ATTENTION)
 
 
 async def test_a_run_cancelled_in_the_temporal_ui_settles_the_money_all_the_same(

@@ -7,10 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from activities.fast_path import Placed
 from domain.checkout import Checkout, CheckoutKind, Created
-from domain.payer import Payer
-from domain.payment import Failure, Payment, PaymentStatus
+from domain.payment import Failure, Payer, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport
 from domain.resolution import Resolution, ResolveAction
 from tests.domain.making import payment, report
@@ -45,7 +43,7 @@ class PaymentRun(RuleBasedStateMachine):
     def is_told(self, said: PaymentReport) -> None:
         self.told.append(said)
         before = self.state.payment
-        self.state.apply_report(said)
+        self.state.hear(said)
         if before.mismatch(said) is not None:
             assert self.state.payment == before
         if before.status is PaymentStatus.SUCCEEDED:
@@ -55,7 +53,7 @@ class PaymentRun(RuleBasedStateMachine):
     def is_told_what_is_no_proof(self, said: PaymentReport) -> None:
         self.told.append(said)
         before = self.state.payment
-        self.state.apply_claim(said)
+        self.state.hear_claim(said)
         assert self.state.payment == before
 
     @rule()
@@ -155,7 +153,7 @@ TestPaymentRun = PaymentRun.TestCase
 
 def parked(**changes: Any) -> PaymentState:
     state = PaymentState(payment())
-    state.apply_report(report(**{"amount": 500} | changes))
+    state.hear(report(**{"amount": 500} | changes))
     state.flag(Attention.AMOUNT_MISMATCH)
     return state
 
@@ -169,7 +167,7 @@ def decide(state: PaymentState, action: ResolveAction) -> Payment:
 
 def test_a_contradiction_that_a_person_closed_brings_no_money_back() -> None:
     state = PaymentState(payment())
-    state.apply_report(report())
+    state.hear(report())
     state.reopen()
     state.flag(Attention.CONTRADICTION)
 
@@ -182,7 +180,7 @@ def test_a_contradiction_that_a_person_closed_brings_no_money_back() -> None:
 
 def test_a_definite_no_does_not_undo_what_was_paid() -> None:
     state = PaymentState(payment())
-    state.apply_report(report())
+    state.hear(report())
 
     state.fail(FAILURE)
 
@@ -200,7 +198,7 @@ def test_money_without_a_sum_is_neither_accepted_nor_given_back(amount: int | No
 def test_a_decision_that_was_overtaken_does_not_outlive_the_end() -> None:
     state = parked()
     state.resolution = Resolution(action=ResolveAction.CLOSE, note="who")
-    state.apply_report(report())
+    state.hear(report())
 
     state.finalise(state.ended())
 
@@ -213,8 +211,8 @@ def test_what_was_decided_on_is_disputed_again_only_while_the_payment_is_pending
     decide(closed, ResolveAction.CLOSE)
     decide(asked, ResolveAction.ASK_AGAIN)
 
-    closed.apply_report(report(amount=500))
-    asked.apply_report(report(amount=500))
+    closed.hear(report(amount=500))
+    asked.hear(report(amount=500))
 
     assert closed.disputed is None
     assert asked.disputed == report(amount=500)
@@ -222,8 +220,8 @@ def test_what_was_decided_on_is_disputed_again_only_while_the_payment_is_pending
 
 def test_money_that_was_told_and_then_denied_is_found_by_money_alone() -> None:
     state = PaymentState(payment())
-    state.apply_claim(report())
-    state.apply_report(report(Outcome.CLOSED))
+    state.hear_claim(report())
+    state.hear(report(Outcome.CLOSED))
 
     denied = state.disputed
     assert denied == report()
@@ -236,7 +234,7 @@ def test_money_that_was_told_and_then_denied_is_found_by_money_alone() -> None:
 
 def test_a_person_who_decides_on_something_else_leaves_a_claim_to_be_asked_about() -> None:
     state = parked()
-    state.apply_claim(report())
+    state.hear_claim(report())
     state.to_confirm = False
 
     decide(state, ResolveAction.CLOSE)
@@ -248,14 +246,14 @@ def test_a_person_who_decides_on_something_else_leaves_a_claim_to_be_asked_about
 
 def test_a_repeat_of_what_a_person_has_decided_on_is_asked_about_and_calls_nobody() -> None:
     state = PaymentState(payment())
-    state.apply_claim(report())
-    state.apply_report(report(Outcome.CLOSED))
+    state.hear_claim(report())
+    state.hear(report(Outcome.CLOSED))
     state.flag(Attention.CONTRADICTION)
     decide(state, ResolveAction.CLOSE)
     state.finalise(state.ended())
     assert not state.unsettled
 
-    state.apply_claim(report())
+    state.hear_claim(report())
 
     assert state.unsettled
     assert state.claimed is None
@@ -263,8 +261,8 @@ def test_a_repeat_of_what_a_person_has_decided_on_is_asked_about_and_calls_nobod
 
 def test_a_closed_payments_row_carries_nothing_of_money_that_came_late() -> None:
     state = PaymentState(payment())
-    state.apply_report(report(Outcome.CLOSED))
-    state.apply_report(report())
+    state.hear(report(Outcome.CLOSED))
+    state.hear(report())
 
     ended = state.ended()
 
@@ -277,9 +275,10 @@ def test_money_that_was_heard_of_while_the_order_was_placed_is_not_forgotten(hea
     state = PaymentState(payment(payer=Payer(client_ip="203.0.113.7")))
     stored = payment()
     if heard:
-        state.apply_report(report())
+        state.hear(report())
 
-    state.place(Placed(payment=stored, resumed=False))
+    state.place(stored)
+    state.keep_paid()
 
     assert state.payment.captured == (1999 if heard else 0)
     assert state.pending is not heard
@@ -294,7 +293,7 @@ def test_money_that_is_not_ours_for_certain_is_taken_by_an_operator_alone(why: A
     """UnionPay debited the payer too late; Alipay's buyer pays later."""
     state = PaymentState(payment())
     doubtful = report(Outcome.PAID, amount=1999, mismatch=why)
-    state.apply_report(doubtful)
+    state.hear(doubtful)
     assert (state.payment.status, state.payment.captured) == (PaymentStatus.PENDING, 0)
     assert state.disputed == doubtful
 
@@ -308,7 +307,7 @@ def test_money_that_is_not_ours_for_certain_is_taken_by_an_operator_alone(why: A
 def test_a_payer_who_was_debited_too_late_is_paid_once_the_provider_says_so() -> None:
     state = PaymentState(payment())
     doubtful = report(Outcome.PAID, amount=1999, mismatch=Attention.OUTCOME_UNKNOWN)
-    state.apply_report(doubtful)
+    state.hear(doubtful)
 
     assert state.dispel(doubtful, report(Outcome.PAID, amount=1999))
 

@@ -10,7 +10,7 @@ from workflows.refund_state import RefundState
 
 def test_a_definite_no_changes_nothing_once_the_provider_has_said_done() -> None:
     state = RefundState(refund())
-    state.apply_report(refund_report(RefundOutcome.SUCCEEDED))
+    state.hear(refund_report(RefundOutcome.SUCCEEDED))
 
     state.fail(Failure(code="provider_rejected", message="no"))
 
@@ -45,7 +45,7 @@ def test_a_refund_that_is_taken_at_last_is_no_operators_to_end() -> None:
 
 def test_an_end_is_not_blocked_afterwards() -> None:
     state = RefundState(refund())
-    state.apply_report(refund_report(RefundOutcome.SUCCEEDED))
+    state.hear(refund_report(RefundOutcome.SUCCEEDED))
 
     state.block(BLOCKED)
 

@@ -7,12 +7,12 @@ from domain.resolution import ResolveAction
 from tests.workflows.disputes import parked
 from tests.workflows.scripted import Fault, notification, unknown
 from tests.workflows.shop import BRISK, PaymentRun, Shop, eventually
-from workflows import operator_view
+from workflows import search_attributes
 
 
 async def shown(run: PaymentRun) -> str | None:
     """What operators see of the run in the list."""
-    return (await run.describe()).typed_search_attributes.get(operator_view.ATTENTION)
+    return (await run.describe()).typed_search_attributes.get(search_attributes.ATTENTION)
 
 
 async def flag_elsewhere(shop: Shop, payment: Payment) -> None:

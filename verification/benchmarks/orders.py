@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from domain.payer import Payer
-from domain.payment import Channel, Payment
+from domain.payment import Channel, Payer, Payment
 from verification.benchmarks.merchant import ACCOUNTS
 from workflows.payment import PaymentOrder
 from workflows.policies import payment_policy

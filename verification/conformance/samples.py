@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from domain.payer import Payer
-from domain.payment import Channel, Payment
+from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
 
 NOW = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)

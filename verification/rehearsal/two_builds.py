@@ -15,7 +15,7 @@ _SOURCES = (
     "workflows",
 )
 # What each build does first: the other cannot replay what this one began.
-_FIRST_STEP = "        while not self._is_over():\n"
+_FIRST_STEP = "        placed = await self._place()\n"
 _ANOTHER_STEP = "        await workflow.sleep(0.05)\n"
 # Payments are begun by the newer build meanwhile, and are still open when it is gone back from.
 _LIVES_SECONDS = 8.0

@@ -11,7 +11,7 @@ from cli.embedded.program import run
 from cli.embedded.stack import Stack
 from cli.embedded.temporal import Temporal
 from engine.namespace import RETENTION, verify_search_attributes
-from workflows import operator_view
+from workflows import search_attributes
 
 pytestmark = pytest.mark.stack
 
@@ -21,7 +21,7 @@ async def test_it_is_ready_with_our_search_attributes_and_retention(
 ) -> None:
     async with Stack(only(Service.TEMPORAL)) as stack:
         client = await stack.temporal_client()
-        await verify_search_attributes(client, operator_view.ALL)
+        await verify_search_attributes(client, search_attributes.ALL)
         namespace = await client.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace=client.namespace)
         )

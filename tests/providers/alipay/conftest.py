@@ -7,8 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.payer import Payer
-from domain.payment import Channel, Payment
+from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
 from providers.alipay.provider import AlipayProvider
 from tests.providers.alipay.fake import FakeAlipay, Keys, make_keys

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.money import LARGEST_AMOUNT
-from domain.payer import Payer
-from domain.payment import Channel
+from domain.payment import Channel, Payer
 from domain.refund import Refund
 from domain.report import Attention, Outcome, RefundOutcome
 from providers.alipay import mapping

@@ -10,8 +10,7 @@ from domain.errors import (
     ProviderRejected,
     ProviderUnavailable,
 )
-from domain.payer import Payer
-from domain.payment import Channel
+from domain.payment import Channel, Payer
 from domain.refund import Refund
 from domain.report import Outcome
 from providers.alipay.provider import AlipayProvider

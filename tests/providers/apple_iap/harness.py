@@ -4,8 +4,7 @@ from types import MappingProxyType
 from typing import Any
 
 from domain.checkout import Checkout
-from domain.payer import Payer
-from domain.payment import Channel
+from domain.payment import Channel, Payer
 from domain.report import Attention
 from providers.apple_iap.provider import AppleIapProvider
 from tests.providers.harness import Disagreement

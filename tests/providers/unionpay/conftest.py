@@ -6,8 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.payer import Payer
-from domain.payment import Channel, Payment
+from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
 from providers.unionpay.provider import UnionpayProvider
 from tests.providers.unionpay.gateway import MER_ID, NOW, PASSWORD, FakeGateway, Keys, make_keys

@@ -4,8 +4,7 @@ from types import MappingProxyType
 from typing import Any
 
 from domain.checkout import Checkout, CheckoutKind
-from domain.payer import Payer
-from domain.payment import Channel
+from domain.payment import Channel, Payer
 from providers.unionpay.provider import UnionpayProvider
 from tests.payer_codes import new_code
 from tests.providers.harness import ANOTHER_SUM

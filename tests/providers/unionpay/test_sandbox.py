@@ -4,8 +4,7 @@ import pytest
 
 from domain.checkout import CheckoutKind
 from domain.errors import InvalidSignature, OutcomeUnknown, ProviderRejected
-from domain.payer import Payer
-from domain.payment import Channel
+from domain.payment import Channel, Payer
 from domain.report import Outcome, RefundOutcome
 from tests.payer_codes import new_code
 from tests.providers.conftest import Make

@@ -8,8 +8,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from domain.payer import Payer
-from domain.payment import Channel, Payment
+from domain.payment import Channel, Payer, Payment
 from domain.refund import Refund
 from providers.wechatpay.provider import WechatpayProvider, build
 from tests.providers.wechatpay import wechat as side
