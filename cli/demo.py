@@ -117,7 +117,7 @@ def _table(taken: list[Line]) -> Table:
 def _cell(line: Line, step: Step) -> str:
     if step in line.reached:
         return f"{line.reached[step]:.1f}"
-    if step is Step.NOTIFIED and line.silent and Step.ENDED in line.reached:
+    if step is Step.NOTIFIED and line.silent and Step.FINAL in line.reached:
         return f"[dim]{line.instead}[/]"
     return ""
 
@@ -125,7 +125,7 @@ def _cell(line: Line, step: Step) -> str:
 def _result(line: Line) -> str:
     if line.problem:
         return f"[red]{line.problem}[/]"
-    if Step.TOLD not in line.reached:
+    if Step.DELIVERED not in line.reached:
         return f"[dim]{line.status or '…'}, {line.course}[/]"
     back = f", {money(line.refunded, 'CNY')} back" if line.refunded else ""
     return f"{status(line.status)} ✓ {line.course}{back}"
@@ -135,7 +135,7 @@ def _verdict(taken: list[Line], opened: float) -> str:
     wrong = [line for line in taken if line.problem]
     if wrong:
         return f"[red]{len(wrong)} of {len(taken)} payments are not as they should be.[/]"
-    first = opened + min(line.reached[Step.ENDED] for line in taken)
+    first = opened + min(line.reached[Step.FINAL] for line in taken)
     return (
         f"[green]All {len(taken)} payments are as they should be[/];"
         f" the first had succeeded {first:.1f} s after the command."

@@ -26,8 +26,8 @@ class Step(StrEnum):
     CHECKOUT = "checkout"
     PAID = "paid"
     NOTIFIED = "notified"
-    ENDED = "ended"
-    TOLD = "told"
+    FINAL = "final"
+    DELIVERED = "delivered"
 
 
 _LATER_EVENTS = {
@@ -39,7 +39,7 @@ _WITHOUT_NOTIFICATION = (Course.LOST, Course.EXPIRED, Course.PROVED)
 
 @dataclass
 class Line:
-    """One payment: what is asked (`amount` in fen), and how far it got, in seconds.
+    """One payment: what is ordered (`amount` in fen), and how far it got, in seconds.
 
     `product` is what a store sells by itself, for the catalogue's `amount`; `notified` is false
     where the provider sends no notification of the channel.
@@ -83,8 +83,8 @@ class Line:
 
     @property
     def instead(self) -> str:
-        """What told us of the payment where no notification did."""
-        return {Course.EXPIRED: "-", Course.PROVED: "proved"}.get(self.course, "asked")
+        """How we learned of the payment where no notification came."""
+        return {Course.EXPIRED: "-", Course.PROVED: "proved"}.get(self.course, "queried")
 
 
 def lines(manifest: Mapping[str, Any]) -> list[Line]:

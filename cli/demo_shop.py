@@ -152,7 +152,7 @@ class Shop:
         line.status = payment["status"]
         if line.status == "pending":
             return False
-        self._reach(line, Step.ENDED)
+        self._reach(line, Step.FINAL)
         return True
 
     async def _notified(self, line: Line) -> bool:
@@ -166,7 +166,7 @@ class Shop:
     async def _told(self, line: Line) -> bool:
         if await self._events(line) != line.expected_events:
             return False
-        self._reach(line, Step.TOLD)
+        self._reach(line, Step.DELIVERED)
         return True
 
     async def _check(self, line: Line) -> None:

@@ -48,7 +48,7 @@ async def record_external_refund(client: Client, payment: Payment, refund: Refun
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             return await client.execute_update_with_start_workflow(
-                ExternalRefundWorkflow.recorded,  # type: ignore[arg-type] # as in api/runs.py
+                ExternalRefundWorkflow.recorded,  # type: ignore[arg-type] # as in api/workflow_calls.py
                 start_workflow_operation=operation,
             )
     except WorkflowUpdateFailedError as error:

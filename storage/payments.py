@@ -140,6 +140,8 @@ class PaymentStore:
         """The events of what the store had refunded before the payment learned of its purchase."""
         if payment.product_id is None or payment.provider_reference is None:
             return []
+        if not payment.refunded:
+            return []  # no further statement for a payment that was simply bought
         async with self._database.statement() as connection:
             return await find_refund_events(connection, payment.id, payment.provider_reference)
 

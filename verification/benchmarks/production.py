@@ -26,7 +26,6 @@ from verification.benchmarks.machine import commit, describe
 from verification.benchmarks.report import Report, write_into
 from verification.benchmarks.stage import Stage, with_merchant
 from verification.benchmarks.system import System
-from verification.rehearsal.compose import Compose
 from verification.rehearsal.process import Service
 from verification.rehearsal.shape import Shape
 from verification.rehearsal.toolchain import CannotRehearse, Servers, prepare
@@ -41,7 +40,7 @@ def main() -> None:
     """Measure, print, keep; ends with 0 where this machine cannot run the servers."""
     wanted = _arguments()
     try:
-        servers = prepare(Compose({"PAYSAGA_PUBLIC_URL": "http://nowhere"}, {}, Path()).services)
+        servers = prepare()
     except CannotRehearse as why:
         sys.stdout.write(f"Skipped: {why}.\n")
         return

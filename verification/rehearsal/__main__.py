@@ -13,7 +13,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from verification.rehearsal.compose import Compose
 from verification.rehearsal.load import Merchant
 from verification.rehearsal.phases import FAULTS, Phase
 from verification.rehearsal.process import NotReady
@@ -23,7 +22,6 @@ from verification.rehearsal.toolchain import CannotRehearse, Servers, prepare
 
 CONSOLE = Console()
 RATE = 3.0
-_ANY_PLACE = {"PAYSAGA_PUBLIC_URL": "http://nowhere"}
 
 
 def main() -> int:
@@ -33,7 +31,7 @@ def main() -> int:
     parser.add_argument("--phases", default="", help="only those whose name has this")
     given = parser.parse_args()
     try:
-        servers = prepare(Compose(_ANY_PLACE, {}, Path()).services)
+        servers = prepare()
     except CannotRehearse as why:
         CONSOLE.print(f"[yellow]Skipped[/]: {why}.")
         return 0

@@ -11,10 +11,10 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from verification.rehearsal.compose import Compose
 
 GO_MODULE = "go.temporal.io/server"
 PROGRAMS = {
@@ -26,6 +26,8 @@ POSTGRES_SHA512 = (
     "8d5c3f31d0ed217fef2021ff0ca21eebf987a620a081dc7a415cb36b8bedfcd6"
     "dc645b0bd0a87082517a1752a8ab1de044167d5ed37ebe2eb712ca92caa392c4"
 )
+# Compose wants an address, which says nothing of the servers.
+_ANY_PLACE = {"PAYSAGA_PUBLIC_URL": "http://nowhere"}
 # Building the server takes 2.5 GB and, on two cores, ten minutes.
 _BUILD_SECONDS = 3600.0
 _NEEDED = {
@@ -58,11 +60,11 @@ def find(name: str) -> str:
     return found
 
 
-def prepare(services: Mapping[str, Any]) -> Servers:
+def prepare() -> Servers:
     """Return the servers of compose's versions, from the cache or made now. CannotRehearse."""
     for name in _NEEDED:
         find(name)
-    version = _version(services["temporal"]["image"])
+    version = _version(Compose(_ANY_PLACE, {}, Path()).services["temporal"]["image"])
     module = _module(version)
     folder = _cache() / f"temporal-{version}"
     _build(folder, version)
