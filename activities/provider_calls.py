@@ -124,7 +124,7 @@ class ProviderActivities:
             closed = await provider.close(payment)
         except ProviderRejected as rejection:
             raise still_pending(f"the provider will not close yet: {rejection}") from rejection
-        if closed.outcome in (Outcome.PAID, Outcome.FAILED) or is_cancelled(closed):
+        if closed.outcome in (Outcome.PAID, Outcome.FAILED) or is_cancelled(payment, closed):
             return Closed(report=closed)
         found = await self._ask(provider, payment)
         ended = closed.outcome is Outcome.CLOSED

@@ -11,25 +11,29 @@ def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
     """Return the report, where our own doing explains why a paid order's money went back.
 
     Captured money was ours to refund: `unaccounted` says of how much that is true. In store only
-    our own cancel refunds what was never reported, and a cancelled payment is closed.
+    our own cancel refunds what was never reported, all of it, and a cancelled payment is closed.
     """
     if report.mismatch is not Attention.EXTERNAL_REFUND:
         return report
     if payment.captured:
         return report.model_copy(update={"mismatch": None})
-    if payment.channel is Channel.BARCODE and payment.status in _CANCELLABLE:
+    in_store = payment.channel is Channel.BARCODE and payment.status in _CANCELLABLE
+    if in_store and report.refunded == payment.amount:
         return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
     return report
 
 
-def is_cancelled(report: PaymentReport) -> bool:
-    """Whether the report says that our own cancel gave back what the payer had just paid."""
-    return report.outcome is Outcome.CLOSED and bool(report.refunded)
+def is_cancelled(payment: Payment, report: PaymentReport) -> bool:
+    """Whether the report says that our own cancel gave back what the payer had just paid.
+
+    A cancel gives back the whole amount: less was refunded by somebody else.
+    """
+    return report.outcome is Outcome.CLOSED and report.refunded == payment.amount
 
 
-def refunded_without_cancel(report: PaymentReport) -> int:
+def refunded_without_cancel(payment: Payment, report: PaymentReport) -> int:
     """Return the cumulative refunded sum that the report says, 0 for none or our own cancel's."""
-    return 0 if is_cancelled(report) else report.refunded or 0
+    return 0 if is_cancelled(payment, report) else report.refunded or 0
 
 
 def is_cancelled_in_store(payment: Payment, refunded: int | None) -> bool:

@@ -34,12 +34,13 @@ class AfterTheEnd:
             await workflow.wait_condition(lambda: self._state.unsettled or self._all_is_said())
             if self._state.to_confirm:
                 await self._confirm()
+            # First: what gives late money back holds all of it, and would explain what is missing.
+            if refunded := self._state.take_refunded():
+                await self._flag_external_refunds(refunded)
             if self._state.owes_a_settlement and self._state.undone and workflow.patched(WEIGHED):
                 self._state.drop_late_money()
             elif self._state.owes_a_settlement:
                 await self._settle_late_money(refund_policy, late_policy)
-            if refunded := self._state.take_refunded():
-                await self._flag_external_refunds(refunded)
             if self._state.disputed is not None:
                 disputed, self._state.disputed = self._state.disputed, None
                 if self._is_another_purchase(disputed):

@@ -120,7 +120,7 @@ class Conversation:
                 self._state.reopen()
                 return True
             return False
-        if is_cancelled(closed.report) and self._gives_money_back():
+        if is_cancelled(self._state.payment, closed.report) and self._gives_money_back():
             self._state.forget_money()
         self._state.hear(closed.report)
         self._state.unknown_there = closed.unknown_there

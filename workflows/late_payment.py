@@ -137,8 +137,8 @@ class LatePaymentWorkflow:
         A query, the last of the reports, may say nothing of refunds: it never takes back what a
         notification has said.
         """
-        refunded = max(map(refunded_without_cancel, reports))
-        by_query = refunded_without_cancel(reports[-1])
+        refunded = max(refunded_without_cancel(stored, report) for report in reports)
+        by_query = refunded_without_cancel(stored, reports[-1])
         external = unaccounted(stored, refunded)
         if external and (refunded == by_query or workflow.patched(WEIGHED)):
             await self._flag(Attention.EXTERNAL_REFUND, refunded_subject(refunded), refunded)
@@ -156,13 +156,19 @@ class LatePaymentWorkflow:
     async def _ask_until_confirmed(self, report: PaymentReport) -> PaymentReport:
         """The provider signed that it was paid: a query that knows nothing of it may lag behind."""
         for wait in self._policy.confirmation_waits:
-            if _confirms(report):
+            if self._confirms(report):
                 return report
             await workflow.sleep(wait)
             report = await self._ask()
-        if not _confirms(report):
+        if not self._confirms(report):
             await self._flag(Attention.CONTRADICTION)
         return report
+
+    def _confirms(self, report: PaymentReport) -> bool:
+        """Whether the payer had paid, if only until our own cancel gave it back."""
+        if is_cancelled(self._payment, report):
+            return workflow.patched(WEIGHED)
+        return report.outcome is Outcome.PAID
 
     async def _ask(self) -> PaymentReport:
         """The provider's word, asked for until it answers; a person is called meanwhile."""
@@ -230,13 +236,6 @@ class LatePaymentWorkflow:
 
     def _show(self, headline: str) -> None:
         workflow.set_current_details(details.payment_now(self._payment, headline))
-
-
-def _confirms(report: PaymentReport) -> bool:
-    """Whether the payer had paid, if only until our own cancel gave it back."""
-    if is_cancelled(report):
-        return workflow.patched(WEIGHED)
-    return report.outcome is Outcome.PAID
 
 
 def _names_another_order(report: PaymentReport) -> bool:

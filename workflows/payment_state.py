@@ -121,8 +121,8 @@ class PaymentState:
         if self.pending and self._denies_the_claim(report):
             self.disputed = self.claimed
             return
-        self.undone = self.undone or is_cancelled(report)
-        self.refunded = max(self.refunded, refunded_without_cancel(report))
+        self.undone = self.undone or is_cancelled(self.payment, report)
+        self.refunded = max(self.refunded, refunded_without_cancel(self.payment, report))
         if report.outcome is Outcome.PAID:
             self.paid = report
             self.disputed = self.claimed = None

@@ -284,7 +284,7 @@ def _marked(notification: Notification, why: Attention) -> Notification:
 def _adds_nothing(payment: Payment, report: PaymentReport) -> bool:
     if payment.status is PaymentStatus.PENDING or payment.apply(report) is not payment:
         return False
-    if is_cancelled(report):
+    if is_cancelled(payment, report):
         return is_cancelled_in_store(payment, report.refunded)
     same_trade = report.provider_reference in (None, payment.provider_reference)
     return same_trade and not unaccounted(payment, report.refunded)

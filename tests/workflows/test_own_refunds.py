@@ -2,7 +2,15 @@
 
 import asyncio
 
-from domain.own_refunds import explained, is_cancelled_in_store, unaccounted
+import pytest
+
+from domain.own_refunds import (
+    explained,
+    is_cancelled,
+    is_cancelled_in_store,
+    refunded_without_cancel,
+    unaccounted,
+)
 from domain.payment import Channel, Payment, PaymentStatus
 from domain.report import Attention, Outcome, PaymentReport, RefundOutcome
 from tests.domain import making
@@ -95,6 +103,42 @@ async def test_money_told_of_to_a_later_workflow_is_found_given_back_by_our_own_
     row = await shop.row(payment)
     assert (row.status, row.captured, row.attention) == (PaymentStatus.CLOSED, 0, None)
     assert shop.merchants.heard(payment) == ["payment.closed"]
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_money_is_captured_although_a_part_of_it_was_refunded_before_it_was_reported(
+    shop: Shop, *, together: bool
+) -> None:
+    order, run, payment = await at_the_till(shop)
+    delivering = shop.hangs(payment)
+    closed = report(payment, Outcome.CLOSED).model_copy(update={"refunded": 500})
+    await shop.say(run, notification(closed))
+    if not together:
+        await shop.merchants.hear(payment, "payment.closed")
+    await shop.notify(run, order)
+    delivering.set()
+
+    await run.result()
+    row = await shop.row(payment)
+    assert (row.captured, row.attention) == (payment.amount, Attention.EXTERNAL_REFUND)
+
+
+async def test_late_money_of_which_a_part_is_gone_is_given_back_and_shown_to_an_operator(
+    shop: Shop,
+) -> None:
+    _order, run, payment = await at_the_till(shop)
+    delivering = shop.hangs(payment)
+    await shop.say(run, notification(report(payment, Outcome.CLOSED)))
+    await shop.merchants.hear(payment, "payment.closed")
+
+    await shop.say(
+        run, notification(report(payment, Outcome.PAID).model_copy(update={"refunded": 500}))
+    )
+    delivering.set()
+
+    await run.result()
+    row = await shop.row(payment)
+    assert (row.captured, row.attention) == (payment.amount, Attention.EXTERNAL_REFUND)
 
 
 async def test_a_payment_at_the_till_that_was_paid_before_the_cancel_succeeds(shop: Shop) -> None:
@@ -196,6 +240,24 @@ def test_only_a_till_explains_a_refund_of_what_was_never_captured() -> None:
     captured = till.model_copy(update={"status": PaymentStatus.SUCCEEDED, "captured": 1999})
     assert explained(gone, captured).mismatch is None
     assert unaccounted(captured, 1999) == 1999
+
+
+@pytest.mark.parametrize("refunded", [None, 1, 500, 1998, 2000])
+def test_less_or_more_than_the_whole_amount_is_not_our_own_cancels(refunded: int | None) -> None:
+    till = making.payment(channel=Channel.BARCODE)
+    partly = report(till, Outcome.CLOSED).model_copy(update={"refunded": refunded})
+    assert not is_cancelled(till, partly)
+    assert refunded_without_cancel(till, partly) == (refunded or 0)
+    gone = partly.model_copy(
+        update={"outcome": Outcome.PAID, "mismatch": Attention.EXTERNAL_REFUND}
+    )
+    assert explained(gone, till) is gone
+
+
+def test_the_whole_amount_is_our_own_cancels() -> None:
+    till = making.payment(channel=Channel.BARCODE)
+    assert is_cancelled(till, undone(till))
+    assert refunded_without_cancel(till, undone(till)) == 0
 
 
 def test_a_part_of_a_cancelled_payment_is_not_our_own_cancel() -> None:
