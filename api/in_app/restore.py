@@ -7,8 +7,10 @@ has signed for it, what belongs to no merchant.
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from api.dependencies import Dependencies
+from api.in_app.proofs import Account
 from api.in_app.requests import RestoreRequest
 from api.notifications.receive import receive
 from domain.entitlement import Entitlement
@@ -78,11 +80,15 @@ async def _purchases(
 ) -> list[Purchase]:
     if request.transaction_id is None:
         proven = await _proven(counter.store, request.signed_transactions)
-        current = dependencies.proofs.current
+        current = partial(dependencies.proofs.current, merchant_id=merchant.id)
         # A device holds what it was given before a refund: the store is queried about old proofs.
         return _newest(await asyncio.gather(*(current(counter.store, each) for each in proven)))
     await _check_sale(dependencies, counter, merchant, request.transaction_id)
-    return _newest(await counter.store.find_purchases(request.transaction_id))
+    account = Account(counter.provider.name, counter.provider.account)
+    found = await dependencies.proofs.purchases_of(
+        counter.store, account, request.transaction_id, merchant.id
+    )
+    return _newest(found)
 
 
 async def _add(

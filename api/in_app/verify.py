@@ -60,7 +60,7 @@ async def verify_purchase(dependencies: Dependencies, payment: Payment, signed: 
             param="signed_transaction",
         )
     owner = await _owner(dependencies, brought, payment, purchase)
-    report = await _current(dependencies, store, brought, brought.change)
+    report = await _current(dependencies, store, brought, brought.change, payment.merchant_id)
     if purchase.token is None and owner.id == payment.id:
         report = await _claimed(dependencies, store, payment, report)
     routed = await _deliver(dependencies, payment, owner.reference, report, signed)
@@ -128,7 +128,11 @@ async def _owner(
 
 
 async def _current(
-    dependencies: Dependencies, store: Store, brought: Notification, change: StoreChange
+    dependencies: Dependencies,
+    store: Store,
+    brought: Notification,
+    change: StoreChange,
+    merchant_id: str,
 ) -> Notification:
     """The report that was brought, or the store's own answer where that says more or is newer.
 
@@ -137,7 +141,7 @@ async def _current(
     proven = change.purchase
     if proven is None:
         return brought
-    found = await dependencies.proofs.current(store, proven)
+    found = await dependencies.proofs.current(store, proven, merchant_id)
     if found is proven:
         return brought
     report = as_change(found, change.raw_type)

@@ -262,7 +262,7 @@ async def test_old_proofs_never_take_more_than_their_share_of_the_stores_limit(
     refused = 0
     for each in many:
         try:
-            await answers.query(cast("Store", store), each)
+            await answers.query(cast("Store", store), each, "shop")
         except ProviderUnavailable:
             refused += 1
 
@@ -279,7 +279,7 @@ async def test_answers_never_grow_without_a_bound_nor_outlive_their_minute(
 
     async def calls(each: Purchase) -> int:
         before = len(store.asked)
-        await answers.query(cast("Store", store), each)
+        await answers.query(cast("Store", store), each, "shop")
         return len(store.asked) - before
 
     assert [await calls(each) for each in (first, second, third, third)] == [1, 1, 1, 0]
@@ -293,4 +293,4 @@ async def test_an_answer_about_another_app_never_counts() -> None:
     elsewhere = proven.model_copy(update={"app": "com.other/Production"})
 
     with pytest.raises(ProviderUnavailable, match="another app"):
-        await StoreAnswers().query(cast("Store", Says(elsewhere)), proven)
+        await StoreAnswers().query(cast("Store", Says(elsewhere)), proven, "shop")
