@@ -55,13 +55,18 @@ def killed(*names: str) -> Strike:
 
 
 def stopped(*names: str) -> Strike:
-    """Stop services as a container is stopped, one after the other, and start each at once."""
+    """Stop services as a container is stopped, one after the other, and start each at once.
+
+    Broken is what had to be killed at the end of its `stop_grace_period`.
+    """
 
     async def strike(shape: Shape) -> list[str]:
+        broken = []
         for name in names:
-            await shape.services[name].stop()
+            if not await shape.services[name].stop():
+                broken.append(f"{name} outlasted its stop_grace_period")
             await _start_again(shape, name)
-        return []
+        return broken
 
     return strike
 
@@ -80,6 +85,7 @@ async def _start_again(shape: Shape, name: str) -> None:
 FAULTS = (
     Phase("all four providers", nothing, harmless=True),
     Phase("Temporal killed", killed("temporal")),
+    Phase("Temporal stopped", stopped("temporal")),
     Phase("both workers killed in turn", killed("worker-1", "worker-2")),
     Phase("both API processes killed in turn", killed("api-1", "api-2")),
     Phase("PostgreSQL stopped", stopped("postgres")),

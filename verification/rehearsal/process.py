@@ -86,18 +86,18 @@ class Service:
                 raise NotReady(f"{self.name}: {self._log.read_text()[-2000:]}")
             await asyncio.sleep(_LOOK_EVERY)
 
-    async def stop(self) -> None:
-        """Stop it as a container is stopped; by force where it takes too long."""
-        await self._end(self._stop_signal)
+    async def stop(self) -> bool:
+        """Stop it as a container is stopped; by force, and False, where it takes too long."""
+        return await self._end(self._stop_signal)
 
     async def kill(self) -> None:
         """End it as a crash does."""
         await self._end(signal.SIGKILL)
 
-    async def _end(self, how: signal.Signals) -> None:
+    async def _end(self, how: signal.Signals) -> bool:
         process = self._process
         if process is None or process.returncode is not None:
-            return
+            return True
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(how)
         try:
@@ -107,6 +107,8 @@ class Service:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+            return False
+        return True
 
 
 async def run(
