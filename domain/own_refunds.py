@@ -12,13 +12,14 @@ def explained(report: PaymentReport, payment: Payment) -> PaymentReport:
 
     Captured money was ours to refund: `unaccounted` says of how much that is true. In store only
     our own cancel refunds what was never reported, all of it, and a cancelled payment is closed.
+    A sum that is not said (WeChat Pay's `REFUND` says none) is taken for all of it.
     """
     if report.mismatch is not Attention.EXTERNAL_REFUND:
         return report
     if payment.captured:
         return report.model_copy(update={"mismatch": None})
     in_store = payment.channel is Channel.BARCODE and payment.status in _CANCELLABLE
-    if in_store and report.refunded == payment.amount:
+    if in_store and report.refunded in (None, payment.amount):
         return report.model_copy(update={"outcome": Outcome.CLOSED, "mismatch": None})
     return report
 

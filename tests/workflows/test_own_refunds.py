@@ -248,10 +248,15 @@ def test_less_or_more_than_the_whole_amount_is_not_our_own_cancels(refunded: int
     partly = report(till, Outcome.CLOSED).model_copy(update={"refunded": refunded})
     assert not is_cancelled(till, partly)
     assert refunded_without_cancel(till, partly) == (refunded or 0)
-    gone = partly.model_copy(
-        update={"outcome": Outcome.PAID, "mismatch": Attention.EXTERNAL_REFUND}
-    )
+
+
+@pytest.mark.parametrize("refunded", [1, 500, 1998, 2000])
+def test_money_of_which_a_part_is_gone_is_for_an_operator(refunded: int) -> None:
+    till = making.payment(channel=Channel.BARCODE)
+    update = {"mismatch": Attention.EXTERNAL_REFUND, "refunded": refunded}
+    gone = report(till, Outcome.PAID).model_copy(update=update)
     assert explained(gone, till) is gone
+    assert till.mismatch(gone) is Attention.EXTERNAL_REFUND
 
 
 def test_the_whole_amount_is_our_own_cancels() -> None:
